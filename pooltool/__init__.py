@@ -1,0 +1,56 @@
+"""Pool images the way a convolutional network does: max, average and min."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pooltool.errors import (
+    ArrayShapeError,
+    ArrayTypeError,
+    FileError,
+    ImageError,
+    PlanError,
+    PooltoolError,
+    WindowError,
+)
+
+if TYPE_CHECKING:
+    from pooltool.pooling import (
+        adaptive_avg_pool2d,
+        adaptive_max_pool2d,
+        adaptive_min_pool2d,
+        avg_pool2d,
+        max_pool2d,
+        min_pool2d,
+    )
+
+__version__ = "0.1.0"
+__all__ = [
+    "ArrayShapeError",
+    "ArrayTypeError",
+    "FileError",
+    "ImageError",
+    "PlanError",
+    "PooltoolError",
+    "WindowError",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
+    "adaptive_min_pool2d",
+    "avg_pool2d",
+    "max_pool2d",
+    "min_pool2d",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the pooling functions on first use: `pooltool --help` then never waits for numpy."""
+    if name in __all__:
+        from pooltool import pooling
+
+        value = globals()[name] = getattr(pooling, name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

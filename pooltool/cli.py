@@ -1,0 +1,231 @@
+"""The command line: words in, one line an image and an exit status out.
+
+numpy and OpenCV are imported by the commands that need them, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import click
+
+from pooltool import __version__
+from pooltool.errors import PooltoolError
+from pooltool.formats import format_for
+from pooltool.geometry import AdaptiveWindows, AnyWindows, Pair, Windows
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Method = Literal["max", "min", "avg"]
+
+METHODS: dict[Method, str] = {
+    "max": "Keep the largest value of each window: edges and whatever stands out.",
+    "avg": "Keep the mean of each window: a smooth, smaller picture.",
+    "min": "Keep the smallest value of each window: dark lines and gaps.",
+}
+
+
+def read_size(text: str | Pair, at_least: int = 1) -> Pair:
+    """Read `N` or `HEIGHTxWIDTH`, in pixels."""
+    if isinstance(text, tuple):
+        return text
+    match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
+    if match and min(size := (int(match[1]), int(match[2] or match[1]))) >= at_least:
+        return size
+    raise click.BadParameter(
+        f"{text!r} is not a whole number of at least {at_least} or HEIGHTxWIDTH; "
+        "write for example 2 or 2x3"
+    )
+
+
+def read_padding(text: str | Pair) -> str | Pair:
+    """Read `valid`, `same`, or pixels on each side as `N` or `HEIGHTxWIDTH`."""
+    return text if text in ("valid", "same") else read_size(text, at_least=0)
+
+
+def read_extension(text: str) -> str:
+    """Check that the text names a format that can be written."""
+    try:
+        format_for(text)
+    except PooltoolError as error:
+        raise click.BadParameter(str(error)) from None
+    return text
+
+
+def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Make one decorator of several, so that commands that share options share their text."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+window_options = _options(
+    click.option(
+        "--pool-size",
+        metavar="SIZE",
+        type=read_size,
+        help="Window, in pixels.  [default: 2]",
+    ),
+    click.option(
+        "--stride",
+        metavar="SIZE",
+        type=read_size,
+        help="Step from window to window, in pixels.  [default: the pool size]",
+    ),
+    click.option(
+        "--padding",
+        metavar="valid|same|SIZE",
+        type=read_padding,
+        help="Pixels around the image; none ever takes part in a max or min.  [default: valid]",
+    ),
+    click.option(
+        "--dilation",
+        metavar="SIZE",
+        type=read_size,
+        help="Step from pixel to pixel inside a window.  [default: 1]",
+    ),
+    click.option("--ceil-mode", is_flag=True, help="Keep the last, partial window."),
+    click.option(
+        "--output-size",
+        metavar="SIZE",
+        type=read_size,
+        help="Pool to exactly this size (adaptive); excludes the options above.",
+    ),
+)
+
+file_options = _options(
+    click.option("--gray", is_flag=True, help="Read the image as grayscale."),
+    click.option(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="Write here: a file, or a directory (also for several images).",
+    ),
+    click.option(
+        "--format",
+        "extension",
+        metavar="EXT",
+        type=read_extension,
+        help="Write this format: png, tiff, npy, ...",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+    click.argument("images", nargs=-1, required=True, metavar="IMAGES..."),
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Pool images the way a convolutional network does.
+
+    \b
+    pooltool max mountain.jpg                 writes mountain_max.jpg
+    pooltool avg --pool-size 3 --stride 2 *.png -o pooled/
+    """
+
+
+def read_windows(
+    pool_size: Pair | None,
+    stride: Pair | None,
+    padding: Any,
+    dilation: Pair | None,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    output_size: Pair | None,
+) -> AnyWindows:
+    """Turn the window options into settings; refuse those that exclude each other."""
+    if output_size is None:
+        return Windows.of(pool_size or 2, stride, padding or "valid", dilation or 1, ceil_mode)
+    others = {
+        "--pool-size": pool_size, "--stride": stride, "--padding": padding,
+        "--dilation": dilation, "--ceil-mode": ceil_mode or None,
+        "--count-include-pad": count_include_pad or None,
+    }  # fmt: skip
+    for option, value in others.items():
+        if value is not None:
+            raise click.UsageError(f"{option} and --output-size exclude each other; give one")
+    return AdaptiveWindows.of(output_size)
+
+
+def run_pool(
+    method: Method,
+    windows: AnyWindows,
+    count_include_pad: bool,
+    gray: bool,
+    output: str | None,
+    extension: str | None,
+    quiet: bool,
+    images: tuple[str, ...],
+) -> int:
+    """Pool the images and print a line for each; return 1 if one failed."""
+    from pooltool import batch
+
+    jobs = batch.plan(images, method, output, extension)
+    settings = batch.Settings(method, windows, count_include_pad, gray)
+    failed = False
+    for outcome in batch.run(jobs, settings):
+        if outcome.error is not None:
+            click.echo(f"pooltool: {outcome.job.input}: {outcome.error}", err=True)
+            failed = True
+        elif not quiet:
+            click.echo(
+                f"{outcome.job.input} {outcome.input_shape} -> "
+                f"{outcome.job.output} {outcome.output_shape}"
+            )
+    return int(failed)
+
+
+def _pool_command(method: Method, summary: str) -> click.Command:
+    @click.command(method, help=summary)
+    @window_options
+    @file_options
+    def command(
+        gray: bool,
+        output: str | None,
+        extension: str | None,
+        quiet: bool,
+        images: tuple[str, ...],
+        count_include_pad: bool = False,
+        **window: Any,
+    ) -> int:
+        windows = read_windows(count_include_pad=count_include_pad, **window)
+        return run_pool(method, windows, count_include_pad, gray, output, extension, quiet, images)
+
+    if method == "avg":
+        counted = click.Option(
+            ["--count-include-pad"], is_flag=True, help="Count padding as zeros in the mean."
+        )
+        command.params.insert(-1, counted)
+    return command
+
+
+for _method, _summary in METHODS.items():
+    cli.add_command(_pool_command(_method, _summary))
+
+
+def main() -> int:
+    """Run the command line; return its exit status: 0 done, 1 an image failed, 2 wrong usage."""
+    try:
+        status = cli.main(prog_name="pooltool", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "pooltool"
+        return _refuse(f"{error.format_message()} (see `{command} --help`)")
+    except PooltoolError as error:
+        return _refuse(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+def _refuse(message: str) -> int:
+    """Say in one line why nothing was done."""
+    click.echo(f"pooltool: {' '.join(message.split())}", err=True)
+    return 2

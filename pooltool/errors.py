@@ -1,0 +1,38 @@
+"""What can go wrong, as types. Every error raised on purpose is a `PooltoolError`.
+
+PooltoolError
+ ├── WindowError       a size, stride, padding or dilation that cannot be used   (ValueError)
+ ├── ArrayShapeError   an array that is not (H, W) or (H, W, C), or is empty     (ValueError)
+ ├── ArrayTypeError    a dtype that cannot be pooled or asked for                (TypeError)
+ ├── ImageError        a file's content that cannot be read, or not be held by a format
+ ├── FileError         a file that cannot be opened, read or written
+ └── PlanError         a run that would lose something, refused before it starts
+"""
+
+
+class PooltoolError(Exception):
+    """Base of every error that pooltool raises on purpose; its text is one line."""
+
+
+class WindowError(PooltoolError, ValueError):
+    """A size, stride, padding or dilation that cannot be used, at all or on this image."""
+
+
+class ArrayShapeError(PooltoolError, ValueError):
+    """An array that is not (H, W) or (H, W, C), or that holds no element."""
+
+
+class ArrayTypeError(PooltoolError, TypeError):
+    """A dtype that cannot be pooled, or a result dtype that cannot hold the average."""
+
+
+class ImageError(PooltoolError):
+    """Content that is not a readable image, or that an image format cannot hold."""
+
+
+class FileError(PooltoolError):
+    """A file or folder that cannot be opened, read or written."""
+
+
+class PlanError(PooltoolError):
+    """A run that would overwrite an input or write one output twice."""

@@ -1,0 +1,268 @@
+"""Where windows lie along the rows and columns of an image: whole numbers only, no arrays.
+
+Positions and sizes are in pixels. Pairs are (height, width): rows before columns.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
+
+from pooltool.errors import WindowError
+
+Size = int | tuple[int, int]
+Pair = tuple[int, int]
+Padding = Literal["valid", "same"] | int | Pair | tuple[Pair, Pair]
+ResolvedPadding = Literal["valid", "same"] | tuple[Pair, Pair]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Windows of one size that advance by one stride along `size` pixels.
+
+    Window `i` holds the pixels `i * stride - before + tap * dilation` for `tap` in
+    `range(pool_size)`; those below 0 or from `size` on are padding.
+    """
+
+    size: int
+    pool_size: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+    count: int
+
+    @property
+    def extent(self) -> int:
+        """Pixels from a window's first to its last, the gaps of dilation included."""
+        return self.dilation * (self.pool_size - 1) + 1
+
+    def start(self, index: int) -> int:
+        """Position of the first pixel of window `index`; negative in the padding before."""
+        return index * self.stride - self.before
+
+    def span(self, first: int, last: int) -> Pair:
+        """Half-open range of pixels, padding included, that windows `first` to `last - 1` cover."""
+        return self.start(first), self.start(last - 1) + self.extent
+
+    def pixels(self, index: int, *, count_padding: bool = False) -> int:
+        """Pixels of window `index` inside the image, or inside image and padding together."""
+        low, high = (-self.before, self.size + self.after) if count_padding else (0, self.size)
+        start = self.start(index)
+        skipped = max(0, _ceil_div(low - start, self.dilation))
+        end = min(self.pool_size, _ceil_div(high - start, self.dilation))
+        return max(0, end - skipped)
+
+    def whole(self) -> bool:
+        """True when every window lies inside the image, so that no pixel of it is padding."""
+        low, high = self.span(0, self.count)
+        return low >= 0 and high <= self.size
+
+
+@dataclass(frozen=True)
+class AdaptiveAxis:
+    """`count` windows that together cover `size` pixels, as evenly as whole pixels allow.
+
+    Window `i` covers `floor(i * size / count)` to `ceil((i + 1) * size / count)`: the rule of
+    PyTorch's adaptive pooling. Its length takes at most two values, one pixel apart.
+    """
+
+    size: int
+    count: int
+
+    def start(self, index: int) -> int:
+        """Position of the first pixel of window `index`."""
+        return index * self.size // self.count
+
+    def stop(self, index: int) -> int:
+        """Position after the last pixel of window `index`."""
+        return _ceil_div((index + 1) * self.size, self.count)
+
+    def span(self, first: int, last: int) -> Pair:
+        """Half-open range of pixels that windows `first` to `last - 1` cover."""
+        return self.start(first), self.stop(last - 1)
+
+    def pixels(self, index: int, *, count_padding: bool = False) -> int:
+        """Pixels of window `index`; there is never padding to count."""
+        return self.stop(index) - self.start(index)
+
+    def whole(self) -> bool:
+        """Adaptive windows never leave the image."""
+        return True
+
+
+AnyAxis = Axis | AdaptiveAxis
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The window settings of a pooling layer, checked as far as they can be without an image."""
+
+    pool_size: Pair = (2, 2)
+    stride: Pair = (2, 2)
+    padding: ResolvedPadding = "valid"
+    dilation: Pair = (1, 1)
+    ceil_mode: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        pool_size: Size = 2,
+        stride: Size | None = None,
+        padding: Padding = "valid",
+        dilation: Size = 1,
+        ceil_mode: bool = False,
+    ) -> Windows:
+        """Check each setting and fill in the stride; raise `WindowError` naming the bad one."""
+        pool = pair("pool_size", pool_size)
+        return cls(
+            pool_size=pool,
+            stride=pool if stride is None else pair("stride", stride),
+            padding=_resolve_padding(padding),
+            dilation=pair("dilation", dilation),
+            ceil_mode=bool(ceil_mode),
+        )
+
+    def axes(self, shape: tuple[int, ...]) -> tuple[AnyAxis, AnyAxis]:
+        """Lay the windows over an image of `shape`; raise `WindowError` if they cannot lie so."""
+        with naming_shape(shape):
+            rows, columns = (self._axis(shape[axis], axis) for axis in (0, 1))
+        return rows, columns
+
+    def _axis(self, size: int, axis: int) -> Axis:
+        pool, stride, dilation = self.pool_size[axis], self.stride[axis], self.dilation[axis]
+        extent = dilation * (pool - 1) + 1
+        if self.padding == "same":
+            count = _ceil_div(size, stride)
+            total = max((count - 1) * stride + extent - size, 0)
+            before, after = total // 2, total - total // 2
+        else:
+            before, after = (0, 0) if self.padding == "valid" else self.padding[axis]
+            count = _output_count(size, before, after, extent, stride, self.ceil_mode)
+        laid = Axis(size, pool, stride, dilation, before, after, count)
+        self._require_fit(laid, axis, extent)
+        self._require_pixels(laid, axis)
+        return laid
+
+    def _require_fit(self, laid: Axis, axis: int, extent: int) -> None:
+        if laid.count < 1:
+            side = ("rows", "columns")[axis]
+            dilated = "" if extent == laid.pool_size else f", dilation={_text(self.dilation)}"
+            raise WindowError(
+                f"pool_size={_text(self.pool_size)}{dilated} does not fit: a window takes {extent} "
+                f"{side}, the image has {laid.size} and padding={_text(self.padding)}; "
+                "use a smaller pool size or padding 'same'"
+            )
+
+    def _require_pixels(self, laid: Axis, axis: int) -> None:
+        starting_before = range(min(laid.count, _ceil_div(laid.before, laid.stride)))
+        if any(not laid.pixels(i) for i in chain(starting_before, [laid.count - 1])):
+            side = ("row", "column")[axis]
+            raise WindowError(
+                f"padding={_text(self.padding)} leaves a window without a {side} of the image "
+                f"(pool_size={_text(self.pool_size)}, dilation={_text(self.dilation)}); "
+                "use less padding"
+            )
+
+
+@dataclass(frozen=True)
+class AdaptiveWindows:
+    """Adaptive pooling: windows chosen so that exactly `output_size` results come out."""
+
+    output_size: Pair
+
+    @classmethod
+    def of(cls, output_size: Size) -> AdaptiveWindows:
+        """Check the size; raise `WindowError` when it is not one or two positive integers."""
+        return cls(pair("output_size", output_size))
+
+    def axes(self, shape: tuple[int, ...]) -> tuple[AnyAxis, AnyAxis]:
+        """Lay the windows over an image of `shape`."""
+        rows, columns = (self._axis(shape[axis], self.output_size[axis]) for axis in (0, 1))
+        return rows, columns
+
+    @staticmethod
+    def _axis(size: int, count: int) -> AnyAxis:
+        if size % count:
+            return AdaptiveAxis(size, count)
+        length = size // count
+        return Axis(size, length, length, 1, 0, 0, count)
+
+
+AnyWindows = Windows | AdaptiveWindows
+
+
+@contextmanager
+def naming_shape(shape: tuple[int, ...]) -> Iterator[None]:
+    """Add the image's shape to the text of a `WindowError` raised inside."""
+    try:
+        yield
+    except WindowError as error:
+        raise WindowError(f"{error} (image shape {shape})") from None
+
+
+def pair(name: str, value: object, *, at_least: int = 1) -> Pair:
+    """Read an int or a (height, width) pair of integers `>= at_least`; raise `WindowError`."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) == 2 and all(_is_integer(item) for item in values):
+        height, width = (operator.index(item) for item in values)
+        if min(height, width) >= at_least:
+            return height, width
+    wanted = "a positive integer" if at_least == 1 else "an integer of 0 or more"
+    raise WindowError(f"{name}={value!r} is not {wanted} or a (height, width) pair of them")
+
+
+def _is_integer(value: object) -> bool:
+    """True for int and its kin, numpy's included; bool, float and str are refused."""
+    return hasattr(value, "__index__") and not _is_bool(value) and not hasattr(value, "__len__")
+
+
+def _is_bool(value: object) -> bool:
+    return type(value).__name__ in ("bool", "bool_")
+
+
+def _resolve_padding(padding: object) -> ResolvedPadding:
+    if isinstance(padding, str):
+        if padding in ("valid", "same"):
+            return "valid" if padding == "valid" else "same"
+        raise WindowError(
+            f"padding={padding!r} is not 'valid', 'same', an integer, (height, width) "
+            "or ((top, bottom), (left, right))"
+        )
+    if isinstance(padding, (tuple, list)) and len(padding) == 2:
+        rows, columns = padding
+        if isinstance(rows, (tuple, list)) and isinstance(columns, (tuple, list)):
+            return pair("padding", rows, at_least=0), pair("padding", columns, at_least=0)
+    height, width = pair("padding", padding, at_least=0)
+    return (height, height), (width, width)
+
+
+def _output_count(
+    size: int, before: int, after: int, extent: int, stride: int, ceil_mode: bool
+) -> int:
+    """Windows along one axis: the output size of PyTorch's pooling layers and of ONNX.
+
+    `floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1`, or `ceil` of it less a
+    last window that would start in the padding after the image.
+    """
+    room = size + before + after - extent
+    if not ceil_mode:
+        return room // stride + 1
+    count = _ceil_div(room, stride) + 1
+    starts_in_padding = count > 1 and (count - 1) * stride >= size + before
+    return count - 1 if starts_in_padding else count
+
+
+def _ceil_div(numerator: int, denominator: int) -> int:
+    return -(-numerator // denominator)
+
+
+def _text(value: object) -> str:
+    """Show a pair of equal numbers as one, the way it was most likely given."""
+    if isinstance(value, tuple) and value[0] == value[1]:
+        return _text(value[0])
+    return repr(value)

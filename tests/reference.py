@@ -1,0 +1,135 @@
+"""Pooling as the lecture writes it: loops over every window and pixel. Slow, obvious, exact."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+
+def output_size(
+    size: int, pool: int, stride: int, pad: Pair, dilation: int, ceil_mode: bool
+) -> int:
+    """Count windows by laying them down one after another."""
+    extent = dilation * (pool - 1) + 1
+    end = size + pad[1]
+    starts = []
+    start = -pad[0]
+    while start + extent <= end:
+        starts.append(start)
+        start += stride
+    if ceil_mode:
+        if start - stride + extent < end:  # pixels are left over: one partial window more
+            starts.append(start)
+        if len(starts) > 1 and starts[-1] >= size:  # it starts in the padding: dropped
+            starts.pop()
+    return len(starts)
+
+
+def same_padding(size: int, pool: int, stride: int, dilation: int) -> Pair:
+    """Padding of Keras' "same": as little as gives ceil(size / stride) windows."""
+    total = 0
+    while output_size(size, pool, stride, (0, total), dilation, False) < math.ceil(size / stride):
+        total += 1
+    return total // 2, total - total // 2
+
+
+def windows(
+    size: int, pool: int, stride: int, pad: Pair, dilation: int, ceil_mode: bool
+) -> list[tuple[list[int], int]]:
+    """For each window: the pixels inside the image, and how many it has inside the padding too."""
+    found = []
+    for index in range(output_size(size, pool, stride, pad, dilation, ceil_mode)):
+        taps = [index * stride - pad[0] + tap * dilation for tap in range(pool)]
+        inside = [tap for tap in taps if 0 <= tap < size]
+        padded = [tap for tap in taps if -pad[0] <= tap < size + pad[1]]
+        found.append((inside, len(padded)))
+    return found
+
+
+def adaptive_windows(size: int, count: int) -> list[tuple[list[int], int]]:
+    """PyTorch's adaptive windows, in fractions."""
+    found = []
+    for index in range(count):
+        start = math.floor(Fraction(index * size, count))
+        stop = math.ceil(Fraction((index + 1) * size, count))
+        found.append((list(range(start, stop)), stop - start))
+    return found
+
+
+Along = list[tuple[list[int], int]]
+
+
+def pool(
+    image: np.ndarray,
+    method: str,
+    rows: Along,
+    columns: Along,
+    *,
+    include_pad: bool = False,
+    dtype: Any = None,
+) -> np.ndarray:
+    """Pool (H, W) or (H, W, C) over the given windows."""
+    channels = image.reshape(*image.shape[:2], -1)
+    native = image.dtype.newbyteorder("=")
+    result = native if method != "avg" else np.dtype(dtype or _mean_dtype(native))
+    out = np.empty((len(rows), len(columns), channels.shape[2]), result)
+    for i, (row_taps, row_count) in enumerate(rows):
+        for j, (column_taps, column_count) in enumerate(columns):
+            for c in range(channels.shape[2]):
+                values = [channels[y, x, c].item() for y in row_taps for x in column_taps]
+                count = row_count * column_count if include_pad else len(values)
+                out[i, j, c] = _reduce(values, method, count, result)
+    return out.reshape(len(rows), len(columns), *image.shape[2:])
+
+
+def _mean_dtype(dtype: np.dtype) -> np.dtype:
+    if dtype.kind == "f":
+        return dtype
+    return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
+
+
+def _reduce(values: list[Any], method: str, count: int, dtype: np.dtype) -> Any:
+    if any(isinstance(v, float) and math.isnan(v) for v in values):
+        return math.nan
+    if method == "max":
+        return max(values)
+    if method == "min":
+        return min(values)
+    infinite = {v for v in values if isinstance(v, float) and math.isinf(v)}
+    if infinite:
+        return infinite.pop() if len(infinite) == 1 else math.nan
+    mean = sum((Fraction(v) for v in values), Fraction(0)) / count
+    if dtype.kind == "f":
+        return nearest_float(mean, dtype)
+    limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return min(max(round(mean), int(limits[0])), int(limits[1]))
+
+
+def nearest_float(value: Fraction, dtype: np.dtype) -> float:
+    """The float of `dtype` nearest to `value`, ties to the even one: one rounding, by search."""
+    with np.errstate(over="ignore"):
+        guess = np.float64(float(value)).astype(dtype)
+    if np.isinf(guess):
+        return float(guess)
+    around = [
+        np.nextafter(guess, dtype.type(-np.inf)),
+        guess,
+        np.nextafter(guess, dtype.type(np.inf)),
+    ]
+    finite = [f for f in around if np.isfinite(f)]
+    bits = {2: np.uint16, 4: np.uint32, 8: np.uint64}[dtype.itemsize]
+    nearest: float = min(
+        finite, key=lambda f: (abs(Fraction(float(f)) - value), int(f.view(bits)) & 1)
+    )
+    return nearest
+
+
+def reduce_values(values: list[float]) -> float:
+    """The mean of floats, summed without error."""
+    return math.fsum(values) / len(values)

@@ -1,0 +1,271 @@
+"""The command line, run as a user runs it; every output is decoded and compared."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import SAMPLES, Run, load, save
+from numpy.typing import NDArray
+
+from pooltool import adaptive_max_pool2d, avg_pool2d, max_pool2d, min_pool2d
+
+Array = NDArray[Any]
+rng = np.random.default_rng(11)
+
+
+def test_the_main_job(run: Run, tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "mountain.jpg", tmp_path)
+    result = run("max", "mountain.jpg")
+    assert result.out == "mountain.jpg (700, 1024, 3) -> mountain_max.jpg (350, 512, 3)\n"
+    assert (result.err, result.status) == ("", 0)
+    pooled = max_pool2d(load("mountain.jpg")).astype(int)
+    assert np.abs(load("mountain_max.jpg") - pooled).mean() < 2.5  # JPEG loses a little
+
+
+@pytest.mark.parametrize(
+    ("method", "function"), [("max", max_pool2d), ("min", min_pool2d), ("avg", avg_pool2d)]
+)
+def test_lossless_results_are_exact(run: Run, method: str, function: Callable[..., Array]) -> None:
+    image = rng.integers(0, 65536, (17, 24, 3)).astype(np.uint16)
+    save("a.png", image)
+    assert run(method, "a.png", "--pool-size", "3x2", "--stride", "2", "--padding", "1").status == 0
+    rounding: dict[str, Any] = {"dtype": np.uint16} if method == "avg" else {}
+    wanted = function(image, (3, 2), 2, padding=1, **rounding)
+    np.testing.assert_array_equal(load(f"a_{method}.png"), wanted)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ([], max_pool2d),
+        (["--pool-size", "3"], lambda x: max_pool2d(x, 3)),
+        (["--pool-size", "2x3", "--stride", "1X2"], lambda x: max_pool2d(x, (2, 3), (1, 2))),
+        (["--padding", "same", "--stride", "1"], lambda x: max_pool2d(x, 2, 1, padding="same")),
+        (["--padding", "1x0"], lambda x: max_pool2d(x, padding=(1, 0))),
+        (["--padding", "0"], max_pool2d),
+        (["--dilation", "2"], lambda x: max_pool2d(x, dilation=2)),
+        (["--ceil-mode"], lambda x: max_pool2d(x, ceil_mode=True)),
+        (["--output-size", "4x3"], lambda x: adaptive_max_pool2d(x, (4, 3))),
+    ],
+)
+def test_window_options(run: Run, words: list[str], wanted: Callable[[Array], Array]) -> None:
+    image = rng.integers(0, 256, (11, 9), np.uint8)
+    save("a.png", image)
+    assert run("max", "a.png", *words).status == 0
+    np.testing.assert_array_equal(load("a_max.png"), wanted(image))
+
+
+def test_count_include_pad(run: Run) -> None:
+    save("a.npy", np.full((4, 4), 8.0))
+    run("avg", "a.npy", "--padding", "1", "--count-include-pad")
+    assert load("a_avg.npy")[0].tolist() == [2, 4, 2]
+    run("avg", "a.npy", "--padding", "1")
+    assert load("a_avg.npy")[0].tolist() == [8, 8, 8]
+
+
+FORMATS = [
+    (".png", "u1", (9, 8)), (".png", "u1", (9, 8, 3)), (".png", "u1", (9, 8, 4)),
+    (".png", "u2", (9, 8)), (".png", "u2", (9, 8, 3)), (".png", "u2", (9, 8, 4)),
+    (".tif", "u1", (9, 8, 3)), (".tiff", "u2", (9, 8)), (".tif", "f4", (9, 8, 3)),
+    (".tif", "f8", (9, 8)), (".bmp", "u1", (9, 8, 3)), (".bmp", "u1", (9, 8)),
+    (".pgm", "u1", (9, 8)), (".pgm", "u2", (9, 8)), (".ppm", "u2", (9, 8, 3)),
+    (".webp", "u1", (9, 8, 3)), (".jp2", "u1", (90, 80, 3)), (".pfm", "f4", (9, 8, 3)),
+    (".npy", "i8", (9, 8, 7)), (".npy", "?", (9, 8)), (".npy", "f2", (9, 8, 2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("suffix", "dtype", "shape"), FORMATS)
+def test_depth_and_channels_are_kept(
+    run: Run, suffix: str, dtype: str, shape: tuple[int, ...]
+) -> None:
+    image = (rng.random(shape) * 255).astype(dtype)
+    if suffix == ".webp":
+        save(f"a{suffix}", image, 64, 101)  # lossless
+    elif suffix == ".jp2":
+        save(f"a{suffix}", image, 272, 1000)
+    else:
+        save(f"a{suffix}", image)
+    result = run("max", f"a{suffix}")
+    assert (result.err, result.status) == ("", 0)
+    np.testing.assert_array_equal(load(f"a_max{suffix}"), max_pool2d(image))
+    assert load(f"a_max{suffix}").dtype == image.dtype
+
+
+def test_averages_are_rounded_into_the_dtype(run: Run) -> None:
+    save("a.png", np.array([[0, 1, 1, 2], [1, 0, 2, 1]], np.uint8))  # means 0.5 and 1.5
+    run("avg", "a.png")
+    assert load("a_avg.png").tolist() == [[0, 2]]
+
+
+def test_gray(run: Run) -> None:
+    save("a.png", np.full((4, 6, 3), (0, 0, 255), np.uint8))  # red
+    assert run("max", "a.png", "--gray").out == "a.png (4, 6) -> a_max.png (2, 3)\n"
+    assert (load("a_max.png") == 76).all()
+
+
+def test_output_names(run: Run, tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "lecture.pgm", tmp_path)
+    shutil.copy(SAMPLES / "badge.png", tmp_path)
+    (tmp_path / "there").mkdir()
+    for words, output in {
+        ("lecture.pgm", "-o", "small.png"): "small.png",
+        ("lecture.pgm", "-o", "there"): "there/lecture_max.pgm",
+        ("lecture.pgm", "-o", "new/deep/"): "new/deep/lecture_max.pgm",
+        ("lecture.pgm", "--format", "tiff"): "lecture_max.tiff",
+        ("lecture.pgm", "--format", ".PNG", "-o", "there"): "there/lecture_max.PNG",
+        ("lecture.pgm", "--format", "png", "-o", "strange.dat"): "strange.dat",
+        ("./lecture.pgm",): "./lecture_max.pgm",
+    }.items():
+        result = run("max", *words)
+        assert result.err == ""
+        assert result.out.endswith(f"-> {output} (2, 2)\n")
+        assert load(output).tolist() == [[7, 8], [3, 7]]
+    several = run("avg", "lecture.pgm", "badge.png", "-o", "many")
+    assert several.out == (
+        "lecture.pgm (4, 4) -> many/lecture_avg.pgm (2, 2)\n"
+        "badge.png (151, 203, 4) -> many/badge_avg.png (75, 101, 4)\n"
+    )
+
+
+def test_quiet_says_nothing_but_errors(run: Run) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    result = run("max", "-q", "a.png", "missing.png")
+    assert result.out == ""
+    assert result.err == "pooltool: missing.png: no such file; check the name\n"
+    assert load("a_max.png").shape == (2, 2)
+
+
+def make_bad_inputs(folder: Path) -> None:
+    save("good.png", np.zeros((4, 4), np.uint8))
+    save("deep.png", np.zeros((4, 4), np.uint16))
+    save("float.tif", np.zeros((4, 4), np.float32))
+    save("tiny.png", np.zeros((1, 1), np.uint8))
+    np.save("flat.npy", np.zeros(5))
+    np.save("complex.npy", np.zeros((4, 4), complex))
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("this is not an image\n")
+    (folder / "folder").mkdir()
+    (folder / "file").touch()
+    (folder / "bare").write_bytes((folder / "good.png").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["missing.jpg"], "missing.jpg: no such file; check the name"),
+        (["folder"], "folder: is a directory; name the images in it"),
+        (["empty.png"], "empty.png: the file is empty"),
+        (["text.png"], "text.png: is not an image that can be read, or is damaged"),
+        (["tiny.png"], "tiny.png: pool_size=2 does not fit: a window takes 2 rows, the image has"),
+        (["deep.png", "--padding", "2"], "deep.png: padding=2 leaves a window without a row"),
+        (["flat.npy"], "flat.npy: image has shape (5,); pooling takes (height, width)"),
+        (["complex.npy"], "complex.npy: image has dtype complex128"),
+        (["bare"], "bare: the name has no extension that says which format to write; choose"),
+        (["deep.png", "--format", "jpg"], "deep.png: jpeg cannot hold uint16 pixels"),
+        (["float.tif", "--format", "jpg"], "float.tif: jpeg cannot hold float32 pixels"),
+        (["deep.png", "-o", "none/x.png"], "deep.png: cannot write none/x.png: no such file"),
+        (["deep.png", "-o", "file/"], "deep.png: cannot make the directory file/: file exists"),
+    ],
+)
+def test_a_failed_image_is_one_line_and_the_others_go_on(
+    run: Run, tmp_path: Path, words: list[str], reason: str
+) -> None:
+    make_bad_inputs(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    result = run("max", *words)
+    assert result.status == 1
+    assert result.out == ""
+    assert result.err.startswith(f"pooltool: {reason}")
+    assert result.err.count("\n") == 1
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    if words[1:] in ([], ["--format", "jpg"]):
+        result = run("max", *words, "good.png")
+        assert result.status == 1
+        assert "good.png (4, 4) -> good_max." in result.out
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--pool-size", "0"], "'--pool-size': '0' is not a whole number of at least 1"),
+        (["--pool-size", "-1"], "'--pool-size': '-1' is not"),
+        (["--pool-size", "2.5"], "'--pool-size': '2.5' is not"),
+        (["--pool-size", "2x"], "'--pool-size': '2x' is not"),
+        (["--pool-size", "2x3x4"], "'--pool-size': '2x3x4' is not"),
+        (["--pool-size", ""], "'--pool-size': '' is not"),
+        (["--stride", "0"], "'--stride': '0' is not"),
+        (["--padding", "full"], "'--padding': 'full' is not"),
+        (["--dilation", "0"], "'--dilation': '0' is not"),
+        (["--output-size", "0"], "'--output-size': '0' is not"),
+        (["--output-size", "2", "--stride", "2"], "--stride and --output-size exclude each other"),
+        (["--format", "docx"], "'--format': 'docx' is not a format that can be written"),
+        (["-o", "a.docx"], "'.docx' is not a format that can be written; choose one"),
+        (["-o", "noextension"], "the name has no extension that says which format"),
+        (["-o", "good.png"], "good.png: the result of good.png would overwrite the image good.png"),
+        (["-o", "link.png"], "link.png: the result of good.png would overwrite"),
+        (["good.png"], "good_max.png: good.png and good.png would both be written there"),
+        (["sub/good.png", "-o", "out/"], "good.png and sub/good.png would both be written there"),
+        (["--wrong"], "No such option"),
+        (["--count-include-pad"], "No such option"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_writes_nothing(
+    run: Run, tmp_path: Path, words: list[str], reason: str
+) -> None:
+    save("good.png", np.zeros((4, 4), np.uint8))
+    (tmp_path / "sub").mkdir()
+    save("sub/good.png", np.zeros((4, 4), np.uint8))
+    os.link("good.png", "link.png")
+    before = sorted(tmp_path.rglob("*"))
+    result = run("max", "good.png", *words)
+    assert result.status == 2
+    assert result.out == ""
+    assert result.err.startswith("pooltool: ")
+    assert reason in result.err
+    assert result.err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_two_ways_to_one_output_are_refused(run: Run, tmp_path: Path) -> None:
+    """An input that is the would-be output of another is never overwritten."""
+    save("a.png", np.zeros((4, 4), np.uint8))
+    save("a_max.png", np.ones((4, 4), np.uint8))
+    result = run("max", "a.png", "a_max.png")
+    assert result.status == 2
+    assert (load("a_max.png") == 1).all()
+    assert run("max", "a.png").status == 0  # but an old output is replaced
+    assert load("a_max.png").shape == (2, 2)
+
+
+def test_no_arguments(run: Run) -> None:
+    nothing = run()
+    assert nothing.status == 2
+    assert "Usage: pooltool" in nothing.err
+    assert run("max").status == 2
+    assert "'zoom'" in run("zoom").err
+
+
+def test_help_and_version_import_neither_numpy_nor_cv2(run: Run, tmp_path: Path) -> None:
+    for module in ("numpy", "cv2"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('imported')\n")
+    for words in (["--help"], ["max", "--help"], ["--version"]):
+        result = run(*words)  # `python -m` puts the folder with the decoys first
+        assert (result.status, result.err) == (0, "")
+    assert run("--version").out == "pooltool 0.1.0\n"
+    assert run("max", "a.png").err.strip() == "imported"
+
+
+def test_permissions_follow_the_umask_and_the_old_file(run: Run, tmp_path: Path) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    run("max", "a.png", umask=0o027)
+    assert (tmp_path / "a_max.png").stat().st_mode & 0o777 == 0o640
+    (tmp_path / "a_max.png").chmod(0o604)
+    run("max", "a.png")
+    assert (tmp_path / "a_max.png").stat().st_mode & 0o777 == 0o604
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a_max.png"]

@@ -1,0 +1,125 @@
+"""Where windows lie, by hand-checked numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pooltool import WindowError
+from pooltool.geometry import AdaptiveAxis, AdaptiveWindows, Axis, Windows, pair
+
+
+def axis(size: int, *settings: Any, **named: Any) -> Axis:
+    """The windows over the rows of an image with 1000 columns."""
+    rows, _ = Windows.of(*settings, **named).axes((size, 1000))
+    assert isinstance(rows, Axis)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("size", "settings", "count"),
+    [
+        (700, {"pool_size": 2}, 350),
+        (1024, {"pool_size": 2}, 512),
+        (5, {"pool_size": 2}, 2),
+        (5, {"pool_size": 2, "ceil_mode": True}, 3),
+        (7, {"pool_size": 3, "stride": 1}, 5),
+        (7, {"pool_size": 3, "stride": 2}, 3),
+        (8, {"pool_size": 3, "stride": 2}, 3),
+        (8, {"pool_size": 3, "stride": 2, "ceil_mode": True}, 4),
+        (7, {"pool_size": 3, "stride": 2, "padding": "same"}, 4),
+        (8, {"pool_size": 3, "stride": 2, "padding": "same"}, 4),
+        (5, {"pool_size": 2, "stride": 5, "padding": "same"}, 1),
+        (6, {"pool_size": 3, "stride": 2, "padding": 1}, 3),
+        (7, {"pool_size": 3, "stride": 1, "dilation": 2}, 3),
+        (7, {"pool_size": 2, "stride": 10**9}, 1),
+        # PyTorch: a last window that starts in the padding is dropped.
+        (4, {"pool_size": 2, "stride": 2, "padding": 1, "ceil_mode": True}, 3),
+        (1, {"pool_size": 2, "stride": 2, "padding": 1, "ceil_mode": True}, 1),
+        # PyTorch: in ceil mode a window may be larger than the image.
+        (2, {"pool_size": 3, "stride": 2, "ceil_mode": True}, 1),
+    ],
+)
+def test_output_size(size: int, settings: dict[str, Any], count: int) -> None:
+    assert axis(size, **settings).count == count
+
+
+@pytest.mark.parametrize(
+    ("size", "pool", "stride", "before", "after"),
+    [(4, 2, 1, 0, 1), (4, 3, 1, 1, 1), (5, 3, 2, 1, 1), (6, 3, 2, 0, 1), (5, 2, 3, 0, 0)],
+)
+def test_same_puts_the_odd_pixel_at_the_end(
+    size: int, pool: int, stride: int, before: int, after: int
+) -> None:
+    laid = axis(size, pool, stride, padding="same")
+    assert (laid.before, laid.after) == (before, after)
+
+
+def test_a_window_knows_its_pixels() -> None:
+    laid = axis(5, 3, 2, padding=1, ceil_mode=True)  # windows start at -1, 1, 3
+    assert [laid.start(i) for i in range(laid.count)] == [-1, 1, 3]
+    assert [laid.pixels(i) for i in range(laid.count)] == [2, 3, 2]
+    assert [laid.pixels(i, count_padding=True) for i in range(laid.count)] == [3, 3, 3]
+    assert laid.span(0, 3) == (-1, 6)
+
+
+def test_what_ceil_mode_adds_is_never_counted() -> None:
+    laid = axis(6, 3, 2, padding=0, ceil_mode=True)  # the window at 4 hangs one pixel over the end
+    assert [laid.pixels(i, count_padding=True) for i in range(laid.count)] == [3, 3, 2]
+
+
+def test_dilated_windows_skip_pixels() -> None:
+    laid = axis(6, 3, 1, padding=2, dilation=2)  # pixels -2, 0, 2; -1, 1, 3; ...
+    assert [laid.pixels(i) for i in range(laid.count)] == [2, 2, 3, 3, 2, 2]
+
+
+def test_adaptive_windows_follow_pytorch() -> None:
+    laid = AdaptiveAxis(10, 4)
+    assert [(laid.start(i), laid.stop(i)) for i in range(4)] == [(0, 3), (2, 5), (5, 8), (7, 10)]
+
+
+def test_adaptive_windows_that_divide_are_plain_windows() -> None:
+    rows, columns = AdaptiveWindows.of((2, 1)).axes((6, 5))
+    assert rows == Axis(6, 3, 3, 1, 0, 0, 2)
+    assert columns == Axis(5, 5, 5, 1, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1, 2.5, 2.0, True, "2", None, (2,), (1, 2, 3), (2, 0), [1.5]]
+)
+def test_sizes_that_are_not_positive_integers_are_refused(value: Any) -> None:
+    with pytest.raises(WindowError, match=r"pool_size=.* is not a positive integer"):
+        pair("pool_size", value)
+
+
+@pytest.mark.parametrize("value", ["full", -1, 1.5, True, (1, -1), ((1, 2), 3), (1, 2, 3), None])
+def test_padding_that_cannot_be_read_is_refused(value: Any) -> None:
+    with pytest.raises(WindowError, match="padding"):
+        Windows.of(2, padding=value)
+
+
+@pytest.mark.parametrize(
+    ("size", "settings", "problem"),
+    [
+        (4, {"pool_size": 5}, "pool_size=5 does not fit: a window takes 5 rows, the image has 4"),
+        (4, {"pool_size": 3, "dilation": 2}, "pool_size=3, dilation=2 does not fit: .* 5 rows"),
+        (4, {"pool_size": 2, "padding": 2}, "padding=2 leaves a window without a row"),
+        (4, {"pool_size": 2, "padding": ((0, 3), (0, 0))}, "leaves a window without a row"),
+        (1, {"pool_size": 2, "padding": 1, "dilation": 2}, "leaves a window without a row"),
+        (4, {"pool_size": 2, "padding": 10**9}, "leaves a window without a row"),
+        (2, {"pool_size": 5, "stride": 2, "ceil_mode": True}, "does not fit"),
+    ],
+)
+def test_windows_that_cannot_lie_on_the_image(
+    size: int, settings: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(WindowError, match=problem) as caught:
+        axis(size, **settings)
+    assert str(caught.value).endswith(f"(image shape ({size}, 1000))")
+
+
+def test_rows_come_before_columns() -> None:
+    rows, columns = Windows.of((2, 3), (4, 5), padding=((1, 0), (0, 2))).axes((10, 20))
+    assert rows == Axis(10, 2, 4, 1, 1, 0, 3)
+    assert columns == Axis(20, 3, 5, 1, 0, 2, 4)

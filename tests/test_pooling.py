@@ -1,0 +1,301 @@
+"""The pooling functions: the lecture, the numeric rules, dtypes, layouts and errors."""
+
+from __future__ import annotations
+
+import doctest
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import pooltool
+from pooltool import (
+    ArrayShapeError,
+    ArrayTypeError,
+    PooltoolError,
+    WindowError,
+    adaptive_avg_pool2d,
+    adaptive_max_pool2d,
+    adaptive_min_pool2d,
+    avg_pool2d,
+    max_pool2d,
+    min_pool2d,
+    pooling,
+)
+
+Array = NDArray[Any]
+LECTURE = np.array([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]], np.uint8)
+NOISY = np.array([[1, 3, 2, 0], [2, 7, 6, 8], [0, 2, 7, 3], [1, 3, 5, 6]], np.uint8)
+DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
+FUNCTIONS: list[Callable[..., Array]] = [max_pool2d, min_pool2d, avg_pool2d]
+rng = np.random.default_rng(7)
+
+
+def equal_bits(a: Array, b: Array) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def test_the_lecture() -> None:
+    assert max_pool2d(LECTURE).tolist() == [[7, 8], [3, 7]]
+    assert avg_pool2d(LECTURE).tolist() == [[3, 4.25], [1.25, 6]]
+    assert min_pool2d(LECTURE).tolist() == [[0, 0], [0, 5]]
+    assert max_pool2d(NOISY).tolist() == max_pool2d(LECTURE).tolist()
+    assert max_pool2d(np.zeros((700, 1024))).shape == (350, 512)
+
+
+def test_colour_gives_the_gray_answer_in_each_channel() -> None:
+    colour = np.stack([LECTURE, NOISY, LECTURE.T], axis=2)
+    for function in FUNCTIONS:
+        pooled = function(colour)
+        for channel in range(3):
+            assert equal_bits(
+                np.ascontiguousarray(pooled[..., channel]), function(colour[..., channel])
+            )
+
+
+def test_pool_size_and_stride_defaults() -> None:
+    image = rng.integers(0, 255, (9, 7), np.uint8)
+    assert equal_bits(max_pool2d(image), max_pool2d(image, (2, 2), (2, 2)))
+    assert equal_bits(max_pool2d(image, 3), max_pool2d(image, (3, 3), 3))
+    assert max_pool2d(image, (2, 3)).shape == (4, 2)
+
+
+def test_small_changes_change_the_max_little() -> None:
+    image = rng.integers(0, 200, (20, 30)).astype(np.int16)
+    noise = rng.integers(-2, 3, image.shape).astype(np.int16)
+    assert np.abs(max_pool2d(image + noise, 3) - max_pool2d(image, 3)).max() <= 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_max_and_min_keep_the_dtype_and_its_extremes(dtype: str) -> None:
+    if np.dtype(dtype).kind == "f":
+        low, high = -np.inf, np.inf
+    else:
+        low, high = (0, 1) if dtype == "?" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    image = np.array([[low, low, high], [low, low, high]], dtype)
+    top = max_pool2d(image, 2, 1, padding=1)
+    assert top.dtype == image.dtype
+    assert top.tolist() == [[low, low, high, high]] * 3
+    assert min_pool2d(image, 2, 1, padding=1).tolist() == [[low, low, low, high]] * 3
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_average_dtype_rule(dtype: str) -> None:
+    small = np.dtype(dtype).itemsize <= 2
+    expected = dtype if np.dtype(dtype).kind == "f" else "f4" if small else "f8"
+    image = np.ones((4, 6), dtype)
+    for result in (avg_pool2d(image), adaptive_avg_pool2d(image, 2)):
+        assert result.dtype == np.dtype(expected)
+        assert (result == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "mean"),
+    [
+        ([[1, 2], [2, 2]], "u1", 2),  # 1.75
+        ([[0, 1], [1, 0]], "u1", 0),  # 0.5, to even
+        ([[1, 2], [2, 1]], "u1", 2),  # 1.5, to even
+        ([[2, 3], [3, 2]], "u1", 2),  # 2.5, to even
+        ([[255, 255], [255, 255]], "u1", 255),
+        ([[300, 300], [300, 300]], "u1", 255),
+        ([[-1, 0], [0, -1]], "i1", 0),  # -0.5
+        ([[-1, -2], [-2, -1]], "i1", -2),  # -1.5
+        ([[-5, -5], [-5, -5]], "u1", 0),
+        ([[0, 1], [1, 1]], "?", True),
+        ([[0, 1], [0, 1]], "?", False),  # 0.5, to even
+        ([[2.5, 2.5], [2.5, 2.5]], "i8", 2),
+        ([[1e300, 1e300], [1e300, 1e300]], "i8", 2**63 - 1),
+        ([[-np.inf, 1.0], [1.0, 1.0]], "i4", -(2**31)),
+    ],
+)
+def test_average_into_integers(values: Any, dtype: str, mean: int) -> None:
+    result = avg_pool2d(values, dtype=dtype)
+    assert result.dtype == np.dtype(dtype)
+    assert result.tolist() == [[mean]]
+
+
+def test_wide_integers_are_averaged_exactly() -> None:
+    top = 2**63 - 1
+    assert avg_pool2d(np.full((2, 2), top), dtype="i8").tolist() == [[top]]
+    assert avg_pool2d(np.full((2, 2), 2**64 - 1, "u8"), dtype="u8").tolist() == [[2**64 - 1]]
+    assert avg_pool2d(np.array([[top, -top - 1]]), (1, 2)).tolist() == [[-0.5]]
+    assert avg_pool2d(np.array([[2**53 + 1, 2**53 + 3]]), (1, 2), dtype="i8").item() == 2**53 + 2
+    # Rounded once: by way of float64 this mean would become 2**24 + 2 in float32.
+    values = np.full((1, 2**10), 2**60, "i8")
+    values[0, 0] += 2**46
+    assert avg_pool2d(values, (1, 2**10), dtype="f4").item() == 2.0**60
+
+
+def test_sums_of_floats_do_not_overflow() -> None:
+    for dtype in ("f2", "f4", "f8"):
+        top = np.finfo(dtype).max
+        image = np.array([[top, top, 1.0], [top, top, 1.0]], dtype)
+        assert avg_pool2d(image, 2, 1)[0, 0] == top
+        assert avg_pool2d(-image, 2, 1)[0, 0] == -top
+        assert avg_pool2d(image * np.array([1, -1, 1], dtype), 2, 1)[0, 0] == 0
+
+
+def test_nan_and_infinity_touch_only_their_windows() -> None:
+    image = np.arange(36, dtype=np.float32).reshape(6, 6)
+    clean = {function: function(image) for function in FUNCTIONS}
+    image[2, 3], image[5, 0] = np.nan, np.inf
+    for function in FUNCTIONS:
+        pooled = function(image)
+        assert np.isnan(pooled[1, 1])
+        assert pooled[2, 0] == (24 if function is min_pool2d else np.inf)
+        others = np.ones((3, 3), bool)
+        others[1, 1] = others[2, 0] = False
+        assert (pooled[others] == clean[function][others]).all()
+
+
+def test_opposite_infinities_average_to_nan() -> None:
+    assert np.isnan(avg_pool2d([[np.inf, -np.inf]], (1, 2))).all()
+
+
+def test_the_average_of_padding() -> None:
+    image = np.full((2, 2), 4.0)
+    assert avg_pool2d(image, 2, 2, padding=1).tolist() == [[4, 4], [4, 4]]
+    counted = avg_pool2d(image, 2, 2, padding=1, count_include_pad=True)
+    assert counted.tolist() == [[1, 1], [1, 1]]
+
+
+def test_ceil_mode_never_counts_what_it_adds() -> None:
+    image = np.full((1, 3), 6.0)
+    settings: dict[str, Any] = {"ceil_mode": True, "count_include_pad": True}
+    assert avg_pool2d(image, (1, 2), **settings).tolist() == [[6, 6]]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("dtype", ["u1", "i4", "u8", "f2", "f4", "f8"])
+def test_any_memory_layout_gives_the_same_bits(function: Callable[..., Array], dtype: str) -> None:
+    image = (rng.standard_normal((23, 17, 3)) * 50).astype(dtype)
+    if dtype.startswith("f"):
+        image[3, 4, 1], image[9, 9, 0], image[0, :5] = np.nan, -np.inf, -0.0
+    expected = function(image, 3, 2, padding=1)
+    assert expected.flags.c_contiguous
+    assert expected.dtype.isnative
+    wide = np.repeat(np.repeat(image, 2, axis=0), 3, axis=1)
+    read_only = image.copy()
+    read_only.flags.writeable = False
+    layouts = {
+        "Fortran order": np.asfortranarray(image),
+        "transposed": np.ascontiguousarray(image.transpose(1, 0, 2)).transpose(1, 0, 2),
+        "planar": np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0),
+        "sliced": wide[::2, ::3],
+        "reversed": np.ascontiguousarray(image[::-1, ::-1, ::-1])[::-1, ::-1, ::-1],
+        "big-endian": image.astype(image.dtype.newbyteorder(">")),
+        "read-only": read_only,
+        "unaligned": np.frombuffer(b"x" + image.tobytes(), np.uint8)[1:]
+        .view(dtype)
+        .reshape(image.shape),
+    }
+    for name, layout in layouts.items():
+        before = layout.tobytes()
+        assert equal_bits(function(layout, 3, 2, padding=1), expected), name
+        assert layout.tobytes() == before, name
+    one = np.ascontiguousarray(image[..., 1])
+    assert equal_bits(function(one, 3, 2, padding=1), np.ascontiguousarray(expected[..., 1]))
+
+
+def test_the_result_is_new_even_when_nothing_is_pooled() -> None:
+    image = np.ones((3, 4), np.float32)
+    for function in FUNCTIONS:
+        result = function(image, 1)
+        assert not np.shares_memory(result, image)
+        result[...] = 5
+    assert (image == 1).all()
+
+
+def test_any_number_of_channels() -> None:
+    image = rng.integers(0, 255, (6, 4, 11), np.uint8)
+    assert max_pool2d(image).shape == (3, 2, 11)
+    assert max_pool2d(image[..., :1]).shape == (3, 2, 1)
+
+
+def test_adaptive_pooling() -> None:
+    row = np.array([[1, 2, 3, 4, 5]])
+    assert adaptive_max_pool2d(row, (1, 3)).tolist() == [[2, 4, 5]]
+    assert adaptive_min_pool2d(row, (1, 3)).tolist() == [[1, 2, 4]]
+    assert adaptive_avg_pool2d(row, (1, 3)).tolist() == [[1.5, 3, 4.5]]
+    assert adaptive_avg_pool2d(row, (1, 3), dtype="u1").tolist() == [[2, 3, 4]]
+    assert adaptive_max_pool2d(row, 1).tolist() == [[5]]
+    assert adaptive_max_pool2d(row, (2, 7)).tolist() == [[1, 2, 3, 3, 4, 5, 5]] * 2
+
+
+@pytest.mark.parametrize(
+    ("image", "error"),
+    [
+        (5, ArrayShapeError),
+        ([1, 2, 3], ArrayShapeError),
+        (np.zeros((2, 2, 2, 2)), ArrayShapeError),
+        (np.zeros((0, 4)), ArrayShapeError),
+        (np.zeros((4, 4, 0)), ArrayShapeError),
+        ([[1, 2], [3]], ArrayShapeError),
+        (np.zeros((4, 4), complex), ArrayTypeError),
+        (np.full((4, 4), None), ArrayTypeError),
+        (np.full((4, 4), "a"), ArrayTypeError),
+        (np.zeros((4, 4), "M8[s]"), ArrayTypeError),
+        (np.zeros((4, 4), np.longdouble), ArrayTypeError),
+        (np.zeros((4, 4), [("r", "u1")]), ArrayTypeError),
+    ],
+)
+def test_arrays_that_cannot_be_pooled(image: Any, error: type[Exception]) -> None:
+    for function in (*FUNCTIONS, adaptive_max_pool2d, adaptive_avg_pool2d):
+        with pytest.raises(error, match="image") as caught:
+            function(image, 1)
+        assert isinstance(caught.value, PooltoolError)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pool_size": 0},
+        {"pool_size": 2.0},
+        {"pool_size": True},
+        {"pool_size": 9},
+        {"stride": 0},
+        {"stride": (1, 2, 3)},
+        {"padding": "reflect"},
+        {"padding": -1},
+        {"padding": 2},
+        {"dilation": 0},
+        {"dilation": 4},
+    ],
+)
+def test_windows_that_cannot_be_used(settings: dict[str, Any]) -> None:
+    (name, value), *_ = settings.items()
+    for function in FUNCTIONS:
+        with pytest.raises(WindowError, match=rf"{name}=.*\(4, 5, 3\)") as caught:
+            function(np.zeros((4, 5, 3)), **settings)
+        assert isinstance(caught.value, ValueError)
+        assert repr(value) in str(caught.value)
+    with pytest.raises(WindowError, match=r"output_size=0 .*\(4, 5\)"):
+        adaptive_max_pool2d(np.zeros((4, 5)), 0)
+
+
+@pytest.mark.parametrize("dtype", [complex, object, "U3", "M8[s]", "nonsense", np.longdouble])
+def test_averages_that_cannot_be_held(dtype: Any) -> None:
+    with pytest.raises(ArrayTypeError, match="dtype"):
+        avg_pool2d(np.zeros((4, 4)), dtype=dtype)
+
+
+def test_nan_cannot_become_an_integer() -> None:
+    with pytest.raises(ArrayTypeError, match="NaN"):
+        avg_pool2d([[np.nan, 1.0]], 1, dtype=np.uint8)
+
+
+def test_the_public_door() -> None:
+    assert sorted(pooltool.__all__) == pooltool.__all__
+    for name in pooltool.__all__:
+        assert name in dir(pooltool)
+        assert getattr(pooltool, name).__doc__
+    with pytest.raises(AttributeError):
+        _ = pooltool.max_pool3d
+
+
+def test_docstring_examples() -> None:
+    failed, attempted = doctest.testmod(pooling)
+    assert attempted >= 8
+    assert not failed
