@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from pooltool.errors import (
     ArrayShapeError,
     ArrayTypeError,
+    ClusterError,
     FileError,
     ImageError,
     PlanError,
     PooltoolError,
+    UsageProblem,
     WindowError,
 )
 
@@ -28,10 +30,12 @@ __version__ = "0.1.0"
 __all__ = [
     "ArrayShapeError",
     "ArrayTypeError",
+    "ClusterError",
     "FileError",
     "ImageError",
     "PlanError",
     "PooltoolError",
+    "UsageProblem",
     "WindowError",
     "adaptive_avg_pool2d",
     "adaptive_max_pool2d",

@@ -1,24 +1,29 @@
-"""Many images in one run: plan where each goes, check the plan, pool them, yield the outcomes."""
+"""Many images in one run: pooled concurrently on an executor, reported in the order of names."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool import files, images
-from pooltool.errors import PlanError, PooltoolError
+from pooltool.errors import FileError, PooltoolError
 from pooltool.formats import format_for
 from pooltool.geometry import AnyWindows
 from pooltool.kernels import Method, pool2d
+from pooltool.plan import Job
 from pooltool.pooling import as_image
 
 Shape = tuple[int, ...]
+POLL_SECONDS = 0.1
+"""How soon a run notices that it was asked to stop while it waits for an image."""
+Status = Literal["ok", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
@@ -29,69 +34,125 @@ class Settings:
     windows: AnyWindows
     count_include_pad: bool = False
     gray: bool = False
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image to read and the file its result goes to, both as the user would name them."""
-
-    input: str
-    output: str
-    extension: str
-    """Names the format to write, with or without its dot; may be one that is not known."""
-    folder: str | None = None
-    """Directory to make for the output when it is missing."""
+    skip_existing: bool = False
+    directory: str = ""
+    """Where relative names start; the current directory of whoever planned the run."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job; the shapes are None and `error` is set when it failed."""
+    """What became of a job. What does not apply to it is None."""
 
     job: Job
-    status: Literal["ok", "failed"]
+    status: Status
     input_shape: Shape | None = None
     output_shape: Shape | None = None
+    dtype: str | None = None
+    frames: int | None = None
+    warnings: tuple[str, ...] = ()
     error: str | None = None
 
 
-def plan(
-    names: Iterable[str], method: Method, output: str | None, extension: str | None
-) -> list[Job]:
-    """Decide where each image's result goes; raise `PlanError` if that would lose a file.
+@dataclass
+class Tally:
+    """Counts outcomes; says how the run went and which exit status that is."""
 
-    `output` is a file for one image; it is a directory if it is one, ends in a slash, or there
-    are several images. Without it results go beside the images, as `mountain_max.jpg`.
+    ok: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        setattr(self, outcome.status, getattr(self, outcome.status) + 1)
+
+    @property
+    def total(self) -> int:
+        """Images counted so far."""
+        return self.ok + self.skipped + self.failed
+
+    @property
+    def status(self) -> int:
+        """0 when every image was done or skipped, 1 when one failed."""
+        return 1 if self.failed else 0
+
+    def __str__(self) -> str:
+        return f"{self.ok} done, {self.skipped} skipped, {self.failed} failed"
+
+
+def run(
+    jobs: Iterable[Job],
+    settings: Settings,
+    executor: Executor,
+    ahead: int,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome]:
+    """Pool every image on the executor, `ahead` of them in hand; yield the outcomes in order.
+
+    One that fails is reported and does not stop the others. Once `stopped()` is true nothing more
+    is begun: what is in hand is finished where it has begun and dropped where it has not.
     """
-    inputs = list(names)
-    if output is None or len(inputs) > 1 or output.endswith(os.sep) or Path(output).is_dir():
-        jobs = [_named_after(name, method, output, extension) for name in inputs]
+    waiting: deque[tuple[Job, Future[Outcome]]] = deque()
+    try:
+        for job in jobs:
+            if stopped():
+                break
+            waiting.append((job, executor.submit(pool_file, job, settings)))
+            if len(waiting) >= ahead:
+                yield from _finish(*waiting.popleft(), stopped)
+        while waiting:
+            yield from _finish(*waiting.popleft(), stopped)
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+def _finish(job: Job, future: Future[Outcome], stopped: Callable[[], bool]) -> Iterator[Outcome]:
+    """Wait for the job's outcome, also when its worker was lost; none if it was dropped."""
+    while not wait([future], timeout=POLL_SECONDS).done:
+        if stopped():
+            future.cancel()
+    if future.cancelled():
+        return
+    error = future.exception()
+    if error is None:
+        yield future.result()
+    elif isinstance(error, BrokenPipeError):
+        raise error
     else:
-        target = format_for(extension or Path(output).suffix)
-        jobs = [Job(name, output, target.name) for name in inputs]
-    _require_no_loss(jobs)
-    return jobs
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        yield Outcome(job, "failed", error=text)
 
 
-def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Outcome]:
-    """Pool every image; one that fails is reported and does not stop the others."""
-    for job in jobs:
-        try:
-            yield _pool_file(job, settings)
-        except PooltoolError as error:
-            yield Outcome(job, "failed", error=str(error))
-        except MemoryError:
-            yield Outcome(job, "failed", error="there is not enough memory for this image")
+def pool_file(job: Job, settings: Settings) -> Outcome:
+    """Do one job: read, decode, pool, encode and write. Runs on any thread or machine."""
+    if settings.skip_existing and os.path.exists(_located(job.output, settings)):
+        return Outcome(job, "skipped")
+    try:
+        return _pool_file(job, settings)
+    except PooltoolError as error:
+        return Outcome(job, "failed", error=str(error))
+    except MemoryError:
+        return Outcome(job, "failed", error="there is not enough memory for this image")
 
 
 def _pool_file(job: Job, settings: Settings) -> Outcome:
-    picture = images.decode(files.read(job.input), gray=settings.gray)
+    if job.problem:
+        raise PooltoolError(job.problem)
+    picture = images.decode(files.read(_located(job.input, settings)), gray=settings.gray)
     target = format_for(job.extension)
     pooled = pool_pixels(as_image(picture.pixels), settings)
     data = images.encode(images.Picture(pooled), target)
-    if job.folder is not None:
-        files.make_directory(job.folder)
-    files.write(job.output, data)
-    return Outcome(job, "ok", picture.pixels.shape, pooled.shape)
+    _write(job, settings, data)
+    return Outcome(job, "ok", picture.pixels.shape, pooled.shape, pooled.dtype.name, 1)
+
+
+def _write(job: Job, settings: Settings, data: bytes) -> None:
+    try:
+        if job.folder:
+            files.make_directory(_located(job.folder, settings))
+        files.write(_located(job.output, settings), data)
+    except FileError as error:
+        raise FileError(f"cannot write {job.output}: {error}") from None
 
 
 def pool_pixels(pixels: NDArray[Any], settings: Settings) -> NDArray[Any]:
@@ -105,37 +166,6 @@ def pool_pixels(pixels: NDArray[Any], settings: Settings) -> NDArray[Any]:
     )
 
 
-def _named_after(name: str, method: Method, folder: str | None, extension: str | None) -> Job:
-    """Name the result after its image: `mountain.jpg` becomes `mountain_max.jpg`."""
-    path = Path(name)
-    suffix = path.suffix if extension is None else f".{extension.lstrip('.')}"
-    place = os.path.dirname(name) if folder is None else folder
-    return Job(name, os.path.join(place, f"{path.stem}_{method}{suffix}"), suffix, folder)
-
-
-def _require_no_loss(jobs: list[Job]) -> None:
-    """Refuse a plan that would overwrite one of its inputs or write one output twice."""
-    inputs = {_identity(job.input): job.input for job in jobs}
-    outputs: dict[object, Job] = {}
-    for job in jobs:
-        key = _identity(job.output)
-        if key in inputs:
-            raise PlanError(
-                f"{job.output}: the result of {job.input} would overwrite the image "
-                f"{inputs[key]}; name another place with -o"
-            )
-        if key in outputs:
-            raise PlanError(
-                f"{job.output}: {outputs[key].input} and {job.input} would both be written "
-                "there; pool them in separate runs or directories"
-            )
-        outputs[key] = job
-
-
-def _identity(path: str) -> object:
-    """Equal for two names of one file, whatever links lead to it."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return os.path.realpath(path)
-    return status.st_dev, status.st_ino
+def _located(path: str, settings: Settings) -> str:
+    """The path as a worker elsewhere sees it; a stream stays what it is."""
+    return path if path == files.STREAM else os.path.join(settings.directory, path)

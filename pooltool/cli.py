@@ -5,7 +5,10 @@ numpy and OpenCV are imported by the commands that need them, so that `--help` i
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
@@ -15,6 +18,7 @@ from pooltool import __version__
 from pooltool.errors import PooltoolError
 from pooltool.formats import format_for
 from pooltool.geometry import AdaptiveWindows, AnyWindows, Pair, Windows
+from pooltool.interrupts import Interrupted
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Method = Literal["max", "min", "avg"]
@@ -98,13 +102,16 @@ window_options = _options(
     ),
 )
 
-file_options = _options(
+image_options = _options(
     click.option("--gray", is_flag=True, help="Read the image as grayscale."),
+)
+
+result_options = _options(
     click.option(
         "-o",
         "--output",
         metavar="PATH",
-        help="Write here: a file, or a directory (also for several images).",
+        help="Write here: a file, a directory (also for several images), or - for stdout.",
     ),
     click.option(
         "--format",
@@ -113,8 +120,37 @@ file_options = _options(
         type=read_extension,
         help="Write this format: png, tiff, npy, ...",
     ),
+)
+
+batch_options = _options(
+    click.option(
+        "-r", "--recursive", is_flag=True, help="Pool the images below directories, mirrored in -o."
+    ),
+    click.option(
+        "--files-from",
+        metavar="FILE",
+        help="More image names, one a line; - reads them from stdin.",
+    ),
+    click.option("-0", "--null", is_flag=True, help="Names in --files-from end with NUL."),
+    click.option(
+        "--skip-existing", is_flag=True, help="Leave an image alone when its output exists."
+    ),
+    click.option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Images pooled at once.  [default: every core]",
+    ),
+    click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask cluster."),
+    click.option("--dry-run", is_flag=True, help="Print what would be done; write nothing."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line."),
     click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
-    click.argument("images", nargs=-1, required=True, metavar="IMAGES..."),
+    click.option(
+        "--progress/--no-progress",
+        default=None,
+        help="A bar on stderr.  [default: on a terminal, when it takes time]",
+    ),
 )
 
 
@@ -152,56 +188,37 @@ def read_windows(
     return AdaptiveWindows.of(output_size)
 
 
-def run_pool(
-    method: Method,
-    windows: AnyWindows,
-    count_include_pad: bool,
-    gray: bool,
-    output: str | None,
-    extension: str | None,
-    quiet: bool,
-    images: tuple[str, ...],
-) -> int:
-    """Pool the images and print a line for each; return 1 if one failed."""
-    from pooltool import batch
-
-    jobs = batch.plan(images, method, output, extension)
-    settings = batch.Settings(method, windows, count_include_pad, gray)
-    failed = False
-    for outcome in batch.run(jobs, settings):
-        if outcome.error is not None:
-            click.echo(f"pooltool: {outcome.job.input}: {outcome.error}", err=True)
-            failed = True
-        elif not quiet:
-            click.echo(
-                f"{outcome.job.input} {outcome.input_shape} -> "
-                f"{outcome.job.output} {outcome.output_shape}"
-            )
-    return int(failed)
-
-
 def _pool_command(method: Method, summary: str) -> click.Command:
     @click.command(method, help=summary)
     @window_options
-    @file_options
-    def command(
-        gray: bool,
-        output: str | None,
-        extension: str | None,
-        quiet: bool,
-        images: tuple[str, ...],
-        count_include_pad: bool = False,
-        **window: Any,
-    ) -> int:
-        windows = read_windows(count_include_pad=count_include_pad, **window)
-        return run_pool(method, windows, count_include_pad, gray, output, extension, quiet, images)
+    @image_options
+    @result_options
+    @batch_options
+    @click.argument("images", nargs=-1, metavar="IMAGES...")
+    def command(count_include_pad: bool = False, **words: Any) -> int:
+        windows = read_windows(count_include_pad=count_include_pad, **_take(words, WINDOW_WORDS))
+        from pooltool import batch, console
+
+        taken = _take(words, ("gray", "skip_existing"))
+        settings = batch.Settings(method, windows, count_include_pad, **taken)
+        selection = console.Selection(**_take(words, SELECTION_WORDS))
+        return console.pool_images(settings, selection, console.Running(**words))
 
     if method == "avg":
         counted = click.Option(
             ["--count-include-pad"], is_flag=True, help="Count padding as zeros in the mean."
         )
-        command.params.insert(-1, counted)
+        command.params.insert(len(WINDOW_WORDS) - 1, counted)
     return command
+
+
+WINDOW_WORDS = ("pool_size", "stride", "padding", "dilation", "ceil_mode", "output_size")
+SELECTION_WORDS = ("images", "files_from", "null", "recursive", "output", "extension")
+
+
+def _take(words: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Take the named words out of all that were given."""
+    return {name: words.pop(name) for name in names}
 
 
 for _method, _summary in METHODS.items():
@@ -209,7 +226,14 @@ for _method, _summary in METHODS.items():
 
 
 def main() -> int:
-    """Run the command line; return its exit status: 0 done, 1 an image failed, 2 wrong usage."""
+    """Run the command line; return its exit status.
+
+    0 done, 1 an image failed, 2 wrong usage, 130 or 143 interrupted.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # halves the time numpy takes to load
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")  # names that are not UTF-8
     try:
         status = cli.main(prog_name="pooltool", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -222,6 +246,11 @@ def main() -> int:
         return _refuse(str(error))
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except Interrupted as error:
+        return error.status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the exit fails too
+        return 1
     return status if isinstance(status, int) else 0
 
 

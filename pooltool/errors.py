@@ -34,5 +34,13 @@ class FileError(PooltoolError):
     """A file or folder that cannot be opened, read or written."""
 
 
+class UsageProblem(PooltoolError):
+    """Options that do not go together, or that a run as a whole cannot follow."""
+
+
 class PlanError(PooltoolError):
     """A run that would overwrite an input or write one output twice."""
+
+
+class ClusterError(PooltoolError):
+    """A Dask cluster that cannot be reached or used."""

@@ -8,9 +8,12 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from pooltool.errors import FileError
+
+STREAM = "-"
+"""The name that stands for standard input and output."""
 
 
 def read(path: str) -> bytes:
@@ -30,7 +33,7 @@ def write(path: str, data: bytes) -> None:
         with _replacing(path) as file:
             file.write(data)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {_reason(error)}") from None
+        raise FileError(reason(error)) from None
 
 
 def make_directory(path: str) -> None:
@@ -38,7 +41,7 @@ def make_directory(path: str) -> None:
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot make the directory {path}: {_reason(error)}") from None
+        raise FileError(f"cannot make its directory: {reason(error)}") from None
 
 
 @contextlib.contextmanager
@@ -73,8 +76,23 @@ def _read_problem(error: OSError) -> str:
         return "no such file; check the name"
     if isinstance(error, IsADirectoryError):
         return "is a directory; name the images in it"
-    return f"cannot be read: {_reason(error)}"
+    return f"cannot be read: {reason(error)}"
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """The system's own words for the error."""
     return (error.strerror or str(error)).lower()
+
+
+def split_records(file: IO[bytes], separator: bytes) -> Iterator[bytes]:
+    """Read what `separator` ends, however long the file is."""
+    rest = b""
+    while block := file.read(1 << 16):
+        *records, rest = (rest + block).split(separator)
+        yield from records
+    if rest:
+        yield rest
+
+
+def remove_temporaries() -> None:
+    """Delete the temporary files of writes under way: the process is about to end."""

@@ -54,7 +54,7 @@ def test_every_listed_option_exists() -> None:
         name
         for command in cli.commands.values()
         for parameter in command.params
-        for name in parameter.opts
+        for name in (*parameter.opts, *parameter.secondary_opts)
     }
     listed = set(
         re.findall(r"(?<![\w-])--[a-z][a-z-]*", "".join(re.findall(r"^\|.*", README, re.M)))

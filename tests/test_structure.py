@@ -13,8 +13,13 @@ STANDARD = {"pooltool"}
 MAY_IMPORT = {
     "__init__": {"errors", "pooling"},
     "__main__": {"cli"},
-    "cli": {"batch", "errors", "formats", "geometry", "__init__"},
-    "batch": {"files", "images", "errors", "formats", "geometry", "kernels", "pooling"},
+    "cli": {"console", "batch", "interrupts", "errors", "formats", "geometry", "__init__"},
+    "console": {"report", "batch", "plan", "executors", "interrupts", "files", "errors"},
+    "report": {"batch", "plan", "geometry"},
+    "batch": {"plan", "files", "images", "errors", "formats", "geometry", "kernels", "pooling"},
+    "plan": {"files", "formats", "errors"},
+    "executors": {"errors"},
+    "interrupts": {"files"},
     "pooling": {"errors", "geometry", "kernels"},
     "images": {"errors", "formats"},
     "formats": {"errors"},
@@ -25,9 +30,9 @@ MAY_IMPORT = {
     "errors": set(),
 }
 OUTSIDE = {
-    "click": {"cli"},
+    "click": {"cli", "console", "report"},
     "cv2": {"images"},
-    "numpy": {"batch", "images", "kernels", "means", "pooling"},
+    "numpy": {"batch", "plan", "images", "kernels", "means", "pooling"},
 }
 
 

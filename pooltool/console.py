@@ -1,0 +1,138 @@
+"""What the commands do once their words are understood: plan, run, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+import click
+
+from pooltool import batch, executors, files, plan, report
+from pooltool.errors import FileError, UsageProblem
+from pooltool.interrupts import Interrupts
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images a run takes and where their results go, as the options name them."""
+
+    images: tuple[str, ...]
+    files_from: str | None = None
+    null: bool = False
+    recursive: bool = False
+    output: str | None = None
+    extension: str | None = None
+
+    @property
+    def several(self) -> bool:
+        """True where more than one image may come."""
+        return len(self.images) > 1 or self.files_from is not None or self.recursive
+
+    @property
+    def streams_out(self) -> bool:
+        """True when an image goes to standard output, so that text may not."""
+        return self.output == files.STREAM or (
+            self.output is None and self.images == (files.STREAM,)
+        )
+
+    def check(self) -> None:
+        """Refuse options that do not go together."""
+        stream = files.STREAM in self.images
+        refusals = {
+            "no image is named; give IMAGES or --files-from": not self.images
+            and self.files_from is None,
+            "-0 says how --files-from is read; give both": self.null and self.files_from is None,
+            "--recursive needs -o DIR, where the results are mirrored": self.recursive
+            and self.output in (None, files.STREAM),
+            "- (standard input) is pooled on its own, without other images": stream
+            and self.several,
+            "-o - takes one image; name a directory for several": self.output == files.STREAM
+            and self.several,
+        }
+        for text, wrong in refusals.items():
+            if wrong:
+                raise UsageProblem(text)
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a run is carried out and what it prints."""
+
+    jobs: int | None = None
+    scheduler: str | None = None
+    dry_run: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    progress: bool | None = None
+
+
+def pool_images(settings: batch.Settings, selection: Selection, running: Running) -> int:
+    """Plan the run, pool its images, print a line for each; return the exit status."""
+    selection.check()
+    if running.scheduler and files.STREAM in (*selection.images, selection.output):
+        raise UsageProblem("--scheduler pools files, not standard input or output")
+    target = plan.Target(settings.method, selection.output, selection.extension, selection.several)
+    plan.require_writable_name(target)
+    with plan.Plan(_names(selection, target), target) as jobs:
+        if running.dry_run:
+            return _dry_run(jobs, settings, running)
+        return _run(jobs, replace(settings, directory=os.getcwd()), selection, running)
+
+
+def _names(selection: Selection, target: plan.Target) -> Iterator[plan.Name]:
+    listed = () if selection.files_from is None else _listed(selection.files_from, selection.null)
+    for paths in (selection.images, listed):
+        yield from plan.expand(paths, recursive=selection.recursive, beside=target.directory)
+
+
+def _listed(source: str, null: bool) -> Iterator[str]:
+    """The names in a list, one a line or NUL-terminated; empty ones are passed over."""
+    separator = b"\0" if null else b"\n"
+    try:
+        with open(sys.stdin.fileno() if source == files.STREAM else source, "rb") as file:
+            for record in files.split_records(file, separator):
+                name = record if null else record.removesuffix(b"\r")
+                if name:
+                    yield os.fsdecode(name)
+    except OSError as error:
+        raise FileError(f"--files-from {source}: {files.reason(error)}") from None
+
+
+def _dry_run(jobs: plan.Plan, settings: batch.Settings, running: Running) -> int:
+    for job in jobs:
+        if running.as_json:
+            click.echo(json.dumps(report.as_planned_record(job, settings)))
+        else:
+            click.echo(f"{job.input} -> {job.output}")
+    return 0
+
+
+def _run(jobs: plan.Plan, settings: batch.Settings, selection: Selection, running: Running) -> int:
+    workers = min(running.jobs or executors.cores(), max(1, len(jobs)))
+    interrupts = Interrupts(at_once=workers == 1 and running.scheduler is None)
+    printed = report.Report(
+        _line(settings, running.as_json),
+        len(jobs),
+        quiet=running.quiet,
+        err=selection.streams_out,
+        progress=running.progress,
+    )
+    with interrupts, _executor(running.scheduler, workers) as (executor, ahead), printed:
+        for outcome in batch.run(jobs, settings, executor, ahead, interrupts.__bool__):
+            printed.add(outcome)
+    return interrupts.status or printed.tally.status
+
+
+def _executor(scheduler: str | None, workers: int) -> AbstractContextManager[tuple[Executor, int]]:
+    return executors.local(workers) if scheduler is None else executors.cluster(scheduler)
+
+
+def _line(settings: batch.Settings, as_json: bool) -> Callable[[batch.Outcome], str]:
+    if as_json:
+        return lambda outcome: json.dumps(report.as_record(outcome, settings))
+    return report.as_line

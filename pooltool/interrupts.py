@@ -1,0 +1,64 @@
+"""What Ctrl-C and SIGTERM do to a run: it ends early, and nothing is left half done."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType, TracebackType
+from typing import Any
+
+from pooltool import files
+
+
+class Interrupted(BaseException):
+    """The run was asked to end by a signal; `status` is the exit status that says so."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.status = 128 + number
+
+
+class Interrupts:
+    """Notes the first SIGINT or SIGTERM while a run is on; a second one ends it on the spot.
+
+    A context manager. `at_once` ends the run with the first one: for work in the main thread,
+    which is broken off wherever it is, where that of other threads is awaited.
+    """
+
+    def __init__(self, *, at_once: bool) -> None:
+        self.at_once = at_once
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __bool__(self) -> bool:
+        """True once a signal has come."""
+        return self.number > 0
+
+    @property
+    def status(self) -> int:
+        """The exit status of an interrupted run, 0 when none came."""
+        return 128 + self.number if self.number else 0
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        again, self.number = self.number, number
+        if self.at_once and not again:
+            raise Interrupted(number)
+        if again:
+            files.remove_temporaries()
+            sys.stderr.flush()
+            os._exit(128 + number)

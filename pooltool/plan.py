@@ -1,0 +1,216 @@
+"""What a run will do before it does it: which images are read and where each result goes.
+
+Nothing is written here. Jobs wait in a temporary file, not in memory, so that a run may have
+millions; only two small keys a job are kept, to find results that would collide.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from pooltool import files
+from pooltool.errors import PlanError
+from pooltool.formats import FORMATS, format_for
+
+STREAM = files.STREAM
+IMAGE_SUFFIXES = frozenset(suffix for known in FORMATS for suffix in known.extensions)
+
+
+@dataclass(frozen=True)
+class Name:
+    """An image that was asked for: its path, and the part of it that is mirrored below -o."""
+
+    path: str
+    below: str = ""
+    """Folders between the directory that was named and the image; empty outside --recursive."""
+    problem: str = ""
+    """Why it cannot be read, where that is known already."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to read and the file its result goes to, both as the user would name them."""
+
+    input: str
+    output: str
+    extension: str
+    """Names the format to write, with or without its dot; may be one that is not known."""
+    folder: str = ""
+    """Directory to make for the output when it is missing."""
+    problem: str = ""
+    """Why the image cannot be read, where that is known already."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where results go, as the options say: `output` is None to put them beside the images."""
+
+    method: str
+    output: str | None = None
+    extension: str | None = None
+    several: bool = False
+    """More than one image may come, so that `output` is a directory whatever it looks like."""
+
+    @property
+    def directory(self) -> str | None:
+        """`output` where it is a directory: it is one, ends in a slash, or takes several images."""
+        if self.output in (None, STREAM):
+            return None
+        assert self.output is not None
+        is_one = self.several or self.output.endswith(os.sep) or Path(self.output).is_dir()
+        return self.output if is_one else None
+
+    def job(self, name: Name) -> Job:
+        """The job that pools `name`: `mountain.jpg` becomes `mountain_max.jpg`."""
+        path, directory = Path(name.path), self.directory
+        if name.path == STREAM:
+            return self._stream_job(directory)
+        suffix = path.suffix if self.extension is None else f".{self.extension.lstrip('.')}"
+        if self.output is not None and directory is None:
+            known = self.extension or (suffix if self.output == STREAM else _suffix(self.output))
+            return Job(name.path, self.output, known, problem=name.problem)
+        folder = os.path.join(directory, name.below) if directory is not None else ""
+        place = folder if directory is not None else os.path.dirname(name.path)
+        output = os.path.join(place, f"{path.stem}_{self.method}{suffix}")
+        return Job(name.path, output, suffix, folder, name.problem)
+
+    def _stream_job(self, directory: str | None) -> Job:
+        if directory is not None:
+            raise PlanError(f"-o {directory} is a directory; name a file for standard input")
+        output = self.output or STREAM
+        named = None if output == STREAM else _suffix(output)
+        return Job(STREAM, output, self.extension or named or ".png")
+
+
+class Plan:
+    """The jobs of a run, in order, checked so that none would lose a file. A context manager."""
+
+    def __init__(self, names: Iterable[Name], target: Target) -> None:
+        """Plan a job a name; raise `PlanError` if one would overwrite an input or a result."""
+        self._spool: IO[bytes] = tempfile.TemporaryFile(prefix="pooltool-")  # noqa: SIM115
+        self._inputs, self._outputs = array("q"), array("q")
+        try:
+            for name in names:
+                self._add(target.job(name))
+            self._require_no_loss()
+        except BaseException:
+            self._spool.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def __enter__(self) -> Plan:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
+
+    def __iter__(self) -> Iterator[Job]:
+        """Read the jobs back, in order."""
+        self._spool.seek(0)
+        width = len(Job.__dataclass_fields__)
+        fields = (os.fsdecode(field) for field in files.split_records(self._spool, b"\0"))
+        for values in zip(*[fields] * width, strict=True):
+            yield Job(*values)
+
+    def _add(self, job: Job) -> None:
+        self._spool.write(b"".join(os.fsencode(field) + b"\0" for field in astuple(job)))
+        self._inputs.append(_key(job.input))
+        self._outputs.append(_key(job.output))
+
+    def _require_no_loss(self) -> None:
+        """Refuse a plan that would overwrite one of its inputs or write one output twice."""
+        outputs = np.sort(np.frombuffer(self._outputs, np.int64))
+        twice = outputs[1:][outputs[1:] == outputs[:-1]]
+        inputs = np.intersect1d(outputs, np.frombuffer(self._inputs, np.int64))
+        suspects = {*twice.tolist(), *inputs.tolist()} - {_key(STREAM)}
+        if suspects:
+            self._name_collision(suspects)
+
+    def _name_collision(self, suspects: set[int]) -> None:
+        """Keys only hint at a collision: compare the paths behind them, and name the images."""
+        read = {_real(job.input): job for job in self if _key(job.input) in suspects}
+        written: dict[str, Job] = {}
+        for job in self:
+            if _key(job.output) not in suspects:
+                continue
+            path = _real(job.output)
+            if path in read:
+                raise PlanError(
+                    f"{job.output}: the result of {job.input} would overwrite the image "
+                    f"{read[path].input}; name another place with -o"
+                )
+            if path in written:
+                raise PlanError(
+                    f"{job.output}: {written[path].input} and {job.input} would both be written "
+                    "there; pool them in separate runs or directories"
+                )
+            written[path] = job
+
+
+def expand(paths: Iterable[str], *, recursive: bool, beside: str | None) -> Iterator[Name]:
+    """Name every image: the paths themselves, and what lies below those that are directories.
+
+    Without `recursive` a directory is a problem of its own. `beside` is the directory of the
+    results, which is left out where it lies below one that is walked.
+    """
+    for path in paths:
+        if path == STREAM or not Path(path).is_dir():
+            yield Name(path)
+        elif recursive:
+            yield from _walk(path, os.path.realpath(beside) if beside else "")
+        else:
+            yield Name(path, problem="is a directory; add --recursive to pool the images below it")
+
+
+def _walk(top: str, results: str) -> Iterator[Name]:
+    """Images below `top`, told by their extension, in the order of their names; links to
+    directories are not followed."""
+    unreadable: list[OSError] = []
+    for folder, folders, names in os.walk(top, onerror=unreadable.append):
+        folders[:] = sorted(f for f in folders if _real(os.path.join(folder, f)) != results)
+        below = os.path.relpath(folder, top)
+        for name in sorted(names):
+            if _suffix(name).lower() in IMAGE_SUFFIXES:
+                yield Name(os.path.join(folder, name), "" if below == os.curdir else below)
+        while unreadable:
+            error = unreadable.pop()
+            yield Name(str(error.filename), problem=f"cannot be read: {files.reason(error)}")
+
+
+def require_writable_name(target: Target) -> None:
+    """Refuse a result file whose name does not say which format to write."""
+    if target.output not in (None, STREAM) and target.directory is None:
+        format_for(target.extension or _suffix(str(target.output)))
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1]
+
+
+def _key(path: str) -> int:
+    """Equal for equal files, and nearly always different for different ones."""
+    return hash(_real(path))
+
+
+def _real(path: str) -> str:
+    """The file that `path` leads to, whatever links are on the way."""
+    if os.path.islink(path):
+        return os.path.realpath(path)
+    folder, name = os.path.split(path)
+    return os.path.join(_real_folder(os.path.join(os.getcwd(), folder)), name)
+
+
+@lru_cache(maxsize=1024)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)

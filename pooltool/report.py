@@ -1,0 +1,134 @@
+"""What a run tells its user: a line an image, failures, a progress bar and the closing count."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from pooltool.batch import Outcome, Settings, Tally
+from pooltool.geometry import AnyWindows, Windows
+from pooltool.plan import Job
+
+BAR_AFTER_SECONDS = 1.0
+
+
+def as_line(outcome: Outcome) -> str:
+    """`mountain.jpg (700, 1024, 3) -> mountain_max.jpg (350, 512, 3)`; nothing for a failure."""
+    job = outcome.job
+    if outcome.status == "failed":
+        return ""
+    if outcome.status == "skipped":
+        return f"{job.input} -> {job.output} skipped: it exists"
+    frames = f" x {outcome.frames} frames" if outcome.frames and outcome.frames > 1 else ""
+    return f"{job.input} {outcome.input_shape} -> {job.output} {outcome.output_shape}{frames}"
+
+
+def as_record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
+    """The same as the fields of a JSON object; what does not apply is None."""
+    return {
+        **_planned(outcome.job, settings),
+        "status": outcome.status,
+        "input_shape": outcome.input_shape,
+        "output_shape": outcome.output_shape,
+        "dtype": outcome.dtype,
+        "frames": outcome.frames,
+        "error": outcome.error,
+    }
+
+
+def as_planned_record(job: Job, settings: Settings) -> dict[str, Any]:
+    """The JSON object of a job that is only planned."""
+    unknown = ("status", "input_shape", "output_shape", "dtype", "frames", "error")
+    return {**_planned(job, settings), **dict.fromkeys(unknown)}
+
+
+def _planned(job: Job, settings: Settings) -> dict[str, Any]:
+    return {
+        "input": job.input,
+        "output": job.output,
+        "method": settings.method,
+        **_window_fields(settings.windows),
+    }
+
+
+def _window_fields(windows: AnyWindows) -> dict[str, Any]:
+    """Sizes as (height, width); None for adaptive windows, which have none of their own."""
+    if not isinstance(windows, Windows):
+        return dict.fromkeys(("pool_size", "stride", "padding", "dilation"))
+    padding = windows.padding
+    return {
+        "pool_size": windows.pool_size,
+        "stride": windows.stride,
+        # The command line pads top and bottom alike, and left and right.
+        "padding": padding if isinstance(padding, str) else tuple(side[0] for side in padding),
+        "dilation": windows.dilation,
+    }
+
+
+class Report:
+    """Prints outcomes as they come, in a context: a batch closes with its count."""
+
+    def __init__(
+        self,
+        line: Callable[[Outcome], str],
+        total: int,
+        *,
+        quiet: bool = False,
+        err: bool = False,
+        progress: bool | None = None,
+    ) -> None:
+        """Print `line(outcome)` on stdout, or on stderr with `err` when images go to stdout.
+
+        The bar appears on a terminal only: at once with `progress`, never without, and after a
+        second where it is None.
+        """
+        self.tally = Tally()
+        self._line, self._total, self._quiet, self._err = line, total, quiet, err
+        self._started = time.monotonic()
+        self._bar: Any = None
+        wanted = total > 1 and not quiet if progress is None else progress
+        wait = BAR_AFTER_SECONDS if progress is None else 0
+        self._bar_from = self._started + wait if wanted and sys.stderr.isatty() else math.inf
+
+    def __enter__(self) -> Report:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._clear_bar()
+        if kind is None and self._total > 1 and not self._quiet:
+            click.echo(f"pooltool: {self.tally}", err=True)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an outcome and print it."""
+        self.tally.add(outcome)
+        self._clear_bar()
+        name = outcome.job.input
+        if not self._quiet:
+            for warning in outcome.warnings:
+                click.echo(f"pooltool: {name}: warning: {warning}", err=True)
+        if outcome.error is not None:
+            click.echo(f"pooltool: {name}: {outcome.error}", err=True)
+        if not self._quiet and (line := self._line(outcome)):
+            click.echo(line, err=self._err)
+        self._show_bar()
+
+    def _show_bar(self) -> None:
+        """Draw the bar: images done, how many a second, and the time left."""
+        now = time.monotonic()
+        if now < self._bar_from:
+            return
+        if self._bar is None:
+            self._bar = click.progressbar(length=self._total, file=sys.stderr, show_pos=True)
+            self._bar.start = self._started
+        done = self.tally.total
+        self._bar.label = f"{done / (now - self._started):.0f} images/s"
+        self._bar.update(done - self._bar.pos)
+
+    def _clear_bar(self) -> None:
+        if self._bar is not None:
+            click.echo("\r\x1b[K", nl=False, err=True)

@@ -1,0 +1,290 @@
+"""Many images in one run, as a shell script calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import ROOT, Run, load, save
+
+from pooltool import max_pool2d
+from pooltool.batch import Outcome, Settings, Tally, run
+from pooltool.geometry import Windows
+from pooltool.plan import Job
+
+rng = np.random.default_rng(5)
+SETTINGS = Settings("max", Windows.of())
+KEYS = [
+    "input", "output", "method", "pool_size", "stride", "padding", "dilation", "status",
+    "input_shape", "output_shape", "dtype", "frames", "error",
+]  # fmt: skip
+
+
+def make_images(count: int, size: int = 8) -> list[str]:
+    names = [f"image{index:03}.png" for index in range(count)]
+    for name in names:
+        save(name, rng.integers(0, 256, (size, size + 2, 3), np.uint8))
+    return names
+
+
+def test_lines_come_in_the_order_of_the_names(run: Run) -> None:
+    names = make_images(30)
+    names.insert(7, "missing.png")
+    save("image000.png", np.zeros((1500, 1500), np.uint8))  # the first takes longest
+    result = run("max", *names, "-j", "4")
+    lines = [line.split()[0] for line in result.out.splitlines()]
+    assert lines == [name for name in names if name != "missing.png"]
+    assert result.err == (
+        "pooltool: missing.png: no such file; check the name\n"
+        "pooltool: 30 done, 0 skipped, 1 failed\n"
+    )
+    assert result.status == 1
+
+
+def test_jobs_change_nothing_but_time(run: Run, tmp_path: Path) -> None:
+    names = make_images(12, 30)
+    for jobs in (1, 2, 5):
+        run("max", *names, "-j", jobs, "-o", f"out{jobs}/")
+    for name in sorted(os.listdir("out1")):
+        assert len({(tmp_path / f"out{jobs}" / name).read_bytes() for jobs in (1, 2, 5)}) == 1
+    np.testing.assert_array_equal(load("out5/image003_max.png"), max_pool2d(load("image003.png")))
+
+
+def test_names_from_a_list(run: Run, tmp_path: Path) -> None:
+    make_images(3)
+    odd = os.fsdecode(b"caf\xe9.png")
+    os.rename("image002.png", odd)
+    (tmp_path / "list").write_bytes(b"image000.png\n\nimage001.png\r\nmissing.png\ncaf\xe9.png")
+    result = run("max", "--files-from", "list", encoding="utf-8", errors="surrogateescape")
+    assert result.status == 1
+    assert [line.split(" ")[0] for line in result.out.splitlines()] == [
+        "image000.png",
+        "image001.png",
+        odd,
+    ]
+    assert load("image001_max.png").shape == (4, 5, 3)
+    assert os.path.exists(os.fsdecode(b"caf\xe9_max.png"))
+
+
+def test_nul_separated_names_from_standard_input(run: Run) -> None:
+    make_images(1)
+    os.rename("image000.png", "two\nlines.png")
+    result = run("max", "-0", "--files-from", "-", input="two\nlines.png\0")
+    assert (result.status, result.err) == (0, "")
+    assert load("two\nlines_max.png").shape == (4, 5, 3)
+
+
+def test_an_empty_list_is_no_error(run: Run) -> None:
+    result = run("max", "--files-from", "-", input="")
+    assert (result.status, result.out, result.err) == (0, "", "")
+
+
+def test_recursive(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in/deep").mkdir(parents=True)
+    save("in/a.png", np.zeros((4, 4), np.uint8))
+    save("in/deep/a.png", np.zeros((6, 4), np.uint8))
+    (tmp_path / "in/notes.txt").write_text("not an image")
+    assert run("max", "-r", "in", "-o", "in/out").out == (
+        "in/a.png (4, 4) -> in/out/a_max.png (2, 2)\n"
+        "in/deep/a.png (6, 4) -> in/out/deep/a_max.png (3, 2)\n"
+    )
+    again = run("max", "-r", "in", "-o", "in/out", "--skip-existing")
+    assert again.err == "pooltool: 0 done, 2 skipped, 0 failed\n"
+    refused = run("max", "in", "-o", "out/")
+    assert refused.status == 1
+    assert "in: is a directory; add --recursive" in refused.err
+
+
+def test_dry_run_writes_nothing(run: Run, tmp_path: Path) -> None:
+    make_images(2)
+    result = run("max", "image000.png", "image001.png", "-o", "out/", "--dry-run")
+    assert result.out == (
+        "image000.png -> out/image000_max.png\nimage001.png -> out/image001_max.png\n"
+    )
+    assert sorted(os.listdir()) == ["image000.png", "image001.png"]
+    record = json.loads(run("max", "image000.png", "--dry-run", "--json").out)
+    assert list(record)[:2] == ["input", "output"]
+    assert record["status"] is None
+    assert sorted(record) == sorted(KEYS)
+
+
+def test_json(run: Run) -> None:
+    make_images(1)
+    words = ["image000.png", "missing.png", "--json", "--padding", "1x0", "--stride", "2x1"]
+    result = run("max", *words)
+    good, bad = map(json.loads, result.out.splitlines())
+    assert sorted(good) == sorted(bad) == sorted(KEYS)
+    assert good == {
+        "input": "image000.png", "output": "image000_max.png", "method": "max",
+        "status": "ok", "input_shape": [8, 10, 3], "output_shape": [5, 9, 3], "dtype": "uint8",
+        "pool_size": [2, 2], "stride": [2, 1], "padding": [1, 0], "dilation": [1, 1],
+        "frames": 1, "error": None,
+    }  # fmt: skip
+    assert bad["status"] == "failed"
+    assert bad["error"] == "no such file; check the name"
+    assert bad["output_shape"] is None
+    assert run("max", *words, "--skip-existing").out.count('"skipped"') == 1
+    adaptive = json.loads(run("max", "image000.png", "--json", "--output-size", "3").out)
+    assert adaptive["pool_size"] is adaptive["stride"] is adaptive["padding"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ([], "no image is named; give IMAGES or --files-from"),
+        (["-0", "a.png"], "-0 says how --files-from is read"),
+        (["-r", "there"], "--recursive needs -o DIR"),
+        (["-", "a.png"], "standard input) is pooled on its own"),
+        (["a.png", "b.png", "-o", "-"], "-o - takes one image"),
+        (["--files-from", "missing"], "--files-from missing: no such file"),
+        (["--files-from", "there"], "--files-from there: is a directory"),
+        (["-j", "0", "a.png"], "'--jobs'"),
+        (["-", "--scheduler", "tcp://127.0.0.1:1"], "--scheduler pools files"),
+    ],
+)
+def test_wrong_usage(run: Run, tmp_path: Path, words: list[str], reason: str) -> None:
+    (tmp_path / "there").mkdir()
+    save("a.png", np.zeros((4, 4), np.uint8))
+    result = run("max", *words)
+    assert result.status == 2
+    assert reason in result.err
+    assert result.err.count("\n") == 1
+    assert sorted(os.listdir()) == ["a.png", "there"]
+
+
+def test_no_bar_in_a_pipe(run: Run) -> None:
+    names = make_images(5)
+    assert run("max", *names, "--progress").err == "pooltool: 5 done, 0 skipped, 0 failed\n"
+
+
+def test_a_bar_on_a_terminal(run: Run, tmp_path: Path) -> None:
+    names = make_images(5)
+    command = [sys.executable, "-m", "pooltool", "max", *names]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    shown = {}
+    for option in ("--progress", "--no-progress"):
+        parent, child = os.openpty()
+        subprocess.run(
+            [*command, option], stdout=subprocess.DEVNULL, stderr=child, env=environment, check=True
+        )
+        os.close(child)
+        shown[option] = os.read(parent, 1 << 16).decode()
+        os.close(parent)
+    assert "5/5" in shown["--progress"]
+    assert "images/s" in shown["--progress"]
+    assert shown["--no-progress"] == "pooltool: 5 done, 0 skipped, 0 failed\r\n"
+
+
+@pytest.fixture
+def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with enough large images for a run to be interrupted."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    save("one.png", rng.integers(0, 256, (700, 700, 3), np.uint8))
+    for index in range(200):
+        os.link("one.png", f"in/image{index:03}.png")
+    yield tmp_path
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_interrupted_runs_leave_whole_files_and_can_be_resumed(
+    many: Path, number: int, status: int, jobs: str
+) -> None:
+    command = [sys.executable, "-m", "pooltool", "max", "-r", "in", "-o", "out", "-j", jobs]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [*command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
+    )
+    while not (many / "out").exists() or len(os.listdir("out")) < 5:
+        time.sleep(0.01)
+        assert process.poll() is None
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == status
+    whole = [name for name in os.listdir("out") if not name.startswith(".")]
+    assert 0 < len(whole) < 200
+    for name in whole:
+        assert load(f"out/{name}").shape == (350, 350, 3)
+    if number != signal.SIGKILL:
+        assert len(whole) == len(os.listdir("out")), "a temporary file was left"
+        assert len(out.splitlines()) == len(whole)
+        assert f"{len(whole)} done" in err or jobs == "1"
+    rest = subprocess.run(
+        [*command, "--skip-existing"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert rest.returncode == 0
+    assert f"{200 - len(whole)} done, {len(whole)} skipped, 0 failed" in rest.stderr
+
+
+def test_a_closed_pipe_ends_quietly(run: Run, tmp_path: Path) -> None:
+    names = make_images(50)
+    command = [sys.executable, "-m", "pooltool", "max", *names]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, **pipes, env=environment, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=30) == 1
+
+
+def test_jobs_are_read_as_they_are_needed() -> None:
+    """A million names may wait: only a few jobs are ever in hand."""
+    taken = 0
+
+    def endless() -> Iterator[Job]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield Job("missing.png", "out.png", "png")
+
+    with ThreadPoolExecutor(2) as executor:
+        outcomes = run_batch(endless(), executor)
+        for _ in range(100):
+            next(outcomes)
+        assert taken <= 108
+        outcomes.close()
+
+
+def run_batch(jobs: Iterator[Job], executor: ThreadPoolExecutor) -> Any:
+    return run(jobs, SETTINGS, executor, ahead=8)
+
+
+def test_an_unforeseen_error_fails_its_image_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pool_file(job: Job, settings: Settings) -> Outcome:
+        if job.input == "bad":
+            raise RuntimeError("worker\nlost")
+        return Outcome(job, "ok")
+
+    monkeypatch.setattr("pooltool.batch.pool_file", pool_file)
+    jobs = [Job(name, "", "") for name in ("a", "bad", "c")]
+    with ThreadPoolExecutor(1) as executor:
+        outcomes = list(run(jobs, SETTINGS, executor, ahead=2))
+    assert [outcome.status for outcome in outcomes] == ["ok", "failed", "ok"]
+    assert outcomes[1].error == "RuntimeError: worker lost"
+
+
+def test_tally() -> None:
+    tally = Tally()
+    job = Job("", "", "")
+    assert tally.status == 0
+    for status in ("ok", "ok", "skipped"):
+        tally.add(Outcome(job, status))
+    assert (str(tally), tally.status) == ("2 done, 1 skipped, 0 failed", 0)
+    tally.add(Outcome(job, "failed"))
+    assert (tally.total, tally.status) == (4, 1)

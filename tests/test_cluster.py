@@ -1,0 +1,112 @@
+"""A run on a real Dask cluster of two workers on this machine, one of them killed on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, Run, load, save
+
+pytest.importorskip("distributed")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A scheduler and its workers, each a process group of its own."""
+
+    address: str
+    workers: list[subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    worker = ["worker", address, "--nthreads", "1", "--no-dashboard"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "dask", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            cwd="/",
+            start_new_session=True,
+        )
+        for words in (scheduler, worker, worker)
+    ]
+    wait_for_workers(address, 2)
+    yield Cluster(address, processes[1:])
+    for process in processes:
+        end(process)
+
+
+def wait_for_workers(address: str, count: int) -> None:
+    script = f"from distributed import Client; Client({address!r}).wait_for_workers({count}, 60)"
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=90)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_a_run_survives_a_lost_worker(run: Run, tmp_path: Path, cluster: Cluster) -> None:
+    (tmp_path / "in").mkdir()
+    save("one.png", np.random.default_rng(2).integers(0, 256, (700, 700, 3), np.uint8))
+    for index in range(120):
+        os.link("one.png", f"in/image{index:03}.png")
+    command = [sys.executable, "-m", "pooltool", "max", "-r", "in", "-o", "out"]
+    process = subprocess.Popen(
+        [*command, "--scheduler", cluster.address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    while not (tmp_path / "out").exists() or len(os.listdir("out")) < 10:
+        assert process.poll() is None
+        time.sleep(0.01)
+    end(cluster.workers[0])
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert err == "pooltool: 120 done, 0 skipped, 0 failed\n"
+    lines = [line.split(" ")[0] for line in out.splitlines()]
+    assert lines == [f"in/image{index:03}.png" for index in range(120)]
+    here = run("max", "one.png")
+    assert here.status == 0
+    wanted = Path("one_max.png").read_bytes()
+    assert all((tmp_path / "out" / name).read_bytes() == wanted for name in os.listdir("out")[:5])
+    failing = run("max", "one.png", "missing.png", "-o", "out2/", "--scheduler", cluster.address)
+    assert failing.status == 1
+    assert "pooltool: missing.png: no such file; check the name\n" in failing.err
+    assert load("out2/one_max.png").shape == (350, 350, 3)
+
+
+def test_a_scheduler_that_cannot_be_reached(run: Run) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    began = time.monotonic()
+    result = run("max", "a.png", "--scheduler", f"tcp://127.0.0.1:{free_port()}")
+    assert time.monotonic() - began < 60
+    assert result.status == 2
+    assert "cannot reach the scheduler tcp://127.0.0.1:" in result.err
+    assert result.err.count("\n") == 1
+    assert os.listdir() == ["a.png"]
