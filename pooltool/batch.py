@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pooltool import files, images
 from pooltool.errors import FileError, PooltoolError
+from pooltool.executors import AnyExecutor, AnyFuture, settled
 from pooltool.formats import format_for
 from pooltool.geometry import AnyWindows
 from pooltool.kernels import Method, pool2d
 from pooltool.plan import Job
 from pooltool.pooling import as_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Shape = tuple[int, ...]
 POLL_SECONDS = 0.1
@@ -82,7 +84,7 @@ class Tally:
 def run(
     jobs: Iterable[Job],
     settings: Settings,
-    executor: Executor,
+    executor: AnyExecutor,
     ahead: int,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
@@ -91,7 +93,7 @@ def run(
     One that fails is reported and does not stop the others. Once `stopped()` is true nothing more
     is begun: what is in hand is finished where it has begun and dropped where it has not.
     """
-    waiting: deque[tuple[Job, Future[Outcome]]] = deque()
+    waiting: deque[tuple[Job, AnyFuture[Outcome]]] = deque()
     try:
         for job in jobs:
             if stopped():
@@ -106,9 +108,9 @@ def run(
             future.cancel()
 
 
-def _finish(job: Job, future: Future[Outcome], stopped: Callable[[], bool]) -> Iterator[Outcome]:
+def _finish(job: Job, future: AnyFuture[Outcome], stopped: Callable[[], bool]) -> Iterator[Outcome]:
     """Wait for the job's outcome, also when its worker was lost; none if it was dropped."""
-    while not wait([future], timeout=POLL_SECONDS).done:
+    while not settled(future, POLL_SECONDS):
         if stopped():
             future.cancel()
     if future.cancelled():

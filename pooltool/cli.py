@@ -1,6 +1,6 @@
 """The command line: words in, one line an image and an exit status out.
 
-numpy and OpenCV are imported by the commands that need them, so that `--help` is quick.
+Everything else is imported by the commands that need it, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from pooltool import __version__
-from pooltool.errors import PooltoolError
-from pooltool.formats import format_for
-from pooltool.geometry import AdaptiveWindows, AnyWindows, Pair, Windows
-from pooltool.interrupts import Interrupted
+from pooltool.errors import Interrupted, PooltoolError
+
+if TYPE_CHECKING:
+    from pooltool.geometry import AnyWindows, Pair
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Method = Literal["max", "min", "avg"]
@@ -50,6 +50,8 @@ def read_padding(text: str | Pair) -> str | Pair:
 
 def read_extension(text: str) -> str:
     """Check that the text names a format that can be written."""
+    from pooltool.formats import format_for
+
     try:
         format_for(text)
     except PooltoolError as error:
@@ -175,6 +177,8 @@ def read_windows(
     output_size: Pair | None,
 ) -> AnyWindows:
     """Turn the window options into settings; refuse those that exclude each other."""
+    from pooltool.geometry import AdaptiveWindows, Windows
+
     if output_size is None:
         return Windows.of(pool_size or 2, stride, padding or "valid", dilation or 1, ceil_mode)
     others = {

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -106,7 +104,7 @@ def _listed(source: str, null: bool) -> Iterator[str]:
 def _dry_run(jobs: plan.Plan, settings: batch.Settings, running: Running) -> int:
     for job in jobs:
         if running.as_json:
-            click.echo(json.dumps(report.as_planned_record(job, settings)))
+            click.echo(report.as_json(report.planned_record(job, settings)))
         else:
             click.echo(f"{job.input} -> {job.output}")
     return 0
@@ -128,11 +126,13 @@ def _run(jobs: plan.Plan, settings: batch.Settings, selection: Selection, runnin
     return interrupts.status or printed.tally.status
 
 
-def _executor(scheduler: str | None, workers: int) -> AbstractContextManager[tuple[Executor, int]]:
+def _executor(
+    scheduler: str | None, workers: int
+) -> AbstractContextManager[tuple[executors.AnyExecutor, int]]:
     return executors.local(workers) if scheduler is None else executors.cluster(scheduler)
 
 
 def _line(settings: batch.Settings, as_json: bool) -> Callable[[batch.Outcome], str]:
     if as_json:
-        return lambda outcome: json.dumps(report.as_record(outcome, settings))
+        return lambda outcome: report.as_json(report.record(outcome, settings))
     return report.as_line

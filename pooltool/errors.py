@@ -44,3 +44,11 @@ class PlanError(PooltoolError):
 
 class ClusterError(PooltoolError):
     """A Dask cluster that cannot be reached or used."""
+
+
+class Interrupted(BaseException):
+    """The run was asked to end by a signal; `status` is the exit status that says so."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.status = 128 + number

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from pooltool.errors import ClusterError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 Result = TypeVar("Result")
 CONNECT_SECONDS = 5
@@ -18,31 +20,68 @@ AHEAD = 4
 """Jobs in hand for each worker, so that none waits for the next while results are in order."""
 
 
-class Inline(Executor):
-    """Runs each job at once, where it is submitted: for a single image."""
+class Finished(Generic[Result]):
+    """A future whose call has been made, so that nobody needs to wait for it."""
 
-    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
-        """Run the call and return its finished future."""
-        future: Future[Result] = Future()
+    def __init__(self, result: Result | None, error: BaseException | None) -> None:
+        self._result, self._error = result, error
+
+    def cancel(self) -> bool:
+        """Too late."""
+        return False
+
+    cancelled = cancel
+
+    def exception(self) -> BaseException | None:
+        """What the call raised, if it did."""
+        return self._error
+
+    def result(self) -> Any:
+        """What the call returned."""
+        return self._result
+
+
+class Inline:
+    """An executor that makes each call where it is submitted: for a single image.
+
+    Threads, and what Python loads for them, would cost more than pooling a small picture.
+    """
+
+    def submit(self, call: Callable[..., Result], /, *args: Any) -> Finished[Result]:
+        """Make the call and return its finished future."""
         try:
-            future.set_result(fn(*args, **kwargs))
+            return Finished(call(*args), None)
         except Exception as error:
-            future.set_exception(error)
-        return future
+            return Finished(None, error)
+
+
+AnyExecutor: TypeAlias = "Executor | Inline"
+AnyFuture: TypeAlias = "Future[Result] | Finished[Result]"
+
+
+def settled(future: AnyFuture[Any], seconds: float) -> bool:
+    """Wait for `future` up to so many seconds; True when it is done."""
+    if isinstance(future, Finished):
+        return True
+    from concurrent.futures import wait
+
+    return bool(wait([future], seconds).done)
 
 
 @contextmanager
-def local(workers: int) -> Iterator[tuple[Executor, int]]:
+def local(workers: int) -> Iterator[tuple[AnyExecutor, int]]:
     """Threads of this machine, and how many jobs to keep in hand."""
     if workers == 1:
         yield Inline(), 1
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(workers) as executor:
         yield executor, AHEAD * workers
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[tuple[Executor, int]]:
+def cluster(address: str) -> Iterator[tuple[AnyExecutor, int]]:
     """The workers of the Dask scheduler at `address`, and how many jobs to keep in hand.
 
     Jobs of a worker that is lost go to another. Raises `ClusterError` when the scheduler cannot

@@ -9,14 +9,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from pooltool import files
-
-
-class Interrupted(BaseException):
-    """The run was asked to end by a signal; `status` is the exit status that says so."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.status = 128 + number
+from pooltool.errors import Interrupted
 
 
 class Interrupts:

@@ -130,9 +130,13 @@ class Plan:
 
     def _require_no_loss(self) -> None:
         """Refuse a plan that would overwrite one of its inputs or write one output twice."""
+        if not self:
+            return
         outputs = np.sort(np.frombuffer(self._outputs, np.int64))
         twice = outputs[1:][outputs[1:] == outputs[:-1]]
-        inputs = np.intersect1d(outputs, np.frombuffer(self._inputs, np.int64))
+        inputs = np.frombuffer(self._inputs, np.int64)
+        places = np.searchsorted(outputs, inputs).clip(max=max(0, len(outputs) - 1))
+        inputs = inputs[outputs[places] == inputs]
         suspects = {*twice.tolist(), *inputs.tolist()} - {_key(STREAM)}
         if suspects:
             self._name_collision(suspects)

@@ -28,7 +28,7 @@ def as_line(outcome: Outcome) -> str:
     return f"{job.input} {outcome.input_shape} -> {job.output} {outcome.output_shape}{frames}"
 
 
-def as_record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
+def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
     """The same as the fields of a JSON object; what does not apply is None."""
     return {
         **_planned(outcome.job, settings),
@@ -41,7 +41,7 @@ def as_record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
     }
 
 
-def as_planned_record(job: Job, settings: Settings) -> dict[str, Any]:
+def planned_record(job: Job, settings: Settings) -> dict[str, Any]:
     """The JSON object of a job that is only planned."""
     unknown = ("status", "input_shape", "output_shape", "dtype", "frames", "error")
     return {**_planned(job, settings), **dict.fromkeys(unknown)}
@@ -68,6 +68,13 @@ def _window_fields(windows: AnyWindows) -> dict[str, Any]:
         "padding": padding if isinstance(padding, str) else tuple(side[0] for side in padding),
         "dilation": windows.dilation,
     }
+
+
+def as_json(fields: dict[str, Any]) -> str:
+    """One line of JSON."""
+    import json
+
+    return json.dumps(fields)
 
 
 class Report:
