@@ -10,9 +10,8 @@ import os
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import IO
 
 import numpy as np
@@ -60,27 +59,29 @@ class Target:
     several: bool = False
     """More than one image may come, so that `output` is a directory whatever it looks like."""
 
-    @property
+    @cached_property
     def directory(self) -> str | None:
         """`output` where it is a directory: it is one, ends in a slash, or takes several images."""
         if self.output in (None, STREAM):
             return None
         assert self.output is not None
-        is_one = self.several or self.output.endswith(os.sep) or Path(self.output).is_dir()
+        is_one = self.several or self.output.endswith(os.sep) or os.path.isdir(self.output)
         return self.output if is_one else None
 
     def job(self, name: Name) -> Job:
         """The job that pools `name`: `mountain.jpg` becomes `mountain_max.jpg`."""
-        path, directory = Path(name.path), self.directory
+        directory = self.directory
         if name.path == STREAM:
             return self._stream_job(directory)
-        suffix = path.suffix if self.extension is None else f".{self.extension.lstrip('.')}"
+        beside, base = os.path.split(name.path)
+        stem, suffix = os.path.splitext(base)
+        if self.extension is not None:
+            suffix = f".{self.extension.lstrip('.')}"
         if self.output is not None and directory is None:
             known = self.extension or (suffix if self.output == STREAM else _suffix(self.output))
             return Job(name.path, self.output, known, problem=name.problem)
-        folder = os.path.join(directory, name.below) if directory is not None else ""
-        place = folder if directory is not None else os.path.dirname(name.path)
-        output = os.path.join(place, f"{path.stem}_{self.method}{suffix}")
+        folder = "" if directory is None else os.path.join(directory, name.below)
+        output = os.path.join(folder or beside, f"{stem}_{self.method}{suffix}")
         return Job(name.path, output, suffix, folder, name.problem)
 
     def _stream_job(self, directory: str | None) -> Job:
@@ -124,7 +125,8 @@ class Plan:
             yield Job(*values)
 
     def _add(self, job: Job) -> None:
-        self._spool.write(b"".join(os.fsencode(field) + b"\0" for field in astuple(job)))
+        fields = (job.input, job.output, job.extension, job.folder, job.problem)
+        self._spool.write(os.fsencode("\0".join((*fields, ""))))
         self._inputs.append(_key(job.input))
         self._outputs.append(_key(job.output))
 
@@ -169,7 +171,7 @@ def expand(paths: Iterable[str], *, recursive: bool, beside: str | None) -> Iter
     results, which is left out where it lies below one that is walked.
     """
     for path in paths:
-        if path == STREAM or not Path(path).is_dir():
+        if path == STREAM or not os.path.isdir(path):
             yield Name(path)
         elif recursive:
             yield from _walk(path, os.path.realpath(beside) if beside else "")
@@ -212,9 +214,9 @@ def _real(path: str) -> str:
     if os.path.islink(path):
         return os.path.realpath(path)
     folder, name = os.path.split(path)
-    return os.path.join(_real_folder(os.path.join(os.getcwd(), folder)), name)
+    return os.path.join(_real_folder(os.getcwd(), folder), name)
 
 
 @lru_cache(maxsize=1024)
-def _real_folder(folder: str) -> str:
-    return os.path.realpath(folder)
+def _real_folder(current: str, folder: str) -> str:
+    return os.path.realpath(os.path.join(current, folder))
