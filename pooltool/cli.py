@@ -50,7 +50,7 @@ def read_padding(text: str | Pair) -> str | Pair:
 
 def read_extension(text: str) -> str:
     """Check that the text names a format that can be written."""
-    from pooltool.formats import format_for
+    from pooltool.images.formats import format_for
 
     try:
         format_for(text)
@@ -106,6 +106,12 @@ window_options = _options(
 
 image_options = _options(
     click.option("--gray", is_flag=True, help="Read the image as grayscale."),
+    click.option(
+        "--frame",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="Only this frame or page, counted from 0.  [default: all]",
+    ),
 )
 
 result_options = _options(
@@ -120,7 +126,13 @@ result_options = _options(
         "extension",
         metavar="EXT",
         type=read_extension,
-        help="Write this format: png, tiff, npy, ...",
+        help="Write this format: png, tiff, npy, ...  [default: the image's]",
+    ),
+    click.option(
+        "--quality",
+        metavar="N",
+        type=click.IntRange(0, 100),
+        help="JPEG, WebP or AVIF quality, 0 to 100.",
     ),
 )
 
@@ -201,10 +213,11 @@ def _pool_command(method: Method, summary: str) -> click.Command:
     @click.argument("images", nargs=-1, metavar="IMAGES...")
     def command(count_include_pad: bool = False, **words: Any) -> int:
         windows = read_windows(count_include_pad=count_include_pad, **_take(words, WINDOW_WORDS))
-        from pooltool import batch, console
+        from pooltool import console
+        from pooltool.runs.pool_file import Settings
 
-        taken = _take(words, ("gray", "skip_existing"))
-        settings = batch.Settings(method, windows, count_include_pad, **taken)
+        taken = _take(words, ("gray", "frame", "quality", "skip_existing"))
+        settings = Settings(method, windows, count_include_pad, **taken)
         selection = console.Selection(**_take(words, SELECTION_WORDS))
         return console.pool_images(settings, selection, console.Running(**words))
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import click
 
-from pooltool import batch, executors, files, plan, report
+from pooltool import files, native, report
 from pooltool.errors import FileError, UsageProblem
-from pooltool.interrupts import Interrupts
+from pooltool.runs import batch, executors, plan, pool_file
+from pooltool.runs.interrupts import Interrupts
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,13 @@ class Running:
     progress: bool | None = None
 
 
-def pool_images(settings: batch.Settings, selection: Selection, running: Running) -> int:
+def pool_images(settings: pool_file.Settings, selection: Selection, running: Running) -> int:
     """Plan the run, pool its images, print a line for each; return the exit status."""
     selection.check()
     if running.scheduler and files.STREAM in (*selection.images, selection.output):
         raise UsageProblem("--scheduler pools files, not standard input or output")
     target = plan.Target(settings.method, selection.output, selection.extension, selection.several)
-    plan.require_writable_name(target)
+    plan.require_writable(target, settings.quality)
     with plan.Plan(_names(selection, target), target) as jobs:
         if running.dry_run:
             return _dry_run(jobs, settings, running)
@@ -101,7 +102,7 @@ def _listed(source: str, null: bool) -> Iterator[str]:
         raise FileError(f"--files-from {source}: {files.reason(error)}") from None
 
 
-def _dry_run(jobs: plan.Plan, settings: batch.Settings, running: Running) -> int:
+def _dry_run(jobs: plan.Plan, settings: pool_file.Settings, running: Running) -> int:
     for job in jobs:
         if running.as_json:
             click.echo(report.as_json(report.planned_record(job, settings)))
@@ -110,7 +111,10 @@ def _dry_run(jobs: plan.Plan, settings: batch.Settings, running: Running) -> int
     return 0
 
 
-def _run(jobs: plan.Plan, settings: batch.Settings, selection: Selection, running: Running) -> int:
+def _run(
+    jobs: plan.Plan, settings: pool_file.Settings, selection: Selection, running: Running
+) -> int:
+    native.capture()
     workers = min(running.jobs or executors.cores(), max(1, len(jobs)))
     interrupts = Interrupts(at_once=workers == 1 and running.scheduler is None)
     printed = report.Report(
@@ -132,7 +136,7 @@ def _executor(
     return executors.local(workers) if scheduler is None else executors.cluster(scheduler)
 
 
-def _line(settings: batch.Settings, as_json: bool) -> Callable[[batch.Outcome], str]:
+def _line(settings: pool_file.Settings, as_json: bool) -> Callable[[pool_file.Outcome], str]:
     if as_json:
         return lambda outcome: report.as_json(report.record(outcome, settings))
     return report.as_line

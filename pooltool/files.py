@@ -1,87 +1,87 @@
-"""Bytes on disk: read completely, written whole or not at all."""
+"""Bytes on disk and in pipes: read with a reason when that fails, written whole or not at all."""
 
 from __future__ import annotations
 
-import contextlib
+import errno
+import io
 import os
 import stat
-import tempfile
+import sys
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import IO, BinaryIO
 
 from pooltool.errors import FileError
 
 STREAM = "-"
-"""The name that stands for standard input and output."""
+STREAM_LIMIT = 1 << 30
+"""Most bytes read from what has no size of its own: a pipe, a terminal, /dev/zero."""
+
+_REASONS = {
+    errno.ENOENT: "no such file or folder; check the name",
+    errno.EACCES: "permission denied; check the permissions of the file and its folder",
+    errno.EPERM: "not permitted; check the permissions of the file and its folder",
+    errno.EEXIST: "a file of that name is in the way; write elsewhere",
+    errno.EISDIR: "it is a directory; name a file",
+    errno.ENOTDIR: "a part of its path is not a directory; check the name",
+    errno.ENOSPC: "no space left on the disk; free some or write elsewhere",
+    errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
+    errno.EFBIG: "the file grows larger than allowed here; write elsewhere",
+    errno.EROFS: "the file system is read-only; write elsewhere",
+    errno.ENAMETOOLONG: "its name is too long; use a shorter one",
+    errno.ELOOP: "its symbolic links run in a circle; check where they lead",
+    errno.EMFILE: "too many files are open; use fewer --jobs",
+    errno.EIO: "the disk or device reports an error; check it",
+}
 
 
-def read(path: str) -> bytes:
-    """Return all bytes of the file; raise `FileError` with the reason and what to do."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise FileError(_read_problem(error)) from None
-    if not data:
-        raise FileError("the file is empty")
-    return data
+def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
+    """Read all of a file, a FIFO or, for `-`, standard input; raise `FileError`.
+
+    `limit` is the most bytes taken from what is not a regular file.
+    """
+    with reasons():
+        if path == STREAM:
+            return _limited(sys.stdin.buffer, limit)
+        with open(path, "rb", buffering=0) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read()
+            return _limited(file, limit)
 
 
 def write(path: str, data: bytes) -> None:
-    """Put `data` at `path`: the old file stays until the whole new one is on disk."""
-    try:
-        with _replacing(path) as file:
-            file.write(data)
-    except OSError as error:
-        raise FileError(reason(error)) from None
+    """Write a file whole or not at all, or, for `-`, standard output; raise `FileError`."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """Open a file to write that takes the place of `path` when all has been written.
+
+    When anything is raised inside, an interrupt included, `path` stays as it was and nothing else
+    is left. Symbolic links are followed. What is not a regular file, such as `-` for standard
+    output, a FIFO or /dev/null, is written directly. A closed pipe is a `BrokenPipeError`, all
+    else that goes wrong a `FileError`.
+    """
+    with reasons():
+        if path == STREAM:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+            return
+        before = _status(path)
+        if before is None or stat.S_ISREG(before.st_mode):
+            with _temporary(os.path.realpath(path), before) as file:
+                yield file
+        else:
+            with open(path, "wb") as file:
+                yield file
 
 
 def make_directory(path: str) -> None:
-    """Make the directory and its parents unless they are there."""
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make its directory: {reason(error)}") from None
-
-
-@contextlib.contextmanager
-def _replacing(path: str) -> Iterator[BinaryIO]:
-    """Yield a temporary file that takes the place of `path` once the block ends well."""
-    target = Path(path).resolve()
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
-    try:
-        with open(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fchmod(file.fileno(), _permissions(target))
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _permissions(target: Path) -> int:
-    """Those of the file to be replaced, or what the umask leaves of a new one."""
-    try:
-        return stat.S_IMODE(target.stat().st_mode)
-    except OSError:
-        mask = os.umask(0o022)
-        os.umask(mask)
-        return 0o666 & ~mask
-
-
-def _read_problem(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file; check the name"
-    if isinstance(error, IsADirectoryError):
-        return "is a directory; name the images in it"
-    return f"cannot be read: {reason(error)}"
-
-
-def reason(error: OSError) -> str:
-    """The system's own words for the error."""
-    return (error.strerror or str(error)).lower()
+    """Make a directory and its parents unless they are there; raise `FileError`."""
+    with reasons():
+        os.makedirs(path, exist_ok=True)
 
 
 def split_records(file: IO[bytes], separator: bytes) -> Iterator[bytes]:
@@ -94,5 +94,83 @@ def split_records(file: IO[bytes], separator: bytes) -> Iterator[bytes]:
         yield rest
 
 
+_under_way: set[str] = set()
+"""Temporary files of writes that have not ended."""
+
+
 def remove_temporaries() -> None:
-    """Delete the temporary files of writes under way: the process is about to end."""
+    """Remove the temporary files of writes under way, when the process is about to end."""
+    for name in list(_under_way):
+        with suppress(OSError):
+            os.unlink(name)
+
+
+@contextmanager
+def _temporary(target: str, before: os.stat_result | None) -> Iterator[BinaryIO]:
+    """A file beside `target` that is moved onto it at the end, or removed."""
+    if before and not os.access(target, os.W_OK):
+        raise OSError(errno.EACCES, "read-only")
+    name = os.path.join(os.path.dirname(target), f".pooltool-{os.urandom(8).hex()}.tmp")
+    # Mode 0666 less the umask, by the kernel: a process cannot ask its umask without setting it.
+    _under_way.add(name)
+    try:
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with os.fdopen(descriptor, "wb") as file:
+            if before:
+                _keep_access(file.fileno(), before)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+    finally:
+        _under_way.discard(name)
+
+
+def _keep_access(descriptor: int, before: os.stat_result) -> None:
+    """Give the new file the owner and permissions of the old one, as far as that is allowed."""
+    with suppress(OSError):
+        os.fchown(descriptor, before.st_uid, before.st_gid)
+    with suppress(OSError):
+        os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _limited(file: BinaryIO | io.RawIOBase, limit: int) -> bytes:
+    """Read to the end, or raise `FileError` where more than `limit` bytes come."""
+    pieces, total = [], 0
+    while piece := file.read(1 << 20):
+        pieces.append(piece)
+        total += len(piece)
+        if total > limit:
+            raise FileError(f"it holds more than {limit} bytes; save it to a file and name that")
+    return b"".join(pieces)
+
+
+def reason(error: OSError) -> str:
+    """What went wrong and what to do about it."""
+    return _REASONS.get(error.errno or 0) or f"{error.strerror or error}; check the file"
+
+
+@contextmanager
+def reasons() -> Iterator[None]:
+    """Turn what the system reports into a `FileError` of one line; let a closed pipe through."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FileError(reason(error)) from None
+    except ValueError as error:
+        if "null byte" not in str(error) and "null character" not in str(error):
+            raise
+        raise FileError("its name holds a NUL character; check the name") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
@@ -57,6 +57,16 @@ class Axis:
         end = min(self.pool_size, _ceil_div(high - start, self.dilation))
         return max(0, end - skipped)
 
+    def part(self, first: int, last: int) -> tuple[int, int, Axis]:
+        """The pixels `low` to `high - 1` that windows `first` to `last - 1` need, and those
+        windows laid over just these pixels.
+        """
+        low, high = self.span(first, last)
+        low, high = max(low, 0), min(high, self.size)
+        before, after = low - self.start(first), self.size + self.after - high
+        laid = replace(self, size=high - low, before=before, after=after, count=last - first)
+        return low, high, laid
+
     def whole(self) -> bool:
         """True when every window lies inside the image, so that no pixel of it is padding."""
         low, high = self.span(0, self.count)
@@ -73,14 +83,28 @@ class AdaptiveAxis:
 
     size: int
     count: int
+    of: Pair | None = None
+    """Pixels and windows of the axis that this is a part of."""
+    first: int = 0
+    """Which of those windows is the first here."""
 
     def start(self, index: int) -> int:
         """Position of the first pixel of window `index`."""
-        return index * self.size // self.count
+        size, count = self.of or (self.size, self.count)
+        return (self.first + index) * size // count - self.first * size // count
 
     def stop(self, index: int) -> int:
         """Position after the last pixel of window `index`."""
-        return _ceil_div((index + 1) * self.size, self.count)
+        size, count = self.of or (self.size, self.count)
+        return _ceil_div((self.first + index + 1) * size, count) - self.first * size // count
+
+    def part(self, first: int, last: int) -> tuple[int, int, AdaptiveAxis]:
+        """The pixels `low` to `high - 1` that windows `first` to `last - 1` cover, and those
+        windows laid over just these pixels.
+        """
+        low, high = self.span(first, last)
+        whole = self.of or (self.size, self.count)
+        return low, high, AdaptiveAxis(high - low, last - first, whole, self.first + first)
 
     def span(self, first: int, last: int) -> Pair:
         """Half-open range of pixels that windows `first` to `last - 1` cover."""

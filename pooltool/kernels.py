@@ -68,6 +68,28 @@ def pool2d(
     max and min keep the dtype; avg returns `dtype` or what `means.mean_dtype` says.
     """
     rows, columns = windows.axes(image.shape)
+    return pool_axes(
+        image,
+        method,
+        rows,
+        columns,
+        count_include_pad=count_include_pad,
+        dtype=dtype,
+        tile_bytes=tile_bytes,
+    )
+
+
+def pool_axes(
+    image: Array,
+    method: Method,
+    rows: AnyAxis,
+    columns: AnyAxis,
+    *,
+    count_include_pad: bool = False,
+    dtype: np.dtype[Any] | None = None,
+    tile_bytes: int = TILE_BYTES,
+) -> Array:
+    """Pool `image` by windows that are laid over its rows and columns already."""
     pixels = image.reshape(*image.shape[:2], -1)
     native = image.dtype.newbyteorder("=")
     result = means.mean_dtype(native, dtype) if method == "avg" else native

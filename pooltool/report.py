@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from pooltool.batch import Outcome, Settings, Tally
 from pooltool.geometry import AnyWindows, Windows
-from pooltool.plan import Job
+from pooltool.runs.batch import Tally
+from pooltool.runs.plan import Job
+from pooltool.runs.pool_file import Outcome, Settings
 
 BAR_AFTER_SECONDS = 1.0
 

@@ -18,9 +18,10 @@ import pytest
 from conftest import ROOT, Run, load, save
 
 from pooltool import max_pool2d
-from pooltool.batch import Outcome, Settings, Tally, run
 from pooltool.geometry import Windows
-from pooltool.plan import Job
+from pooltool.runs.batch import Tally, run
+from pooltool.runs.plan import Job
+from pooltool.runs.pool_file import Outcome, Settings
 
 rng = np.random.default_rng(5)
 SETTINGS = Settings("max", Windows.of())
@@ -45,7 +46,7 @@ def test_lines_come_in_the_order_of_the_names(run: Run) -> None:
     lines = [line.split()[0] for line in result.out.splitlines()]
     assert lines == [name for name in names if name != "missing.png"]
     assert result.err == (
-        "pooltool: missing.png: no such file; check the name\n"
+        "pooltool: missing.png: no such file or folder; check the name\n"
         "pooltool: 30 done, 0 skipped, 1 failed\n"
     )
     assert result.status == 1
@@ -131,7 +132,7 @@ def test_json(run: Run) -> None:
         "frames": 1, "error": None,
     }  # fmt: skip
     assert bad["status"] == "failed"
-    assert bad["error"] == "no such file; check the name"
+    assert bad["error"] == "no such file or folder; check the name"
     assert bad["output_shape"] is None
     assert run("max", *words, "--skip-existing").out.count('"skipped"') == 1
     adaptive = json.loads(run("max", "image000.png", "--json", "--output-size", "3").out)
@@ -147,7 +148,7 @@ def test_json(run: Run) -> None:
         (["-", "a.png"], "standard input) is pooled on its own"),
         (["a.png", "b.png", "-o", "-"], "-o - takes one image"),
         (["--files-from", "missing"], "--files-from missing: no such file"),
-        (["--files-from", "there"], "--files-from there: is a directory"),
+        (["--files-from", "there"], "--files-from there: it is a directory"),
         (["-j", "0", "a.png"], "'--jobs'"),
         (["-", "--scheduler", "tcp://127.0.0.1:1"], "--scheduler pools files"),
     ],
@@ -271,7 +272,7 @@ def test_an_unforeseen_error_fails_its_image_only(monkeypatch: pytest.MonkeyPatc
             raise RuntimeError("worker\nlost")
         return Outcome(job, "ok")
 
-    monkeypatch.setattr("pooltool.batch.pool_file", pool_file)
+    monkeypatch.setattr("pooltool.runs.batch.pool_file", pool_file)
     jobs = [Job(name, "", "") for name in ("a", "bad", "c")]
     with ThreadPoolExecutor(1) as executor:
         outcomes = list(run(jobs, SETTINGS, executor, ahead=2))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pooltool import PlanError
-from pooltool.plan import Job, Name, Plan, Target, expand
+from pooltool.runs.plan import Job, Name, Plan, Target, expand
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +119,7 @@ def test_runs_that_would_lose_a_file_are_refused(
 
 
 def test_equal_keys_of_different_files_are_no_collision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pooltool.plan._key", lambda path: path == "-")
+    monkeypatch.setattr("pooltool.runs.plan._key", lambda path: path == "-")
     assert outputs(Target("max"), "a.png", "b.png") == ["a_max.png", "b_max.png"]
     with pytest.raises(PlanError):
         outputs(Target("max"), "a.png", "b.png", "a.png")

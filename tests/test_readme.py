@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
-from conftest import ROOT, Run
+from conftest import ROOT, SAMPLES, load
 
 from pooltool.cli import cli
 
@@ -20,6 +23,17 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
+@pytest.fixture
+def shell(tmp_path: Path) -> dict[str, str]:
+    """An environment in which `pooltool` is the one under test."""
+    script = tmp_path / "bin" / "pooltool"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pooltool "$@"\n')
+    script.chmod(0o755)
+    path = f"{script.parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+
+
 def test_the_first_two_blocks_are_one_line_each() -> None:
     install, test = blocks("sh")[:2]
     assert install.count("\n") == test.count("\n") == 1
@@ -28,10 +42,59 @@ def test_the_first_two_blocks_are_one_line_each() -> None:
     assert "pip install pooltool" not in README
 
 
-def test_the_main_job_prints_what_the_readme_shows(run: Run, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "sample_images", tmp_path / "sample_images")
-    words = blocks("sh")[0].split("&& pooltool ")[1].split()
-    assert run(*words).out in README
+def test_the_main_job(shell: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(SAMPLES, tmp_path / "sample_images")
+    command = blocks("sh")[0].split(" && ")[-1]
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path, env=shell)
+    assert load(tmp_path / "sample_images" / "mountain_max.jpg").shape == (350, 512, 3)
+
+
+def test_transcripts(shell: dict[str, str], tmp_path: Path) -> None:
+    """Every `$ command` of the README prints what stands below it."""
+    folder = shutil.copytree(SAMPLES, tmp_path / "sample_images")
+    shown = 0
+    for command, printed in re.findall(
+        r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", "".join(blocks("console")), re.M
+    ):
+        done = subprocess.run(
+            command, shell=True, text=True, check=False, cwd=folder, env=shell,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert sorted(done.stdout.splitlines()) == sorted(printed.splitlines()), command
+        shown += 1
+    assert shown >= 5
+
+
+def test_recipes(shell: dict[str, str], tmp_path: Path) -> None:
+    """The shell recipes run as they stand, in a folder with a tree of photos."""
+    if not shutil.which("jq") or not shutil.which("make"):
+        pytest.skip("jq and make are not installed")
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    shutil.copy(SAMPLES / "badge.png", tmp_path / "photos" / "a.png")
+    shutil.copy(SAMPLES / "depth16.png", tmp_path / "photos" / "deep" / "two words.png")
+    shutil.copy(SAMPLES / "mountain.jpg", tmp_path / "photos" / "deep" / "c.jpg")
+    (recipes,) = blocks("bash")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", recipes],
+        cwd=tmp_path, env=shell, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "pooled" / "deep" / "c_max.jpg").exists()
+    assert load(tmp_path / "averages" / "two words_avg.png").shape == (120, 159)
+    assert load(tmp_path / "tiny.png").shape == (18, 25, 4)
+    assert [load(tmp_path / f"max{n}.png").shape[0] for n in (2, 4, 8)] == [75, 37, 18]
+    assert "shapes/a_max.png\t75\n" in done.stdout
+    assert load(tmp_path / "photos" / "deep" / "two words.png.small.tiff").shape == (120, 159)
+    assert load(tmp_path / "small" / "a.png").shape == (75, 101, 4)
+
+
+def test_shell_completion(shell: dict[str, str]) -> None:
+    (line,) = re.findall(r'eval "\$\((.*?) pooltool\)"', README)
+    name, value = line.split("=")
+    done = subprocess.run(
+        ["pooltool"], env={**shell, name: value}, capture_output=True, text=True, check=True
+    )
+    assert "_pooltool_completion" in done.stdout
 
 
 def test_python_examples() -> None:
@@ -41,12 +104,12 @@ def test_python_examples() -> None:
     assert doctest.DocTestRunner().run(test).failed == 0
 
 
-@pytest.mark.parametrize("command", ["max", "min", "avg"])
+@pytest.mark.parametrize("command", ["max", "min", "avg", "compare"])
 def test_every_option_is_listed(command: str) -> None:
     for parameter in cli.commands[command].params:
         if isinstance(parameter, click.Option):
-            for name in parameter.opts:
-                assert re.search(rf"^\|[^|]*`?{re.escape(name)}\b", README, re.MULTILINE), name
+            for name in (*parameter.opts, *parameter.secondary_opts):
+                assert re.search(rf"^\|.*`?(?<![\w-]){re.escape(name)}\b", README, re.M), name
 
 
 def test_every_listed_option_exists() -> None:
@@ -56,7 +119,10 @@ def test_every_listed_option_exists() -> None:
         for parameter in command.params
         for name in (*parameter.opts, *parameter.secondary_opts)
     }
-    listed = set(
-        re.findall(r"(?<![\w-])--[a-z][a-z-]*", "".join(re.findall(r"^\|.*", README, re.M)))
-    )
-    assert listed <= known
+    table = "".join(re.findall(r"^\|.*", README, re.M))
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", table)) <= known
+
+
+def test_no_link_leads_nowhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target

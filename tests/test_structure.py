@@ -8,42 +8,36 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "pooltool"
-STANDARD = {"pooltool"}
 
-MAY_IMPORT = {
-    "__init__": {"errors", "pooling"},
+LAYERS = {
+    "": {"pooling", "errors"},
     "__main__": {"cli"},
-    "cli": {"console", "batch", "errors", "formats", "geometry", "__init__"},
-    "console": {"report", "batch", "plan", "executors", "interrupts", "files", "errors"},
-    "report": {"batch", "plan", "geometry"},
-    "batch": {
-        "executors",
-        "plan",
-        "files",
-        "images",
-        "errors",
-        "formats",
-        "geometry",
-        "kernels",
-        "pooling",
-    },
-    "plan": {"files", "formats", "errors"},
-    "executors": {"errors"},
-    "interrupts": {"files", "errors"},
-    "pooling": {"errors", "geometry", "kernels"},
-    "images": {"errors", "formats"},
-    "formats": {"errors"},
+    "cli": {"", "console", "runs", "images", "geometry", "errors"},
+    "console": {"report", "runs", "native", "files", "errors"},
+    "report": {"runs", "geometry"},
+    "runs": {"images", "pooling", "kernels", "geometry", "files", "errors"},
+    "pooling": {"kernels", "geometry", "errors"},
+    "kernels": {"native", "geometry", "errors"},
+    "images": {"native", "files", "errors"},
+    "native": {"errors"},
     "files": {"errors"},
-    "kernels": {"geometry", "means"},
-    "means": {"errors"},
     "geometry": {"errors"},
     "errors": set(),
 }
+"""What each module or folder of the package may import; the package itself is ""."""
+
 OUTSIDE = {
     "click": {"cli", "console", "report"},
-    "cv2": {"images"},
-    "numpy": {"batch", "plan", "images", "kernels", "means", "pooling"},
+    "cv2": {"native", "kernels"},
+    "numpy": {"runs", "images", "kernels", "pooling"},
 }
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def layer(path: Path) -> str:
+    """The module of the package, or the folder, that a file belongs to."""
+    first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return "" if first == "__init__" else first
 
 
 def imports(path: Path) -> set[str]:
@@ -54,44 +48,57 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= inner if node.module == "pooltool" else {node.module or ""}
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_down(path: Path) -> None:
     inner = {name.split(".")[1] for name in imports(path) if name.startswith("pooltool.")}
-    inner = {name if name in MAY_IMPORT else "__init__" for name in inner}
-    assert inner <= MAY_IMPORT[path.stem]
+    used = {name if name in LAYERS else "" for name in inner} - {layer(path)}
+    assert used <= LAYERS[layer(path)]
+
+
+def test_the_rule_has_no_circle() -> None:
+    def climb(name: str, above: tuple[str, ...] = ()) -> None:
+        assert name not in above, f"circle: {above}"
+        for lower in LAYERS[name] - {""}:
+            climb(lower, (*above, name))
+
+    for name in LAYERS:
+        climb(name)
+
+
+def test_modules_of_a_folder_form_no_circle() -> None:
+    below = {path: imports(path) for path in FILES}
+    names = {path: ".".join(("pooltool", *path.relative_to(PACKAGE).with_suffix("").parts))
+             for path in FILES}  # fmt: skip
+
+    def climb(path: Path, above: tuple[Path, ...] = ()) -> None:
+        assert path not in above, f"circle: {[names[p] for p in above]}"
+        for other in FILES:
+            if other.stem != "__init__" and any(
+                name == names[other] or name.startswith(f"{names[other]}.") for name in below[path]
+            ):
+                climb(other, (*above, path))
+
+    for path in FILES:
+        if path.stem != "__init__":
+            climb(path)
 
 
 @pytest.mark.parametrize(("package", "users"), OUTSIDE.items())
 def test_packages_are_used_where_they_belong(package: str, users: set[str]) -> None:
     found = {
-        path.stem
-        for path in PACKAGE.glob("*.py")
+        layer(path)
+        for path in FILES
         if any(name.split(".")[0] == package for name in imports(path))
     }
     assert found <= users
 
 
-def test_the_rule_has_no_circle() -> None:
-    below: dict[str, set[str]] = {}
-
-    def reach(module: str, path: tuple[str, ...] = ()) -> set[str]:
-        assert module not in path, f"circle: {path}"
-        if module not in below:
-            direct = MAY_IMPORT[module] - {"__init__"}
-            below[module] = direct.union(*(reach(m, (*path, module)) for m in direct))
-        return below[module]
-
-    for module in MAY_IMPORT:
-        reach(module)
-
-
 def test_functions_fit_on_half_a_screen() -> None:
-    for path in PACKAGE.glob("*.py"):
+    for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) else node.body

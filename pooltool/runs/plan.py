@@ -1,13 +1,13 @@
 """What a run will do before it does it: which images are read and where each result goes.
 
-Nothing is written here. Jobs wait in a temporary file, not in memory, so that a run may have
-millions; only two small keys a job are kept, to find results that would collide.
+No result is written here. Many jobs wait in a temporary file, not in memory, so that a run may
+have millions; only two small keys a job are kept, to find results that would collide.
 """
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,10 +18,12 @@ import numpy as np
 
 from pooltool import files
 from pooltool.errors import PlanError
-from pooltool.formats import FORMATS, format_for
+from pooltool.images.formats import FORMATS, format_for, require_quality
 
 STREAM = files.STREAM
-IMAGE_SUFFIXES = frozenset(suffix for known in FORMATS for suffix in known.extensions)
+SPOOL_BYTES = 1 << 20
+"""Jobs beyond this many bytes wait on disk."""
+IMAGE_SUFFIXES = frozenset(f".{name}" for known in FORMATS for name in known.extensions)
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,20 @@ class Target:
         return Job(STREAM, output, self.extension or named or ".png")
 
 
+def _on_disk(spool: io.BytesIO) -> IO[bytes]:
+    import tempfile
+
+    file = tempfile.TemporaryFile(prefix="pooltool-")  # noqa: SIM115
+    file.write(spool.getbuffer())
+    return file
+
+
 class Plan:
     """The jobs of a run, in order, checked so that none would lose a file. A context manager."""
 
     def __init__(self, names: Iterable[Name], target: Target) -> None:
         """Plan a job a name; raise `PlanError` if one would overwrite an input or a result."""
-        self._spool: IO[bytes] = tempfile.TemporaryFile(prefix="pooltool-")  # noqa: SIM115
+        self._spool: IO[bytes] = io.BytesIO()
         self._inputs, self._outputs = array("q"), array("q")
         try:
             for name in names:
@@ -127,6 +137,8 @@ class Plan:
     def _add(self, job: Job) -> None:
         fields = (job.input, job.output, job.extension, job.folder, job.problem)
         self._spool.write(os.fsencode("\0".join((*fields, ""))))
+        if isinstance(self._spool, io.BytesIO) and self._spool.tell() > SPOOL_BYTES:
+            self._spool = _on_disk(self._spool)
         self._inputs.append(_key(job.input))
         self._outputs.append(_key(job.output))
 
@@ -194,10 +206,13 @@ def _walk(top: str, results: str) -> Iterator[Name]:
             yield Name(str(error.filename), problem=f"cannot be read: {files.reason(error)}")
 
 
-def require_writable_name(target: Target) -> None:
-    """Refuse a result file whose name does not say which format to write."""
-    if target.output not in (None, STREAM) and target.directory is None:
-        format_for(target.extension or _suffix(str(target.output)))
+def require_writable(target: Target, quality: int | None) -> None:
+    """Refuse a result whose format is known already and cannot be written, or not so."""
+    extension = target.extension
+    if extension is None and target.directory is None and target.output not in (None, STREAM):
+        extension = _suffix(str(target.output))
+    if extension is not None:
+        require_quality(format_for(extension), quality)
 
 
 def _suffix(path: str) -> str:

@@ -1,0 +1,6 @@
+"""Encoded bytes <-> pictures: every format that is read and written, and what each can hold."""
+
+from pooltool.images.codecs import Encoded, Picture, decode, encode, pixel_limit
+from pooltool.images.metadata import Metadata
+
+__all__ = ["Encoded", "Metadata", "Picture", "decode", "encode", "pixel_limit"]

@@ -1,0 +1,132 @@
+"""What each image format can hold: one table, asked before any work starts and when writing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from pooltool.errors import ImageError
+
+_INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
+_ANY_REAL = ("bool", *_INTEGERS, "uint64", "int64", "float16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Format:
+    """One image format: its names and what it can hold."""
+
+    name: str
+    extensions: tuple[str, ...]
+    dtypes: tuple[str, ...] = ("uint8",)
+    channels: tuple[int, ...] | None = (1, 3, 4)
+    """None: any number of channels."""
+    frames: bool = False
+    """True when it can hold more than one frame or page."""
+    timed: bool = False
+    """True when its frames are an animation, with durations and a loop count."""
+    quality: bool = False
+    metadata: frozenset[str] = frozenset()
+    """Those of exif, xmp and icc that are written into it."""
+    sides: tuple[int, int] = (1, (1 << 31) - 1)
+    """Smallest and largest height or width in pixels."""
+
+    def objections(
+        self, dtype: str, channels: int, frames: int, sides: tuple[int, int], maxval: int | None
+    ) -> list[str]:
+        """What of this picture the format cannot hold, as phrases; nothing when it holds it."""
+        low, high = self.sides
+        deep_avif = self.name == "AVIF" and dtype == "uint16" and maxval not in AVIF_DEPTHS
+        checks = (
+            (dtype in self.dtypes and not deep_avif, f"{dtype} values"),
+            (self.channels is None or channels in self.channels, f"{channels} channels"),
+            (self.frames or frames == 1, f"{frames} frames"),
+            (low <= min(sides) and max(sides) <= high, f"{sides[0]} x {sides[1]} pixels"),
+        )
+        return [text for held, text in checks if not held]
+
+
+AVIF_DEPTHS = {1023: 10, 4095: 12}
+"""Largest value and bits of the deep AVIF pictures; other 16-bit values do not fit into AVIF."""
+
+_ALL = frozenset({"exif", "xmp", "icc"})
+_U8_U16 = ("uint8", "uint16")
+
+JPEG = Format("JPEG", ("jpg", "jpeg", "jpe"), channels=(1, 3), quality=True, metadata=_ALL,
+              sides=(1, 65500))  # fmt: skip
+PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, metadata=_ALL)
+TIFF = Format("TIFF", ("tif", "tiff"), (*_INTEGERS, "float32", "float64"), frames=True,
+              metadata=_ALL)  # fmt: skip
+WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, metadata=_ALL,
+              sides=(1, 16383))  # fmt: skip
+BMP = Format("BMP", ("bmp", "dib"))
+GIF = Format("GIF", ("gif",), frames=True, timed=True, metadata=frozenset({"xmp"}),
+             sides=(1, 65535))  # fmt: skip
+AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, quality=True, metadata=_ALL,
+              sides=(1, 65536))  # fmt: skip
+# OpenCV asks OpenJPEG for six resolutions, each half of the last: five halvings of 32 pixels.
+JP2 = Format("JPEG 2000", ("jp2",), _U8_U16, metadata=frozenset({"exif", "xmp"}),
+             sides=(32, (1 << 31) - 1))  # fmt: skip
+PBM = Format("PBM", ("pbm",), channels=(1,), frames=True)
+PGM = Format("PGM", ("pgm",), _U8_U16, (1,), frames=True)
+PPM = Format("PPM", ("ppm",), _U8_U16, (3,), frames=True)
+PNM = Format("PNM", ("pnm",), _U8_U16, (1, 3), frames=True)
+PAM = Format("PAM", ("pam",), _U8_U16, frames=True)
+PFM = Format("PFM", ("pfm",), ("float32",), (1, 3))
+HDR = Format("HDR", ("hdr", "pic"), ("float32",), (3,))
+NPY = Format("NPY", ("npy",), _ANY_REAL, None)
+
+FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PAM, PBM, PFM, HDR, NPY)
+_BY_EXTENSION = {extension: fmt for fmt in FORMATS for extension in fmt.extensions}
+NETPBM = (PBM, PGM, PPM, PNM, PAM)
+
+
+def format_for(extension_or_name: str) -> Format:
+    """Look up a format by `png`, `.PNG` or `some/picture.png`; raise `ImageError` if unknown."""
+    name = PurePath(extension_or_name).name
+    extension = name.rpartition(".")[2].lower()
+    if extension in _BY_EXTENSION:
+        return _BY_EXTENSION[extension]
+    known = ", ".join(fmt.extensions[0] for fmt in FORMATS)
+    problem = (
+        f"{extension!r} is no format that can be written"
+        if extension
+        else ("the name has no extension that tells the format")
+    )
+    raise ImageError(f"{problem}; choose with --format from {known}")
+
+
+def require_holds(
+    fmt: Format,
+    dtype: object,
+    channels: int,
+    frames: int,
+    height: int,
+    width: int,
+    *,
+    maxval: int | None = None,
+) -> None:
+    """Raise `ImageError`, naming formats that can, unless `fmt` holds such a picture.
+
+    `maxval` is the value of full brightness where it is less than the dtype's largest.
+    """
+    asked = (str(dtype), channels, frames, (height, width), maxval)
+    objections = fmt.objections(*asked)
+    if objections:
+        able = [other.extensions[0] for other in FORMATS if not other.objections(*asked)]
+        remedy = f"use {_listed(able)}" if able else "no format here can"
+        raise ImageError(f"{fmt.name} cannot hold {' and '.join(objections)}; {remedy}")
+
+
+def require_quality(fmt: Format, quality: int | None) -> None:
+    """Raise `ImageError` unless `quality` is None or a 0 to 100 that the format has a use for."""
+    if quality is None:
+        return
+    if not fmt.quality:
+        able = _listed([other.extensions[0] for other in FORMATS if other.quality])
+        raise ImageError(f"{fmt.name} has no quality setting; leave it out or write {able}")
+    if not 0 <= quality <= 100:
+        raise ImageError(f"quality {quality} is not between 0 and 100")
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -1,0 +1,1 @@
+"""Runs over many images: planned, carried out, interrupted."""

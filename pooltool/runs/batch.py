@@ -1,0 +1,84 @@
+"""Many images in one run: pooled concurrently on an executor, reported in the order of names."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from pooltool.runs.executors import AnyExecutor, AnyFuture, settled
+from pooltool.runs.plan import Job
+from pooltool.runs.pool_file import Outcome, Settings, pool_file
+
+POLL_SECONDS = 0.1
+"""How soon a run notices that it was asked to stop while it waits for an image."""
+
+
+@dataclass
+class Tally:
+    """Counts outcomes; says how the run went and which exit status that is."""
+
+    ok: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        setattr(self, outcome.status, getattr(self, outcome.status) + 1)
+
+    @property
+    def total(self) -> int:
+        """Images counted so far."""
+        return self.ok + self.skipped + self.failed
+
+    @property
+    def status(self) -> int:
+        """0 when every image was done or skipped, 1 when one failed."""
+        return 1 if self.failed else 0
+
+    def __str__(self) -> str:
+        return f"{self.ok} done, {self.skipped} skipped, {self.failed} failed"
+
+
+def run(
+    jobs: Iterable[Job],
+    settings: Settings,
+    executor: AnyExecutor,
+    ahead: int,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome]:
+    """Pool every image on the executor, `ahead` of them in hand; yield the outcomes in order.
+
+    One that fails is reported and does not stop the others. Once `stopped()` is true nothing more
+    is begun: what is in hand is finished where it has begun and dropped where it has not.
+    """
+    waiting: deque[tuple[Job, AnyFuture[Outcome]]] = deque()
+    try:
+        for job in jobs:
+            if stopped():
+                break
+            waiting.append((job, executor.submit(pool_file, job, settings)))
+            if len(waiting) >= ahead:
+                yield from _finish(*waiting.popleft(), stopped)
+        while waiting:
+            yield from _finish(*waiting.popleft(), stopped)
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+def _finish(job: Job, future: AnyFuture[Outcome], stopped: Callable[[], bool]) -> Iterator[Outcome]:
+    """Wait for the job's outcome, also when its worker was lost; none if it was dropped."""
+    while not settled(future, POLL_SECONDS):
+        if stopped():
+            future.cancel()
+    if future.cancelled():
+        return
+    error = future.exception()
+    if error is None:
+        yield future.result()
+    elif isinstance(error, BrokenPipeError):
+        raise error
+    else:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        yield Outcome(job, "failed", error=text)

@@ -1,0 +1,154 @@
+"""One image of a run: read, decode, pool, encode, write. Runs on any thread or machine."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from pooltool import files, images
+from pooltool.errors import FileError, PooltoolError
+from pooltool.geometry import AnyAxis, AnyWindows
+from pooltool.images import Picture, npy
+from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
+from pooltool.images.npy import ArrayFile
+from pooltool.kernels import Method, pool_axes
+from pooltool.pooling import as_image
+from pooltool.runs.plan import Job
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Shape = tuple[int, ...]
+Status = Literal["ok", "skipped", "failed"]
+BAND_BYTES = 1 << 25
+"""Bytes read at once of a .npy file that is pooled by bands of rows."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is done with every image of a run."""
+
+    method: Method
+    windows: AnyWindows
+    count_include_pad: bool = False
+    gray: bool = False
+    frame: int | None = None
+    quality: int | None = None
+    skip_existing: bool = False
+    directory: str = ""
+    """Where relative names start; the current directory of whoever planned the run."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job. What does not apply to it is None."""
+
+    job: Job
+    status: Status
+    input_shape: Shape | None = None
+    output_shape: Shape | None = None
+    dtype: str | None = None
+    frames: int | None = None
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def pool_file(job: Job, settings: Settings) -> Outcome:
+    """Do one job; a failure is an outcome too."""
+    if settings.skip_existing and os.path.exists(_located(job.output, settings)):
+        return Outcome(job, "skipped")
+    try:
+        return _pool_file(job, settings)
+    except PooltoolError as error:
+        return Outcome(job, "failed", error=str(error))
+    except MemoryError:
+        return Outcome(job, "failed", error="there is not enough memory for this image")
+
+
+def _pool_file(job: Job, settings: Settings) -> Outcome:
+    if job.problem:
+        raise PooltoolError(job.problem)
+    target = format_for(job.extension)
+    source = _located(job.input, settings)
+    if target is NPY and not settings.gray and not settings.frame and npy.is_array_file(source):
+        return _pool_array_file(job, settings, source)
+    picture = images.decode(files.read(source), gray=settings.gray, frame=settings.frame)
+    pooled = _pool_picture(picture, settings, target)
+    encoded = images.encode(pooled, target, quality=settings.quality)
+    with _writing(job, settings) as file:
+        file.write(encoded.data)
+    return _done(job, picture.frames, pooled.frames, encoded.warnings)
+
+
+def _pool_picture(picture: Picture, settings: Settings, target: Format) -> Picture:
+    """Pool every frame, once it is known that `target` can hold the results."""
+    require_quality(target, settings.quality)
+    frames = [as_image(pixels) for pixels in picture.frames]
+    for pixels in frames:
+        rows, columns = settings.windows.axes(pixels.shape)
+        channels = pixels.shape[2] if pixels.ndim == 3 else 1
+        size = rows.count, columns.count
+        require_holds(target, pixels.dtype, channels, len(frames), *size, maxval=picture.maxval)
+    return replace(picture, frames=tuple(pool_pixels(pixels, settings) for pixels in frames))
+
+
+def _pool_array_file(job: Job, settings: Settings, source: str) -> Outcome:
+    """Pool a .npy file by bands of rows, so that it may be larger than memory."""
+    with npy.open_array(source) as array:
+        rows, columns = settings.windows.axes(array.shape)
+        shape = (rows.count, columns.count, *array.shape[2:])
+        with _writing(job, settings) as file:
+            npy.write_rows(file, shape, array.dtype, _bands(array, settings, rows, columns))
+    return Outcome(job, "ok", array.shape, shape, array.dtype.newbyteorder("=").name, 1)
+
+
+def _bands(
+    array: ArrayFile, settings: Settings, rows: AnyAxis, columns: AnyAxis
+) -> Iterator[Array]:
+    """Pool as many rows at a time as are read in a band of some megabytes."""
+    row_bytes = array.dtype.itemsize * math.prod(array.shape[1:])
+    step = max(1, BAND_BYTES * rows.count // (array.shape[0] * row_bytes))
+    for first in range(0, rows.count, step):
+        low, high, part = rows.part(first, min(first + step, rows.count))
+        yield _pool_axes(array.rows(low, high), settings, part, columns)
+
+
+def pool_pixels(pixels: Array, settings: Settings) -> Array:
+    """Pool one picture; the result keeps its dtype, so an average is rounded into it."""
+    return _pool_axes(pixels, settings, *settings.windows.axes(pixels.shape))
+
+
+def _pool_axes(pixels: Array, settings: Settings, rows: AnyAxis, columns: AnyAxis) -> Array:
+    counted, dtype = settings.count_include_pad, pixels.dtype.newbyteorder("=")
+    return pool_axes(pixels, settings.method, rows, columns, count_include_pad=counted, dtype=dtype)
+
+
+def _done(
+    job: Job, before: tuple[Array, ...], after: tuple[Array, ...], warnings: tuple[str, ...]
+) -> Outcome:
+    """The outcome of a picture; its shapes are those of its first frame."""
+    first, dtype = after[0], after[0].dtype.name
+    return Outcome(job, "ok", before[0].shape, first.shape, dtype, len(after), warnings)
+
+
+@contextmanager
+def _writing(job: Job, settings: Settings) -> Iterator[BinaryIO]:
+    """Open the job's output, which appears whole or not at all; errors name it."""
+    try:
+        if job.folder:
+            files.make_directory(_located(job.folder, settings))
+        with files.replacing(_located(job.output, settings)) as file:
+            yield file
+    except FileError as error:
+        raise FileError(f"cannot write {job.output}: {error}") from None
+
+
+def _located(path: str, settings: Settings) -> str:
+    """The path as a worker elsewhere sees it; a stream stays what it is."""
+    return path if path == files.STREAM else os.path.join(settings.directory, path)
