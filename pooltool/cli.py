@@ -136,6 +136,14 @@ result_options = _options(
     ),
 )
 
+show_option = click.option(
+    "--show", is_flag=True, help="Open a window with the image and the result."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, an object a line.")
+count_include_pad_option = click.option(
+    "--count-include-pad", is_flag=True, help="avg: count padding as zeros in the mean."
+)
+
 batch_options = _options(
     click.option(
         "-r", "--recursive", is_flag=True, help="Pool the images below directories, mirrored in -o."
@@ -158,7 +166,7 @@ batch_options = _options(
     ),
     click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask cluster."),
     click.option("--dry-run", is_flag=True, help="Print what would be done; write nothing."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line."),
+    json_option,
     click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
     click.option(
         "--progress/--no-progress",
@@ -205,10 +213,14 @@ def read_windows(
 
 
 def _pool_command(method: Method, summary: str) -> click.Command:
+    counted = _options(*([count_include_pad_option] if method == "avg" else []))
+
     @click.command(method, help=summary)
     @window_options
+    @counted
     @image_options
     @result_options
+    @show_option
     @batch_options
     @click.argument("images", nargs=-1, metavar="IMAGES...")
     def command(count_include_pad: bool = False, **words: Any) -> int:
@@ -216,20 +228,31 @@ def _pool_command(method: Method, summary: str) -> click.Command:
         from pooltool import console
         from pooltool.runs.pool_file import Settings
 
-        taken = _take(words, ("gray", "frame", "quality", "skip_existing"))
-        settings = Settings(method, windows, count_include_pad, **taken)
+        settings = Settings(method, windows, count_include_pad, **_take(words, SETTINGS_WORDS))
         selection = console.Selection(**_take(words, SELECTION_WORDS))
         return console.pool_images(settings, selection, console.Running(**words))
 
-    if method == "avg":
-        counted = click.Option(
-            ["--count-include-pad"], is_flag=True, help="Count padding as zeros in the mean."
-        )
-        command.params.insert(len(WINDOW_WORDS) - 1, counted)
     return command
 
 
+@click.command()
+@window_options
+@_options(count_include_pad_option)
+@image_options
+@click.option("-o", "--output", metavar="PATH", help="Write the panel here: a file or directory.")
+@show_option
+@json_option
+@click.argument("image")
+def compare(count_include_pad: bool, **words: Any) -> int:
+    """Measure and picture what max, min and average pooling make of IMAGE."""
+    windows = read_windows(count_include_pad=count_include_pad, **_take(words, WINDOW_WORDS))
+    from pooltool import console
+
+    return console.compare(console.Comparing(**words), windows, count_include_pad)
+
+
 WINDOW_WORDS = ("pool_size", "stride", "padding", "dilation", "ceil_mode", "output_size")
+SETTINGS_WORDS = ("gray", "frame", "quality", "skip_existing", "show")
 SELECTION_WORDS = ("images", "files_from", "null", "recursive", "output", "extension")
 
 
@@ -240,6 +263,7 @@ def _take(words: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 for _method, _summary in METHODS.items():
     cli.add_command(_pool_command(_method, _summary))
+cli.add_command(compare)
 
 
 def main() -> int:

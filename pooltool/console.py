@@ -7,13 +7,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pooltool import files, native, report
-from pooltool.errors import FileError, UsageProblem
+from pooltool.errors import DisplayError, FileError, PlanError, PooltoolError, UsageProblem
 from pooltool.runs import batch, executors, plan, pool_file
 from pooltool.runs.interrupts import Interrupts
+
+if TYPE_CHECKING:
+    from pooltool.compare.comparison import Comparison
+    from pooltool.geometry import AnyWindows
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ def pool_images(settings: pool_file.Settings, selection: Selection, running: Run
     selection.check()
     if running.scheduler and files.STREAM in (*selection.images, selection.output):
         raise UsageProblem("--scheduler pools files, not standard input or output")
+    if running.scheduler and settings.show:
+        raise UsageProblem("--show opens windows here; leave out --scheduler")
     target = plan.Target(settings.method, selection.output, selection.extension, selection.several)
     plan.require_writable(target, settings.quality)
     with plan.Plan(_names(selection, target), target) as jobs:
@@ -115,7 +122,8 @@ def _run(
     jobs: plan.Plan, settings: pool_file.Settings, selection: Selection, running: Running
 ) -> int:
     native.capture()
-    workers = min(running.jobs or executors.cores(), max(1, len(jobs)))
+    most = 1 if settings.show else running.jobs or executors.cores()
+    workers = min(most, max(1, len(jobs)))
     interrupts = Interrupts(at_once=workers == 1 and running.scheduler is None)
     printed = report.Report(
         _line(settings, running.as_json),
@@ -124,10 +132,76 @@ def _run(
         err=selection.streams_out,
         progress=running.progress,
     )
+    status = 0
     with interrupts, _executor(running.scheduler, workers) as (executor, ahead), printed:
         for outcome in batch.run(jobs, settings, executor, ahead, interrupts.__bool__):
             printed.add(outcome)
-    return interrupts.status or printed.tally.status
+            if outcome.preview is not None and not status:
+                status = _show(f"pooltool {settings.method} {outcome.job.input}", outcome.preview)
+    return interrupts.status or printed.tally.status or status
+
+
+def _show(title: str, picture: Any) -> int:
+    """Open a window until it is closed; without a display say so and return 1."""
+    from pooltool import display
+
+    try:
+        display.show(title, picture)
+    except DisplayError as error:
+        click.echo(f"pooltool: {error}", err=True)
+        return 1
+    return 0
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """What `compare` compares, and how it tells what it found."""
+
+    image: str
+    output: str | None = None
+    gray: bool = False
+    frame: int | None = None
+    as_json: bool = False
+    show: bool = False
+
+
+def compare(words: Comparing, windows: AnyWindows, count_include_pad: bool) -> int:
+    """Compare the poolings of an image, print what was found; return the exit status."""
+    from pooltool.compare.comparison import compare_image
+
+    native.capture()
+    try:
+        with Interrupts(at_once=True):
+            found = compare_image(
+                words.image,
+                words.output,
+                windows,
+                count_include_pad=count_include_pad,
+                gray=words.gray,
+                frame=words.frame,
+            )
+            _print_comparison(found, words.as_json)
+            return _show(f"pooltool compare {words.image}", found.panel) if words.show else 0
+    except (UsageProblem, PlanError):
+        raise
+    except PooltoolError as error:
+        click.echo(f"pooltool: {words.image}: {error}", err=True)
+        return 1
+
+
+def _print_comparison(found: Comparison, as_json: bool) -> None:
+    from pooltool.compare.grids import can_draw_lines
+    from pooltool.compare.tables import as_records
+
+    err = found.output == files.STREAM
+    if found.note:
+        click.echo(f"pooltool: {found.input}: warning: {found.note}", err=True)
+    if as_json:
+        for record in as_records(found.measures):
+            click.echo(report.as_json(record), err=err)
+    else:
+        stream = sys.stderr if err else sys.stdout
+        click.echo(found.as_text(ascii_only=not can_draw_lines(stream.encoding)), err=err)
 
 
 def _executor(

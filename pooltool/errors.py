@@ -46,6 +46,10 @@ class ClusterError(PooltoolError):
     """A Dask cluster that cannot be reached or used."""
 
 
+class DisplayError(PooltoolError):
+    """A window that cannot be opened, for want of a screen."""
+
+
 class Interrupted(BaseException):
     """The run was asked to end by a signal; `status` is the exit status that says so."""
 

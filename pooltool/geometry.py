@@ -9,6 +9,7 @@ import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 from typing import Literal
 
@@ -41,6 +42,16 @@ class Axis:
         """Pixels from a window's first to its last, the gaps of dilation included."""
         return self.dilation * (self.pool_size - 1) + 1
 
+    @property
+    def advance(self) -> int:
+        """Pixels from one window to the next."""
+        return self.stride
+
+    @property
+    def most(self) -> int:
+        """Pixels of the largest window."""
+        return self.pool_size
+
     def start(self, index: int) -> int:
         """Position of the first pixel of window `index`; negative in the padding before."""
         return index * self.stride - self.before
@@ -67,10 +78,15 @@ class Axis:
         laid = replace(self, size=high - low, before=before, after=after, count=last - first)
         return low, high, laid
 
-    def whole(self) -> bool:
-        """True when every window lies inside the image, so that no pixel of it is padding."""
-        low, high = self.span(0, self.count)
-        return low >= 0 and high <= self.size
+    def counts(self, *, count_padding: bool = False) -> list[int]:
+        """`pixels` of every window. Only the few at the ends can hold less than the pool size."""
+        low, high = (-self.before, self.size + self.after) if count_padding else (0, self.size)
+        cut_before = min(self.count, max(0, _ceil_div(low - self.start(0), self.stride)))
+        fitting = max(0, (high - self.extent - self.start(0)) // self.stride + 1)
+        whole = range(cut_before, max(cut_before, min(fitting, self.count)))
+        before = [self.pixels(i, count_padding=count_padding) for i in range(whole.start)]
+        after = [self.pixels(i, count_padding=count_padding) for i in range(whole.stop, self.count)]
+        return before + [self.pool_size] * len(whole) + after
 
 
 @dataclass(frozen=True)
@@ -78,7 +94,8 @@ class AdaptiveAxis:
     """`count` windows that together cover `size` pixels, as evenly as whole pixels allow.
 
     Window `i` covers `floor(i * size / count)` to `ceil((i + 1) * size / count)`: the rule of
-    PyTorch's adaptive pooling. Its length takes at most two values, one pixel apart.
+    PyTorch's adaptive pooling. `count` does not divide `size` (else windows are an `Axis`), so its
+    length takes at most two values, one pixel apart.
     """
 
     size: int
@@ -88,14 +105,34 @@ class AdaptiveAxis:
     first: int = 0
     """Which of those windows is the first here."""
 
+    @property
+    def advance(self) -> int:
+        """Pixels from one window to the next, rounded down, but never 0."""
+        return max(1, self._ratio[0] // self._ratio[1])
+
+    @property
+    def least(self) -> int:
+        """Pixels of the smaller windows; the larger ones have one more."""
+        return self._ratio[0] // self._ratio[1] + 1
+
+    @property
+    def most(self) -> int:
+        """Pixels of the largest window, or one more."""
+        return min(self._ratio[0], self.least + 1)
+
+    @property
+    def _ratio(self) -> Pair:
+        """Pixels and windows of the whole axis."""
+        return self.of or (self.size, self.count)
+
     def start(self, index: int) -> int:
         """Position of the first pixel of window `index`."""
-        size, count = self.of or (self.size, self.count)
+        size, count = self._ratio
         return (self.first + index) * size // count - self.first * size // count
 
     def stop(self, index: int) -> int:
         """Position after the last pixel of window `index`."""
-        size, count = self.of or (self.size, self.count)
+        size, count = self._ratio
         return _ceil_div((self.first + index + 1) * size, count) - self.first * size // count
 
     def part(self, first: int, last: int) -> tuple[int, int, AdaptiveAxis]:
@@ -103,20 +140,19 @@ class AdaptiveAxis:
         windows laid over just these pixels.
         """
         low, high = self.span(first, last)
-        whole = self.of or (self.size, self.count)
-        return low, high, AdaptiveAxis(high - low, last - first, whole, self.first + first)
+        return low, high, AdaptiveAxis(high - low, last - first, self._ratio, self.first + first)
 
     def span(self, first: int, last: int) -> Pair:
         """Half-open range of pixels that windows `first` to `last - 1` cover."""
         return self.start(first), self.stop(last - 1)
 
-    def pixels(self, index: int, *, count_padding: bool = False) -> int:
-        """Pixels of window `index`; there is never padding to count."""
+    def pixels(self, index: int) -> int:
+        """Pixels of window `index`."""
         return self.stop(index) - self.start(index)
 
-    def whole(self) -> bool:
-        """Adaptive windows never leave the image."""
-        return True
+    def counts(self, *, count_padding: bool = False) -> list[int]:
+        """Pixels of every window; there is never padding to count."""
+        return [self.pixels(index) for index in range(self.count)]
 
 
 AnyAxis = Axis | AdaptiveAxis
@@ -154,10 +190,11 @@ class Windows:
     def axes(self, shape: tuple[int, ...]) -> tuple[AnyAxis, AnyAxis]:
         """Lay the windows over an image of `shape`; raise `WindowError` if they cannot lie so."""
         with naming_shape(shape):
-            rows, columns = (self._axis(shape[axis], axis) for axis in (0, 1))
+            rows, columns = (_lay(self, shape[axis], axis) for axis in (0, 1))
         return rows, columns
 
-    def _axis(self, size: int, axis: int) -> Axis:
+    def along(self, size: int, axis: int) -> Axis:
+        """Lay the windows along `size` pixels of axis 0, the rows, or 1, the columns."""
         pool, stride, dilation = self.pool_size[axis], self.stride[axis], self.dilation[axis]
         extent = dilation * (pool - 1) + 1
         if self.padding == "same":
@@ -183,6 +220,8 @@ class Windows:
             )
 
     def _require_pixels(self, laid: Axis, axis: int) -> None:
+        if not laid.before and not laid.after:
+            return
         starting_before = range(min(laid.count, _ceil_div(laid.before, laid.stride)))
         if any(not laid.pixels(i) for i in chain(starting_before, [laid.count - 1])):
             side = ("row", "column")[axis]
@@ -191,6 +230,12 @@ class Windows:
                 f"(pool_size={_text(self.pool_size)}, dilation={_text(self.dilation)}); "
                 "use less padding"
             )
+
+
+@lru_cache(maxsize=256)
+def _lay(windows: Windows, size: int, axis: int) -> Axis:
+    """Remember the last layouts: programs pool many images of one size."""
+    return windows.along(size, axis)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ LAYERS = {
     "": {"pooling", "errors"},
     "__main__": {"cli"},
     "cli": {"", "console", "runs", "images", "geometry", "errors"},
-    "console": {"report", "runs", "native", "files", "errors"},
+    "console": {"report", "display", "runs", "compare", "native", "files", "geometry", "errors"},
     "report": {"runs", "geometry"},
-    "runs": {"images", "pooling", "kernels", "geometry", "files", "errors"},
+    "display": {"errors"},
+    "runs": {"compare", "images", "pooling", "kernels", "geometry", "files", "errors"},
+    "compare": {"images", "pooling", "kernels", "geometry", "files", "errors"},
     "pooling": {"kernels", "geometry", "errors"},
     "kernels": {"native", "geometry", "errors"},
     "images": {"native", "files", "errors"},
@@ -28,8 +30,8 @@ LAYERS = {
 
 OUTSIDE = {
     "click": {"cli", "console", "report"},
-    "cv2": {"native", "kernels"},
-    "numpy": {"runs", "images", "kernels", "pooling"},
+    "cv2": {"native", "compare", "display"},
+    "numpy": {"runs", "compare", "display", "images", "kernels", "pooling"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

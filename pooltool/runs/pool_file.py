@@ -15,14 +15,16 @@ from pooltool.geometry import AnyAxis, AnyWindows
 from pooltool.images import Picture, npy
 from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
 from pooltool.images.npy import ArrayFile
-from pooltool.kernels import Method, pool_axes
+from pooltool.kernels import Method, pool2d, pool_axes
 from pooltool.pooling import as_image
 from pooltool.runs.plan import Job
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+    Bgr = NDArray[np.uint8]
 
 Shape = tuple[int, ...]
 Status = Literal["ok", "skipped", "failed"]
@@ -41,6 +43,8 @@ class Settings:
     frame: int | None = None
     quality: int | None = None
     skip_existing: bool = False
+    show: bool = False
+    """Draw a preview of each result, to be shown in a window."""
     directory: str = ""
     """Where relative names start; the current directory of whoever planned the run."""
 
@@ -57,6 +61,8 @@ class Outcome:
     frames: int | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    preview: Bgr | None = None
+    """The image and its result side by side, where they are to be shown."""
 
 
 def pool_file(job: Job, settings: Settings) -> Outcome:
@@ -76,14 +82,24 @@ def _pool_file(job: Job, settings: Settings) -> Outcome:
         raise PooltoolError(job.problem)
     target = format_for(job.extension)
     source = _located(job.input, settings)
-    if target is NPY and not settings.gray and not settings.frame and npy.is_array_file(source):
+    whole = settings.gray or settings.frame or settings.show
+    if target is NPY and not whole and npy.is_array_file(source):
         return _pool_array_file(job, settings, source)
     picture = images.decode(files.read(source), gray=settings.gray, frame=settings.frame)
     pooled = _pool_picture(picture, settings, target)
     encoded = images.encode(pooled, target, quality=settings.quality)
     with _writing(job, settings) as file:
         file.write(encoded.data)
-    return _done(job, picture.frames, pooled.frames, encoded.warnings)
+    done = _done(job, picture.frames, pooled.frames, encoded.warnings)
+    return _with_preview(done, picture, settings) if settings.show else done
+
+
+def _with_preview(done: Outcome, picture: Picture, settings: Settings) -> Outcome:
+    from pooltool.compare.panel import side_by_side
+
+    pixels, windows = as_image(picture.frames[0]), settings.windows
+    pooled = pool2d(pixels, settings.method, windows, count_include_pad=settings.count_include_pad)
+    return replace(done, preview=side_by_side(pixels, windows, settings.method, pooled))
 
 
 def _pool_picture(picture: Picture, settings: Settings, target: Format) -> Picture:

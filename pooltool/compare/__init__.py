@@ -1,0 +1,1 @@
+"""What max, min and average pooling make of one image: measures, numbers and a panel to look at."""

@@ -1,0 +1,5 @@
+"""The arithmetic of max, min and average pooling on arrays; `pool` is where to begin reading."""
+
+from pooltool.kernels.pool import Method, pool2d, pool_axes
+
+__all__ = ["Method", "pool2d", "pool_axes"]

@@ -1,0 +1,91 @@
+"""A .npy file is pooled by bands of rows, so that it may be larger than memory."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import ROOT, load
+
+from pooltool import avg_pool2d, max_pool2d
+from pooltool.geometry import AdaptiveWindows, Windows
+from pooltool.kernels import Method, pool2d
+from pooltool.runs import pool_file
+from pooltool.runs.plan import Job
+
+WINDOWS = [
+    Windows.of(2),
+    Windows.of(3, 2, ceil_mode=True),
+    Windows.of(5, 1, "same"),
+    Windows.of((4, 3), (3, 1), (2, 1), 2, True),
+    Windows.of(2, 7),
+    AdaptiveWindows.of((7, 5)),
+    AdaptiveWindows.of((50, 3)),
+    AdaptiveWindows.of(1),
+]
+
+
+@pytest.mark.parametrize("windows", WINDOWS, ids=str)
+@pytest.mark.parametrize("method", ["max", "min", "avg"])
+@pytest.mark.parametrize("layout", ["C", "F", ">"])
+def test_bands_do_not_show(
+    windows: Any, method: Method, layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.random.default_rng(4).standard_normal((41, 23, 2)).astype(np.float32)
+    stored = image.astype(">f4") if layout == ">" else np.asarray(image, order="F")
+    np.save(tmp_path / "a.npy", image if layout == "C" else stored)
+    job = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
+    wanted = pool2d(image, method, windows, count_include_pad=True)
+    for band_bytes in (1, 1000, 1 << 20):
+        monkeypatch.setattr(pool_file, "BAND_BYTES", band_bytes)
+        outcome = pool_file.pool_file(job, pool_file.Settings(method, windows, True))
+        assert (outcome.status, outcome.error) == ("ok", None)
+        assert outcome.output_shape == wanted.shape
+        assert load(tmp_path / "b.npy").tobytes() == wanted.tobytes()
+
+
+def test_memory_stays_small(tmp_path: Path) -> None:
+    """A sparse array of 1 GB is pooled in much less; so would be one of any size."""
+    rows, columns = 32768, 32768
+    array = np.lib.format.open_memmap(
+        tmp_path / "large.npy", mode="w+", dtype=np.uint8, shape=(rows, columns)
+    )
+    array[12345, 6789], array[-1, -1] = 200, 100
+    del array
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    words = ["max", "large.npy", "--pool-size", "64", "-q"]
+    subprocess.run(
+        [sys.executable, "-m", "pooltool", *words], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)},
+        check=True,
+    )  # fmt: skip
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert most <= max(before, 200_000), f"{most} kB"
+    result = load(tmp_path / "large_max.npy")
+    assert result.shape == (512, 512)
+    assert (result[12345 // 64, 6789 // 64], result[-1, -1], result.sum()) == (200, 100, 300)
+
+
+def test_a_cut_array_leaves_nothing(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((100, 100)))
+    data = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(data[:-5])
+    job = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
+    outcome = pool_file.pool_file(job, pool_file.Settings("max", Windows.of(2)))
+    assert outcome.status == "failed"
+    assert "it is cut" in str(outcome.error)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_averages_by_bands_are_rounded_into_the_dtype(tmp_path: Path) -> None:
+    image = np.random.default_rng(4).integers(0, 256, (9, 8), np.uint8)
+    np.save(tmp_path / "a.npy", image)
+    job = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
+    pool_file.pool_file(job, pool_file.Settings("avg", Windows.of(2)))
+    np.testing.assert_array_equal(load(tmp_path / "b.npy"), avg_pool2d(image, dtype=np.uint8))
+    pool_file.pool_file(job, pool_file.Settings("max", Windows.of(3)))
+    np.testing.assert_array_equal(load(tmp_path / "b.npy"), max_pool2d(image, 3))

@@ -1,0 +1,471 @@
+"""Comparing the methods: figures, grids of numbers, the picture, and the command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import SAMPLES, Run, load, save
+from numpy.typing import NDArray
+
+from pooltool.compare.comparison import output_path
+from pooltool.compare.grids import as_grids
+from pooltool.compare.measures import METHODS, Measures, measure, pool_all
+from pooltool.compare.panel import panel, side_by_side
+from pooltool.compare.tables import as_records, as_table, numerals, window_text
+from pooltool.compare.tones import NAN_COLOUR, Tones, checkerboard, paint, tones_of
+from pooltool.errors import PlanError, WindowError
+from pooltool.geometry import AdaptiveWindows, Windows
+
+Array = NDArray[Any]
+rng = np.random.default_rng(6)
+LECTURE = np.array([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]], np.uint8)
+TWO = Windows.of(2)
+
+LECTURE_GRIDS = """\
+windows 2x2, stride 2x2
+input 4x4       max 2x2     min 2x2     avg 2x2
+┌─────┬─────┐   ┌───┬───┐   ┌───┬───┐   ┌──────┬──────┐
+│ 0 3 │ 3 0 │   │ 7 │ 8 │   │ 0 │ 0 │   │ 3.00 │ 4.25 │
+│ 2 7 │ 6 8 │   ├───┼───┤   ├───┼───┤   ├──────┼──────┤
+├─────┼─────┤   │ 3 │ 7 │   │ 0 │ 5 │   │ 1.25 │ 6.00 │
+│ 0 1 │ 7 6 │   └───┴───┘   └───┴───┘   └──────┴──────┘
+│ 1 3 │ 5 6 │
+└─────┴─────┘"""
+OVERLAPPING_GRIDS = """\
+windows 3x3, stride 1x1 (not drawn: they overlap or leave gaps)
+input 4x4     max 2x2   min 2x2   avg 2x2
++---------+   +-----+   +-----+   +-----------+
+| 0 3 3 0 |   | 7 8 |   | 0 0 |   | 3.22 4.56 |
+| 2 7 6 8 |   | 7 8 |   | 0 1 |   | 3.56 5.44 |
+| 0 1 7 6 |   +-----+   +-----+   +-----------+
+| 1 3 5 6 |
++---------+"""
+
+
+def by_method(pixels: Array, windows: Any = TWO) -> dict[str, Measures]:
+    return {found.method: found for found in measure(pixels, windows)}
+
+
+def grids(pixels: Array, windows: Any = TWO, **options: bool) -> str:
+    return as_grids(pixels, windows, pool_all(pixels, windows), **options)
+
+
+def drawn(pixels: Array, windows: Any = TWO) -> Array:
+    return panel(pixels, windows, pool_all(pixels, windows))
+
+
+# Measures
+
+
+def test_the_lectures_figures() -> None:
+    found = by_method(LECTURE)
+    assert list(found) == list(METHODS)
+    assert all(figures.output_shape == (2, 2) for figures in found.values())
+    assert (found["max"].mean, found["max"].std) == (6.25, float(np.std([7, 8, 3, 7])))
+    assert (found["min"].mean, found["min"].std) == (1.25, float(np.std([0, 0, 0, 5])))
+    assert (found["avg"].mean, found["avg"].std) == (3.625, float(np.std([3, 4.25, 1.25, 6])))
+
+
+def test_shift_of_the_lecture_by_hand() -> None:
+    # Both have columns 0-2 and 1-3: windows (0,1) and (1,2) stand against each other.
+    # max: 7 and 7, 3 and 7.  min: 0 and 3, 0 and 1.  avg: 3 and 4.75, 1.25 and 4.
+    # Neighbours differ by 3+0+3 + 5+1+2 + 1+6+1 + 2+2+1 = 27 over 12 pairs.
+    found = by_method(LECTURE)
+    assert found["max"].shift == pytest.approx((0 + 4) / 2 / (27 / 12))
+    assert found["min"].shift == pytest.approx((3 + 1) / 2 / (27 / 12))
+    assert found["avg"].shift == pytest.approx((1.75 + 2.75) / 2 / (27 / 12))
+
+
+def test_windows_of_one_pixel_change_nothing() -> None:
+    for figures in measure(rng.integers(0, 256, (20, 30, 3)).astype(np.uint8), Windows.of(1)):
+        assert figures.noise == pytest.approx(1)
+        assert figures.shift == pytest.approx(1)
+
+
+def test_shift_of_a_ramp_is_one_and_of_stripes_under_even_windows_none() -> None:
+    ramp = np.tile(np.arange(64, dtype=np.float32), (8, 1))
+    assert [figures.shift for figures in measure(ramp, TWO)] == pytest.approx([1, 1, 1])
+    stripes = np.tile(np.array([0, 200], np.uint8), (8, 20))
+    assert [figures.shift for figures in measure(stripes, TWO)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i4", "u8"])
+def test_noise_on_a_flat_image_follows_theory(dtype: str) -> None:
+    # The mean of n values has 1/sqrt(n) of their spread; the rest is sampled another way.
+    flat = np.full((200, 200), 100, dtype)
+    found = by_method(flat)
+    assert found["avg"].noise == pytest.approx(0.5, abs=0.01)
+    for method in ("max", "min"):
+        sample = np.abs(np.random.default_rng(1).normal(size=(100_000, 4)).max(axis=1)).mean()
+        assert found[method].noise == pytest.approx(sample / np.sqrt(2 / np.pi), abs=0.02)
+    assert {figures.shift for figures in found.values()} == {None}
+    assert {figures.std for figures in found.values()} == {0}
+
+
+@pytest.mark.parametrize(("dtype", "spread"), [("u1", 255), ("u2", 65535), ("f8", 0.1)])
+def test_noise_is_two_percent_of_the_range(dtype: str, spread: float) -> None:
+    # One pixel of each window stands out by 1.5 standard deviations of the noise, so that how
+    # often another one wins depends on the level of the noise. One pixel sets a float's range.
+    step = round(0.03 * spread, 3) if dtype == "f8" else round(0.03 * spread)
+    image = np.tile(np.array([[0, 0], [0, step]], dtype), (500, 500))
+    image[0, 0] = spread
+    drawn = np.random.default_rng(1).normal(size=(200_000, 4)) * 0.02 * spread
+    changed = np.add(drawn, [0, 0, 0, step]).max(axis=1) - step
+    wanted = np.abs(changed).mean() / np.abs(drawn).mean()
+    assert by_method(image)["max"].noise == pytest.approx(wanted, abs=0.01)
+
+
+def test_noise_of_a_tiny_image_is_not_left_to_chance() -> None:
+    assert by_method(np.full((2, 2, 3), 9, np.uint8))["avg"].noise == pytest.approx(0.5, abs=0.01)
+    assert by_method(LECTURE)["avg"].noise == pytest.approx(0.5, abs=0.01)
+
+
+def test_noise_is_not_clipped_at_the_ends_of_the_range() -> None:
+    black, gray = (np.full((64, 64), value, np.uint8) for value in (0, 128))
+    for one, other in zip(measure(black, TWO), measure(gray, TWO), strict=True):
+        assert one.noise == pytest.approx(other.noise, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.full((1, 1), 7, np.uint8),
+        np.full((1, 1), 0.5),
+        np.full((6, 4), 3.25, np.float32),
+        np.full((4, 4), np.nan),
+        np.full((4, 4), np.inf),
+        np.full((4, 4), -1e308) * np.tile([1, -1], (4, 2)),
+    ],
+    ids=["pixel", "float pixel", "constant", "nan", "inf", "huge"],
+)
+def test_figures_that_would_be_zero_by_zero_are_none(image: Array) -> None:
+    windows = Windows.of(min(2, *image.shape))
+    for figures in measure(image, windows):
+        assert figures.shift is None or image.max() == 1e308
+        json.dumps(as_records([figures]), allow_nan=False)
+    assert "nan" not in as_table(measure(image, windows))
+    assert drawn(image, windows).dtype == np.uint8
+
+
+def test_an_image_as_narrow_as_a_window_has_no_shift() -> None:
+    found = measure(rng.random((9, 3)), Windows.of(3))
+    assert [figures.shift for figures in found] == [None] * 3
+    assert all(figures.noise for figures in found)
+
+
+def test_nan_is_left_out() -> None:
+    image = rng.random((40, 40))
+    image[0, 0] = np.nan
+    for whole, part in zip(measure(image, TWO), measure(image[2:], TWO), strict=True):
+        assert whole.mean == pytest.approx(part.mean, rel=0.02)
+        assert whole.noise == pytest.approx(part.noise, rel=0.1)
+        assert whole.shift == pytest.approx(part.shift, rel=0.1)
+
+
+def test_alpha_is_not_measured_and_seven_channels_are() -> None:
+    image = rng.integers(0, 256, (12, 14, 4)).astype(np.uint8)
+    for whole, colours in zip(measure(image, TWO), measure(image[..., :3], TWO), strict=True):
+        assert whole.output_shape == (6, 7, 4)
+        assert (whole.mean, whole.std, whole.shift) == (colours.mean, colours.std, colours.shift)
+    many = rng.random((8, 9, 7))
+    assert by_method(many)["avg"].mean == pytest.approx(many[:, :8].mean())
+
+
+def test_a_large_image_is_measured_by_its_centre_but_its_mean_by_the_whole() -> None:
+    image = np.zeros((40, 5000), np.uint8)
+    image[:, 2000:3000] = rng.integers(0, 256, (40, 1000))
+    image[:, :100] = 255
+    found = by_method(image)
+    assert found["avg"].mean == pytest.approx(image.mean(), rel=1e-6)
+    centre = by_method(image[:, 1900:3100])
+    assert found["avg"].shift == pytest.approx(centre["avg"].shift, rel=0.05)
+
+
+@pytest.mark.parametrize("windows", [AdaptiveWindows.of((7, 1900)), Windows.of(3, 2, padding=1)])
+def test_a_large_image_under_any_windows(windows: Any) -> None:
+    for figures in measure(rng.random((20, 3000)), windows):
+        assert figures.noise is not None and figures.shift is not None
+
+
+def test_the_same_on_every_run_and_the_image_stays() -> None:
+    image = rng.integers(0, 65536, (30, 40, 3)).astype(np.uint16)
+    image.setflags(write=False)
+    assert measure(image, TWO) == measure(image.copy(), TWO)
+    np.testing.assert_array_equal(drawn(image), drawn(image.copy()))
+
+
+def test_a_window_that_does_not_fit() -> None:
+    with pytest.raises(WindowError, match=r"pool_size=5 does not fit.*\(4, 4\)"):
+        measure(LECTURE, Windows.of(5))
+
+
+# Text
+
+
+def test_table() -> None:
+    found = [
+        Measures("max", (2, 2), 6.25, 1.92, 0.7, 0.888),
+        Measures("avg", (87, 128, 3), 124.0531, None, None, 12.0),
+    ]
+    assert as_table(found).splitlines() == [
+        "method  output shape    mean     std   noise   shift",
+        "max     (2, 2)          6.25    1.92    0.70    0.89",
+        "avg     (87, 128, 3)  124.05       -       -   12.00",
+    ]
+
+
+def test_records_have_the_promised_keys() -> None:
+    record = as_records(measure(LECTURE, TWO))[0]
+    assert list(record) == ["method", "output_shape", "mean", "std", "noise", "shift"]
+    assert record["output_shape"] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([3, 4.25, 1.25, 6], ["3.00", "4.25", "1.25", "6.00"]),
+        ([1.5, 200], ["1.5", "200.0"]),
+        ([7.0, 8.0], ["7", "8"]),
+        ([0.0], ["0"]),
+        ([1 / 3, 0.01234], ["0.333", "0.012"]),
+        ([0.00123, np.nan], ["0.00123", "nan"]),
+        ([1e10, -np.inf], ["1e+10", "-inf"]),
+        ([None, 1.0], ["-", "1"]),
+    ],
+)
+def test_numerals(values: list[float | None], texts: list[str]) -> None:
+    assert numerals(values) == texts
+
+
+@pytest.mark.parametrize(
+    ("windows", "text"),
+    [
+        (Windows.of((2, 3)), "windows 2x3, stride 2x3"),
+        (Windows.of(3, 2, "same"), "windows 3x3, stride 2x2, padding same"),
+        (Windows.of(3, 2, 1, 2, True),
+         "windows 3x3, stride 2x2, padding 1x1, dilation 2x2, ceil mode"),
+        (Windows.of(2, padding=((0, 1), (1, 0))),
+         "windows 2x2, stride 2x2, padding top 0, bottom 1, left 1, right 0"),
+        (Windows.of(2, padding=0), "windows 2x2, stride 2x2"),
+        (AdaptiveWindows.of((7, 5)), "adaptive windows, output 7x5"),
+    ],
+)  # fmt: skip
+def test_window_text(windows: Any, text: str) -> None:
+    assert window_text(windows) == text
+
+
+def test_the_lectures_grids() -> None:
+    assert grids(LECTURE) == LECTURE_GRIDS
+
+
+def test_borders_are_not_drawn_where_they_would_lie() -> None:
+    assert grids(LECTURE, Windows.of(3, 1), ascii_only=True) == OVERLAPPING_GRIDS
+    for windows in (Windows.of(2, 3), Windows.of(2, 3, dilation=2), AdaptiveWindows.of(3)):
+        assert "not drawn" in grids(np.zeros((7, 7), np.uint8), windows)
+
+
+def test_borders_of_padded_partial_and_adaptive_windows() -> None:
+    row = np.arange(5, dtype=np.uint8)[np.newaxis]
+    assert "| 0 | 1 2 | 3 4 |" in grids(row, Windows.of((1, 2), padding=(0, 1)), ascii_only=True)
+    assert "| 0 1 | 2 3 | 4 |" in grids(row, Windows.of((1, 2), ceil_mode=True), ascii_only=True)
+    assert "| 0 | 1 | 2 | 3 | 4 |" in grids(row, AdaptiveWindows.of((1, 5)), ascii_only=True)
+    text = grids(row, Windows.of((1, 2)), ascii_only=True)
+    assert "| 0 1 | 2 3 | 4 |" in text
+    assert "(the last column in no window)" in text
+
+
+def test_channels_by_name_red_first() -> None:
+    image = np.arange(16, dtype=np.uint8).reshape(2, 2, 4)
+    lines = grids(image, ascii_only=True).splitlines()
+    heads = [line for line in lines if line in ("red", "green", "blue", "alpha")]
+    assert heads == ["red", "green", "blue", "alpha"]
+    assert lines[lines.index("red") + 3].startswith("|  2  6 |")
+    assert lines[lines.index("alpha") + 4].startswith("| 11 15 |")
+    colour = grids(image[..., :3], ascii_only=True).splitlines()
+    assert colour[1] == "red"
+    assert colour[colour.index("blue") + 3].startswith("|  0  4 |")
+    many = grids(np.zeros((2, 2, 10)))
+    assert "channel 7" in many
+    assert many.endswith("and 2 more channels")
+
+
+def test_lines_are_never_too_long_and_bool_is_0_and_1() -> None:
+    text = grids(rng.integers(0, 65536, (16, 16)).astype(np.uint16))
+    assert max(map(len, text.splitlines())) <= 120
+    assert "│ 1 0 │" in grids(np.array([[True, False], [False, False]]))
+    assert "max 40x40" in grids(LECTURE, AdaptiveWindows.of(40))
+
+
+# The picture
+
+IMAGES = {
+    "gray": rng.integers(0, 256, (30, 41)).astype(np.uint8),
+    "colour": rng.integers(0, 256, (700, 1024, 3)).astype(np.uint8),
+    "alpha": rng.integers(0, 256, (151, 203, 4)).astype(np.uint8),
+    "16 bit": rng.integers(0, 65536, (241, 319)).astype(np.uint16),
+    "signed": rng.integers(-128, 128, (9, 9)).astype(np.int8),
+    "int64": rng.integers(0, 2**60, (9, 9)),
+    "float": rng.normal(size=(50, 60, 3)),
+    "half": rng.normal(size=(5, 6)).astype(np.float16),
+    "big-endian": rng.normal(size=(20, 30)).astype(">f4"),
+    "bool": rng.random((12, 16)) > 0.5,
+    "one channel": rng.random((6, 5, 1)),
+    "two channels": rng.random((30, 40, 2)),
+    "seven channels": rng.random((30, 40, 7)),
+    "tall": rng.random((3000, 2)),
+    "wide": rng.random((2, 3000)),
+    "banner": rng.integers(0, 256, (200, 900, 3)).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+@pytest.mark.parametrize(
+    "windows",
+    [TWO, Windows.of(2, 1, "same"), AdaptiveWindows.of((3, 2)), AdaptiveWindows.of((2, 4000))],
+)
+def test_a_panel_of_anything(image: Array, windows: Any) -> None:
+    picture = drawn(image, windows)
+    assert picture.dtype == np.uint8
+    height, width, channels = picture.shape
+    assert 150 < height <= 2000 and 500 < width <= 2250 and channels == 3
+    pair = side_by_side(image, windows, "max", pool_all(image, windows)["max"])
+    assert pair.shape[1] <= 2250
+
+
+def test_a_panel_of_twelve_megapixels_is_small(tmp_path: Path) -> None:
+    image = np.tile(rng.integers(0, 256, (30, 40, 3)).astype(np.uint8), (100, 100, 1))
+    picture = drawn(image)
+    save(tmp_path / "a.png", picture)
+    assert picture.shape[1] <= 2200
+    assert (tmp_path / "a.png").stat().st_size < 3_000_000
+
+
+def test_enlarged_blocks_are_flat_and_where_their_windows_are() -> None:
+    values = rng.integers(0, 256, (7, 9)).astype(np.uint8)
+    shown = paint(values, Tones(0, 255, False), 70, 90)
+    np.testing.assert_array_equal(shown[..., 0], values.repeat(10, 0).repeat(10, 1))
+    uneven = paint(values, Tones(0, 255, False), 100, 200)
+    assert {tuple(colour) for colour in uneven.reshape(-1, 3)} == {(v, v, v) for v in values.flat}
+
+
+def test_what_is_reduced_is_averaged() -> None:
+    values = np.zeros((40, 60), np.uint8)
+    values[1::4, 3::4] = 160
+    assert (paint(values, Tones(0, 255, False), 10, 15) == 10).all()
+
+
+def test_the_panel_shows_each_block_in_one_colour() -> None:
+    image = rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    pooled = pool_all(image, Windows.of(8))
+    picture = drawn(image, Windows.of(8))
+    x, y, side = 28 + 1 + 512 + 2 + 28, 28 + 40, 64
+    place = picture[y : y + 512, x : x + 512]
+    blocks = place.reshape(8, side, 8, side, 3)
+    assert (blocks == blocks[:, :1, :, :1]).all()
+    np.testing.assert_array_equal(blocks[:, 0, :, 0], pooled["max"])
+
+
+def test_black_and_white() -> None:
+    assert tones_of(np.array([[0, 200]], np.uint8)) == Tones(0, 255, False)
+    assert tones_of(LECTURE) == Tones(0, 8, True)
+    assert tones_of(np.array([[5, 5]], np.uint8)) == Tones(0, 255, False)
+    assert tones_of(np.array([[0, 4095]], np.uint16)) == Tones(0, 4095, True)
+    assert tones_of(np.array([[0, 40000]], np.uint16)) == Tones(0, 65535, False)
+    assert tones_of(np.array([[np.nan, -1, 3, np.inf]])) == Tones(-1, 3, True)
+    assert tones_of(np.array([[True]])) == Tones(0, 1, False)
+    alpha = np.full((1, 2, 4), 100, np.uint8)
+    alpha[..., 3] = 255
+    assert tones_of(alpha) == tones_of(alpha[..., :3])
+
+
+def test_colours_on_the_screen() -> None:
+    values = np.array([[0.0, 0.5, 1.0, np.nan, np.inf, -np.inf]])
+    shown = paint(values, Tones(0, 1, True), 1, 6)[0].tolist()
+    assert shown == [[0] * 3, [128] * 3, [255] * 3, list(NAN_COLOUR), [255] * 3, [0] * 3]
+    clear = np.zeros((12, 24, 4), np.uint8)
+    shown = paint(clear, Tones(0, 255, False), 12, 24)
+    np.testing.assert_array_equal(shown, np.broadcast_to(checkerboard(12, 24), (12, 24, 3)))
+    opaque = np.full((2, 2, 4), 255, np.uint8)
+    opaque[..., :3] = (10, 20, 30)
+    assert (paint(opaque, Tones(0, 255, False), 8, 8) == (10, 20, 30)).all()
+
+
+# The command
+
+
+def test_compare(run: Run, tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "lecture.pgm", tmp_path)
+    result = run("compare", "lecture.pgm")
+    shape = load("lecture_compare.png").shape
+    first, table, drawing = result.out.split("\n\n")
+    assert first == f"lecture.pgm (4, 4) -> lecture_compare.png {shape}"
+    assert table == as_table(measure(LECTURE, TWO))
+    assert drawing == LECTURE_GRIDS + "\n"
+    assert (result.err, result.status) == ("", 0)
+    np.testing.assert_array_equal(load("lecture_compare.png"), drawn(LECTURE))
+
+
+def test_compare_without_box_characters(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    save("a.png", LECTURE)
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    result = run("compare", "a.png")
+    assert result.out.isascii()
+    assert "| 0 3 | 3 0 |" in result.out
+
+
+def test_compare_as_json(run: Run) -> None:
+    save("a.npy", np.full((3, 3), 2.5))
+    result = run("compare", "a.npy", "--json", "--pool-size", 3, "-o", "new/b.png")
+    records = [json.loads(line) for line in result.out.splitlines()]
+    assert [record.pop("method") for record in records] == ["max", "min", "avg"]
+    wanted = {"output_shape": [1, 1], "mean": 2.5, "std": 0.0, "noise": None, "shift": None}
+    assert records == [wanted] * 3
+    assert load("new/b.png").dtype == np.uint8
+
+
+def test_compare_a_large_image_prints_no_grids(run: Run) -> None:
+    save("a.png", rng.integers(0, 256, (17, 4, 3)).astype(np.uint8))
+    result = run("compare", "a.png", "--gray", "-o", "here/")
+    assert len(result.out.splitlines()) == 6
+    assert "(17, 4) -> here/a_compare.png" in result.out
+
+
+@pytest.mark.parametrize(
+    ("image", "words", "reason"),
+    [
+        (LECTURE, ["--pool-size", "5"], "pool_size=5 does not fit"),
+        (LECTURE, ["-o", "panel.xyz"], "'xyz' is no format"),
+        (LECTURE, ["-o", "panel.pgm"], "PGM cannot hold"),
+        (np.zeros((2, 2), complex), [], "complex128 values"),
+        (np.zeros((2, 0)), [], "empty"),
+    ],
+)
+def test_bad_input_is_one_line(run: Run, image: Array, words: list[str], reason: str) -> None:
+    save("a.npy", image)
+    result = run("compare", "a.npy", *words)
+    assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
+    assert result.err.startswith("pooltool: a.npy: ")
+    assert reason in result.err
+    assert [path.name for path in Path().iterdir()] == ["a.npy"]
+
+
+def test_compare_never_overwrites_its_image(run: Run) -> None:
+    save("a.png", LECTURE)
+    result = run("compare", "a.png", "-o", "./a.png")
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    np.testing.assert_array_equal(load("a.png"), LECTURE)
+
+
+def test_where_the_panel_goes(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    assert output_path("in/a.jpg", None) == "in/a_compare.png"
+    assert output_path("in/a.jpg", "out/") == "out/a_compare.png"
+    assert output_path("in/a.jpg", str(tmp_path)) == str(tmp_path / "a_compare.png")
+    assert output_path("in/a.jpg", "b.webp") == "b.webp"
+    with pytest.raises(PlanError, match="overwrite"):
+        output_path(str(tmp_path / "a.jpg"), str(tmp_path / "a.jpg"))
