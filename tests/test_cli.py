@@ -210,7 +210,7 @@ def test_a_failed_image_is_one_line_and_the_others_go_on(
         (["--output-size", "2", "--stride", "2"], "--stride and --output-size exclude each other"),
         (["--format", "docx"], "'--format': 'docx' is no format that can be written"),
         (["-o", "a.docx"], "'docx' is no format that can be written; choose"),
-        (["-o", "noextension"], "the name has no extension that tells the format"),
+        (["-o", "noextension"], "-o noextension: a file's name needs an extension"),
         (["-o", "good.png"], "good.png: the result of good.png would overwrite the image good.png"),
         (["-o", "link.png"], "link.png: the result of good.png would overwrite"),
         (["good.png"], "good_max.png: good.png and good.png would both be written there"),

@@ -211,6 +211,11 @@ def require_writable(target: Target, quality: int | None) -> None:
     extension = target.extension
     if extension is None and target.directory is None and target.output not in (None, STREAM):
         extension = _suffix(str(target.output))
+        if not extension:
+            raise PlanError(
+                f"-o {target.output}: a file's name needs an extension, such as .png, that tells "
+                "the format; a directory's ends in /"
+            )
     if extension is not None:
         require_quality(format_for(extension), quality)
 

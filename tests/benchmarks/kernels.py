@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -260,12 +259,25 @@ def memory_of(work: Work, megabytes: float) -> None:
     """Print the peak beyond input and output: as numpy allocates it, as the system gives it."""
     image = work.view(work.image(megabytes))
     pooltool.max_pool2d(np.zeros((64, 64), np.uint8))  # what is imported stays
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()
+    before = _forget_peak()
     out = work.run(image)
+    grown = _peak() - before - out.nbytes
     traced = tracemalloc.get_traced_memory()[1] - out.nbytes
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 - out.nbytes
-    print(f"{traced / 2**20:.1f} {max(0, grown) / 2**20:.1f}")
+    print(f"{traced / 2**20:.1f} {grown / 2**20:.1f}")
+
+
+def _forget_peak() -> int:
+    """Make Linux measure the peak of this process's memory anew; return what it takes now."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _peak()
+
+
+def _peak() -> int:
+    """Most bytes that this process has had in memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
+    return int(peak) * 1024
 
 
 def machine() -> str:
