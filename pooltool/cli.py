@@ -5,6 +5,7 @@ Everything else is imported by the commands that need it, so that `--help` is qu
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import re
@@ -272,6 +273,7 @@ def main() -> int:
     0 done, 1 an image failed, 2 wrong usage, 130 or 143 interrupted.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # halves the time numpy takes to load
+    gc.disable()  # until the modules are loaded, which makes much and leaves no garbage
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="surrogateescape")  # names that are not UTF-8

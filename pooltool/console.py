@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -77,6 +78,7 @@ class Running:
 
 def pool_images(settings: pool_file.Settings, selection: Selection, running: Running) -> int:
     """Plan the run, pool its images, print a line for each; return the exit status."""
+    gc.enable()
     selection.check()
     if running.scheduler and files.STREAM in (*selection.images, selection.output):
         raise UsageProblem("--scheduler pools files, not standard input or output")
@@ -169,6 +171,7 @@ def compare(words: Comparing, windows: AnyWindows, count_include_pad: bool) -> i
     """Compare the poolings of an image, print what was found; return the exit status."""
     from pooltool.compare.comparison import compare_image
 
+    gc.enable()
     native.capture()
     try:
         with Interrupts(at_once=True):
