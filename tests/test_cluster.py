@@ -97,7 +97,7 @@ def test_a_run_survives_a_lost_worker(run: Run, tmp_path: Path, cluster: Cluster
     assert all((tmp_path / "out" / name).read_bytes() == wanted for name in os.listdir("out")[:5])
     failing = run("max", "one.png", "missing.png", "-o", "out2/", "--scheduler", cluster.address)
     assert failing.status == 1
-    assert "pooltool: missing.png: no such file; check the name\n" in failing.err
+    assert "pooltool: missing.png: no such file or folder; check the name\n" in failing.err
     assert load("out2/one_max.png").shape == (350, 350, 3)
 
 

@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from conftest import ROOT, SAMPLES, Run, load
+from numpy.typing import NDArray
 
 from pooltool.display import reduced
 
@@ -175,17 +177,27 @@ def test_ctrl_c_works_while_the_window_is_open(desktop: Desktop) -> None:
     assert "Traceback" not in err
 
 
+def screenshot(desktop: Desktop, window: str, width: int) -> NDArray[Any]:
+    """A picture of the window, once it has taken its width and had time to be painted."""
+    shot = desktop.folder / "shot.png"
+    end = time.monotonic() + PATIENCE
+    while True:
+        time.sleep(0.5)
+        command = ["import", "-window", window, str(shot)]
+        subprocess.run(command, env=desktop.environment, check=True)
+        seen = load(shot)[..., :3]
+        if abs(seen.shape[1] - width) <= 2:
+            return seen
+        assert time.monotonic() < end, f"the window is {seen.shape[1]} wide, not {width}"
+
+
 @needs_xvfb
 def test_the_window_shows_the_panel(desktop: Desktop) -> None:
     process = desktop.start("compare", "lecture.pgm", "--show")
     window = desktop.window("pooltool compare lecture.pgm")
-    shot = desktop.folder / "shot.png"
-    command = ["import", "-window", window, str(shot)]
-    subprocess.run(command, env=desktop.environment, check=True)
+    panel = reduced(load(desktop.folder / "lecture_compare.png"), (1280, 800))
+    seen = screenshot(desktop, window, panel.shape[1])
     desktop.press(window, "q")
     process.communicate(timeout=PATIENCE)
-    panel = reduced(load(desktop.folder / "lecture_compare.png"), (1280, 800))
-    seen = load(shot)[..., :3]
-    assert abs(seen.shape[1] - panel.shape[1]) <= 2
     small = [cv2.resize(picture, (200, 60)) for picture in (panel, seen)]
     assert np.abs(small[0].astype(int) - small[1]).mean() < 4
