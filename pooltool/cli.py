@@ -25,10 +25,54 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Method = Literal["max", "min", "avg"]
 
 METHODS: dict[Method, str] = {
-    "max": "Keep the largest value of each window: edges and whatever stands out.",
-    "avg": "Keep the mean of each window: a smooth, smaller picture.",
-    "min": "Keep the smallest value of each window: dark lines and gaps.",
+    "max": """Keep the largest value of each window: what stands out.
+
+    \b
+    pooltool max mountain.jpg                    mountain_max.jpg, half as large
+    pooltool max -r photos -o pooled             a folder, mirrored below pooled
+    cat a.png | pooltool max - > b.png           through a pipe
+    """,
+    "avg": """Keep the mean of each window: a smoother picture.
+
+    \b
+    pooltool avg mountain.jpg                    mountain_avg.jpg, half as large
+    pooltool avg --pool-size 3 --stride 1 --padding same a.png -o smooth.png
+    pooltool avg --output-size 224 *.png -o small/
+
+    Means are exact and rounded half to even into the image's depth.
+    """,
+    "min": """Keep the smallest value of each window: dark lines.
+
+    \b
+    pooltool min scan.png                        scan_min.png, half as large
+    pooltool min --pool-size 1x9 scan.png -o thick.png
+    """,
 }
+
+
+class SectionedCommand(click.Command):
+    """A command whose help lists its options in groups of meaning."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, a section a group."""
+        options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
+        left = {option.name: option for option in options}
+        for title, names in SECTIONS.items():
+            chosen = [left.pop(name) for name in names if name in left]
+            self._write_section(title, chosen, ctx, formatter)
+        self._write_section("Help", list(left.values()), ctx, formatter)
+
+    @staticmethod
+    def _write_section(
+        title: str,
+        options: list[click.Option],
+        ctx: click.Context,
+        formatter: click.HelpFormatter,
+    ) -> None:
+        records = [record for option in options if (record := option.get_help_record(ctx))]
+        if records:
+            with formatter.section(title):
+                formatter.write_dl(records)
 
 
 def read_size(text: str | Pair, at_least: int = 1) -> Pair:
@@ -182,9 +226,15 @@ batch_options = _options(
 def cli() -> None:
     """Pool images the way a convolutional network does.
 
+    A window slides over the image and leaves one value for all the pixels in it: their largest,
+    their mean or their smallest. Windows of 2x2 pixels halve an image.
+
     \b
-    pooltool max mountain.jpg                 writes mountain_max.jpg
+    pooltool max mountain.jpg                     writes mountain_max.jpg
     pooltool avg --pool-size 3 --stride 2 *.png -o pooled/
+    pooltool compare mountain.jpg --pool-size 8   all three side by side
+
+    Exit status: 0 done, 1 an image failed, 2 wrong usage and nothing written, 130 interrupted.
     """
 
 
@@ -216,7 +266,7 @@ def read_windows(
 def _pool_command(method: Method, summary: str) -> click.Command:
     counted = _options(*([count_include_pad_option] if method == "avg" else []))
 
-    @click.command(method, help=summary)
+    @click.command(method, cls=SectionedCommand, help=summary)
     @window_options
     @counted
     @image_options
@@ -236,7 +286,7 @@ def _pool_command(method: Method, summary: str) -> click.Command:
     return command
 
 
-@click.command()
+@click.command(cls=SectionedCommand, short_help="Show and measure all three side by side.")
 @window_options
 @_options(count_include_pad_option)
 @image_options
@@ -245,7 +295,23 @@ def _pool_command(method: Method, summary: str) -> click.Command:
 @json_option
 @click.argument("image")
 def compare(count_include_pad: bool, **words: Any) -> int:
-    """Measure and picture what max, min and average pooling make of IMAGE."""
+    """Measure and picture what max, min and average pooling make of IMAGE.
+
+    \b
+    pooltool compare mountain.jpg --pool-size 8   writes mountain_compare.png
+    pooltool compare lecture.pgm                  a small image also as numbers
+
+    The panel shows the image and its three poolings side by side. The table gives for each its
+    mean and standard deviation, and two figures between 0 and about 1:
+
+    noise: how much of a faint random noise, 2 % of the range, is still there after pooling. 0.25
+    means that pooling leaves a quarter of it; above 1, pooling makes it stronger.
+
+    shift: how much the result changes when the image moves one pixel to the left, beside how much
+    the image itself changes. 0.3 means: less than a third.
+
+    Both are of colours, without alpha; of images above 1200 pixels a side they are of the centre.
+    """
     windows = read_windows(count_include_pad=count_include_pad, **_take(words, WINDOW_WORDS))
     from pooltool import console
 
@@ -255,6 +321,13 @@ def compare(count_include_pad: bool, **words: Any) -> int:
 WINDOW_WORDS = ("pool_size", "stride", "padding", "dilation", "ceil_mode", "output_size")
 SETTINGS_WORDS = ("gray", "frame", "quality", "skip_existing", "show")
 SELECTION_WORDS = ("images", "files_from", "null", "recursive", "output", "extension")
+SECTIONS = {
+    "Windows (SIZE is N or HEIGHTxWIDTH, in pixels)": (*WINDOW_WORDS, "count_include_pad"),
+    "What is read": ("gray", "frame", "recursive", "files_from", "null"),
+    "What is written": ("output", "extension", "quality", "skip_existing", "dry_run"),
+    "How it runs": ("jobs", "scheduler"),
+    "What is shown": ("show", "as_json", "quiet", "progress"),
+}
 
 
 def _take(words: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
