@@ -78,7 +78,7 @@ class Running:
 
 def pool_images(settings: pool_file.Settings, selection: Selection, running: Running) -> int:
     """Plan the run, pool its images, print a line for each; return the exit status."""
-    gc.enable()
+    _modules_are_loaded()
     selection.check()
     if running.scheduler and files.STREAM in (*selection.images, selection.output):
         raise UsageProblem("--scheduler pools files, not standard input or output")
@@ -90,6 +90,12 @@ def pool_images(settings: pool_file.Settings, selection: Selection, running: Run
         if running.dry_run:
             return _dry_run(jobs, settings, running)
         return _run(jobs, replace(settings, directory=os.getcwd()), selection, running)
+
+
+def _modules_are_loaded() -> None:
+    """Collect garbage again, but never look through what modules made: it stays to the end."""
+    gc.freeze()
+    gc.enable()
 
 
 def _names(selection: Selection, target: plan.Target) -> Iterator[plan.Name]:
@@ -171,7 +177,7 @@ def compare(words: Comparing, windows: AnyWindows, count_include_pad: bool) -> i
     """Compare the poolings of an image, print what was found; return the exit status."""
     from pooltool.compare.comparison import compare_image
 
-    gc.enable()
+    _modules_are_loaded()
     native.capture()
     try:
         with Interrupts(at_once=True):

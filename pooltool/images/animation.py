@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,7 @@ from pooltool.images.metadata import png_chunk, riff, riff_chunk, webp_canvas
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(NamedTuple):
     """Milliseconds of each frame, and how often the animation plays: 0 is for ever."""
 
     durations: tuple[int, ...]

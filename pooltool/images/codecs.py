@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +50,7 @@ class Picture:
     """What of the file could not be kept."""
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A whole file in memory, and what of the picture it could not hold."""
 
     data: bytes
@@ -67,7 +66,7 @@ def decode(data: bytes, *, gray: bool = False, frame: int | None = None) -> Pict
     facts = containers.inspect(data)
     if facts.format is formats.NPY:
         array = npy.loads(data)
-        facts = replace(facts, sizes=(array.shape[:2],))
+        facts = facts._replace(sizes=(array.shape[:2],))
         _require_frame(facts, frame)
         picture = Picture((array,), formats.NPY)
     else:
@@ -196,7 +195,7 @@ def _run(fmt: Format, attempt: Callable[[], Any]) -> Any:
     with native.listening() as heard:
         result, reason = _tried(attempt)
     pattern = _COMPLAINTS.get(fmt.name)
-    complaints = [line for line in heard.lines if pattern and pattern.search(line)]
+    complaints = [line for line in heard.lines if pattern and re.search(pattern, line)]
     if result is None or complaints:
         errors = [line for line in heard.lines if re.search(r"^> |error", line, re.IGNORECASE)]
         told = map(_words, [*complaints, *errors, reason or ""])
@@ -206,11 +205,9 @@ def _run(fmt: Format, attempt: Callable[[], Any]) -> Any:
 
 
 _COMPLAINTS = {
-    "JPEG": re.compile(
-        r"Premature end of JPEG|Corrupt JPEG data|Inconsistent progression|Invalid SOS param"
-    ),
-    "TIFF": re.compile(r"TIFF_Error|error: .*TIFF|JPEGLib: (Premature|Corrupt)"),
-    "JPEG 2000": re.compile(r"(ERROR:|WARN:).*(OpenJPEG2000|jpeg2000)(?!.*color space)"),
+    "JPEG": (r"Premature end of JPEG|Corrupt JPEG data|Inconsistent progression|Invalid SOS param"),
+    "TIFF": (r"TIFF_Error|error: .*TIFF|JPEGLib: (Premature|Corrupt)"),
+    "JPEG 2000": (r"(ERROR:|WARN:).*(OpenJPEG2000|jpeg2000)(?!.*color space)"),
 }
 """What decoders say about damage that they do not treat as failure."""
 

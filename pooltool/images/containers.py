@@ -10,7 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pooltool.errors import ImageError
 from pooltool.images import formats, netpbm, tiff
@@ -22,8 +22,7 @@ Sizes = tuple[tuple[int, int], ...]
 NOT_AN_IMAGE = "it is not an image in a format that pooltool reads"
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What the headers say."""
 
     format: Format
@@ -45,8 +44,7 @@ class Facts:
     """True when the colors are already multiplied with alpha."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A segment, chunk or box: its name, what it holds, and where all of it begins."""
 
     name: bytes

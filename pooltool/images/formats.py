@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePath
+from typing import NamedTuple
 
 from pooltool.errors import ImageError
 
@@ -11,8 +11,7 @@ _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
 _ANY_REAL = ("bool", *_INTEGERS, "uint64", "int64", "float16", "float32", "float64")
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """One image format: its names and what it can hold."""
 
     name: str

@@ -7,8 +7,7 @@ other programs and ignores the scale of PFM, so these formats never reach it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +20,10 @@ Array = NDArray[Any]
 
 _SPACE = rb"(?:\s|#[^\n]*\n)+"
 _HEADERS = {
-    "bitmap": re.compile(rb"P([14])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)(?=\s)"),
-    "map": re.compile(
-        rb"P([2356])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)(?=\s)"
-    ),
-    "arbitrary": re.compile(rb"P(7)\n((?:[^\n]*\n)*?)ENDHDR(?=\n)"),
-    "float": re.compile(rb"P([fF])\s+(\d+)\s+(\d+)\s+([-+.\deE]+)(?=\s)"),
+    "bitmap": (rb"P([14])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)(?=\s)"),
+    "map": (rb"P([2356])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)(?=\s)"),
+    "arbitrary": (rb"P(7)\n((?:[^\n]*\n)*?)ENDHDR(?=\n)"),
+    "float": (rb"P([fF])\s+(\d+)\s+(\d+)\s+([-+.\deE]+)(?=\s)"),
 }
 _FORMATS = {"1": formats.PBM, "4": formats.PBM, "2": formats.PGM, "5": formats.PGM,
             "3": formats.PPM, "6": formats.PPM, "7": formats.PAM, "f": formats.PFM,
@@ -34,8 +31,7 @@ _FORMATS = {"1": formats.PBM, "4": formats.PBM, "2": formats.PGM, "5": formats.P
 _TUPLES = {1: "GRAYSCALE", 3: "RGB", 4: "RGB_ALPHA"}
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """One picture of a netpbm or PFM file: what it is and where its numbers begin."""
 
     kind: str
@@ -139,7 +135,7 @@ _PAM = "P7\nWIDTH {}\nHEIGHT {}\nDEPTH {}\nMAXVAL {}\nTUPLTYPE {}\nENDHDR\n"
 
 def _header(data: bytes, at: int) -> Header:
     for name, pattern in _HEADERS.items():
-        found = pattern.match(data, at)
+        found = re.compile(pattern).match(data, at)
         if found:
             header = _named(found) if name == "arbitrary" else _positional(found)
             if not (header.height and header.width and 0 < header.maxval < 65536):

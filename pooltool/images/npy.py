@@ -12,8 +12,7 @@ import stat
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +28,7 @@ _BLOCK = 1 << 24
 """Bytes read at once of an array whose columns, not rows, lie together."""
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What the header of a .npy file says of its array."""
 
     shape: tuple[int, ...]
@@ -45,8 +43,7 @@ class Header:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-@dataclass(frozen=True)
-class ArrayFile:
+class ArrayFile(NamedTuple):
     """An array in an open .npy file: its shape and dtype, and its rows on demand."""
 
     header: Header

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,7 @@ SPOOL_BYTES = 1 << 20
 IMAGE_SUFFIXES = frozenset(f".{name}" for known in FORMATS for name in known.extensions)
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """An image that was asked for: its path, and the part of it that is mirrored below -o."""
 
     path: str
@@ -37,8 +36,7 @@ class Name:
     """Why it cannot be read, where that is known already."""
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One image to read and the file its result goes to, both as the user would name them."""
 
     input: str
@@ -129,14 +127,13 @@ class Plan:
     def __iter__(self) -> Iterator[Job]:
         """Read the jobs back, in order."""
         self._spool.seek(0)
-        width = len(Job.__dataclass_fields__)
+        width = len(Job._fields)
         fields = (os.fsdecode(field) for field in files.split_records(self._spool, b"\0"))
         for values in zip(*[fields] * width, strict=True):
             yield Job(*values)
 
     def _add(self, job: Job) -> None:
-        fields = (job.input, job.output, job.extension, job.folder, job.problem)
-        self._spool.write(os.fsencode("\0".join((*fields, ""))))
+        self._spool.write(os.fsencode("\0".join((*job, ""))))
         if isinstance(self._spool, io.BytesIO) and self._spool.tell() > SPOOL_BYTES:
             self._spool = _on_disk(self._spool)
         self._inputs.append(_key(job.input))
