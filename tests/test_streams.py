@@ -1,0 +1,155 @@
+"""Images through pipes and special files, several frames, and what happens without OpenCV."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, SAMPLES, Run, load, save
+from PIL import Image
+
+from pooltool import avg_pool2d, max_pool2d
+
+COMMAND = f"{sys.executable} -m pooltool"
+
+
+@pytest.fixture(autouse=True)
+def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    shutil.copy(SAMPLES / "badge.png", "a.png")
+
+
+def shell(script: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(script, shell=True, capture_output=True, check=False, timeout=60)
+
+
+def test_a_pipe_of_two() -> None:
+    done = shell(f"cat a.png | {COMMAND} max - | {COMMAND} avg - -o b.png")
+    assert done.returncode == 0
+    assert done.stdout == b"- (75, 101, 4) -> b.png (37, 50, 4)\n"
+    assert done.stderr == b"- (151, 203, 4) -> - (75, 101, 4)\n"
+    wanted = avg_pool2d(max_pool2d(load("a.png")), dtype=np.uint8)
+    np.testing.assert_array_equal(load("b.png"), wanted)
+
+
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        ("-", b"\x89PNG"),
+        ("- --format webp", b"RIFF"),
+        ("- --format tiff -o -", b"II*\0"),
+        ("a.png -o -", b"\x89PNG"),
+    ],
+)
+def test_only_the_image_goes_to_standard_output(words: str, start: bytes) -> None:
+    done = shell(f"{COMMAND} max {words} < a.png")
+    assert done.returncode == 0
+    assert done.stdout.startswith(start)
+    assert done.stderr.endswith(b" -> - (75, 101, 4)\n")
+    assert shell(f"{COMMAND} max -q {words} < a.png").stderr == b""
+    told = shell(f"{COMMAND} max --json {words} < a.png").stderr
+    assert json.loads(told)["output"] == "-"
+
+
+def test_failures_leave_standard_output_empty() -> None:
+    for words, reason in {
+        "- < /dev/null": b"pooltool: -: it is empty\n",
+        "- --pool-size 999 < a.png": b"pooltool: -: pool_size=999 does not fit",
+        "- --format jpg < a.png": b"pooltool: -: JPEG cannot hold 4 channels",
+    }.items():
+        done = shell(f"{COMMAND} max {words}")
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert done.stderr.startswith(reason)
+        assert done.stderr.count(b"\n") == 1
+
+
+def test_a_reader_that_goes_away() -> None:
+    done = shell(f"{COMMAND} max - < a.png | true; echo ${{PIPESTATUS}}")
+    assert b"Traceback" not in done.stderr
+    assert b"Error" not in done.stderr
+
+
+def test_fifos_and_descriptors() -> None:
+    os.mkfifo("fifo")
+    done = shell(
+        f"cat a.png > fifo & {COMMAND} max fifo -o b.png && "
+        f"{COMMAND} max /dev/stdin -o c.png < a.png"
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(load("b.png"), load("c.png"))
+
+
+def test_all_pages_or_one(run: Run) -> None:
+    pages = [np.full((6 + n, 8), 50 * n, np.uint8) for n in range(3)]
+    images = [Image.fromarray(page) for page in pages]
+    images[0].save("pages.tif", save_all=True, append_images=images[1:])
+    assert run("max", "pages.tif").out == "pages.tif (6, 8) -> pages_max.tif (3, 4) x 3 frames\n"
+    with Image.open("pages_max.tif") as written:
+        assert written.n_frames == 3  # type: ignore[attr-defined]
+        for n in range(3):
+            written.seek(n)
+            np.testing.assert_array_equal(np.asarray(written), max_pool2d(pages[n]))
+    assert run("max", "pages.tif", "--frame", "2", "-o", "third.png").status == 0
+    np.testing.assert_array_equal(load("third.png"), max_pool2d(pages[2]))
+    refused = run("max", "pages.tif", "-o", "all.jpg")
+    assert refused.status == 1
+    assert "JPEG cannot hold 3 frames; use png, tif" in refused.err
+    assert (
+        "it has no frame 3; it holds frames 0 to 2" in run("max", "pages.tif", "--frame", "3").err
+    )
+    assert json.loads(run("max", "pages.tif", "--json").out)["frames"] == 3
+    compared = run("compare", "pages.tif")
+    assert "frame 0 of 3 is compared; choose another with --frame" in compared.err
+
+
+def test_an_upright_picture_and_its_metadata(run: Run) -> None:
+    picture = Image.new("RGB", (40, 20), (200, 30, 30))
+    exif = picture.getexif()
+    exif[0x0112], exif[0x010F] = 6, "A camera"
+    picture.save("turned.jpg", exif=exif)
+    assert run("max", "turned.jpg").out == "turned.jpg (40, 20, 3) -> turned_max.jpg (20, 10, 3)\n"
+    with Image.open("turned_max.jpg") as written:
+        assert written.size == (10, 20)
+        assert written.getexif()[0x0112] == 1
+        assert written.getexif()[0x010F] == "A camera"
+    warned = run("max", "turned.jpg", "-o", "turned.bmp")
+    assert warned.status == 0
+    assert "pooltool: turned.jpg: warning: " in warned.err
+    assert "EXIF" in warned.err
+
+
+def test_a_damaged_picture_is_one_line_with_the_decoders_words(run: Run) -> None:
+    save("whole.jpg", np.random.default_rng(1).integers(0, 256, (90, 90, 3), np.uint8))
+    data = Path("whole.jpg").read_bytes()
+    Path("holes.jpg").write_bytes(data[:4000] + bytes(300) + data[4300:])
+    Path("cut.jpg").write_bytes(data[:-900])
+    result = run("max", "holes.jpg", "cut.jpg")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.count("\n") == 3
+    assert "pooltool: holes.jpg: it is damaged or not supported: Corrupt JPEG data" in result.err
+    assert "pooltool: cut.jpg: it is" in result.err
+
+
+def test_quality(run: Run) -> None:
+    save("a.jpg", np.random.default_rng(1).integers(0, 256, (90, 90, 3), np.uint8))
+    for quality in (10, 90):
+        run("max", "a.jpg", "--quality", quality, "-o", f"q{quality}.jpg")
+    assert os.path.getsize("q10.jpg") * 2 < os.path.getsize("q90.jpg")
+    refused = run("max", "a.jpg", "--quality", "50", "--format", "png")
+    assert refused.status == 2
+    assert "PNG has no quality setting" in refused.err
+
+
+def test_without_opencv(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open')\n")
+    result = run("max", "a.png")
+    assert result.status == 2
+    assert "apt-get install libgl1 libglib2.0-0" in result.err
+    assert result.err.count("\n") == 1
