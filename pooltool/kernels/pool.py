@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.geometry import AdaptiveAxis, AnyAxis, AnyWindows, Axis
-from pooltool.kernels import means, sliding
+from pooltool.kernels import boxes, means, sliding
 from pooltool.kernels.sliding import Reduction
 from pooltool.kernels.tiles import (
     TILE_BYTES,
@@ -142,13 +143,17 @@ def _average(
         return _mean_of_floats(Source(pixels, sums, 0), counts)
     if dtype.itemsize == 8:
         return _mean_of_wide_integers(pixels, counts)
-    source = Source(pixels, means.integer_sum_dtype(dtype, rows.most), 0)
     total = means.integer_sum_dtype(dtype, rows.most * columns.most)
+    if boxes.can_sum(pixels, rows, columns, total):
+        source, reduce = Source(pixels, dtype, 0), boxes.sum_boxes
+    else:
+        source = Source(pixels, means.integer_sum_dtype(dtype, rows.most), 0)
+        reduce = partial(_reduce, reduction=SUM)
     saturates = not np.can_cast(dtype, result)
 
     def kernel(tile: Tile, out: Array) -> None:
         sums = scratch("sums", out.shape, total)
-        _reduce(source, tile, SUM, sums)
+        reduce(source, tile, out=sums)
         means.divide_integers(sums, counts.cut(tile.height, tile.width), saturates, out)
 
     return total.itemsize, kernel
