@@ -190,8 +190,7 @@ class Windows:
     def axes(self, shape: tuple[int, ...]) -> tuple[AnyAxis, AnyAxis]:
         """Lay the windows over an image of `shape`; raise `WindowError` if they cannot lie so."""
         with naming_shape(shape):
-            rows, columns = (_lay(self, shape[axis], axis) for axis in (0, 1))
-        return rows, columns
+            return _lay(self, shape[0], 0), _lay(self, shape[1], 1)
 
     def along(self, size: int, axis: int) -> Axis:
         """Lay the windows along `size` pixels of axis 0, the rows, or 1, the columns."""
@@ -276,10 +275,10 @@ def naming_shape(shape: tuple[int, ...]) -> Iterator[None]:
 
 def pair(name: str, value: object, *, at_least: int = 1) -> Pair:
     """Read an int or a (height, width) pair of integers `>= at_least`; raise `WindowError`."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) == 2 and all(_is_integer(item) for item in values):
-        height, width = (operator.index(item) for item in values)
-        if min(height, width) >= at_least:
+    values = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) == 2 and _is_integer(values[0]) and _is_integer(values[1]):
+        height, width = operator.index(values[0]), operator.index(values[1])
+        if height >= at_least and width >= at_least:
             return height, width
     wanted = "a positive integer" if at_least == 1 else "an integer of 0 or more"
     raise WindowError(f"{name}={value!r} is not {wanted} or a (height, width) pair of them")
@@ -287,6 +286,8 @@ def pair(name: str, value: object, *, at_least: int = 1) -> Pair:
 
 def _is_integer(value: object) -> bool:
     """True for int and its kin, numpy's included; bool, float and str are refused."""
+    if type(value) is int:
+        return True
     return hasattr(value, "__index__") and not _is_bool(value) and not hasattr(value, "__len__")
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.errors import ArrayTypeError
+from pooltool.geometry import AnyAxis
 from pooltool.kernels.tiles import scratch
 
 Array = NDArray[Any]
@@ -40,6 +42,13 @@ class Counts:
 
     rows: IntArray
     columns: IntArray
+
+    @classmethod
+    @lru_cache(maxsize=64)
+    def over(cls, rows: AnyAxis, columns: AnyAxis, count_padding: bool) -> Counts:
+        """Count the pixels of the windows that lie so; programs pool many images of one size."""
+        along = [axis.counts(count_padding=count_padding) for axis in (rows, columns)]
+        return cls.of(*along)
 
     @classmethod
     def of(cls, rows: Sequence[int], columns: Sequence[int]) -> Counts:
@@ -98,13 +107,14 @@ def mean_dtype(image: np.dtype[Any], wanted: np.dtype[Any] | None) -> np.dtype[A
     return np.dtype(np.float32 if image.itemsize <= 2 else np.float64)
 
 
+@lru_cache(maxsize=256)
 def integer_sum_dtype(image: np.dtype[Any], count: int) -> np.dtype[Any]:
     """The narrowest dtype that holds the sum of `count` integers and their rounding: speed."""
     low, high = integer_range(image)
     signs = (np.uint16, np.uint32) if low >= 0 else (np.int16, np.int32)
     for dtype in signs:
-        limits = np.iinfo(dtype)
-        if count * low >= limits.min and count * (high + 1) <= limits.max:
+        least, most = integer_range(np.dtype(dtype))
+        if count * low >= least and count * (high + 1) <= most:
             return np.dtype(dtype)
     return np.dtype(np.int64)
 
@@ -132,8 +142,8 @@ def _divide_uniform(sums: Array, count: int, saturates: bool, out: Array) -> boo
         _round_half_even(sums, count)
         if saturates:
             low, high = integer_range(out.dtype)
-            limits = np.iinfo(sums.dtype)
-            np.clip(sums, max(low, limits.min), min(high, limits.max), out=sums)
+            least, most = integer_range(sums.dtype)
+            np.clip(sums, max(low, least), min(high, most), out=sums)
         np.copyto(out, sums, casting="unsafe")
         return True
     if out.dtype != np.float32 or count > SINGLE_SUM or not _within(sums, SINGLE_SUM):
@@ -169,8 +179,8 @@ def _round_half_even(sums: Array, count: int) -> None:
 
 def _within(sums: Array, limit: int) -> bool:
     """True when all sums lie between `-limit` and `limit`; read off the dtype if that is enough."""
-    limits = np.iinfo(sums.dtype)
-    if -limit <= limits.min and limits.max <= limit:
+    low, high = integer_range(sums.dtype)
+    if -limit <= low and high <= limit:
         return True
     return -limit <= int(sums.min()) and int(sums.max()) <= limit
 
@@ -266,6 +276,7 @@ def _quotient(total: int, count: int, dtype: np.dtype[Any]) -> float:
     return nearest
 
 
+@lru_cache(maxsize=32)
 def integer_range(dtype: np.dtype[Any]) -> tuple[int, int]:
     """Smallest and largest value of an integer dtype; bool counts as the integers 0 and 1."""
     if dtype.kind == "b":

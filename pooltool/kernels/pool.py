@@ -134,8 +134,7 @@ def _average(
     pixels: Array, rows: AnyAxis, columns: AnyAxis, count_padding: bool, result: np.dtype[Any]
 ) -> tuple[int, Kernel]:
     """The mean of each window, and the bytes of each sum."""
-    along = [axis.counts(count_padding=count_padding) for axis in (rows, columns)]
-    counts = means.Counts.of(*along)
+    counts = means.Counts.over(rows, columns, count_padding)
     dtype = pixels.dtype.newbyteorder("=")
     if dtype.kind == "f":
         depth = sliding.depth(rows) + sliding.depth(columns)
@@ -220,8 +219,9 @@ def _reduce_rows(source: Source, tile: Tile, reduction: Reduction) -> Array:
     shape = (tile.bottom - tile.top, width, channels)
     reduced = scratch("reduced rows", shape, source.dtype)
     first, last = max(left, 0), min(right, size)
-    reduced[:, : first - left] = source.neutral
-    reduced[:, last - left :] = source.neutral
+    if last - first < width:
+        reduced[:, : first - left] = source.neutral
+        reduced[:, last - left :] = source.neutral
     inside = reduced.reshape(len(reduced), -1)
     sliding.reduce_rows(
         source,

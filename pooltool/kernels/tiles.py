@@ -124,7 +124,7 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     held = _scratch.held.get(name)
     if held is None or held.size < size:
         held = _scratch.held[name] = np.empty(size, np.uint8)
-    return held[:size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, held)
 
 
 def trim_scratch() -> None:
