@@ -14,12 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.geometry import AnyAxis, Axis
-from pooltool.kernels.tiles import Source, Tile, cv2, scratch
+from pooltool.kernels.tiles import MOST_CHANNELS, Source, Tile, cv2, scratch
 
 Array = NDArray[Any]
-
-MOST_CHANNELS = 512
-"""OpenCV's limit."""
 
 
 def can_sum(pixels: Array, rows: AnyAxis, columns: AnyAxis, sums: np.dtype[Any]) -> bool:

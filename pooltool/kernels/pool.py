@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.geometry import AdaptiveAxis, AnyAxis, AnyWindows, Axis
-from pooltool.kernels import boxes, means, sliding
+from pooltool.kernels import boxes, halving, means, sliding
 from pooltool.kernels.sliding import Reduction
 from pooltool.kernels.tiles import (
     TILE_BYTES,
@@ -142,6 +142,8 @@ def _average(
         return _mean_of_floats(Source(pixels, sums, 0), counts)
     if dtype.itemsize == 8:
         return _mean_of_wide_integers(pixels, counts)
+    if halving.can_halve(pixels, rows, columns, result):
+        return dtype.itemsize, partial(halving.halve, Source(pixels, dtype, 0))
     total = means.integer_sum_dtype(dtype, rows.most * columns.most)
     if boxes.can_sum(pixels, rows, columns, total):
         source, reduce = Source(pixels, dtype, 0), boxes.sum_boxes

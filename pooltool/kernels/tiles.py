@@ -30,6 +30,8 @@ MANY = 16
 """From this many rows on, windows that share none are reduced one by one."""
 ROW_BYTES = 1 << 9
 """A tile's rows are no shorter where that can be: below it, calls cost more than the pixels."""
+MOST_CHANNELS = 128
+"""Those of an image that OpenCV 5 computes with; OpenCV 4 took 512."""
 
 
 @dataclass(frozen=True)
