@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pooltool import WindowError
@@ -201,6 +203,30 @@ def test_tiles_do_not_show(method: Method, dtype: str, pool: int) -> None:
         for tile_bytes in (1, 3000):
             tiled = pool2d(image, method, windows, tile_bytes=tile_bytes)
             assert tiled.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("optimized", [True, False])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 128, 129])
+@pytest.mark.parametrize(("dtype", "pool", "stride"), [
+    ("u1", 2, 2), ("u2", 2, 2), ("i2", 2, 2), ("u1", 17, 1), ("u1", 33, 1),
+])  # fmt: skip
+def test_averages_by_opencv_are_exact(
+    dtype: str, pool: int, stride: int, channels: int, optimized: bool
+) -> None:
+    """Ties abound among small numbers, and sums are largest where all pixels are; OpenCV takes
+    other ways for other numbers of channels, and has a limit to them.
+    """
+    limits, shape = np.iinfo(dtype), (38, 45, channels)
+    few = np.random.default_rng(6).integers(0, 4, shape).astype(dtype)
+    cv2.setUseOptimized(optimized)
+    try:
+        for image in (few, few + limits.min, limits.max - few, random_image(shape, dtype, 6)):
+            pixels = sliding_window_view(image, (pool, pool), axis=(0, 1))[::stride, ::stride]
+            wanted = np.rint(pixels.mean(axis=(-2, -1), dtype=np.float64)).astype(dtype)
+            got = pool2d(image, "avg", Windows.of(pool, stride), dtype=np.dtype(dtype))
+            np.testing.assert_array_equal(got, wanted)
+    finally:
+        cv2.setUseOptimized(True)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
