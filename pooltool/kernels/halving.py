@@ -1,8 +1,8 @@
 """Rounded averages of 2x2 integers, by OpenCV's fast halving of an image.
 
 `cv2.resize(INTER_AREA)` to half the size takes the exact sum of four integers and rounds its
-quarter, ties up or to even by the number of channels: OpenCV promises neither, the tests hold it
-to one of the two. Taken of the complement `~x` too, it tells which means are ties.
+quarter to the nearest, ties in a way that varies with the number of channels and the processor.
+Taken of the complement `~x` too, it tells which means are ties.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ def _pairs(axis: AnyAxis) -> bool:
 def halve(source: Source, tile: Tile, out: Array) -> None:
     """Write the means of a tile, (rows, columns, C), rounded half to even.
 
-    Let m be the mean as OpenCV rounds it and `~d` that of the complement. If the mean is no tie, d
-    is m. If it lies between n and n + 1, and OpenCV rounds up, m is n + 1 and d is n; if to even,
-    m is the even one and d the odd one. So 1 is to be taken off m where m is odd and d is not:
-    where the last bits of m and of `~d` are both set.
+    Let m be the mean as OpenCV rounds it and `~c` what it makes of the complement. Where the mean
+    is no tie they are equal. Where it lies between n and n + 1, one is n and the other n + 1, by
+    whichever rule OpenCV rounds ties: so an odd m is replaced by `~c`, and m - ~c is m + c + 1.
     """
     rows, width, channels = out.shape
     left, right = tile.columns.span(tile.left, tile.right)
@@ -47,6 +46,8 @@ def halve(source: Source, tile: Tile, out: Array) -> None:
         pixels = values.reshape(2 * rows, 2 * width, channels)
         resized = cv2.resize(pixels, (width, rows), halved, interpolation=cv2.INTER_AREA)
         assert np.may_share_memory(resized, halved)
-    np.bitwise_and(others, means, out=others)
-    np.bitwise_and(others, 1, out=others)
+    odd = np.bitwise_and(means, 1, out=scratch("odd means", out.shape, out.dtype))
+    np.add(others, means, out=others)
+    np.add(others, 1, out=others)
+    np.multiply(others, odd, out=others)
     np.subtract(means, others, out=out)
