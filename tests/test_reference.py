@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pooltool import WindowError
 from pooltool.geometry import AdaptiveWindows, Windows
-from pooltool.kernels import Method, pool2d
+from pooltool.kernels import Method, means, pool2d
 
 Array = NDArray[Any]
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
@@ -203,6 +203,20 @@ def test_tiles_do_not_show(method: Method, dtype: str, pool: int) -> None:
         for tile_bytes in (1, 3000):
             tiled = pool2d(image, method, windows, tile_bytes=tile_bytes)
             assert tiled.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("result", ["u1", "i1", "i4", "f4", "f8"])
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4"])
+def test_sums_divided_in_parts_or_each(
+    dtype: str, result: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = random_image((17, 23, 2), dtype, 7)
+    for windows in (Windows.of(3, 1, "same"), Windows.of(4, 3, 2, 1, True)):
+        each = pool2d(image, "avg", windows, dtype=np.dtype(result))
+        monkeypatch.setattr(means, "FEW", 0)
+        parts = pool2d(image, "avg", windows, dtype=np.dtype(result))
+        monkeypatch.undo()
+        assert parts.tobytes() == each.tobytes()
 
 
 @pytest.mark.parametrize("optimized", [True, False])

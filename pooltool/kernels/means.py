@@ -31,6 +31,8 @@ EXACT_SUM = 2**52
 """Below this a float64 quotient of integers lies on the right side of every rounding tie."""
 EXACT_COUNT = 2**28
 """Below this many pixels the same holds when the quotient is rounded on to float32."""
+FEW = 2048
+"""So few sums are divided at once, each by its own number: parts would cost more in calls."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def divide_integers(sums: Array, counts: Counts, saturates: bool, out: Array) ->
 
     The windows of one size, nearly all, are divided by one number and in narrow integers.
     """
-    for i, j, part in counts.parts():
+    parts = counts.parts() if sums.size > FEW else [(slice(None), slice(None), counts)]
+    for i, j, part in parts:
         count = part.uniform()
         if count is None or not _divide_uniform(sums[i, j], count, saturates, out[i, j]):
             _divide_each(sums[i, j].astype(np.int64), part.each(), out[i, j])
