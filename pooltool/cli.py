@@ -364,8 +364,10 @@ def main() -> int:
         return 130
     except Interrupted as error:
         return error.status
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the exit fails too
+        if not isinstance(error, BrokenPipeError):
+            _refuse(f"standard output or the current directory: {error.strerror or error}")
         return 1
     return status if isinstance(status, int) else 0
 

@@ -76,6 +76,18 @@ def test_a_reader_that_goes_away() -> None:
     assert b"Error" not in done.stderr
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    "words", ["max a.png", "max - < a.png", "max a.png --json", "compare a.png"]
+)
+def test_a_full_standard_output(words: str) -> None:
+    done = shell(f"{COMMAND} {words} > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.lower().count(b"no space left on") == 1
+    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.startswith(b"pooltool: ")
+
+
 def test_fifos_and_descriptors() -> None:
     os.mkfifo("fifo")
     done = shell(
