@@ -6,9 +6,7 @@ Positions and sizes are in pixels. Pairs are (height, width): rows before column
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import Literal
@@ -72,18 +70,23 @@ class Axis:
         """The pixels `low` to `high - 1` that windows `first` to `last - 1` need, and those
         windows laid over just these pixels.
         """
-        low, high = self.span(first, last)
-        low, high = max(low, 0), min(high, self.size)
-        before, after = low - self.start(first), self.size + self.after - high
-        laid = replace(self, size=high - low, before=before, after=after, count=last - first)
+        start, end = self.span(first, last)
+        low, high = max(start, 0), min(end, self.size)
+        before, after = low - start, min(end, self.size + self.after) - high
+        size, count = high - low, last - first
+        laid = Axis(size, self.pool_size, self.stride, self.dilation, before, after, count)
         return low, high, laid
+
+    def inside(self, *, count_padding: bool = False) -> range:
+        """The windows that lie in the image as a whole, or in image and padding together."""
+        low, high = (-self.before, self.size + self.after) if count_padding else (0, self.size)
+        first = min(self.count, max(0, _ceil_div(low - self.start(0), self.stride)))
+        fitting = max(0, (high - self.extent - self.start(0)) // self.stride + 1)
+        return range(first, max(first, min(fitting, self.count)))
 
     def counts(self, *, count_padding: bool = False) -> list[int]:
         """`pixels` of every window. Only the few at the ends can hold less than the pool size."""
-        low, high = (-self.before, self.size + self.after) if count_padding else (0, self.size)
-        cut_before = min(self.count, max(0, _ceil_div(low - self.start(0), self.stride)))
-        fitting = max(0, (high - self.extent - self.start(0)) // self.stride + 1)
-        whole = range(cut_before, max(cut_before, min(fitting, self.count)))
+        whole = self.inside(count_padding=count_padding)
         before = [self.pixels(i, count_padding=count_padding) for i in range(whole.start)]
         after = [self.pixels(i, count_padding=count_padding) for i in range(whole.stop, self.count)]
         return before + [self.pool_size] * len(whole) + after
@@ -150,6 +153,10 @@ class AdaptiveAxis:
         """Pixels of window `index`."""
         return self.stop(index) - self.start(index)
 
+    def inside(self, *, count_padding: bool = False) -> range:
+        """The windows that lie in the image as a whole: all of them."""
+        return range(self.count)
+
     def counts(self, *, count_padding: bool = False) -> list[int]:
         """Pixels of every window; there is never padding to count."""
         return [self.pixels(index) for index in range(self.count)]
@@ -189,7 +196,7 @@ class Windows:
 
     def axes(self, shape: tuple[int, ...]) -> tuple[AnyAxis, AnyAxis]:
         """Lay the windows over an image of `shape`; raise `WindowError` if they cannot lie so."""
-        with naming_shape(shape):
+        with NamingShape(shape):
             return _lay(self, shape[0], 0), _lay(self, shape[1], 1)
 
     def along(self, size: int, axis: int) -> Axis:
@@ -264,13 +271,18 @@ class AdaptiveWindows:
 AnyWindows = Windows | AdaptiveWindows
 
 
-@contextmanager
-def naming_shape(shape: tuple[int, ...]) -> Iterator[None]:
-    """Add the image's shape to the text of a `WindowError` raised inside."""
-    try:
-        yield
-    except WindowError as error:
-        raise WindowError(f"{error} (image shape {shape})") from None
+class NamingShape:
+    """Adds the image's shape to the text of a `WindowError` raised inside."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if isinstance(error, WindowError):
+            raise WindowError(f"{error} (image shape {self._shape})") from None
 
 
 def pair(name: str, value: object, *, at_least: int = 1) -> Pair:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pooltool.errors import ArrayShapeError, ArrayTypeError
-from pooltool.geometry import AdaptiveWindows, Padding, Size, Windows, naming_shape
+from pooltool.geometry import AdaptiveWindows, NamingShape, Padding, Size, Windows
 from pooltool.kernels import Method, pool2d
 
 Array = NDArray[Any]
@@ -188,7 +188,7 @@ def _windowed(
     dtype: np.dtype[Any] | None = None,
 ) -> Array:
     array = as_image(image)
-    with naming_shape(array.shape):
+    with NamingShape(array.shape):
         windows = Windows.of(pool_size, stride, padding, dilation, ceil_mode)
     return pool2d(array, method, windows, count_include_pad=count_include_pad, dtype=dtype)
 
@@ -197,7 +197,7 @@ def _adaptive(
     method: Method, image: ArrayLike, output_size: Size, dtype: np.dtype[Any] | None = None
 ) -> Array:
     array = as_image(image)
-    with naming_shape(array.shape):
+    with NamingShape(array.shape):
         windows = AdaptiveWindows.of(output_size)
     return pool2d(array, method, windows, dtype=dtype)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pooltool import WindowError
 from pooltool.geometry import AdaptiveWindows, Windows
-from pooltool.kernels import Method, means, pool2d
+from pooltool.kernels import Method, pool2d, tiles
 
 Array = NDArray[Any]
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
@@ -213,7 +213,7 @@ def test_sums_divided_in_parts_or_each(
     image = random_image((17, 23, 2), dtype, 7)
     for windows in (Windows.of(3, 1, "same"), Windows.of(4, 3, 2, 1, True)):
         each = pool2d(image, "avg", windows, dtype=np.dtype(result))
-        monkeypatch.setattr(means, "FEW", 0)
+        monkeypatch.setattr(tiles, "FEW", 0)
         parts = pool2d(image, "avg", windows, dtype=np.dtype(result))
         monkeypatch.undo()
         assert parts.tobytes() == each.tobytes()

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,9 +18,13 @@ from numpy.typing import NDArray
 
 from pooltool.errors import ArrayTypeError
 from pooltool.geometry import AnyAxis
-from pooltool.kernels.tiles import scratch
+from pooltool.kernels.tiles import Memory
+from pooltool.native import import_cv2
 
+cv2 = import_cv2()
 Array = NDArray[Any]
+Write = Callable[[Array], None]
+"""Writes the means of a tile, (rows, columns, C)."""
 IntArray = NDArray[np.int64]
 
 SINGLE_DEPTH = 15
@@ -31,49 +35,24 @@ EXACT_SUM = 2**52
 """Below this a float64 quotient of integers lies on the right side of every rounding tie."""
 EXACT_COUNT = 2**28
 """Below this many pixels the same holds when the quotient is rounded on to float32."""
-FEW = 2048
-"""So few sums are divided at once, each by its own number: parts would cost more in calls."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels that sums are divided by: window (i, j) holds `rows[i] * columns[j]` of them.
-
-    One number stands for all where they are equal.
-    """
+    """Pixels that sums are divided by: window (i, j) holds `rows[i] * columns[j]` of them."""
 
     rows: IntArray
     columns: IntArray
 
     @classmethod
-    @lru_cache(maxsize=64)
     def over(cls, rows: AnyAxis, columns: AnyAxis, count_padding: bool) -> Counts:
-        """Count the pixels of the windows that lie so; programs pool many images of one size."""
+        """Count the pixels of the windows that lie so."""
         along = [axis.counts(count_padding=count_padding) for axis in (rows, columns)]
-        return cls.of(*along)
-
-    @classmethod
-    def of(cls, rows: Sequence[int], columns: Sequence[int]) -> Counts:
-        """Count from the pixels of each window along the rows and along the columns."""
-        along = [counts[:1] if min(counts) == max(counts) else counts for counts in (rows, columns)]
         return cls(np.array(along[0]), np.array(along[1]))
-
-    def cut(self, rows: slice, columns: slice) -> Counts:
-        """The counts of some of the windows."""
-        return Counts(
-            self.rows[rows] if len(self.rows) > 1 else self.rows,
-            self.columns[columns] if len(self.columns) > 1 else self.columns,
-        )
-
-    def most(self) -> int:
-        """Pixels of the fullest window."""
-        return int(self.rows.max()) * int(self.columns.max())
 
     def uniform(self) -> int | None:
         """The one number of pixels that all windows hold, if so."""
-        if (len(self.rows) > 1 and np.ptp(self.rows)) or (
-            len(self.columns) > 1 and np.ptp(self.columns)
-        ):
+        if np.ptp(self.rows) or np.ptp(self.columns):
             return None
         return int(self.rows[0]) * int(self.columns[0])
 
@@ -81,23 +60,6 @@ class Counts:
         """The number of pixels of each window, (rows, columns, 1)."""
         counts: IntArray = self.rows[:, None, None] * self.columns[None, :, None]
         return counts
-
-    def parts(self) -> Iterator[tuple[slice, slice, Counts]]:
-        """Cut off the windows along the edges that differ from the many inside."""
-        for rows in _around_longest_run(self.rows):
-            for columns in _around_longest_run(self.columns):
-                yield rows, columns, self.cut(rows, columns)
-
-
-def _around_longest_run(counts: IntArray) -> list[slice]:
-    """The longest run of equal numbers, and what lies before and after it."""
-    if len(counts) == 1:
-        return [slice(None)]
-    borders = np.concatenate(([0], np.flatnonzero(np.diff(counts)) + 1, [len(counts)]))
-    longest = int(np.argmax(np.diff(borders)))
-    start, stop = int(borders[longest]), int(borders[longest + 1])
-    cuts = [slice(0, start), slice(start, stop), slice(stop, len(counts))]
-    return [cut for cut in cuts if cut.start < cut.stop]
 
 
 def mean_dtype(image: np.dtype[Any], wanted: np.dtype[Any] | None) -> np.dtype[Any]:
@@ -127,57 +89,99 @@ def float_sum_dtype(image: np.dtype[Any], result: np.dtype[Any], depth: int) -> 
     return np.dtype(np.float32 if single else np.float64)
 
 
-def divide_integers(sums: Array, counts: Counts, saturates: bool, out: Array) -> None:
-    """Write the mean of exact integer `sums` into `out`, rounded once; `sums` is used up.
+def integer_divider(
+    sums: Array, counts: Counts, saturates: bool, result: np.dtype[Any], memory: Memory
+) -> Write:
+    """Write the mean of the exact integers that `sums` will hold, rounded once.
 
-    The windows of one size, nearly all, are divided by one number and in narrow integers.
+    Windows of one size are divided by one number and in narrow integers; `sums` is used up.
     """
-    parts = counts.parts() if sums.size > FEW else [(slice(None), slice(None), counts)]
-    for i, j, part in parts:
-        count = part.uniform()
-        if count is None or not _divide_uniform(sums[i, j], count, saturates, out[i, j]):
-            _divide_each(sums[i, j].astype(np.int64), part.each(), out[i, j])
+    count = counts.uniform()
+    if count is None:
+        each = counts.each()
+        return lambda out: _divide_each(sums.astype(np.int64), each, out)
+    if result.kind == "f":
+        return _float_divider(sums, count, result)
+    if result == np.uint8 and not saturates and scales_exactly(count):
+        return _scaling(sums, count)
+    return _half_even(sums, count, saturates, result, memory)
 
 
-def _divide_uniform(sums: Array, count: int, saturates: bool, out: Array) -> bool:
-    """Divide by one number the fast way; False where that would not be exact."""
-    if out.dtype.kind != "f":
-        _round_half_even(sums, count)
-        if saturates:
-            low, high = integer_range(out.dtype)
-            least, most = integer_range(sums.dtype)
-            np.clip(sums, max(low, least), min(high, most), out=sums)
+def _float_divider(sums: Array, count: int, result: np.dtype[Any]) -> Write:
+    """Divide by one number into floats, in float32 where that holds the sums."""
+    each = np.array([[[count]]])
+
+    def write(out: Array) -> None:
+        if result != np.float32 or count > SINGLE_SUM or not _within(sums, SINGLE_SUM):
+            _divide_each(sums.astype(np.int64), each, out)
+            return
         np.copyto(out, sums, casting="unsafe")
-        return True
-    if out.dtype != np.float32 or count > SINGLE_SUM or not _within(sums, SINGLE_SUM):
+        _divide(out, count, out)
+
+    return write
+
+
+def _scaling(sums: Array, count: int) -> Write:
+    """Divide sums of bytes by OpenCV, in one pass."""
+    rows = sums.reshape(len(sums), -1).view(sums.dtype.str.replace("u4", "i4"))
+
+    def write(out: Array) -> None:
+        target = out.reshape(rows.shape)
+        scaled = cv2.convertScaleAbs(rows, target, 1 / count)
+        assert np.may_share_memory(scaled, target)
+
+    return write
+
+
+@lru_cache(maxsize=256)
+def scales_exactly(count: int) -> bool:
+    """True when OpenCV divides all sums of `count` bytes as the rule for means has it.
+
+    It multiplies by the reciprocal and rounds half to even, in float32. That is exact for powers
+    of 2; of odd numbers, whose means are never ties, as long as errors stay below the distance of
+    a mean from a tie. To be sure of every build of it, the sums beside all ties are tried.
+    """
+    if count * 255 >= SINGLE_SUM or (count % 2 == 0 and count & (count - 1)):
         return False
-    np.copyto(out, sums, casting="unsafe")
-    _divide(out, count, out)
-    return True
+    beside = [count * n + half for n in range(255) for half in (count // 2, -(-count // 2))]
+    sums = np.array([[*beside, 0, 255 * count]], np.int32)
+    wanted = np.rint(sums / count)
+    dtypes = (np.int32, np.uint16) if sums.max() <= 65535 else (np.int32,)
+    return all(
+        (cv2.convertScaleAbs(sums.astype(d), None, 1 / count) == wanted).all() for d in dtypes
+    )
 
 
-def _round_half_even(sums: Array, count: int) -> None:
-    """Replace sums by the integer nearest to `sums / count`, the even one of two.
+def _half_even(
+    sums: Array, count: int, saturates: bool, result: np.dtype[Any], memory: Memory
+) -> Write:
+    """Round sums to the integer nearest to `sums / count`, the even one of two.
 
     Half of `count` is added before dividing down, and 1 less when that ends on an even number:
     only a tie, the smallest sum to be rounded up, can tell the difference.
     """
-    if count == 1:
-        return
-    divide: np.ufunc = np.floor_divide
-    divisor = count
-    if count & (count - 1) == 0:
-        divide, divisor = np.right_shift, count.bit_length() - 1
-    kind = sums.dtype.type
-    if count % 2:
-        np.add(sums, kind(count // 2), out=sums)
-    else:
-        odd = scratch("parity", sums.shape, sums.dtype)
-        divide(sums, kind(divisor), out=odd)
-        np.bitwise_and(odd, kind(1), out=odd)
-        np.add(sums, odd, out=sums)
-        np.add(sums, kind(count // 2 - 1), out=sums)
-    divide(sums, kind(divisor), out=sums)
+    kind, power = sums.dtype.type, count & (count - 1) == 0
+    divide: np.ufunc = np.right_shift if power else np.floor_divide
+    divisor = kind(count.bit_length() - 1 if power else count)
+    parity = memory.take(sums.shape, sums.dtype) if count % 2 == 0 else None
+    addend = kind(count // 2 - (count % 2 == 0))
+    low, high = integer_range(result)
+    least, most = integer_range(sums.dtype)
+    limits = max(low, least), min(high, most)
+
+    def write(out: Array) -> None:
+        if parity is not None:
+            divide(sums, divisor, out=parity)
+            np.bitwise_and(parity, kind(1), out=parity)
+            np.add(sums, parity, out=sums)
+        if count > 1:
+            np.add(sums, addend, out=sums)
+            divide(sums, divisor, out=sums)
+        if saturates:
+            np.clip(sums, *limits, out=sums)
+        np.copyto(out, sums, casting="unsafe")
+
+    return write
 
 
 def _within(sums: Array, limit: int) -> bool:
@@ -212,13 +216,17 @@ def divide_wide_integers(high: IntArray, low: IntArray, counts: Counts, out: Arr
     out[chosen] = [_exact(s, int(n), out.dtype) for s, n in zip(totals, pixels, strict=True)]
 
 
-def divide_floats(sums: Array, counts: Counts) -> None:
-    """Turn float sums into means, in place."""
+def float_divider(counts: Counts, dtype: np.dtype[Any]) -> Callable[[Array], None]:
+    """Turn float sums of this dtype into means, in place."""
     count = counts.uniform()
-    if count is None:
-        np.divide(sums, counts.each().astype(sums.dtype), out=sums)
-    else:
-        _divide(sums, count, sums)
+    if count is not None:
+        return lambda sums: _divide(sums, count, sums)
+    each = counts.each().astype(dtype)
+
+    def divide(sums: Array) -> None:
+        np.divide(sums, each, out=sums)
+
+    return divide
 
 
 def _divide(values: Array, count: int, out: Array) -> None:
@@ -230,24 +238,28 @@ def _divide(values: Array, count: int, out: Array) -> None:
 
 
 def all_finite(values: Array) -> bool:
-    """True when no value is infinite or NaN; False also for values that are nearly infinite."""
-    return bool(np.isfinite(values.max() - values.min()))
+    """True when no value is infinite or NaN."""
+    return bool(np.isfinite(values).all())
 
 
-def settle(values: Array) -> None:
+def settle(values: Array, finite: bool = False) -> None:
     """Give floats one zero and one NaN in place; they compare equal but differ in their bits."""
-    if values.dtype.kind == "f":
+    if not finite and np.isnan(values.max()):
+        values[np.isnan(values)] = np.nan
+    negative_zero, signed = integer_range(_SIGNED[values.itemsize])[0], _SIGNED[values.itemsize]
+    if values.view(signed).min() == negative_zero:  # no other float has bits that are less
         np.add(values, values.dtype.type(0), out=values)
-        if np.isnan(values.max()):
-            values[np.isnan(values)] = np.nan
 
 
-def store(means: Array, out: Array) -> None:
+_SIGNED = {size: np.dtype(f"i{size}") for size in (2, 4, 8)}
+
+
+def store(means: Array, out: Array, finite: bool = False) -> None:
     """Write float means into `out`: as floats, or rounded half to even and saturated."""
     if out.dtype.kind == "f":
         if means is not out:
             np.copyto(out, means, casting="same_kind")
-        settle(out)
+        settle(out, finite)
         return
     if np.isnan(means).any():
         raise ArrayTypeError(f"dtype={out.dtype}: the average of a window is NaN, which it lacks")

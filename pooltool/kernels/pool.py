@@ -10,31 +10,30 @@ input gives equal bits whatever the tiles, the memory layout or the number of ch
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from typing import Any, Literal
+from contextlib import nullcontext
+from functools import lru_cache
+from math import ceil
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.geometry import AdaptiveAxis, AnyAxis, AnyWindows, Axis
-from pooltool.kernels import boxes, halving, means, sliding
+from pooltool.geometry import AnyAxis, AnyWindows
+from pooltool.kernels import filters, means, sliding
+from pooltool.kernels.columns import Block, columns_reducer
+from pooltool.kernels.reading import Reader, copy, is_turned, lies_in_order
 from pooltool.kernels.sliding import Reduction
-from pooltool.kernels.tiles import (
-    TILE_BYTES,
-    Source,
-    Tile,
-    copy,
-    decimate,
-    is_turned,
-    scratch,
-    tiles,
-    trim_scratch,
-)
+from pooltool.kernels.tiles import TILE_BYTES, Kernel, Memory, tiles
 
 Array = NDArray[Any]
 Method = Literal["max", "min", "avg"]
+
+MEMORY_BYTES = 8 << 20
+"""What a thread has for intermediate results; the system gives it only the part that is used."""
+KERNELS = 64
+"""How many kernels a thread remembers: programs pool many images of one size."""
 
 
 def pool2d(
@@ -73,217 +72,264 @@ def pool_axes(
     tile_bytes: int = TILE_BYTES,
 ) -> Array:
     """Pool `image` as `pool2d` does, by windows that lie over its rows and columns already."""
-    pixels = image.reshape(*image.shape[:2], -1)
-    native = image.dtype.newbyteorder("=")
-    if native.kind == "b":
-        pixels, native = pixels.view(np.uint8), np.dtype(np.uint8)
-    result = means.mean_dtype(native, dtype) if method == "avg" else native
-    out = np.empty((rows.count, columns.count, pixels.shape[2]), result)
-    target, turned = out, is_turned(pixels) and (method != "avg" or native.kind != "f")
+    pixels = image if image.ndim == 3 else image[:, :, None]
+    if image.dtype.kind == "b":
+        pixels = pixels.view(np.uint8)
+    turned = is_turned(pixels) and (method != "avg" or pixels.dtype.kind != "f")
     if turned:  # what does not depend on the order of rows and columns follows the memory
-        rows, columns = columns, rows
-        pixels, target = pixels.swapaxes(0, 1), target.swapaxes(0, 1)
-    if method == "avg":
-        itemsize, kernel = _average(pixels, rows, columns, count_include_pad, result)
-    else:
-        itemsize, kernel = _extreme(pixels, method)
-    with np.errstate(all="ignore"):
-        for tile in tiles(rows, columns, pixels.shape[2] * itemsize, tile_bytes):
-            (_turn(kernel) if turned else kernel)(tile, tile.cut(target))
-    trim_scratch()
+        rows, columns, pixels = columns, rows, pixels.swapaxes(0, 1)
+    in_place, channels = lies_in_order(pixels), pixels.shape[2]
+    work = _work(
+        method, pixels.dtype, dtype, channels, rows, columns, count_include_pad, in_place, turned
+    )
+    counts = (columns.count, rows.count) if turned else (rows.count, columns.count)
+    out = np.empty((*counts, channels), work.result)
+    target = out.swapaxes(0, 1) if turned else out
+    exact = method != "avg" and work.dtype.kind != "f"
+    with nullcontext() if exact else np.errstate(all="ignore"):
+        for tile in tiles(rows, columns, work.bytes_a_pixel, tile_bytes):
+            _kernel(work, tile.rows, tile.columns)(pixels[tile.pixels], target[tile.results])
     if image.dtype.kind == "b" and method != "avg":
         out = out.view(np.bool_)
-    return out.reshape(*out.shape[:2], *image.shape[2:])
+    return out.reshape(*counts, *image.shape[2:])
 
 
-Kernel = Callable[[Tile, Array], None]
-"""Writes the results of one tile, (rows, columns, C)."""
+class Work(NamedTuple):
+    """What is done to the pixels of an image, whatever its windows."""
+
+    method: Method
+    pixels: np.dtype[Any]
+    sums: np.dtype[Any]
+    """What the values of a window are combined in: of max and min, the dtype of the pixels."""
+    result: np.dtype[Any]
+    channels: int
+    count_padding: bool
+    in_place: bool
+    """True when each row of pixels lies in one piece."""
+    turned: bool
+    """True when results are to be transposed."""
+    bytes_a_pixel: int
+    """What a pixel takes of a tile: itself, its share of reduced rows and of results."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the pixels in the byte order of this machine."""
+        return self.pixels.newbyteorder("=")
 
 
-def _turn(kernel: Kernel) -> Kernel:
-    """Work on a transposed image in the order of its memory; only the results are transposed."""
+@lru_cache(maxsize=64)
+def _work(
+    method: Method,
+    pixels: np.dtype[Any],
+    wanted: np.dtype[Any] | None,
+    channels: int,
+    rows: AnyAxis,
+    columns: AnyAxis,
+    count_padding: bool,
+    in_place: bool,
+    turned: bool,
+) -> Work:
+    """Look up the numeric rules; they are asked for again with every image of a batch."""
+    native = pixels.newbyteorder("=")
+    result = means.mean_dtype(native, wanted) if method == "avg" else native
+    sums = _sum_dtype(native, result, rows, columns) if method == "avg" else native
+    reduced = 2 * sums.itemsize / rows.advance
+    written = result.itemsize / (rows.advance * columns.advance)
+    size = channels * (pixels.itemsize + ceil(reduced + written))
+    return Work(method, pixels, sums, result, channels, count_padding, in_place, turned, size)
 
-    def turned(tile: Tile, out: Array) -> None:
-        result = scratch("turned", out.shape, out.dtype)
-        kernel(tile, result)
+
+class _Thread(threading.local):
+    """What each thread has of its own: memory, and the kernels that work in it."""
+
+    def __init__(self) -> None:
+        self.memory = np.empty(MEMORY_BYTES, np.uint8)
+        self.kernels: dict[tuple[Work, AnyAxis, AnyAxis], Kernel] = {}
+
+
+_thread = _Thread()
+
+
+def _kernel(work: Work, rows: AnyAxis, columns: AnyAxis) -> Kernel:
+    """The kernel of a tile, prepared only once for all tiles that are alike."""
+    known = _thread.kernels
+    kernel = known.get((work, rows, columns))
+    if kernel is None:
+        memory = Memory(_thread.memory)
+        kernel = _prepared(work, rows, columns, memory)
+        if len(known) >= KERNELS:
+            known.clear()
+        if memory.sufficed:
+            known[work, rows, columns] = kernel
+    return kernel
+
+
+def _prepared(work: Work, rows: AnyAxis, columns: AnyAxis, memory: Memory) -> Kernel:
+    if not work.turned:
+        return _straight(work, rows, columns, memory)
+    result = memory.take((rows.count, columns.count, work.channels), work.result)
+    kernel = _straight(work, rows, columns, memory)
+
+    def turned(pixels: Array, out: Array) -> None:
+        kernel(pixels, result)
         copy(result.swapaxes(0, 1), out.swapaxes(0, 1))
 
     return turned
 
 
-def _extreme(pixels: Array, method: Method) -> tuple[int, Kernel]:
-    """The largest or smallest pixel of each window, and the bytes of each on the way."""
-    dtype = pixels.dtype.newbyteorder("=")
-    low, high = (-np.inf, np.inf) if dtype.kind == "f" else means.integer_range(dtype)
-    combine, neutral = (np.maximum, low) if method == "max" else (np.minimum, high)
+def _straight(work: Work, rows: AnyAxis, columns: AnyAxis, memory: Memory) -> Kernel:
+    if work.method != "avg":
+        return _extreme(work, rows, columns, memory)
+    if work.dtype.kind == "f":
+        return _mean_of_floats(work, rows, columns, memory)
+    if work.dtype.itemsize == 8:
+        return _mean_of_wide_integers(work, rows, columns, memory)
+    return _mean_of_integers(work, rows, columns, memory)
+
+
+def _extreme(work: Work, rows: AnyAxis, columns: AnyAxis, memory: Memory) -> Kernel:
+    """The largest or smallest pixel of each window."""
+    is_float = work.dtype.kind == "f"
+    low, high = (-np.inf, np.inf) if is_float else means.integer_range(work.dtype)
+    combine, neutral = (np.maximum, low) if work.method == "max" else (np.minimum, high)
     reduction = Reduction(combine, neutral, idempotent=True)
-    source = Source(pixels, dtype, reduction.neutral)
+    reader = Reader(columns.size * work.channels, work.dtype, neutral, work.in_place, memory)
+    settle = means.settle if is_float else None
+    by_filter, by_steps = memory.in_turn(
+        lambda: filters.dilating(rows, columns, reduction, reader, work.channels, memory),
+        lambda: _reducer(work, rows, columns, reduction, work.dtype, memory, settle),
+    )
+    if by_filter is None:
+        return by_steps
 
-    def kernel(tile: Tile, out: Array) -> None:
-        reduced = _reduce_rows(source, tile, reduction)
-        means.settle(reduced)
-        _reduce_columns(reduced, tile, reduction, out)
+    def kernel(pixels: Array, out: Array) -> None:
+        if not by_filter(pixels, out):
+            by_steps(pixels, out)
 
-    return dtype.itemsize, kernel
+    return kernel
 
 
 SUM = Reduction(np.add, 0, idempotent=False)
 
 
-def _average(
-    pixels: Array, rows: AnyAxis, columns: AnyAxis, count_padding: bool, result: np.dtype[Any]
-) -> tuple[int, Kernel]:
-    """The mean of each window, and the bytes of each sum."""
-    counts = means.Counts.over(rows, columns, count_padding)
-    dtype = pixels.dtype.newbyteorder("=")
-    if dtype.kind == "f":
+def _sum_dtype(
+    pixels: np.dtype[Any], result: np.dtype[Any], rows: AnyAxis, columns: AnyAxis
+) -> np.dtype[Any]:
+    """What the values of a window are added in."""
+    if pixels.kind == "f":
         depth = sliding.depth(rows) + sliding.depth(columns)
-        sums = means.float_sum_dtype(dtype, result, depth)
-        return _mean_of_floats(Source(pixels, sums, 0), counts)
-    if dtype.itemsize == 8:
-        return _mean_of_wide_integers(pixels, counts)
-    if halving.can_halve(pixels, rows, columns, result):
-        return dtype.itemsize, partial(halving.halve, Source(pixels, dtype, 0))
-    total = means.integer_sum_dtype(dtype, rows.most * columns.most)
-    if boxes.can_sum(pixels, rows, columns, total):
-        source, reduce = Source(pixels, dtype, 0), boxes.sum_boxes
-    else:
-        source = Source(pixels, means.integer_sum_dtype(dtype, rows.most), 0)
-        reduce = partial(_reduce, reduction=SUM)
-    saturates = not np.can_cast(dtype, result)
-
-    def kernel(tile: Tile, out: Array) -> None:
-        sums = scratch("sums", out.shape, total)
-        reduce(source, tile, out=sums)
-        means.divide_integers(sums, counts.cut(tile.height, tile.width), saturates, out)
-
-    return total.itemsize, kernel
+        return means.float_sum_dtype(pixels, result, depth)
+    return means.integer_sum_dtype(pixels, rows.most * columns.most)
 
 
-def _mean_of_floats(source: Source, counts: means.Counts) -> tuple[int, Kernel]:
+def _mean_of_integers(work: Work, rows: AnyAxis, columns: AnyAxis, memory: Memory) -> Kernel:
+    """Integers of up to 32 bits: their sum is exact, and divided and rounded once."""
+    values, channels = columns.size * work.channels, work.channels
+    pixels = Reader(values, work.dtype, 0, work.in_place, memory)
+    if work.result == work.dtype:
+        for offer in (filters.halving, filters.blurring):
+            filtered = offer(rows, columns, pixels, channels, memory)
+            if filtered:
+                return filtered
+    reduce, sums = filters.integral_sums(
+        rows, columns, pixels, channels, work.sums, memory
+    ) or _summing(work, rows, columns, memory)
+    counts = means.Counts.over(rows, columns, work.count_padding)
+    saturates = not np.can_cast(work.dtype, work.result)
+    divide = means.integer_divider(sums, counts, saturates, work.result, memory)
+
+    def kernel(pixels: Array, out: Array) -> None:
+        reduce(pixels)
+        divide(out)
+
+    return kernel
+
+
+def _summing(
+    work: Work, rows: AnyAxis, columns: AnyAxis, memory: Memory
+) -> tuple[Callable[[Array], None], Array]:
+    """The sums of windows of integers: a function and what it fills."""
+    sums = memory.take((rows.count, columns.count, work.channels), work.sums)
+    along_rows = means.integer_sum_dtype(work.dtype, rows.most)
+    reduce = _reducer(work, rows, columns, SUM, along_rows, memory)
+    return lambda pixels: reduce(pixels, sums), sums
+
+
+def _mean_of_floats(work: Work, rows: AnyAxis, columns: AnyAxis, memory: Memory) -> Kernel:
     """Sums that overflow although their mean does not are taken again of smaller values."""
-    can_overflow = source.dtype == source.pixels.dtype.newbyteorder("=")
-    scale = 2.0 ** -counts.most().bit_length()
-    scaled = replace(source, factor=scale)
+    counts = means.Counts.over(rows, columns, work.count_padding)
+    divide = means.float_divider(counts, work.sums)
+    reduce = _reducer(work, rows, columns, SUM, work.sums, memory)
+    shape = rows.count, columns.count, work.channels
+    space = None if work.result == work.sums else memory.take(shape, work.sums)
+    scale = work.sums.type(2.0 ** -(rows.most * columns.most).bit_length())
 
-    def kernel(tile: Tile, out: Array) -> None:
-        mean = out if out.dtype == source.dtype else scratch("mean", out.shape, source.dtype)
-        _reduce(source, tile, SUM, mean)
-        divisors = counts.cut(tile.height, tile.width)
-        means.divide_floats(mean, divisors)
-        if can_overflow and not means.all_finite(mean):
-            repaired = np.empty_like(mean)
-            _reduce(scaled, tile, SUM, repaired)
-            means.divide_floats(repaired, divisors)
-            np.divide(repaired, scale, out=mean, where=~np.isfinite(mean))
-        means.store(mean, out)
+    def repair(pixels: Array, mean: Array) -> None:
+        smaller = np.empty_like(mean)
+        reduce(np.multiply(pixels, scale, order="C"), smaller)
+        divide(smaller)
+        np.divide(smaller, scale, out=mean, where=~np.isfinite(mean))
 
-    return source.dtype.itemsize, kernel
+    def kernel(pixels: Array, out: Array) -> None:
+        mean = out if space is None else space
+        reduce(pixels, mean)
+        divide(mean)
+        finite = means.all_finite(mean)
+        if not finite and work.sums == work.dtype:
+            repair(pixels, mean)
+        means.store(mean, out, finite)
+
+    return kernel
 
 
-def _mean_of_wide_integers(pixels: Array, counts: means.Counts) -> tuple[int, Kernel]:
+def _mean_of_wide_integers(work: Work, rows: AnyAxis, columns: AnyAxis, memory: Memory) -> Kernel:
     """64-bit integers are summed as two halves, since 64 bits do not hold their sum."""
-    big = pixels.dtype.byteorder == ">" or (pixels.dtype.byteorder == "=" and not np.little_endian)
-    order = ">" if big else "<"
-    kind = pixels.dtype.kind
-    high = pixels.getfield(f"{order}{kind}4", 0 if big else 4)
-    low = pixels.getfield(f"{order}u4", 4 if big else 0)
-    sums = np.dtype(np.int64)
+    big = work.pixels.byteorder == ">" or (work.pixels.isnative and not np.little_endian)
+    order, kind = "<>"[big], work.pixels.kind
+    counts = means.Counts.over(rows, columns, work.count_padding)
+    halves = work._replace(in_place=False)
+    reduce = _reducer(halves, rows, columns, SUM, work.sums, memory)
+    shape = rows.count, columns.count, work.channels
+    highs, lows = (memory.take(shape, work.sums) for _ in "hl")
 
-    def kernel(tile: Tile, out: Array) -> None:
-        highs, lows = (scratch(name, out.shape, sums) for name in ("highs", "lows"))
-        _reduce(Source(high, sums, 0), tile, SUM, highs)
-        _reduce(Source(low, sums, 0), tile, SUM, lows)
-        means.divide_wide_integers(highs, lows, counts.cut(tile.height, tile.width), out)
+    def kernel(pixels: Array, out: Array) -> None:
+        reduce(pixels.getfield(f"{order}{kind}4", 0 if big else 4), highs)
+        reduce(pixels.getfield(f"{order}u4", 4 if big else 0), lows)
+        means.divide_wide_integers(highs, lows, counts, out)
 
-    return sums.itemsize, kernel
-
-
-def _reduce(source: Source, tile: Tile, reduction: Reduction, out: Array) -> None:
-    """Reduce the windows of a tile to one value a window and channel."""
-    reduced = _reduce_rows(source, tile, reduction)
-    if reduced.dtype != out.dtype:
-        wide = scratch("wide rows", reduced.shape, out.dtype)
-        np.copyto(wide, reduced)
-        reduced = wide
-    _reduce_columns(reduced, tile, reduction, out)
+    return kernel
 
 
-def _reduce_rows(source: Source, tile: Tile, reduction: Reduction) -> Array:
-    """Reduce the rows of each window to one: (windows, columns, C), padding columns included.
-
-    Columns are padded to a whole number of strides.
+def _reducer(
+    work: Work,
+    rows: AnyAxis,
+    columns: AnyAxis,
+    reduction: Reduction,
+    along_rows: np.dtype[Any],
+    memory: Memory,
+    settle: Callable[[Array], None] | None = None,
+) -> Kernel:
+    """Reduce the windows of a tile to one value a window and channel, first along the rows in the
+    dtype `along_rows`, then along the columns in `work.sums`; `settle` what is between.
     """
-    left, right = tile.columns.span(tile.left, tile.right)
-    stride = tile.columns.stride if isinstance(tile.columns, Axis) else 1
-    width = -(-(right - left) // stride) * stride
-    _, size, channels = source.pixels.shape
-    shape = (tile.bottom - tile.top, width, channels)
-    reduced = scratch("reduced rows", shape, source.dtype)
-    first, last = max(left, 0), min(right, size)
-    if last - first < width:
-        reduced[:, : first - left] = source.neutral
-        reduced[:, last - left :] = source.neutral
-    inside = reduced.reshape(len(reduced), -1)
-    sliding.reduce_rows(
-        source,
-        tile.rows,
-        range(tile.top, tile.bottom),
-        range(first, last),
-        reduction,
-        inside[:, (first - left) * channels : (last - left) * channels],
+    values = columns.size * work.channels
+    reader = Reader(values, along_rows, reduction.neutral, work.in_place, memory)
+    block = Block(rows.count, columns, work.channels, reader, memory)
+    wide = block.pixels
+    if work.sums != along_rows:
+        wide = memory.take(wide.shape, work.sums)
+    reduce_rows, reduce_columns = memory.in_turn(
+        lambda: sliding.rows_reducer(rows, reader, reduction, block.inside, memory),
+        lambda: columns_reducer(wide, columns, reduction, memory),
     )
-    return reduced
 
+    def kernel(pixels: Array, out: Array) -> None:
+        block.clear_padding()
+        reduce_rows(pixels)
+        if settle:
+            settle(block.pixels)
+        if wide is not block.pixels:
+            np.copyto(wide, block.pixels)
+        reduce_columns(out)
 
-def _reduce_columns(block: Array, tile: Tile, reduction: Reduction, out: Array) -> None:
-    """Reduce the columns of each window: (windows, columns, C) to (windows, windows, C).
-
-    Windows slide over all columns; every stride-th is kept.
-    """
-    axis = tile.columns
-    if isinstance(axis, AdaptiveAxis):
-        _adaptive_columns(block, axis, tile, reduction, out)
-    elif axis.stride == 1:
-        _slide_columns(block, axis.pool_size, axis.dilation, reduction, out)
-    else:
-        slid = block
-        if axis.pool_size > 1:
-            slid = scratch("slid", block.shape, block.dtype)
-            _slide_columns(block, axis.pool_size, axis.dilation, reduction, slid)
-        decimate(slid, axis.stride, out)
-
-
-def _adaptive_columns(
-    block: Array, axis: AdaptiveAxis, tile: Tile, reduction: Reduction, out: Array
-) -> None:
-    """Slide by the shorter of the two sizes of window, then add the pixel that the longer lack."""
-    first = axis.start(tile.left)
-    starts = np.array([axis.start(i) - first for i in range(tile.left, tile.right)])
-    stops = np.array([axis.stop(i) - first for i in range(tile.left, tile.right)])
-    slid = scratch("slid", block.shape, block.dtype)
-    _slide_columns(block, axis.least, 1, reduction, slid)
-    np.take(slid, starts, axis=1, out=out)
-    longer = np.flatnonzero(stops - starts > axis.least)
-    out[:, longer] = reduction.combine(out[:, longer], block[:, stops[longer] - 1])
-
-
-def _slide_columns(
-    block: Array, pool: int, dilation: int, reduction: Reduction, out: Array
-) -> None:
-    """Windows that start at every column of (rows, columns, C); the last ones have no room.
-
-    They slide over all columns as one flat run of memory, which is faster than row by row; what
-    wraps from one row into the next is left behind in the last step.
-    """
-    rows, width, channels = block.shape
-    count = min(width - (pool - 1) * dilation, out.shape[1])
-    target = out[:, :count].reshape(rows, -1)
-    if pool == 1:
-        target[...] = block.reshape(rows, -1)[:, : target.shape[1]]
-        return
-    flat = block.reshape(-1)
-    run, other, shift = sliding.last_two_runs(flat, pool, dilation * channels, reduction)
-    run, other = run.reshape(rows, -1), other.reshape(rows, -1)
-    end = target.shape[1]
-    reduction.combine(run[:, :end], other[:, shift : shift + end], out=target)
+    return kernel

@@ -1,0 +1,206 @@
+"""Averages of integers by OpenCV's filters, where these are exact or can be made so.
+
+Each function here looks at windows and gives the kernel for them, or None where another way is
+faster or the filter is not exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pooltool.geometry import AnyAxis, Axis
+from pooltool.kernels.columns import Block
+from pooltool.kernels.reading import Reader
+from pooltool.kernels.sliding import Reduction
+from pooltool.kernels.tiles import Kernel, Memory
+from pooltool.native import import_cv2
+
+cv2 = import_cv2()
+Array = NDArray[Any]
+
+FAST_CHANNELS = (1, 3, 4)
+"""Those that OpenCV halves with vector units; of others it is several times slower than we are."""
+MOST_CHANNELS = 128
+"""Those of an image that OpenCV 5 computes with; OpenCV 4 took 512."""
+LEAST_BLURRED = 9
+"""In windows of fewer bytes our sums are faster."""
+LEAST_SIDE, MOST_SIDE = 3, 7
+"""Sides of the windows, in pixels, that OpenCV's morphology is faster with than our steps."""
+NARROW_SUM = 2**16
+"""Below this OpenCV sums bytes in 16 bits, and its blur is faster than our sums."""
+
+
+def dilating(
+    rows: AnyAxis,
+    columns: AnyAxis,
+    reduction: Reduction,
+    reader: Reader,
+    channels: int,
+    memory: Memory,
+) -> Callable[[Array, Array], bool] | None:
+    """Largest or smallest pixels of small windows that start at every pixel, by morphology.
+
+    What OpenCV makes of NaN depends on where it lies in a window: tiles with one are left undone,
+    and False returned. Zeros of both signs become +0.0 on the way to the results.
+    """
+    sides = rows.most, columns.most
+    small = min(sides) >= LEAST_SIDE and max(sides) <= MOST_SIDE
+    known = reader.dtype.str[1:] in ("u1", "u2", "i2", "f4", "f8") and channels <= MOST_CHANNELS
+    if not (small and known and _is_dense(rows) and _is_dense(columns)):
+        return None
+    morph = cv2.dilate if reduction.combine is np.maximum else cv2.erode
+    element, is_float = np.ones(sides, np.uint8), reader.dtype.kind == "f"
+    spread = memory.take((rows.size, columns.size, channels), reader.dtype)
+    results = spread[: rows.count, : columns.count]
+    reader.expect(rows, rows.size)
+
+    def kernel(pixels: Array, out: Array) -> bool:
+        block = reader.rows(pixels, 0, rows.size)
+        if is_float and np.isnan(block.max()):
+            return False
+        block = block.reshape(spread.shape)
+        done = morph(block, element, spread, (0, 0), borderType=cv2.BORDER_REPLICATE)
+        assert np.may_share_memory(done, spread)
+        np.add(results, 0, out=out) if is_float else np.copyto(out, results)
+        return True
+
+    return kernel
+
+
+def halving(
+    rows: AnyAxis, columns: AnyAxis, reader: Reader, channels: int, memory: Memory
+) -> Kernel | None:
+    """Rounded means of 2x2 integers, by the halving of an image and of its complement.
+
+    `cv2.resize(INTER_AREA)` to half the size takes the exact sum of four integers and rounds its
+    quarter to the nearest, ties in a way that varies with channels and processors. Let m be that
+    mean and `~c` what it makes of the complement `~x`. Where the mean is no tie they are equal.
+    Where it lies between n and n + 1, one is n and the other n + 1, by whichever rule OpenCV
+    rounds ties: so an odd m is replaced by `~c`, and m - ~c is m + c + 1.
+    """
+    known = reader.dtype.str[1:] in ("u1", "u2", "i2") and channels in FAST_CHANNELS
+    if not (known and _pairs(rows) and _pairs(columns)):
+        return None
+    height, width = rows.count, columns.count
+    size = 2 * height, 2 * width, channels
+    complement = memory.take(size, reader.dtype)
+    means, others = (memory.take((height, width, channels), reader.dtype) for _ in "mc")
+    reader.expect(rows, 2 * height)
+
+    def halve(pixels: Array, out: Array) -> None:
+        resized = cv2.resize(pixels, (width, height), out, interpolation=cv2.INTER_AREA)
+        assert np.may_share_memory(resized, out)
+
+    def kernel(pixels: Array, out: Array) -> None:
+        block = reader.rows(pixels, 0, 2 * height).reshape(size)
+        np.invert(block, out=complement)
+        halve(block, means)
+        halve(complement, others)
+        np.add(others, means, out=others)
+        np.add(others, 1, out=others)
+        np.bitwise_and(means, 1, out=out)
+        np.multiply(others, out, out=others)
+        np.subtract(means, others, out=out)
+
+    return kernel
+
+
+def _pairs(axis: AnyAxis) -> bool:
+    """True for windows of two pixels without gaps or padding."""
+    if not isinstance(axis, Axis) or len(axis.inside()) < axis.count:
+        return False
+    return (axis.pool_size, axis.stride, axis.dilation) == (2, 2, 1)
+
+
+def blurring(
+    rows: AnyAxis, columns: AnyAxis, reader: Reader, channels: int, memory: Memory
+) -> Kernel | None:
+    """Rounded means of bytes in small windows that start at every pixel: OpenCV's box filter.
+
+    It rounds ties up. An odd number of pixels has none.
+    """
+    height, width = rows.most, columns.most
+    small = LEAST_BLURRED <= height * width < NARROW_SUM // 255
+    fits = _is_dense(rows) and _is_dense(columns) and _can_filter(reader, channels)
+    if not (small and height * width % 2 and fits and blurs_exactly(height, width)):
+        return None
+    blurred = memory.take((rows.size, columns.size, channels), reader.dtype)
+    reader.expect(rows, rows.size)
+
+    def kernel(pixels: Array, out: Array) -> None:
+        block = reader.rows(pixels, 0, rows.size).reshape(blurred.shape)
+        done = cv2.blur(block, (width, height), blurred, (0, 0), cv2.BORDER_REPLICATE)
+        assert np.may_share_memory(done, blurred)
+        np.copyto(out, blurred[: rows.count, : columns.count])
+
+    return kernel
+
+
+@lru_cache(maxsize=64)
+def blurs_exactly(height: int, width: int) -> bool:
+    """True when OpenCV's box filter rounds the mean of so many bytes to the nearest.
+
+    It divides by shifts and a multiplication. To be sure of every build of it, the sums on both
+    sides of all ties are tried.
+    """
+    count = height * width
+    sums = np.array([count * n + count // 2 + up for n in range(255) for up in (0, 1)])
+    whole, rest = np.divmod(sums, count)
+    bytes_ = whole[:, None] + (np.arange(count) < rest[:, None])
+    side_by_side = bytes_.reshape(-1, height, width).swapaxes(0, 1).reshape(height, -1)
+    means = cv2.blur(side_by_side.astype(np.uint8), (width, height), anchor=(0, 0))[0, ::width]
+    return bool((means == np.rint(sums / count)).all())
+
+
+def _can_filter(reader: Reader, channels: int) -> bool:
+    """True for bytes of no more channels than OpenCV computes with."""
+    return reader.dtype == np.uint8 and channels <= MOST_CHANNELS
+
+
+def _is_dense(axis: AnyAxis, padded: bool = False) -> bool:
+    """True for windows without gaps that start at every pixel, of the image or also beside it."""
+    dense = isinstance(axis, Axis) and axis.stride == axis.dilation == 1
+    return dense and (padded or len(axis.inside()) == axis.count)
+
+
+def integral_sums(
+    rows: AnyAxis,
+    columns: AnyAxis,
+    reader: Reader,
+    channels: int,
+    sums: np.dtype[Any],
+    memory: Memory,
+) -> tuple[Callable[[Array], None], Array] | None:
+    """Sums of bytes over wide windows that start at every pixel: a function and what it fills.
+
+    The integral image, the sum of all pixels above and left of each, is OpenCV's: one pass, and
+    two of differences make the windows, however wide they are. Integers make that exact: their
+    sums are the same in any order, and those that run over 32 bits come right again in a
+    difference that fits. Of floats it could not be used: it would leak error and NaN from one
+    window into the next.
+    """
+    wide = sums == np.uint32 and _can_filter(reader, channels)
+    if not (wide and _is_dense(rows, padded=True) and _is_dense(columns, padded=True)):
+        return None
+    top, bottom = rows.span(0, rows.count)
+    block = Block(bottom - top, columns, channels, reader, memory)
+    reader.expect(rows, bottom - top)
+    height, width, _ = block.pixels.shape
+    integral = memory.take((height + 1, width + 1, channels), np.dtype(np.int32))
+    totals, shift = integral.view(sums), columns.most * channels
+    high, low = (memory.take((rows.count, width + 1, channels), sums) for _ in "hl")
+    right, left, between = high.reshape(-1)[shift:], high.reshape(-1)[:-shift], low.reshape(-1)
+
+    def run(pixels: Array) -> None:
+        inside = reader.rows(pixels, top, bottom)
+        summed = inside.reshape(block.pixels.shape) if block.is_whole else block.fill(inside)
+        assert np.may_share_memory(cv2.integral(summed, integral, cv2.CV_32S), integral)
+        np.subtract(totals[rows.most :], totals[: -rows.most], out=high)
+        np.subtract(right, left, out=between[:-shift])
+
+    return run, low[:, : columns.count]
