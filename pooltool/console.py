@@ -7,8 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from pooltool.geometry import AnyWindows
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """Which images a run takes and where their results go, as the options name them."""
 
     images: tuple[str, ...]
@@ -64,8 +62,7 @@ class Selection:
                 raise UsageProblem(text)
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """How a run is carried out and what it prints."""
 
     jobs: int | None = None
@@ -89,7 +86,7 @@ def pool_images(settings: pool_file.Settings, selection: Selection, running: Run
     with plan.Plan(_names(selection, target), target) as jobs:
         if running.dry_run:
             return _dry_run(jobs, settings, running)
-        return _run(jobs, replace(settings, directory=os.getcwd()), selection, running)
+        return _run(jobs, settings._replace(directory=os.getcwd()), selection, running)
 
 
 def _modules_are_loaded() -> None:
@@ -161,8 +158,7 @@ def _show(title: str, picture: Any) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Comparing:
+class Comparing(NamedTuple):
     """What `compare` compares, and how it tells what it found."""
 
     image: str

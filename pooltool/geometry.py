@@ -6,10 +6,9 @@ Positions and sizes are in pixels. Pairs are (height, width): rows before column
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pooltool.errors import WindowError
 
@@ -19,8 +18,7 @@ Padding = Literal["valid", "same"] | int | Pair | tuple[Pair, Pair]
 ResolvedPadding = Literal["valid", "same"] | tuple[Pair, Pair]
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """Windows of one size that advance by one stride along `size` pixels.
 
     Window `i` holds the pixels `i * stride - before + tap * dilation` for `tap` in
@@ -33,7 +31,7 @@ class Axis:
     dilation: int
     before: int
     after: int
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple has a method of this name
 
     @property
     def extent(self) -> int:
@@ -92,8 +90,7 @@ class Axis:
         return before + [self.pool_size] * len(whole) + after
 
 
-@dataclass(frozen=True)
-class AdaptiveAxis:
+class AdaptiveAxis(NamedTuple):
     """`count` windows that together cover `size` pixels, as evenly as whole pixels allow.
 
     Window `i` covers `floor(i * size / count)` to `ceil((i + 1) * size / count)`: the rule of
@@ -102,7 +99,7 @@ class AdaptiveAxis:
     """
 
     size: int
-    count: int
+    count: int  # type: ignore[assignment]
     of: Pair | None = None
     """Pixels and windows of the axis that this is a part of."""
     first: int = 0
@@ -165,8 +162,7 @@ class AdaptiveAxis:
 AnyAxis = Axis | AdaptiveAxis
 
 
-@dataclass(frozen=True)
-class Windows:
+class Windows(NamedTuple):
     """The window settings of a pooling layer, checked as far as they can be without an image."""
 
     pool_size: Pair = (2, 2)
@@ -244,8 +240,7 @@ def _lay(windows: Windows, size: int, axis: int) -> Axis:
     return windows.along(size, axis)
 
 
-@dataclass(frozen=True)
-class AdaptiveWindows:
+class AdaptiveWindows(NamedTuple):
     """Adaptive pooling: windows chosen so that exactly `output_size` results come out."""
 
     output_size: Pair

@@ -14,7 +14,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from threading import Lock
 from typing import IO, Any
 
@@ -25,11 +24,11 @@ _lock = Lock()
 _captured: IO[bytes] | None = None
 
 
-@dataclass
 class Heard:
     """The lines that native code wrote while it was listened to."""
 
-    lines: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.lines: list[str] = []
 
 
 def import_cv2() -> Any:

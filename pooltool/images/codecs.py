@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,8 +28,7 @@ LIMIT_VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
 DEFAULT_LIMIT = 1 << 30
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """Decoded frames, (H, W) or (H, W, C) with C as OpenCV orders it, and what came with them."""
 
     frames: tuple[Array, ...]
@@ -39,7 +37,7 @@ class Picture:
     """Milliseconds of each frame of an animation."""
     loop: int = 0
     """How often an animation plays; 0: for ever."""
-    metadata: Metadata = field(default_factory=Metadata)
+    metadata: Metadata = Metadata()
     maxval: int | None = None
     """Value of full brightness, where it is less than the dtype's largest."""
     premultiplied: bool = False
@@ -89,8 +87,7 @@ def encode(picture: Picture, fmt: Format, *, quality: int | None = None) -> Enco
     if fmt is formats.NPY:
         return Encoded(npy.dumps(frames[0]), (*picture.warnings, *_lost(picture, fmt)))
     height, width = frames[0].shape[:2]
-    picture = replace(
-        picture,
+    picture = picture._replace(
         frames=tuple(frames),
         metadata=metadata.upright(picture.metadata, height, width),
     )
@@ -107,12 +104,12 @@ def _decoded(data: bytes, facts: Facts, frame: int | None) -> Picture:
     found, warnings = metadata.read(data, facts.format)
     if facts.cmyk and found.icc:
         picture = _warned(picture, "the ICC profile was left out: the CMYK picture is RGB now")
-        found = replace(found, icc=None)
+        found = found._replace(icc=None)
     turn = facts.orientation
     if facts.format.name in _TURNED_BY_EXIF:
         turn = metadata.orientation(found.exif)
     frames = tuple(_turned(pixels, turn) for pixels in picture.frames)
-    return replace(picture, frames=frames, metadata=found, warnings=(*picture.warnings, *warnings))
+    return picture._replace(frames=frames, metadata=found, warnings=(*picture.warnings, *warnings))
 
 
 _TURNED_BY_EXIF = ("JPEG", "PNG", "WebP", "JPEG 2000")
@@ -258,10 +255,10 @@ def _grayed(picture: Picture) -> Picture:
     """Weigh the colors as OpenCV's cvtColor does (ITU-R BT.601) and leave alpha out."""
     gray = tuple(_gray(pixels) for pixels in picture.frames)
     changed = any(pixels.ndim == 3 for pixels in picture.frames)
-    picture = replace(picture, frames=gray, premultiplied=False)
+    picture = picture._replace(frames=gray, premultiplied=False)
     if changed and picture.metadata.icc:
         picture = _warned(picture, "the ICC profile was left out: it is not for gray")
-        return replace(picture, metadata=replace(picture.metadata, icc=None))
+        return picture._replace(metadata=picture.metadata._replace(icc=None))
     return picture
 
 
@@ -463,7 +460,7 @@ def _lost(picture: Picture, fmt: Format) -> list[str]:
 
 
 def _warned(picture: Picture, text: str) -> Picture:
-    return replace(picture, warnings=(*picture.warnings, text))
+    return picture._replace(warnings=(*picture.warnings, text))
 
 
 def _buffer(data: bytes) -> Array:

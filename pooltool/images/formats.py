@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import os
 from typing import NamedTuple
 
 from pooltool.errors import ImageError
@@ -81,7 +81,7 @@ NETPBM = (PBM, PGM, PPM, PNM, PAM)
 
 def format_for(extension_or_name: str) -> Format:
     """Look up a format by `png`, `.PNG` or `some/picture.png`; raise `ImageError` if unknown."""
-    name = PurePath(extension_or_name).name
+    name = os.path.basename(extension_or_name.rstrip("/"))
     extension = name.rpartition(".")[2].lower()
     if extension in _BY_EXTENSION:
         return _BY_EXTENSION[extension]

@@ -11,7 +11,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pooltool.errors import ImageError
 from pooltool.images import containers, formats, tiff
@@ -39,8 +39,7 @@ _STRUCTURAL = (b'{"shape"', b"ImageJ=", b"<?xml", b"<OME")
 """Descriptions that tell a program the array's layout, which pooling changes."""
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What a file says about its picture; None for what it does not say."""
 
     exif: bytes | None = None
@@ -61,7 +60,7 @@ def read(data: bytes, fmt: Format) -> tuple[Metadata, tuple[str, ...]]:
         return Metadata(), ("metadata was left out: it is damaged",)
     warnings = []
     if found.exif and _upright_exif(found.exif, 1, 1) is None:
-        found = replace(found, exif=None)
+        found = found._replace(exif=None)
         warnings.append("EXIF metadata was left out: it is damaged")
     if fmt is formats.JPEG and _has_more_xmp(data):
         warnings.append("a part of the XMP metadata beyond 64 KB was left out")
@@ -88,7 +87,7 @@ def upright(found: Metadata, height: int, width: int) -> Metadata:
     xmp = found.xmp and re.sub(
         rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]", rb"\g<1>1", found.xmp
     )
-    return replace(found, exif=exif, xmp=xmp)
+    return found._replace(exif=exif, xmp=xmp)
 
 
 def put(data: bytes, fmt: Format, found: Metadata) -> tuple[bytes, tuple[str, ...]]:
@@ -123,7 +122,7 @@ def _fitting(fmt: Format, found: Metadata) -> tuple[Metadata, tuple[str, ...]]:
         block = getattr(found, name)
         reason = _objection(fmt, name, block)
         if reason:
-            found = replace(found, **{name: None})
+            found = found._replace(**{name: None})
             warnings.append(f"{name.upper()} metadata was left out: {reason}")
     return found, tuple(warnings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,21 +23,19 @@ POINTERS = (EXIF, GPS, INTEROPERABILITY)
 MAX_DIRECTORIES = 65536
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One tag with its values; `inner` are the fields of the directory that it points to."""
 
     tag: int
     kind: int
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple has a method of this name
     raw: bytes
     at: int = 0
     """Where `raw` lies in the data it was read from."""
     inner: tuple[Field, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """How numbers lie in a file: byte order, and the wider offsets of BigTIFF."""
 
     order: str
@@ -52,8 +50,7 @@ class Layout:
         return value
 
 
-@dataclass(frozen=True)
-class Directory:
+class Directory(NamedTuple):
     """The fields of one directory, and where the position of the next one is written."""
 
     layout: Layout
@@ -128,11 +125,11 @@ def pack(fields: tuple[Field, ...], order: str, base: int, following: int = 0) -
 def reordered(item: Field, order: str, wanted: str) -> Field:
     """The field with its numbers in the wanted byte order."""
     if item.inner is not None:
-        item = replace(item, inner=tuple(reordered(field, order, wanted) for field in item.inner))
+        item = item._replace(inner=tuple(reordered(field, order, wanted) for field in item.inner))
     word = _WORDS.get(item.kind, 1)
     if order == wanted or word == 1:
         return item
-    return replace(item, raw=np.frombuffer(item.raw, f"u{word}").byteswap().tobytes())
+    return item._replace(raw=np.frombuffer(item.raw, f"u{word}").byteswap().tobytes())
 
 
 def _header(data: bytes) -> tuple[Layout, int]:
@@ -166,4 +163,4 @@ def _with_inner(data: bytes, found: Directory, tag: int, depth: int) -> Field:
         return item
     below = directory(data, found.layout, position[0])
     inner = tuple(_with_inner(data, below, other, depth - 1) for other in below.fields)
-    return replace(item, kind=4, count=1, inner=inner)
+    return item._replace(kind=4, count=1, inner=inner)

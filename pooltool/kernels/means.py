@@ -9,9 +9,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +36,7 @@ EXACT_COUNT = 2**28
 """Below this many pixels the same holds when the quotient is rounded on to float32."""
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """Pixels that sums are divided by: window (i, j) holds `rows[i] * columns[j]` of them."""
 
     rows: IntArray

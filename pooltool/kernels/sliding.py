@@ -8,9 +8,8 @@ behind it stays in one piece, as the processor's vector units want it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from math import gcd, isqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,7 @@ CHUNK = 64
 """Rows of a large window that are read and reduced at once."""
 
 
-@dataclass(frozen=True)
-class Reduction:
+class Reduction(NamedTuple):
     """How the values of a window combine: an associative ufunc and the value it ignores."""
 
     combine: np.ufunc

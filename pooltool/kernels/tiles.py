@@ -8,11 +8,10 @@ memory that the next tile uses again: nothing of the size of the image is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise, product
 from math import gcd, isqrt, prod
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +39,7 @@ MANY = 16
 """From this many rows on, windows that share none are reduced one by one."""
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """Windows laid over the part of an image that they need."""
 
     rows: AnyAxis

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from pooltool.runs.executors import AnyExecutor, AnyFuture, settled
 from pooltool.runs.plan import Job
@@ -14,13 +13,11 @@ POLL_SECONDS = 0.1
 """How soon a run notices that it was asked to stop while it waits for an image."""
 
 
-@dataclass
 class Tally:
     """Counts outcomes; says how the run went and which exit status that is."""
 
-    ok: int = 0
-    skipped: int = 0
-    failed: int = 0
+    def __init__(self) -> None:
+        self.ok = self.skipped = self.failed = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""

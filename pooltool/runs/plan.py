@@ -10,7 +10,6 @@ import io
 import os
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import IO, NamedTuple
 
@@ -49,15 +48,20 @@ class Job(NamedTuple):
     """Why the image cannot be read, where that is known already."""
 
 
-@dataclass(frozen=True)
 class Target:
-    """Where results go, as the options say: `output` is None to put them beside the images."""
+    """Where results go, as the options say."""
 
-    method: str
-    output: str | None = None
-    extension: str | None = None
-    several: bool = False
-    """More than one image may come, so that `output` is a directory whatever it looks like."""
+    def __init__(
+        self,
+        method: str,
+        output: str | None = None,
+        extension: str | None = None,
+        several: bool = False,
+    ) -> None:
+        """`output` is None to put results beside the images; where `several` images may come it is
+        a directory whatever it looks like.
+        """
+        self.method, self.output, self.extension, self.several = method, output, extension, several
 
     @cached_property
     def directory(self) -> str | None:

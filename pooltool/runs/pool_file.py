@@ -6,8 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from pooltool import files, images
 from pooltool.errors import FileError, PooltoolError
@@ -32,8 +31,7 @@ BAND_BYTES = 1 << 25
 """Bytes read at once of a .npy file that is pooled by bands of rows."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What is done with every image of a run."""
 
     method: Method
@@ -49,8 +47,7 @@ class Settings:
     """Where relative names start; the current directory of whoever planned the run."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a job. What does not apply to it is None."""
 
     job: Job
@@ -99,7 +96,7 @@ def _with_preview(done: Outcome, picture: Picture, settings: Settings) -> Outcom
 
     pixels, windows = as_image(picture.frames[0]), settings.windows
     pooled = pool2d(pixels, settings.method, windows, count_include_pad=settings.count_include_pad)
-    return replace(done, preview=side_by_side(pixels, windows, settings.method, pooled))
+    return done._replace(preview=side_by_side(pixels, windows, settings.method, pooled))
 
 
 def _pool_picture(picture: Picture, settings: Settings, target: Format) -> Picture:
@@ -111,7 +108,7 @@ def _pool_picture(picture: Picture, settings: Settings, target: Format) -> Pictu
         channels = pixels.shape[2] if pixels.ndim == 3 else 1
         size = rows.count, columns.count
         require_holds(target, pixels.dtype, channels, len(frames), *size, maxval=picture.maxval)
-    return replace(picture, frames=tuple(pool_pixels(pixels, settings) for pixels in frames))
+    return picture._replace(frames=tuple(pool_pixels(pixels, settings) for pixels in frames))
 
 
 def _pool_array_file(job: Job, settings: Settings, source: str) -> Outcome:
