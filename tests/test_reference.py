@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from pooltool import WindowError
 from pooltool.geometry import AdaptiveWindows, Windows
-from pooltool.kernels import Method, pool2d, tiles
+from pooltool.kernels import Method, filters, means, pool2d, tiles
+from pooltool.kernels import pool as pool_module
 
 Array = NDArray[Any]
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
@@ -219,28 +221,103 @@ def test_sums_divided_in_parts_or_each(
         assert parts.tobytes() == each.tobytes()
 
 
-@pytest.mark.parametrize("optimized", [True, False])
+@pytest.fixture(params=[True, False], ids=["optimized", "plain"])
+def opencv(request: pytest.FixtureRequest) -> Iterator[None]:
+    """OpenCV with and without its vector units: it takes other ways through other code."""
+    cv2.setUseOptimized(request.param)
+    yield
+    cv2.setUseOptimized(True)
+
+
+@pytest.mark.usefixtures("opencv")
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 128, 129])
 @pytest.mark.parametrize(("dtype", "pool", "stride"), [
-    ("u1", 2, 2), ("u2", 2, 2), ("i2", 2, 2), ("u1", 17, 1), ("u1", 33, 1),
+    ("u1", 2, 2), ("u2", 2, 2), ("i2", 2, 2),
+    ("u1", 3, 1), ("u1", 5, 1), ("u1", 15, 1), ("u1", 16, 1), ("u1", 17, 1), ("u1", 32, 1),
+    ("u1", 33, 1), ("u1", (3, 5), 1), ("u1", 4, 4), ("u1", 9, 2), ("u1", (24, 12), (24, 12)),
 ])  # fmt: skip
 def test_averages_by_opencv_are_exact(
-    dtype: str, pool: int, stride: int, channels: int, optimized: bool
+    dtype: str, pool: int | tuple[int, int], stride: int | tuple[int, int], channels: int
 ) -> None:
     """Ties abound among small numbers, and sums are largest where all pixels are; OpenCV takes
     other ways for other numbers of channels, and has a limit to them.
     """
     limits, shape = np.iinfo(dtype), (38, 45, channels)
     few = np.random.default_rng(6).integers(0, 4, shape).astype(dtype)
-    cv2.setUseOptimized(optimized)
-    try:
-        for image in (few, few + limits.min, limits.max - few, random_image(shape, dtype, 6)):
-            pixels = sliding_window_view(image, (pool, pool), axis=(0, 1))[::stride, ::stride]
-            wanted = np.rint(pixels.mean(axis=(-2, -1), dtype=np.float64)).astype(dtype)
-            got = pool2d(image, "avg", Windows.of(pool, stride), dtype=np.dtype(dtype))
-            np.testing.assert_array_equal(got, wanted)
-    finally:
-        cv2.setUseOptimized(True)
+    windows = Windows.of(pool, stride)
+    (height, width), (down, right) = windows.pool_size, windows.stride
+    for image in (few, few + limits.min, limits.max - few, random_image(shape, dtype, 6)):
+        pixels = sliding_window_view(image, (height, width), axis=(0, 1))[::down, ::right]
+        wanted = np.rint(pixels.mean(axis=(-2, -1), dtype=np.float64)).astype(dtype)
+        got = pool2d(image, "avg", windows, dtype=np.dtype(dtype))
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.usefixtures("opencv")
+@pytest.mark.parametrize("count", [9, 15, 16, 225, 255, 256, 289, 961, 1024, 4097])
+def test_every_sum_of_bytes_is_divided_exactly(count: int) -> None:
+    """The checks on the sums beside ties stand for all sums."""
+    assert means.scales_exactly.__wrapped__(count)
+    sums = np.arange(255 * count + 1, dtype=np.int32)
+    scaled = cv2.convertScaleAbs(sums[None], None, 1 / count)
+    np.testing.assert_array_equal(scaled[0], np.rint(sums / count))
+
+
+@pytest.mark.parametrize("count", [6, 12, 36, 1000, 65793, 2**17])
+def test_divisions_that_would_not_be_exact_are_not_left_to_opencv(count: int) -> None:
+    assert not means.scales_exactly.__wrapped__(count)
+
+
+@pytest.mark.usefixtures("opencv")
+@pytest.mark.parametrize("sides", [(3, 3), (5, 5), (3, 7), (15, 15), (1, 9), (51, 5)])
+def test_every_sum_of_a_blur_is_exact(sides: tuple[int, int]) -> None:
+    height, width = sides
+    assert filters.blurs_exactly.__wrapped__(height, width)
+    count = height * width
+    sums = np.arange(255 * count + 1)
+    whole, rest = np.divmod(sums, count)
+    pixels = whole[:, None] + (np.arange(count) < rest[:, None])
+    image = pixels.reshape(-1, height, width).swapaxes(0, 1).reshape(height, -1)
+    means_ = cv2.blur(image.astype(np.uint8), (width, height), anchor=(0, 0))[0, ::width]
+    np.testing.assert_array_equal(means_, np.rint(sums / count))
+
+
+def test_what_opencv_rounds_otherwise_is_done_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = random_image((70, 61, 3), "u1", 8)
+    sizes = [(pool, 1) for pool in (3, 5, 31)] + [(4, 4), (17, 17)]
+    exact = [pool2d(image, "avg", Windows.of(*size), dtype=image.dtype) for size in sizes]
+    refused = []
+    for module, name in ((filters, "blurs_exactly"), (means, "scales_exactly")):
+        monkeypatch.setattr(module, name, lambda *size: refused.append(size))
+    monkeypatch.setattr(pool_module, "_thread", pool_module._Thread())
+    for size, wanted in zip(sizes, exact, strict=True):
+        got = pool2d(image, "avg", Windows.of(*size), dtype=image.dtype)
+        np.testing.assert_array_equal(got, wanted)
+    assert len(refused) >= len(sizes)
+
+
+@pytest.mark.usefixtures("opencv")
+@pytest.mark.parametrize("channels", [1, 3, 129])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "i4", "f4", "f8"])
+@pytest.mark.parametrize("method", ["max", "min"])
+def test_small_windows_at_every_pixel(method: Method, dtype: str, channels: int) -> None:
+    """OpenCV's morphology does these, but not where NaN is; zeros are +0.0 either way."""
+    image = random_image((23, 31, channels), dtype, 4)
+    images = [image]
+    if image.dtype.kind == "f":
+        spoilt = image.copy()
+        spoilt[11, 17], spoilt[4:6] = -np.nan, -0.0
+        images += [spoilt, -np.abs(image)]
+    reduce = np.max if method == "max" else np.min
+    for pixels in images:
+        for sides in ((3, 3), (5, 4), (7, 7), (8, 3)):
+            windows = sliding_window_view(pixels, sides, axis=(0, 1))
+            wanted = reduce(windows, axis=(-2, -1))
+            if wanted.dtype.kind == "f":
+                wanted = np.where(np.isnan(wanted), wanted.dtype.type(np.nan), wanted + 0)
+            for tile_bytes in (4000, 1 << 20):
+                got = pool2d(pixels, method, Windows.of(sides, 1), tile_bytes=tile_bytes)
+                assert got.tobytes() == np.ascontiguousarray(wanted).tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])

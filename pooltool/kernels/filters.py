@@ -18,6 +18,7 @@ from pooltool.kernels.columns import Block
 from pooltool.kernels.reading import Reader
 from pooltool.kernels.sliding import Reduction
 from pooltool.kernels.tiles import Kernel, Memory
+from pooltool.kernels.work import Task
 from pooltool.native import import_cv2
 
 cv2 = import_cv2()
@@ -36,26 +37,22 @@ NARROW_SUM = 2**16
 
 
 def dilating(
-    rows: AnyAxis,
-    columns: AnyAxis,
-    reduction: Reduction,
-    reader: Reader,
-    channels: int,
-    memory: Memory,
+    task: Task, reduction: Reduction, reader: Reader, memory: Memory
 ) -> Callable[[Array, Array], bool] | None:
     """Largest or smallest pixels of small windows that start at every pixel, by morphology.
 
     What OpenCV makes of NaN depends on where it lies in a window: tiles with one are left undone,
     and False returned. Zeros of both signs become +0.0 on the way to the results.
     """
+    rows, columns = task.rows, task.columns
     sides = rows.most, columns.most
     small = min(sides) >= LEAST_SIDE and max(sides) <= MOST_SIDE
-    known = reader.dtype.str[1:] in ("u1", "u2", "i2", "f4", "f8") and channels <= MOST_CHANNELS
-    if not (small and known and _is_dense(rows) and _is_dense(columns)):
+    known = reader.dtype.str[1:] in ("u1", "u2", "i2", "f4", "f8")
+    if not (small and known and task.channels <= MOST_CHANNELS and _is_dense(task)):
         return None
     morph = cv2.dilate if reduction.combine is np.maximum else cv2.erode
     element, is_float = np.ones(sides, np.uint8), reader.dtype.kind == "f"
-    spread = memory.take((rows.size, columns.size, channels), reader.dtype)
+    spread = memory.take((rows.size, columns.size, task.channels), reader.dtype)
     results = spread[: rows.count, : columns.count]
     reader.expect(rows, rows.size)
 
@@ -72,9 +69,7 @@ def dilating(
     return kernel
 
 
-def halving(
-    rows: AnyAxis, columns: AnyAxis, reader: Reader, channels: int, memory: Memory
-) -> Kernel | None:
+def halving(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
     """Rounded means of 2x2 integers, by the halving of an image and of its complement.
 
     `cv2.resize(INTER_AREA)` to half the size takes the exact sum of four integers and rounds its
@@ -83,14 +78,14 @@ def halving(
     Where it lies between n and n + 1, one is n and the other n + 1, by whichever rule OpenCV
     rounds ties: so an odd m is replaced by `~c`, and m - ~c is m + c + 1.
     """
-    known = reader.dtype.str[1:] in ("u1", "u2", "i2") and channels in FAST_CHANNELS
-    if not (known and _pairs(rows) and _pairs(columns)):
+    known = reader.dtype.str[1:] in ("u1", "u2", "i2") and task.channels in FAST_CHANNELS
+    if not (known and _is_paired(task.rows) and _is_paired(task.columns)):
         return None
-    height, width = rows.count, columns.count
+    height, width, channels = task.shape
     size = 2 * height, 2 * width, channels
     complement = memory.take(size, reader.dtype)
-    means, others = (memory.take((height, width, channels), reader.dtype) for _ in "mc")
-    reader.expect(rows, 2 * height)
+    means, others = (memory.take(task.shape, reader.dtype) for _ in "mc")
+    reader.expect(task.rows, 2 * height)
 
     def halve(pixels: Array, out: Array) -> None:
         resized = cv2.resize(pixels, (width, height), out, interpolation=cv2.INTER_AREA)
@@ -110,26 +105,25 @@ def halving(
     return kernel
 
 
-def _pairs(axis: AnyAxis) -> bool:
+def _is_paired(axis: AnyAxis) -> bool:
     """True for windows of two pixels without gaps or padding."""
     if not isinstance(axis, Axis) or len(axis.inside()) < axis.count:
         return False
     return (axis.pool_size, axis.stride, axis.dilation) == (2, 2, 1)
 
 
-def blurring(
-    rows: AnyAxis, columns: AnyAxis, reader: Reader, channels: int, memory: Memory
-) -> Kernel | None:
+def blurring(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
     """Rounded means of bytes in small windows that start at every pixel: OpenCV's box filter.
 
     It rounds ties up. An odd number of pixels has none.
     """
+    rows, columns = task.rows, task.columns
     height, width = rows.most, columns.most
     small = LEAST_BLURRED <= height * width < NARROW_SUM // 255
-    fits = _is_dense(rows) and _is_dense(columns) and _can_filter(reader, channels)
+    fits = _is_dense(task) and _can_filter(task, reader)
     if not (small and height * width % 2 and fits and blurs_exactly(height, width)):
         return None
-    blurred = memory.take((rows.size, columns.size, channels), reader.dtype)
+    blurred = memory.take((rows.size, columns.size, task.channels), reader.dtype)
     reader.expect(rows, rows.size)
 
     def kernel(pixels: Array, out: Array) -> None:
@@ -157,24 +151,23 @@ def blurs_exactly(height: int, width: int) -> bool:
     return bool((means == np.rint(sums / count)).all())
 
 
-def _can_filter(reader: Reader, channels: int) -> bool:
+def _can_filter(task: Task, reader: Reader) -> bool:
     """True for bytes of no more channels than OpenCV computes with."""
-    return reader.dtype == np.uint8 and channels <= MOST_CHANNELS
+    return reader.dtype == np.uint8 and task.channels <= MOST_CHANNELS
 
 
-def _is_dense(axis: AnyAxis, padded: bool = False) -> bool:
+def _is_dense(task: Task, padded: bool = False) -> bool:
     """True for windows without gaps that start at every pixel, of the image or also beside it."""
-    dense = isinstance(axis, Axis) and axis.stride == axis.dilation == 1
-    return dense and (padded or len(axis.inside()) == axis.count)
+    return all(
+        isinstance(axis, Axis)
+        and axis.stride == axis.dilation == 1
+        and (padded or len(axis.inside()) == axis.count)
+        for axis in (task.rows, task.columns)
+    )
 
 
 def integral_sums(
-    rows: AnyAxis,
-    columns: AnyAxis,
-    reader: Reader,
-    channels: int,
-    sums: np.dtype[Any],
-    memory: Memory,
+    task: Task, reader: Reader, memory: Memory
 ) -> tuple[Callable[[Array], None], Array] | None:
     """Sums of bytes over wide windows that start at every pixel: a function and what it fills.
 
@@ -184,8 +177,8 @@ def integral_sums(
     difference that fits. Of floats it could not be used: it would leak error and NaN from one
     window into the next.
     """
-    wide = sums == np.uint32 and _can_filter(reader, channels)
-    if not (wide and _is_dense(rows, padded=True) and _is_dense(columns, padded=True)):
+    rows, columns, sums, channels = task.rows, task.columns, task.work.sums, task.channels
+    if not (sums == np.uint32 and _can_filter(task, reader) and _is_dense(task, padded=True)):
         return None
     top, bottom = rows.span(0, rows.count)
     block = Block(bottom - top, columns, channels, reader, memory)

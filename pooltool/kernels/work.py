@@ -1,0 +1,92 @@
+"""What is done to an image, and to a tile of it: the words that kernels are prepared by."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from pooltool.geometry import AnyAxis
+from pooltool.kernels import means, sliding
+
+Method = Literal["max", "min", "avg"]
+
+
+class Work(NamedTuple):
+    """What is done to the pixels of an image, whatever its windows."""
+
+    method: Method
+    pixels: np.dtype[Any]
+    sums: np.dtype[Any]
+    """What the values of a window are combined in: of max and min, the dtype of the pixels."""
+    result: np.dtype[Any]
+    channels: int
+    count_padding: bool
+    in_place: bool
+    """True when each row of pixels lies in one piece."""
+    turned: bool
+    """True when results are to be transposed."""
+    bytes_a_pixel: int
+    """What a pixel takes of a tile: itself, its share of reduced rows and of results."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the pixels in the byte order of this machine."""
+        return self.pixels.newbyteorder("=")
+
+
+@lru_cache(maxsize=64)
+def work_on(
+    method: Method,
+    pixels: np.dtype[Any],
+    wanted: np.dtype[Any] | None,
+    channels: int,
+    rows: AnyAxis,
+    columns: AnyAxis,
+    count_padding: bool,
+    in_place: bool,
+    turned: bool,
+) -> Work:
+    """Look up the numeric rules; they are asked for again with every image of a batch."""
+    native = pixels.newbyteorder("=")
+    result = means.mean_dtype(native, wanted) if method == "avg" else native
+    sums = _sum_dtype(native, result, rows, columns) if method == "avg" else native
+    reduced = 2 * sums.itemsize / rows.advance
+    written = result.itemsize / (rows.advance * columns.advance)
+    size = channels * (pixels.itemsize + ceil(reduced + written))
+    return Work(method, pixels, sums, result, channels, count_padding, in_place, turned, size)
+
+
+def _sum_dtype(
+    pixels: np.dtype[Any], result: np.dtype[Any], rows: AnyAxis, columns: AnyAxis
+) -> np.dtype[Any]:
+    """What the values of a window are added in."""
+    if pixels.kind == "f":
+        depth = sliding.depth(rows) + sliding.depth(columns)
+        return means.float_sum_dtype(pixels, result, depth)
+    return means.integer_sum_dtype(pixels, rows.most * columns.most)
+
+
+class Task(NamedTuple):
+    """The work on a tile: an image of its own, with windows that lie over just its pixels."""
+
+    work: Work
+    rows: AnyAxis
+    columns: AnyAxis
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image and of the results."""
+        return self.work.channels
+
+    @property
+    def values(self) -> int:
+        """Numbers in a row of the tile."""
+        return self.columns.size * self.work.channels
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The results: rows, columns, channels."""
+        return self.rows.count, self.columns.count, self.work.channels
