@@ -5,6 +5,9 @@ setting stops them, and for some damaged pictures those lines are the only sign.
 `capture` once at start-up: descriptor 2 then leads into a temporary file, and `sys.stderr` to
 where descriptor 2 led before. In a library that never calls it, `listening` turns the descriptor
 aside only while a decode runs.
+
+The descriptor is one for all threads. So that they can decode at the same time, they overhear
+each other; only a picture that may be damaged is decoded again while the others wait.
 """
 
 from __future__ import annotations
@@ -12,15 +15,14 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Condition
 from typing import IO, Any
 
 from pooltool.errors import PooltoolError
 
 _STDERR = 2
-_lock = Lock()
 _captured: IO[bytes] | None = None
 
 
@@ -29,6 +31,51 @@ class Heard:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+
+
+class _Turns:
+    """Listeners side by side, or one alone: who would be alone waits for the others to be gone,
+    and no other begins before.
+    """
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._together = 0
+        self._waiting = 0
+        self._alone = False
+
+    @contextmanager
+    def beside_others(self, when_last: Callable[[], None]) -> Iterator[None]:
+        """Take part; the last to leave calls `when_last` while nobody else listens."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._alone and not self._waiting)
+            self._together += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._together -= 1
+                if not self._together:
+                    when_last()
+                    self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Listen while nobody else does."""
+        with self._changed:
+            self._waiting += 1
+            self._changed.wait_for(lambda: not self._alone and not self._together)
+            self._waiting -= 1
+            self._alone = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._alone = False
+                self._changed.notify_all()
+
+
+_turns = _Turns()
 
 
 def import_cv2() -> Any:
@@ -62,17 +109,39 @@ def capture() -> None:
 def listening() -> Iterator[Heard]:
     """Collect what native code says inside; one thread at a time, the others wait."""
     heard = Heard()
-    with _lock, _diverted() as file:
-        start = os.fstat(file.fileno()).st_size
+    with _turns.alone(), _diverted() as file:
         try:
-            yield heard
+            with _collecting(file, heard):
+                yield heard
         finally:
-            size = os.fstat(file.fileno()).st_size
-            said = os.pread(file.fileno(), size - start, start)
-            heard.lines += [line for line in said.decode("utf-8", "replace").splitlines() if line]
-            if _captured is file:
-                # A batch of a million noisy pictures is to fill no disk.
-                os.ftruncate(file.fileno(), 0)
+            os.ftruncate(file.fileno(), 0)  # a million noisy pictures are to fill no disk
+
+
+@contextmanager
+def overhearing() -> Iterator[Heard]:
+    """Collect what native code says meanwhile, here or in other threads that do the same.
+
+    Silence is for sure; who said a line that is heard, is not. Before `capture`, as `listening`.
+    """
+    if _captured is None:
+        with listening() as heard:
+            yield heard
+        return
+    heard, file = Heard(), _captured
+    with _turns.beside_others(lambda: os.ftruncate(file.fileno(), 0)), _collecting(file, heard):
+        yield heard
+
+
+@contextmanager
+def _collecting(file: IO[bytes], heard: Heard) -> Iterator[None]:
+    """Add the lines that the file grows by inside."""
+    start = os.fstat(file.fileno()).st_size
+    try:
+        yield
+    finally:
+        size = os.fstat(file.fileno()).st_size
+        said = os.pread(file.fileno(), size - start, start)
+        heard.lines += [line for line in said.decode("utf-8", "replace").splitlines() if line]
 
 
 @contextmanager

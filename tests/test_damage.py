@@ -312,6 +312,37 @@ def test_no_native_line_reaches_the_user_and_threads_are_told_apart(tmp_path: Pa
         assert ("Corrupt JPEG" in line) == (name == "bad.jpg")
 
 
+TURNS = """
+import os
+from threading import Barrier, Thread
+from pooltool import native
+native.capture()
+both, found = Barrier(2, timeout=20), []
+def overhear(word):
+    with native.overhearing() as heard:
+        both.wait()
+        os.write(2, word + b" said\\n")
+        both.wait()
+        alone.start() if word == b"one" else None
+    found.append(sorted(heard.lines))
+def listen():
+    with native.listening() as heard:
+        os.write(2, b"alone\\n")
+    found.append(heard.lines)
+alone = Thread(target=listen)
+threads = [Thread(target=overhear, args=(word,)) for word in (b"one", b"two")]
+for thread in threads: thread.start()
+for thread in (*threads, alone): thread.join()
+assert sorted(found) == [["alone"], ["one said", "two said"], ["one said", "two said"]], found
+assert os.fstat(native._captured.fileno()).st_size == 0
+"""
+
+
+def test_threads_overhear_each_other_or_listen_alone() -> None:
+    """Two overhear at the same time, or the barrier breaks; a third hears just itself."""
+    subprocess.run([sys.executable, "-c", TURNS], check=True, timeout=60)
+
+
 def test_without_capture_descriptor_2_is_given_back(capfd: pytest.CaptureFixture[str]) -> None:
     half = len(WHOLE["jpeg"]) // 2
     assert not accepts(WHOLE["jpeg"][:half] + bytes(90) + WHOLE["jpeg"][half + 90 :])

@@ -26,8 +26,6 @@ from pooltool.kernels.work import Method, Task, work_on
 
 Array = NDArray[Any]
 
-MEMORY_BYTES = 8 << 20
-"""What a thread has for intermediate results; the system gives it only the part that is used."""
 KERNELS = 64
 """How many kernels a thread remembers: programs pool many images of one size."""
 
@@ -95,7 +93,7 @@ class _Thread(threading.local):
     """What each thread has of its own: memory, and the kernels that work in it."""
 
     def __init__(self) -> None:
-        self.memory = np.empty(MEMORY_BYTES, np.uint8)
+        self.blocks: list[NDArray[np.uint8]] = []
         self.kernels: dict[Task, Kernel] = {}
 
 
@@ -107,7 +105,7 @@ def _kernel(task: Task) -> Kernel:
     known = _thread.kernels
     kernel = known.get(task)
     if kernel is None:
-        memory = Memory(_thread.memory)
+        memory = Memory(_thread.blocks)
         kernel = _turned(task, memory) if task.work.turned else _straight(task, memory)
         if len(known) >= KERNELS:
             known.clear()

@@ -156,21 +156,31 @@ def _windows_within(axis: AnyAxis, windows: range, pixels: int) -> int:
 
 
 class Memory:
-    """Memory that arrays are taken from piece by piece; what it cannot hold is made anew."""
+    """Memory for intermediate arrays, taken from the start again by each kernel that is prepared.
 
-    def __init__(self, held: NDArray[np.uint8]) -> None:
-        self._held = held
-        self._used = 0
+    It grows block by block as it is needed, up to a limit; what is beyond is made anew. Blocks are
+    of a size that leaves the allocator's habits alone: it gives large ones back to the system at
+    once, and the pages of the next picture would have to be asked for again.
+    """
+
+    def __init__(self, blocks: list[NDArray[np.uint8]]) -> None:
+        """`blocks` are those that earlier kernels have asked for."""
+        self._blocks = blocks
+        self._used = 0, 0
         self.sufficed = True
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """An array of undefined content."""
-        start, size = self._used, prod(shape) * dtype.itemsize
-        if start + size > len(self._held):
+        (block, start), size = self._used, prod(shape) * dtype.itemsize
+        if start + size > BLOCK_BYTES:
+            block, start = block + 1, 0
+        if size > BLOCK_BYTES or block == MOST_BLOCKS:
             self.sufficed = False
             return np.empty(shape, dtype)
-        self._used = -(-(start + size) // _LINE) * _LINE
-        return np.ndarray(shape, dtype, self._held, start)
+        if block == len(self._blocks):
+            self._blocks.append(np.empty(BLOCK_BYTES, np.uint8))
+        self._used = block, -(-(start + size) // _LINE) * _LINE
+        return np.ndarray(shape, dtype, self._blocks[block], start)
 
     def in_turn(
         self, first: Callable[[], First], second: Callable[[], Second]
@@ -184,5 +194,7 @@ class Memory:
         return one, other
 
 
+BLOCK_BYTES, MOST_BLOCKS = 2 << 20, 4
+"""What a thread has for intermediate results, and the system gives it as it is used."""
 _LINE = 64
 """Bytes of a cache line."""
