@@ -34,7 +34,7 @@ MOST_TIMES = 4
 ROW_BYTES = 1 << 9
 """A tile's rows are no shorter where that can be: below it, calls cost more than the pixels."""
 FEW = 2048
-"""So few windows are one tile, padding and all: cutting off the edges would cost more in calls."""
+"""So few windows are one tile, padding and all: cutting off the edges would cost more."""
 MANY = 16
 """From this many rows on, windows that share none are reduced one by one."""
 
@@ -71,9 +71,10 @@ def tiles(rows: AnyAxis, columns: AnyAxis, pixel_bytes: int, tile_bytes: int) ->
 
 @lru_cache(maxsize=64)
 def _whole(rows: AnyAxis, columns: AnyAxis, pixel_bytes: int, tile_bytes: int) -> Tile | None:
-    """All windows as one tile, if they are few."""
-    size = rows.size * columns.size * pixel_bytes
-    if size > tile_bytes or rows.count * columns.count > FEW:
+    """All windows as one tile, if they fit into it and padding is no reason to cut."""
+    inside = all(len(axis.inside()) == axis.count for axis in (rows, columns))
+    few = inside or rows.count * columns.count <= FEW
+    if not few or rows.size * columns.size * pixel_bytes > tile_bytes:
         return None
     down, right = _part(rows, range(rows.count)), _part(columns, range(columns.count))
     return Tile(down[0], right[0], (down[1], right[1]), (down[2], right[2]))
