@@ -216,6 +216,7 @@ def test_sums_divided_in_parts_or_each(
     for windows in (Windows.of(3, 1, "same"), Windows.of(4, 3, 2, 1, True)):
         each = pool2d(image, "avg", windows, dtype=np.dtype(result))
         monkeypatch.setattr(tiles, "FEW", 0)
+        monkeypatch.setattr(means, "PIECE", 40)
         parts = pool2d(image, "avg", windows, dtype=np.dtype(result))
         monkeypatch.undo()
         assert parts.tobytes() == each.tobytes()
@@ -276,10 +277,11 @@ def test_every_sum_of_a_blur_is_exact(sides: tuple[int, int]) -> None:
     count = height * width
     sums = np.arange(255 * count + 1)
     whole, rest = np.divmod(sums, count)
-    pixels = whole[:, None] + (np.arange(count) < rest[:, None])
+    more = np.arange(count) < rest[:, None]
+    pixels = whole.astype(np.uint8)[:, None] + more.astype(np.uint8)
     image = pixels.reshape(-1, height, width).swapaxes(0, 1).reshape(height, -1)
-    means_ = cv2.blur(image.astype(np.uint8), (width, height), anchor=(0, 0))[0, ::width]
-    np.testing.assert_array_equal(means_, np.rint(sums / count))
+    blurred = cv2.blur(image, (width, height), anchor=(0, 0))[0, ::width]
+    np.testing.assert_array_equal(blurred, np.rint(sums / count))
 
 
 def test_what_opencv_rounds_otherwise_is_done_without_it(monkeypatch: pytest.MonkeyPatch) -> None:

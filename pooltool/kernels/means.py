@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -34,6 +34,8 @@ EXACT_SUM = 2**52
 """Below this a float64 quotient of integers lies on the right side of every rounding tie."""
 EXACT_COUNT = 2**28
 """Below this many pixels the same holds when the quotient is rounded on to float32."""
+PIECE = 2**14
+"""So many windows of different sizes are divided at a time: what that takes stays small."""
 
 
 class Counts(NamedTuple):
@@ -54,10 +56,12 @@ class Counts(NamedTuple):
             return None
         return int(self.rows[0]) * int(self.columns[0])
 
-    def each(self) -> IntArray:
-        """The number of pixels of each window, (rows, columns, 1)."""
-        counts: IntArray = self.rows[:, None, None] * self.columns[None, :, None]
-        return counts
+    def pieces(self) -> Iterator[tuple[slice, IntArray]]:
+        """Some rows of windows at a time, and the pixels of each window, (rows, columns, 1)."""
+        step = max(1, PIECE // len(self.columns))
+        for first in range(0, len(self.rows), step):
+            rows = slice(first, first + step)
+            yield rows, self.rows[rows, None, None] * self.columns[None, :, None]
 
 
 def mean_dtype(image: np.dtype[Any], wanted: np.dtype[Any] | None) -> np.dtype[Any]:
@@ -96,22 +100,20 @@ def integer_divider(
     """
     count = counts.uniform()
     if count is None:
-        each = counts.each()
-        return lambda out: _divide_each(sums.astype(np.int64), each, out)
+        return lambda out: _divide_each(sums, counts, out)
     if result.kind == "f":
-        return _float_divider(sums, count, result)
+        return _float_divider(sums, counts, count, result)
     if result == np.uint8 and not saturates and scales_exactly(count):
         return _scaling(sums, count)
     return _half_even(sums, count, saturates, result, memory)
 
 
-def _float_divider(sums: Array, count: int, result: np.dtype[Any]) -> Write:
+def _float_divider(sums: Array, counts: Counts, count: int, result: np.dtype[Any]) -> Write:
     """Divide by one number into floats, in float32 where that holds the sums."""
-    each = np.array([[[count]]])
 
     def write(out: Array) -> None:
         if result != np.float32 or count > SINGLE_SUM or not _within(sums, SINGLE_SUM):
-            _divide_each(sums.astype(np.int64), each, out)
+            _divide_each(sums, counts, out)
             return
         np.copyto(out, sums, casting="unsafe")
         _divide(out, count, out)
@@ -190,28 +192,38 @@ def _within(sums: Array, limit: int) -> bool:
     return -limit <= int(sums.min()) and int(sums.max()) <= limit
 
 
-def _divide_each(sums: IntArray, counts: IntArray, out: Array) -> None:
+def _divide_each(sums: Array, counts: Counts, out: Array) -> None:
     """Divide each sum by its own number of pixels."""
+    for rows, each in counts.pieces():
+        _divide_piece(sums[rows].astype(np.int64), each, out[rows])
+
+
+def _divide_piece(sums: IntArray, counts: IntArray, out: Array) -> None:
     means = sums / counts
     store(means, out)
     doubtful = (np.abs(means) * counts >= EXACT_SUM) | (counts >= EXACT_COUNT)
     if doubtful.any():
         chosen = np.nonzero(doubtful)
-        pixels = np.broadcast_to(counts, sums.shape)[chosen]
-        out[chosen] = [
-            _exact(int(s), int(n), out.dtype) for s, n in zip(sums[chosen], pixels, strict=True)
-        ]
+        _divide_exactly(sums[chosen].tolist(), counts, chosen, out)
+
+
+def _divide_exactly(
+    sums: list[int], counts: IntArray, chosen: tuple[IntArray, ...], out: Array
+) -> None:
+    """Divide the sums of the chosen windows in whole numbers of any length."""
+    each = np.broadcast_to(counts, out.shape)[chosen].tolist()
+    out[chosen] = [_exact(total, count, out.dtype) for total, count in zip(sums, each, strict=True)]
 
 
 def divide_wide_integers(high: IntArray, low: IntArray, counts: Counts, out: Array) -> None:
     """Write the mean of the sums `high * 2**32 + low`, which 64 bits may not hold, into `out`."""
-    narrow = np.abs(high) < 2**19
-    each = counts.each()
-    _divide_each(np.where(narrow, (high << 32) + low, 0), each, out)
-    chosen = np.nonzero(~narrow)
-    totals = [(int(h) << 32) + int(part) for h, part in zip(high[chosen], low[chosen], strict=True)]
-    pixels = np.broadcast_to(each, high.shape)[chosen]
-    out[chosen] = [_exact(s, int(n), out.dtype) for s, n in zip(totals, pixels, strict=True)]
+    for rows, each in counts.pieces():
+        top, bottom, results = high[rows], low[rows], out[rows]
+        narrow = np.abs(top) < 2**19
+        _divide_piece(np.where(narrow, (top << 32) + bottom, 0), each, results)
+        chosen = np.nonzero(~narrow)
+        halves = zip(top[chosen].tolist(), bottom[chosen].tolist(), strict=True)
+        _divide_exactly([(first << 32) + rest for first, rest in halves], each, chosen, results)
 
 
 def float_divider(counts: Counts, dtype: np.dtype[Any]) -> Callable[[Array], None]:
@@ -219,10 +231,10 @@ def float_divider(counts: Counts, dtype: np.dtype[Any]) -> Callable[[Array], Non
     count = counts.uniform()
     if count is not None:
         return lambda sums: _divide(sums, count, sums)
-    each = counts.each().astype(dtype)
 
     def divide(sums: Array) -> None:
-        np.divide(sums, each, out=sums)
+        for rows, each in counts.pieces():
+            np.divide(sums[rows], each.astype(dtype), out=sums[rows])
 
     return divide
 

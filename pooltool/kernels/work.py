@@ -10,6 +10,7 @@ import numpy as np
 
 from pooltool.geometry import AnyAxis
 from pooltool.kernels import means, sliding
+from pooltool.kernels.tiles import reads_in_chunks
 
 Method = Literal["max", "min", "avg"]
 
@@ -29,7 +30,7 @@ class Work(NamedTuple):
     turned: bool
     """True when results are to be transposed."""
     bytes_a_pixel: int
-    """What a pixel takes of a tile: itself, its share of reduced rows and of results."""
+    """What a tile holds for each of its pixels."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -53,10 +54,20 @@ def work_on(
     native = pixels.newbyteorder("=")
     result = means.mean_dtype(native, wanted) if method == "avg" else native
     sums = _sum_dtype(native, result, rows, columns) if method == "avg" else native
-    reduced = 2 * sums.itemsize / rows.advance
-    written = result.itemsize / (rows.advance * columns.advance)
-    size = channels * (pixels.itemsize + ceil(reduced + written))
+    size = channels * _bytes_a_value(pixels.itemsize, sums, result, rows, columns)
     return Work(method, pixels, sums, result, channels, count_padding, in_place, turned, size)
+
+
+def _bytes_a_value(
+    read: int, sums: np.dtype[Any], result: np.dtype[Any], rows: AnyAxis, columns: AnyAxis
+) -> int:
+    """What a tile holds for each value of its pixels, or of its reduced rows where it holds just
+    these: the value itself, and its share of reduced rows, of what they become, and of results.
+    """
+    if reads_in_chunks(rows):
+        return 4 * sums.itemsize
+    reduced = 2 * sums.itemsize / rows.advance
+    return read + ceil(reduced + result.itemsize / (rows.advance * columns.advance))
 
 
 def _sum_dtype(
