@@ -64,8 +64,11 @@ class _Turns:
         """Listen while nobody else does."""
         with self._changed:
             self._waiting += 1
-            self._changed.wait_for(lambda: not self._alone and not self._together)
-            self._waiting -= 1
+            try:
+                self._changed.wait_for(lambda: not self._alone and not self._together)
+            finally:  # an interrupt is no reason to keep the others waiting
+                self._waiting -= 1
+                self._changed.notify_all()
             self._alone = True
         try:
             yield

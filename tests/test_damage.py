@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -341,6 +342,27 @@ assert os.fstat(native._captured.fileno()).st_size == 0
 def test_threads_overhear_each_other_or_listen_alone() -> None:
     """Two overhear at the same time, or the barrier breaks; a third hears just itself."""
     subprocess.run([sys.executable, "-c", TURNS], check=True, timeout=60)
+
+
+def test_an_interrupted_wait_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = native._Turns()
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    def listen() -> None:
+        with turns.beside_others(lambda: None):
+            pass
+
+    with turns.beside_others(lambda: None):
+        monkeypatch.setattr(turns._changed, "wait_for", interrupt)
+        with pytest.raises(KeyboardInterrupt), turns.alone():
+            pass
+        monkeypatch.undo()
+    listener = Thread(target=listen, daemon=True)
+    listener.start()
+    listener.join(timeout=10)
+    assert not listener.is_alive()
 
 
 def test_without_capture_descriptor_2_is_given_back(capfd: pytest.CaptureFixture[str]) -> None:
