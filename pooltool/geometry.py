@@ -150,7 +150,7 @@ class AdaptiveAxis(NamedTuple):
         """Pixels of window `index`."""
         return self.stop(index) - self.start(index)
 
-    def inside(self, *, count_padding: bool = False) -> range:
+    def inside(self) -> range:
         """The windows that lie in the image as a whole: all of them."""
         return range(self.count)
 

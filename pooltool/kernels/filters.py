@@ -1,7 +1,7 @@
-"""Averages of integers by OpenCV's filters, where these are exact or can be made so.
+"""Pooling by OpenCV's filters, where these are exact or can be made so.
 
-Each function here looks at windows and gives the kernel for them, or None where another way is
-faster or the filter is not exact.
+Each function here looks at the task of a tile and gives the kernel for it, or None where another
+way is faster or the filter is not exact.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def dilating(
     rows, columns = task.rows, task.columns
     sides = rows.most, columns.most
     small = min(sides) >= LEAST_SIDE and max(sides) <= MOST_SIDE
-    known = reader.dtype.str[1:] in ("u1", "u2", "i2", "f4", "f8")
-    if not (small and known and task.channels <= MOST_CHANNELS and _is_dense(task)):
+    known = _can_filter(task, reader, "u1", "u2", "i2", "f4", "f8")
+    if not (small and known and _is_dense(task)):
         return None
     morph = cv2.dilate if reduction.combine is np.maximum else cv2.erode
     element, is_float = np.ones(sides, np.uint8), reader.dtype.kind == "f"
@@ -78,7 +78,7 @@ def halving(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
     Where it lies between n and n + 1, one is n and the other n + 1, by whichever rule OpenCV
     rounds ties: so an odd m is replaced by `~c`, and m - ~c is m + c + 1.
     """
-    known = reader.dtype.str[1:] in ("u1", "u2", "i2") and task.channels in FAST_CHANNELS
+    known = _can_filter(task, reader, "u1", "u2", "i2") and task.channels in FAST_CHANNELS
     if not (known and _is_paired(task.rows) and _is_paired(task.columns)):
         return None
     height, width, channels = task.shape
@@ -120,7 +120,7 @@ def blurring(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
     rows, columns = task.rows, task.columns
     height, width = rows.most, columns.most
     small = LEAST_BLURRED <= height * width < NARROW_SUM // 255
-    fits = _is_dense(task) and _can_filter(task, reader)
+    fits = _is_dense(task) and _can_filter(task, reader, "u1")
     if not (small and height * width % 2 and fits and blurs_exactly(height, width)):
         return None
     blurred = memory.take((rows.size, columns.size, task.channels), reader.dtype)
@@ -151,9 +151,9 @@ def blurs_exactly(height: int, width: int) -> bool:
     return bool((means == np.rint(sums / count)).all())
 
 
-def _can_filter(task: Task, reader: Reader) -> bool:
-    """True for bytes of no more channels than OpenCV computes with."""
-    return reader.dtype == np.uint8 and task.channels <= MOST_CHANNELS
+def _can_filter(task: Task, reader: Reader, *dtypes: str) -> bool:
+    """True for pixels of one of these dtypes, of no more channels than OpenCV computes with."""
+    return reader.dtype.str[1:] in dtypes and task.channels <= MOST_CHANNELS
 
 
 def _is_dense(task: Task, padded: bool = False) -> bool:
@@ -178,7 +178,8 @@ def integral_sums(
     window into the next.
     """
     rows, columns, sums, channels = task.rows, task.columns, task.work.sums, task.channels
-    if not (sums == np.uint32 and _can_filter(task, reader) and _is_dense(task, padded=True)):
+    wide = sums == np.uint32 and _can_filter(task, reader, "u1")
+    if not (wide and _is_dense(task, padded=True)):
         return None
     top, bottom = rows.span(0, rows.count)
     block = Block(bottom - top, columns, channels, reader, memory)

@@ -51,7 +51,7 @@ class Tile(NamedTuple):
 
 
 def tiles(rows: AnyAxis, columns: AnyAxis, pixel_bytes: int, tile_bytes: int) -> Iterator[Tile]:
-    """Cut the output so that the input of a tile takes about `tile_bytes`.
+    """Cut the output so that what a tile holds takes about `tile_bytes`, `pixel_bytes` a pixel.
 
     Windows that reach into the padding become tiles along the edges, so that the many others know
     of none.
@@ -111,21 +111,17 @@ def _tile_shape(
     Rows are as long as they can be. But where windows overlap, the next tile reads and reduces
     again what they share, so there a tile spans several of them, and grows if they are large.
     """
-    tall, wide = _extent(rows), _extent(columns)
-    area = tall * wide * pixel_bytes
+    area = _extent(rows) * _extent(columns) * pixel_bytes
     room = tile_bytes if area * GROWS_FROM <= tile_bytes else 2 * tile_bytes
     times = min(MOST_TIMES, max(2, isqrt(room // area)))
-    tallest, widest = (_shared(axis, times) for axis in (rows, columns))
-    least = 1 if reads_in_chunks(rows) else tallest
-    row_bytes = max(room // least, min(ROW_BYTES, tile_bytes))
-    width = _windows_within(
-        columns, windows[1], max(row_bytes // pixel_bytes, min(widest, 2 * wide))
-    )
+    height = 1 if reads_in_chunks(rows) else _shared(rows, times)
+    row_bytes = max(room // height, min(ROW_BYTES, tile_bytes))
+    width = _windows_within(columns, windows[1], max(row_bytes // pixel_bytes, _shared(columns, 2)))
     low, high = columns.span(windows[1].start, windows[1].start + width)
     fitting = room // (pixel_bytes * (high - low))
     if reads_in_chunks(rows):
         return max(1, min(fitting, len(windows[0]))), width
-    return _windows_within(rows, windows[0], max(fitting, min(tallest, 2 * tall))), width
+    return _windows_within(rows, windows[0], max(fitting, _shared(rows, 2))), width
 
 
 def _extent(axis: AnyAxis) -> int:
