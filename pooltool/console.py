@@ -14,7 +14,7 @@ import click
 from pooltool import files, native, report
 from pooltool.errors import DisplayError, FileError, PlanError, PooltoolError, UsageProblem
 from pooltool.runs import batch, executors, plan, pool_file
-from pooltool.runs.interrupts import Interrupts
+from pooltool.runs.interrupts import Interrupts, release
 
 if TYPE_CHECKING:
     from pooltool.compare.comparison import Comparison
@@ -141,7 +141,8 @@ def _run(
     with interrupts, _executor(running.scheduler, workers) as (executor, ahead), printed:
         for outcome in batch.run(jobs, settings, executor, ahead, interrupts.__bool__):
             printed.add(outcome)
-            if outcome.preview is not None and not status:
+            release()
+            if outcome.preview is not None and not status and not interrupts:
                 status = _show(f"pooltool {settings.method} {outcome.job.input}", outcome.preview)
     return interrupts.status or printed.tally.status or status
 

@@ -7,7 +7,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, BinaryIO
 
@@ -56,9 +56,10 @@ def write(path: str, data: bytes) -> None:
 
 
 @contextmanager
-def replacing(path: str) -> Iterator[BinaryIO]:
+def replacing(path: str, *, placing: Callable[[], None] | None = None) -> Iterator[BinaryIO]:
     """Open a file to write that takes the place of `path` when all has been written.
 
+    Just before it does, `placing` is called: what has not been broken off by then is done.
     When anything is raised inside, an interrupt included, `path` stays as it was and nothing else
     is left. Symbolic links are followed. What is not a regular file, such as `-` for standard
     output, a FIFO or /dev/null, is written directly. A closed pipe is a `BrokenPipeError`, all
@@ -71,7 +72,7 @@ def replacing(path: str) -> Iterator[BinaryIO]:
             return
         before = _status(path)
         if before is None or stat.S_ISREG(before.st_mode):
-            with _temporary(os.path.realpath(path), before) as file:
+            with _temporary(os.path.realpath(path), before, placing) as file:
                 yield file
         else:
             with open(path, "wb") as file:
@@ -101,12 +102,19 @@ _under_way: set[str] = set()
 def remove_temporaries() -> None:
     """Remove the temporary files of writes under way, when the process is about to end."""
     for name in list(_under_way):
-        with suppress(OSError):
-            os.unlink(name)
+        _remove_temporary(name)
+
+
+def _remove_temporary(name: str) -> None:
+    with suppress(OSError):
+        os.unlink(name)
+    _under_way.discard(name)
 
 
 @contextmanager
-def _temporary(target: str, before: os.stat_result | None) -> Iterator[BinaryIO]:
+def _temporary(
+    target: str, before: os.stat_result | None, placing: Callable[[], None] | None
+) -> Iterator[BinaryIO]:
     """A file beside `target` that is moved onto it at the end, or removed."""
     if before and not os.access(target, os.W_OK):
         raise OSError(errno.EACCES, "read-only")
@@ -121,13 +129,13 @@ def _temporary(target: str, before: os.stat_result | None) -> Iterator[BinaryIO]
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if placing:
+            placing()
         os.replace(name, target)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
+        _remove_temporary(name)
         raise
-    finally:
-        _under_way.discard(name)
+    _under_way.discard(name)
 
 
 def _keep_access(descriptor: int, before: os.stat_result) -> None:

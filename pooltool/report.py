@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from pooltool.errors import Interrupted
 from pooltool.geometry import AnyWindows, Windows
 from pooltool.runs.batch import Tally
 from pooltool.runs.plan import Job
@@ -108,7 +109,7 @@ class Report:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._clear_bar()
-        if kind is None and self._total > 1 and not self._quiet:
+        if kind in (None, Interrupted) and self._total > 1 and not self._quiet:
             click.echo(f"pooltool: {self.tally}", err=True)
 
     def add(self, outcome: Outcome) -> None:

@@ -14,7 +14,7 @@ LAYERS = {
     "__main__": {"cli"},
     "cli": {"", "console", "runs", "images", "geometry", "errors"},
     "console": {"report", "display", "runs", "compare", "native", "files", "geometry", "errors"},
-    "report": {"runs", "geometry"},
+    "report": {"runs", "geometry", "errors"},
     "display": {"errors"},
     "runs": {"compare", "images", "pooling", "kernels", "geometry", "files", "errors"},
     "compare": {"images", "pooling", "kernels", "geometry", "files", "errors"},

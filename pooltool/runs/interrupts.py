@@ -11,12 +11,26 @@ from typing import Any
 from pooltool import files
 from pooltool.errors import Interrupted
 
+_held = False
+
+
+def hold() -> None:
+    """Let an interrupt wait from here to `release`: a file takes its place, and is to be told."""
+    global _held  # noqa: PLW0603 - signals are global, and so is what they may break off
+    _held = True
+
+
+def release() -> None:
+    """Let interrupts break off the work again."""
+    global _held  # noqa: PLW0603
+    _held = False
+
 
 class Interrupts:
     """Notes the first SIGINT or SIGTERM while a run is on; a second one ends it on the spot.
 
     A context manager. `at_once` ends the run with the first one: for work in the main thread,
-    which is broken off wherever it is, where that of other threads is awaited.
+    which is broken off wherever it is not on `hold`, where that of other threads is awaited.
     """
 
     def __init__(self, *, at_once: bool) -> None:
@@ -37,6 +51,7 @@ class Interrupts:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        files.remove_temporaries()
 
     def __bool__(self) -> bool:
         """True once a signal has come."""
@@ -49,7 +64,7 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         again, self.number = self.number, number
-        if self.at_once and not again:
+        if self.at_once and not again and not _held:
             raise Interrupted(number)
         if again:
             files.remove_temporaries()

@@ -16,6 +16,7 @@ from pooltool.images.formats import NPY, Format, format_for, require_holds, requ
 from pooltool.images.npy import ArrayFile
 from pooltool.kernels import Method, pool2d, pool_axes
 from pooltool.pooling import as_image
+from pooltool.runs.interrupts import hold
 from pooltool.runs.plan import Job
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _writing(job: Job, settings: Settings) -> Iterator[BinaryIO]:
     try:
         if job.folder:
             files.make_directory(_located(job.folder, settings))
-        with files.replacing(_located(job.output, settings)) as file:
+        with files.replacing(_located(job.output, settings), placing=hold) as file:
             yield file
     except FileError as error:
         raise FileError(f"cannot write {job.output}: {error}") from None
