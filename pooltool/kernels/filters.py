@@ -7,18 +7,18 @@ way is faster or the filter is not exact.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.geometry import AnyAxis, Axis
+from pooltool.kernels import means
 from pooltool.kernels.columns import Block
 from pooltool.kernels.reading import Reader
 from pooltool.kernels.sliding import Reduction
 from pooltool.kernels.tiles import Kernel, Memory
-from pooltool.kernels.work import Task
+from pooltool.kernels.work import MOST_CHANNELS, Task
 from pooltool.native import import_cv2
 
 cv2 = import_cv2()
@@ -26,14 +26,8 @@ Array = NDArray[Any]
 
 FAST_CHANNELS = (1, 3, 4)
 """Those that OpenCV halves with vector units; of others it is several times slower than we are."""
-MOST_CHANNELS = 128
-"""Those of an image that OpenCV 5 computes with; OpenCV 4 took 512."""
-LEAST_BLURRED = 9
-"""In windows of fewer bytes our sums are faster."""
 LEAST_SIDE, MOST_SIDE = 3, 7
 """Sides of the windows, in pixels, that OpenCV's morphology is faster with than our steps."""
-NARROW_SUM = 2**16
-"""Below this OpenCV sums bytes in 16 bits, and its blur is faster than our sums."""
 
 
 def dilating(
@@ -84,7 +78,7 @@ def halving(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
     height, width, channels = task.shape
     size = 2 * height, 2 * width, channels
     complement = memory.take(size, reader.dtype)
-    means, others = (memory.take(task.shape, reader.dtype) for _ in "mc")
+    halves, others = (memory.take(task.shape, reader.dtype) for _ in "mc")
     reader.expect(task.rows, 2 * height)
 
     def halve(pixels: Array, out: Array) -> None:
@@ -94,13 +88,13 @@ def halving(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
     def kernel(pixels: Array, out: Array) -> None:
         block = reader.rows(pixels, 0, 2 * height).reshape(size)
         np.invert(block, out=complement)
-        halve(block, means)
+        halve(block, halves)
         halve(complement, others)
-        np.add(others, means, out=others)
+        np.add(others, halves, out=others)
         np.add(others, 1, out=others)
-        np.bitwise_and(means, 1, out=out)
+        np.bitwise_and(halves, 1, out=out)
         np.multiply(others, out, out=others)
-        np.subtract(means, others, out=out)
+        np.subtract(halves, others, out=out)
 
     return kernel
 
@@ -113,15 +107,10 @@ def _is_paired(axis: AnyAxis) -> bool:
 
 
 def blurring(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
-    """Rounded means of bytes in small windows that start at every pixel: OpenCV's box filter.
-
-    It rounds ties up. An odd number of pixels has none.
-    """
+    """Rounded means of bytes in windows that start at every pixel: OpenCV's box filter."""
     rows, columns = task.rows, task.columns
     height, width = rows.most, columns.most
-    small = LEAST_BLURRED <= height * width < NARROW_SUM // 255
-    fits = _is_dense(task) and _can_filter(task, reader, "u1")
-    if not (small and height * width % 2 and fits and blurs_exactly(height, width)):
+    if not (task.work.blurs and _is_dense(task) and means.blurs_exactly(height, width)):
         return None
     blurred = memory.take((rows.size, columns.size, task.channels), reader.dtype)
     reader.expect(rows, rows.size)
@@ -133,22 +122,6 @@ def blurring(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
         np.copyto(out, blurred[: rows.count, : columns.count])
 
     return kernel
-
-
-@lru_cache(maxsize=64)
-def blurs_exactly(height: int, width: int) -> bool:
-    """True when OpenCV's box filter rounds the mean of so many bytes to the nearest.
-
-    It divides by shifts and a multiplication. To be sure of every build of it, the sums on both
-    sides of all ties are tried.
-    """
-    count = height * width
-    sums = np.array([count * n + count // 2 + up for n in range(255) for up in (0, 1)])
-    whole, rest = np.divmod(sums, count)
-    bytes_ = whole[:, None] + (np.arange(count) < rest[:, None])
-    side_by_side = bytes_.reshape(-1, height, width).swapaxes(0, 1).reshape(height, -1)
-    means = cv2.blur(side_by_side.astype(np.uint8), (width, height), anchor=(0, 0))[0, ::width]
-    return bool((means == np.rint(sums / count)).all())
 
 
 def _can_filter(task: Task, reader: Reader, *dtypes: str) -> bool:

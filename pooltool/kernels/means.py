@@ -152,6 +152,23 @@ def scales_exactly(count: int) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
+def blurs_exactly(height: int, width: int) -> bool:
+    """True when OpenCV's box filter rounds the mean of so many bytes to the nearest.
+
+    It rounds ties up, but an odd number of pixels has none. It divides by shifts and a
+    multiplication, in ways that differ with sizes. To be sure of every build of it, the sums on
+    both sides of all ties are tried.
+    """
+    count = height * width
+    sums = np.array([count * n + count // 2 + up for n in range(255) for up in (0, 1)])
+    whole, rest = np.divmod(sums, count)
+    bytes_ = whole.astype(np.uint8)[:, None] + (np.arange(count) < rest[:, None])
+    side_by_side = bytes_.reshape(-1, height, width).swapaxes(0, 1).reshape(height, -1)
+    means = cv2.blur(side_by_side, (width, height), anchor=(0, 0))[0, ::width]
+    return bool((means == np.rint(sums / count)).all())
+
+
 def _half_even(
     sums: Array, count: int, saturates: bool, result: np.dtype[Any], memory: Memory
 ) -> Write:

@@ -50,18 +50,24 @@ class Tile(NamedTuple):
     """The rows and columns of the output that it writes."""
 
 
-def tiles(rows: AnyAxis, columns: AnyAxis, pixel_bytes: int, tile_bytes: int) -> Iterator[Tile]:
+def tiles(
+    rows: AnyAxis, columns: AnyAxis, pixel_bytes: int, tile_bytes: int, filtered_bytes: int = 0
+) -> Iterator[Tile]:
     """Cut the output so that what a tile holds takes about `tile_bytes`, `pixel_bytes` a pixel.
 
     Windows that reach into the padding become tiles along the edges, so that the many others know
-    of none.
+    of none. Where a filter works on those, it takes `filtered_bytes` a pixel.
     """
     whole = _whole(rows, columns, pixel_bytes, tile_bytes)
     if whole:
         yield whole
         return
     for windows in product(_around_inside(rows), _around_inside(columns)):
-        height, width = _tile_shape(rows, columns, windows, pixel_bytes, tile_bytes)
+        inside = windows == (rows.inside(), columns.inside())
+        if filtered_bytes and inside:
+            height, width = _filtered_tile(rows, columns, windows, filtered_bytes, tile_bytes)
+        else:
+            height, width = _tile_shape(rows, columns, windows, pixel_bytes, tile_bytes)
         across = [_part(columns, piece) for piece in _pieces(windows[1], width)]
         for piece in _pieces(windows[0], height):
             down = _part(rows, piece)
@@ -122,6 +128,19 @@ def _tile_shape(
     if reads_in_chunks(rows):
         return max(1, min(fitting, len(windows[0]))), width
     return _windows_within(rows, windows[0], max(fitting, _shared(rows, 2))), width
+
+
+def _filtered_tile(
+    rows: AnyAxis, columns: AnyAxis, windows: tuple[range, range], pixel_bytes: int, tile_bytes: int
+) -> Pair:
+    """The same for a filter whose result fills a block of memory. It adds up the first rows and
+    columns of each tile anew, so these are few; three times as wide as high was found to be best.
+    """
+    pixels = min(tile_bytes, BLOCK_BYTES) // pixel_bytes
+    width = _windows_within(columns, windows[1], max(3 * isqrt(pixels // 3), _shared(columns, 2)))
+    low, high = columns.span(windows[1].start, windows[1].start + width)
+    height = _windows_within(rows, windows[0], max(pixels // (high - low), _shared(rows, 2)))
+    return height, width
 
 
 def _extent(axis: AnyAxis) -> int:

@@ -8,11 +8,17 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from pooltool.geometry import AnyAxis
+from pooltool.geometry import AnyAxis, Axis
 from pooltool.kernels import means, sliding
 from pooltool.kernels.tiles import reads_in_chunks
 
 Method = Literal["max", "min", "avg"]
+
+MOST_CHANNELS = 128
+"""Those of an image that OpenCV 5 computes with; OpenCV 4 took 512."""
+LEAST_BLURRED, MOST_BLURRED = 9, 1024
+"""Pixels of the windows that a box filter is used for: for smaller and larger ones our sums are
+faster, and of larger ones it would take long to make sure that the filter is exact."""
 
 
 class Work(NamedTuple):
@@ -31,6 +37,8 @@ class Work(NamedTuple):
     """True when results are to be transposed."""
     bytes_a_pixel: int
     """What a tile holds for each of its pixels."""
+    blurs: bool
+    """True where a box filter may take the means of the windows inside the image."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -55,7 +63,20 @@ def work_on(
     result = means.mean_dtype(native, wanted) if method == "avg" else native
     sums = _sum_dtype(native, result, rows, columns) if method == "avg" else native
     size = channels * _bytes_a_value(pixels.itemsize, sums, result, rows, columns)
-    return Work(method, pixels, sums, result, channels, count_padding, in_place, turned, size)
+    blurs = native == result == np.uint8 and method == "avg" and channels <= MOST_CHANNELS
+    blurs = blurs and _can_blur(rows, columns)
+    return Work(
+        method, pixels, sums, result, channels, count_padding, in_place, turned, size, blurs
+    )
+
+
+def _can_blur(rows: AnyAxis, columns: AnyAxis) -> bool:
+    """True for windows without gaps that start at every pixel and that a box filter suits."""
+    for axis in (rows, columns):
+        if not isinstance(axis, Axis) or (axis.stride, axis.dilation) != (1, 1):
+            return False
+    area = rows.most * columns.most
+    return area % 2 == 1 and LEAST_BLURRED <= area <= MOST_BLURRED
 
 
 def _bytes_a_value(
