@@ -31,6 +31,8 @@ GROWS_FROM = 16
 """Tiles of fewer windows than this, side by side, are twice as large."""
 MOST_TIMES = 4
 """The height of a tile in windows, at the most, where that leaves its rows longer."""
+FILTERED_TIMES = 14
+"""The same of a tile that a filter works on."""
 ROW_BYTES = 1 << 9
 """A tile's rows are no shorter where that can be: below it, calls cost more than the pixels."""
 FEW = 2048
@@ -133,11 +135,12 @@ def _tile_shape(
 def _filtered_tile(
     rows: AnyAxis, columns: AnyAxis, windows: tuple[range, range], pixel_bytes: int, tile_bytes: int
 ) -> Pair:
-    """The same for a filter whose result fills a block of memory. It adds up the first rows and
-    columns of each tile anew, so these are few; three times as wide as high was found to be best.
+    """The same for a filter whose result fills a block of memory. It adds up the first rows of
+    each tile anew, so a tile is so high that these are few of it.
     """
     pixels = min(tile_bytes, BLOCK_BYTES) // pixel_bytes
-    width = _windows_within(columns, windows[1], max(3 * isqrt(pixels // 3), _shared(columns, 2)))
+    wide = max(pixels // _shared(rows, FILTERED_TIMES), _shared(columns, 2))
+    width = _windows_within(columns, windows[1], wide)
     low, high = columns.span(windows[1].start, windows[1].start + width)
     height = _windows_within(rows, windows[0], max(pixels // (high - low), _shared(rows, 2)))
     return height, width
