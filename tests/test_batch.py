@@ -236,14 +236,16 @@ from pooltool import cli
 from pooltool.report import Report
 
 def interrupting(call, after):
-    signals = [signal.SIGINT]  # a second one would end the run on the spot
+    signals = [signal.SIGINT, signal.SIGINT]  # as some programs do; they count as one
 
     def interrupted(*arguments):
-        if signals and not after:
-            os.kill(os.getpid(), signals.pop())
+        if not after:
+            while signals:
+                os.kill(os.getpid(), signals.pop())
         result = call(*arguments)
-        if signals and after:
-            os.kill(os.getpid(), signals.pop())
+        if after:
+            while signals:
+                os.kill(os.getpid(), signals.pop())
         return result
     return interrupted
 
@@ -271,6 +273,23 @@ def test_what_was_written_is_told_whenever_an_interrupt_comes(
     assert result.stderr == f"pooltool: {len(written)} done, 0 skipped, 0 failed\n"
     assert written
     assert jobs == "2" or len(written) == 1
+
+
+def test_a_second_interrupt_ends_a_run_that_waits(tmp_path: Path) -> None:
+    """The first waits for what is in hand: here for a FIFO that nobody writes to."""
+    os.mkfifo(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "b.png")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pooltool", "max", "a.png", "b.png", "-j", "2"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with open(tmp_path / "a.png", "wb"), open(tmp_path / "b.png", "wb"):  # it reads them now
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.communicate(timeout=1.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, b"")
 
 
 def test_a_closed_pipe_ends_quietly(run: Run, tmp_path: Path) -> None:

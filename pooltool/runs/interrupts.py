@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
 from pooltool import files
 from pooltool.errors import Interrupted
+
+SAME_SECONDS = 0.5
+"""A signal so soon after the first is the same: `timeout` sends its signal twice, and a script that
+a terminal interrupts may pass on what has come already."""
 
 _held = False
 
@@ -36,6 +41,7 @@ class Interrupts:
     def __init__(self, *, at_once: bool) -> None:
         self.at_once = at_once
         self.number = 0
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -63,10 +69,12 @@ class Interrupts:
         return 128 + self.number if self.number else 0
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        again, self.number = self.number, number
-        if self.at_once and not again and not _held:
-            raise Interrupted(number)
-        if again:
+        now = time.monotonic()
+        if not self.number:
+            self.number, self._since = number, now
+            if self.at_once and not _held:
+                raise Interrupted(number)
+        elif now - self._since > SAME_SECONDS:
             files.remove_temporaries()
             sys.stderr.flush()
             os._exit(128 + number)
