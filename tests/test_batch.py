@@ -238,14 +238,16 @@ from pooltool.report import Report
 def interrupting(call, after):
     signals = [signal.SIGINT, signal.SIGINT]  # as some programs do; they count as one
 
+    def interrupt():
+        while signals:
+            os.kill(os.getpid(), signals.pop())
+
     def interrupted(*arguments):
         if not after:
-            while signals:
-                os.kill(os.getpid(), signals.pop())
+            interrupt()
         result = call(*arguments)
         if after:
-            while signals:
-                os.kill(os.getpid(), signals.pop())
+            interrupt()
         return result
     return interrupted
 

@@ -17,8 +17,8 @@ from pooltool.kernels import means
 from pooltool.kernels.columns import Block
 from pooltool.kernels.reading import Reader
 from pooltool.kernels.sliding import Reduction
-from pooltool.kernels.tiles import Kernel, Memory
-from pooltool.kernels.work import MOST_CHANNELS, Task
+from pooltool.kernels.tiles import Kernel, Memory, lie_inside
+from pooltool.kernels.work import MOST_CHANNELS, Task, is_dense
 from pooltool.native import import_cv2
 
 cv2 = import_cv2()
@@ -42,7 +42,7 @@ def dilating(
     sides = rows.most, columns.most
     small = min(sides) >= LEAST_SIDE and max(sides) <= MOST_SIDE
     known = _can_filter(task, reader, "u1", "u2", "i2", "f4", "f8")
-    if not (small and known and _is_dense(task)):
+    if not (small and known and _is_dense(task) and lie_inside(rows, columns)):
         return None
     morph = cv2.dilate if reduction.combine is np.maximum else cv2.erode
     element, is_float = np.ones(sides, np.uint8), reader.dtype.kind == "f"
@@ -73,7 +73,8 @@ def halving(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
     rounds ties: so an odd m is replaced by `~c`, and m - ~c is m + c + 1.
     """
     known = _can_filter(task, reader, "u1", "u2", "i2") and task.channels in FAST_CHANNELS
-    if not (known and _is_paired(task.rows) and _is_paired(task.columns)):
+    paired = _is_paired(task.rows) and _is_paired(task.columns)
+    if not (known and paired and lie_inside(task.rows, task.columns)):
         return None
     height, width, channels = task.shape
     size = 2 * height, 2 * width, channels
@@ -100,17 +101,17 @@ def halving(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
 
 
 def _is_paired(axis: AnyAxis) -> bool:
-    """True for windows of two pixels without gaps or padding."""
-    if not isinstance(axis, Axis) or len(axis.inside()) < axis.count:
-        return False
-    return (axis.pool_size, axis.stride, axis.dilation) == (2, 2, 1)
+    """True for windows of two pixels side by side."""
+    pair = (2, 2, 1)
+    return isinstance(axis, Axis) and (axis.pool_size, axis.stride, axis.dilation) == pair
 
 
 def blurring(task: Task, reader: Reader, memory: Memory) -> Kernel | None:
     """Rounded means of bytes in windows that start at every pixel: OpenCV's box filter."""
     rows, columns = task.rows, task.columns
     height, width = rows.most, columns.most
-    if not (task.work.blurs and _is_dense(task) and means.blurs_exactly(height, width)):
+    inside = lie_inside(rows, columns)
+    if not (task.work.blurs and inside and means.blurs_exactly(height, width)):
         return None
     blurred = memory.take((rows.size, columns.size, task.channels), reader.dtype)
     reader.expect(rows, rows.size)
@@ -129,14 +130,9 @@ def _can_filter(task: Task, reader: Reader, *dtypes: str) -> bool:
     return reader.dtype.str[1:] in dtypes and task.channels <= MOST_CHANNELS
 
 
-def _is_dense(task: Task, padded: bool = False) -> bool:
-    """True for windows without gaps that start at every pixel, of the image or also beside it."""
-    return all(
-        isinstance(axis, Axis)
-        and axis.stride == axis.dilation == 1
-        and (padded or len(axis.inside()) == axis.count)
-        for axis in (task.rows, task.columns)
-    )
+def _is_dense(task: Task) -> bool:
+    """True for windows without gaps that start at every pixel, down and across."""
+    return is_dense(task.rows) and is_dense(task.columns)
 
 
 def integral_sums(
@@ -152,7 +148,7 @@ def integral_sums(
     """
     rows, columns, sums, channels = task.rows, task.columns, task.work.sums, task.channels
     wide = sums == np.uint32 and _can_filter(task, reader, "u1")
-    if not (wide and _is_dense(task, padded=True)):
+    if not (wide and _is_dense(task)):
         return None
     top, bottom = rows.span(0, rows.count)
     block = Block(bottom - top, columns, channels, reader, memory)

@@ -81,8 +81,7 @@ def pool_axes(
     target = out.swapaxes(0, 1) if turned else out
     exact = method != "avg" and work.dtype.kind != "f"
     with nullcontext() if exact else np.errstate(all="ignore"):
-        filtered_bytes = channels * work.blurs
-        for tile in tiles(rows, columns, work.bytes_a_pixel, tile_bytes, filtered_bytes):
+        for tile in tiles(rows, columns, work.bytes_a_pixel, tile_bytes, work.filtered_bytes):
             kernel = _kernel(Task(work, tile.rows, tile.columns))
             kernel(pixels[tile.pixels], target[tile.results])
     if image.dtype.kind == "b" and method != "avg":

@@ -32,7 +32,7 @@ GROWS_FROM = 16
 MOST_TIMES = 4
 """The height of a tile in windows, at the most, where that leaves its rows longer."""
 FILTERED_TIMES = 14
-"""The same of a tile that a filter works on."""
+"""The height of a tile that a filter works on, in windows, unless it is wider than it needs."""
 ROW_BYTES = 1 << 9
 """A tile's rows are no shorter where that can be: below it, calls cost more than the pixels."""
 FEW = 2048
@@ -80,12 +80,16 @@ def tiles(
 @lru_cache(maxsize=64)
 def _whole(rows: AnyAxis, columns: AnyAxis, pixel_bytes: int, tile_bytes: int) -> Tile | None:
     """All windows as one tile, if they fit into it and padding is no reason to cut."""
-    inside = all(len(axis.inside()) == axis.count for axis in (rows, columns))
-    few = inside or rows.count * columns.count <= FEW
+    few = lie_inside(rows, columns) or rows.count * columns.count <= FEW
     if not few or rows.size * columns.size * pixel_bytes > tile_bytes:
         return None
     down, right = _part(rows, range(rows.count)), _part(columns, range(columns.count))
     return Tile(down[0], right[0], (down[1], right[1]), (down[2], right[2]))
+
+
+def lie_inside(rows: AnyAxis, columns: AnyAxis) -> bool:
+    """True when no window reaches into the padding."""
+    return all(len(axis.inside()) == axis.count for axis in (rows, columns))
 
 
 def _around_inside(axis: AnyAxis) -> Iterator[range]:
@@ -124,9 +128,7 @@ def _tile_shape(
     times = min(MOST_TIMES, max(2, isqrt(room // area)))
     height = 1 if reads_in_chunks(rows) else _shared(rows, times)
     row_bytes = max(room // height, min(ROW_BYTES, tile_bytes))
-    width = _windows_within(columns, windows[1], max(row_bytes // pixel_bytes, _shared(columns, 2)))
-    low, high = columns.span(windows[1].start, windows[1].start + width)
-    fitting = room // (pixel_bytes * (high - low))
+    width, fitting = _across(columns, windows[1], row_bytes // pixel_bytes, room // pixel_bytes)
     if reads_in_chunks(rows):
         return max(1, min(fitting, len(windows[0]))), width
     return _windows_within(rows, windows[0], max(fitting, _shared(rows, 2))), width
@@ -139,11 +141,18 @@ def _filtered_tile(
     each tile anew, so a tile is so high that these are few of it.
     """
     pixels = min(tile_bytes, BLOCK_BYTES) // pixel_bytes
-    wide = max(pixels // _shared(rows, FILTERED_TIMES), _shared(columns, 2))
-    width = _windows_within(columns, windows[1], wide)
-    low, high = columns.span(windows[1].start, windows[1].start + width)
-    height = _windows_within(rows, windows[0], max(pixels // (high - low), _shared(rows, 2)))
-    return height, width
+    wide = pixels // _shared(rows, FILTERED_TIMES)
+    width, fitting = _across(columns, windows[1], wide, pixels)
+    return _windows_within(rows, windows[0], max(fitting, _shared(rows, 2))), width
+
+
+def _across(columns: AnyAxis, windows: range, wide: int, pixels: int) -> Pair:
+    """How many windows side by side span about `wide` pixels, and how many rows of pixels a tile
+    of them then has, that holds `pixels` in all.
+    """
+    width = _windows_within(columns, windows, max(wide, _shared(columns, 2)))
+    low, high = columns.span(windows.start, windows.start + width)
+    return width, pixels // (high - low)
 
 
 def _extent(axis: AnyAxis) -> int:

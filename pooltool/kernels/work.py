@@ -45,6 +45,11 @@ class Work(NamedTuple):
         """The dtype of the pixels in the byte order of this machine."""
         return self.pixels.newbyteorder("=")
 
+    @property
+    def filtered_bytes(self) -> int:
+        """What the result of a filter takes for each pixel; 0 where none works on whole tiles."""
+        return self.channels if self.blurs else 0
+
 
 @lru_cache(maxsize=64)
 def work_on(
@@ -63,20 +68,22 @@ def work_on(
     result = means.mean_dtype(native, wanted) if method == "avg" else native
     sums = _sum_dtype(native, result, rows, columns) if method == "avg" else native
     size = channels * _bytes_a_value(pixels.itemsize, sums, result, rows, columns)
-    blurs = native == result == np.uint8 and method == "avg" and channels <= MOST_CHANNELS
-    blurs = blurs and _can_blur(rows, columns)
+    blurs = method == "avg" and native == result == np.uint8 and _can_blur(channels, rows, columns)
     return Work(
         method, pixels, sums, result, channels, count_padding, in_place, turned, size, blurs
     )
 
 
-def _can_blur(rows: AnyAxis, columns: AnyAxis) -> bool:
-    """True for windows without gaps that start at every pixel and that a box filter suits."""
-    for axis in (rows, columns):
-        if not isinstance(axis, Axis) or (axis.stride, axis.dilation) != (1, 1):
-            return False
+def is_dense(axis: AnyAxis) -> bool:
+    """True for windows without gaps that start at every pixel, of the image or also beside it."""
+    return isinstance(axis, Axis) and axis.stride == axis.dilation == 1
+
+
+def _can_blur(channels: int, rows: AnyAxis, columns: AnyAxis) -> bool:
+    """True where a box filter suits the windows and the channels."""
     area = rows.most * columns.most
-    return area % 2 == 1 and LEAST_BLURRED <= area <= MOST_BLURRED
+    odd = area % 2 == 1 and LEAST_BLURRED <= area <= MOST_BLURRED
+    return odd and is_dense(rows) and is_dense(columns) and channels <= MOST_CHANNELS
 
 
 def _bytes_a_value(

@@ -57,7 +57,7 @@ class Interrupts:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        files.remove_temporaries()
+        files.remove_temporaries()  # of a write whose own clean-up was broken off
 
     def __bool__(self) -> bool:
         """True once a signal has come."""
