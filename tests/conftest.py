@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "sample_images"
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""Tests interrupt runs; those would ignore it where the tests themselves run in the background."""
 
 
 @dataclass(frozen=True)

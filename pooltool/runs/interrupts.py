@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM do to a run: it ends early, and nothing is left half done."""
+"""What Ctrl-C, SIGTERM and SIGHUP do to a run: it ends early, nothing is left half done."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 from pooltool import files
 from pooltool.errors import Interrupted
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, what `kill` and `timeout` send, and that the terminal has gone."""
 SAME_SECONDS = 0.5
 """A signal so soon after the first is the same: `timeout` sends its signal twice, and a script that
 a terminal interrupts may pass on what has come already."""
@@ -32,10 +34,12 @@ def release() -> None:
 
 
 class Interrupts:
-    """Notes the first SIGINT or SIGTERM while a run is on; a second one ends it on the spot.
+    """Notes the first of the signals while a run is on; a second one ends it on the spot.
 
-    A context manager. `at_once` ends the run with the first one: for work in the main thread,
-    which is broken off wherever it is not on `hold`, where that of other threads is awaited.
+    A context manager. A signal that is ignored, as the shell makes background jobs and `nohup`
+    its command do, stays ignored. `at_once` ends the run with the first one: for work in the main
+    thread, which is broken off wherever it is not on `hold`, where that of other threads is
+    awaited.
     """
 
     def __init__(self, *, at_once: bool) -> None:
@@ -45,8 +49,9 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
