@@ -17,6 +17,7 @@ import click
 
 from pooltool import __version__
 from pooltool.errors import Interrupted, PooltoolError
+from pooltool.messages import complain
 
 if TYPE_CHECKING:
     from pooltool.geometry import AnyWindows, Pair
@@ -191,7 +192,10 @@ count_include_pad_option = click.option(
 
 batch_options = _options(
     click.option(
-        "-r", "--recursive", is_flag=True, help="Pool the images below directories, mirrored in -o."
+        "-r",
+        "--recursive",
+        is_flag=True,
+        help="Pool the images below directories, mirrored in -o; links to directories are not followed.",
     ),
     click.option(
         "--files-from",
@@ -210,7 +214,11 @@ batch_options = _options(
         help="Images pooled at once.  [default: every core]",
     ),
     click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask cluster."),
-    click.option("--dry-run", is_flag=True, help="Print what would be done; write nothing."),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Print what would be read and written, skipped, or fail; write nothing.",
+    ),
     json_option,
     click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
     click.option(
@@ -346,6 +354,7 @@ def main() -> int:
     0 done, 1 an image failed, 2 wrong usage, 130 or 143 interrupted.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # halves the time numpy takes to load
+    _occupy_closed_streams()
     gc.disable()  # until the modules are loaded, which makes much and leaves no garbage
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -365,14 +374,24 @@ def main() -> int:
     except Interrupted as error:
         return error.status
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the exit fails too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the exit fails too
         if not isinstance(error, BrokenPipeError):
             _refuse(f"standard output or the current directory: {error.strerror or error}")
         return 1
     return status if isinstance(status, int) else 0
 
 
+def _occupy_closed_streams() -> None:
+    """Open what the program was started without, so that no image gets the number of a stream."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
 def _refuse(message: str) -> int:
     """Say in one line why nothing was done."""
-    click.echo(f"pooltool: {' '.join(message.split())}", err=True)
+    complain(message)
     return 2

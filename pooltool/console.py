@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
-
 from pooltool import files, native, report
 from pooltool.errors import DisplayError, FileError, PlanError, PooltoolError, UsageProblem
+from pooltool.messages import complain, say
 from pooltool.runs import batch, executors, plan, pool_file
 from pooltool.runs.interrupts import Interrupts, release
 
@@ -85,7 +84,7 @@ def pool_images(settings: pool_file.Settings, selection: Selection, running: Run
     plan.require_writable(target, settings.quality)
     with plan.Plan(_names(selection, target), target) as jobs:
         if running.dry_run:
-            return _dry_run(jobs, settings, running)
+            return _dry_run(jobs, settings, selection, running)
         return _run(jobs, settings._replace(directory=os.getcwd()), selection, running)
 
 
@@ -105,22 +104,27 @@ def _listed(source: str, null: bool) -> Iterator[str]:
     """The names in a list, one a line or NUL-terminated; empty ones are passed over."""
     separator = b"\0" if null else b"\n"
     try:
-        with open(sys.stdin.fileno() if source == files.STREAM else source, "rb") as file:
+        with files.reading(source) as file:
             for record in files.split_records(file, separator):
+                if b"\0" in record:
+                    raise UsageProblem(
+                        f"--files-from {source}: it holds NUL; add -0 if names end with it"
+                    )
                 name = record if null else record.removesuffix(b"\r")
                 if name:
                     yield os.fsdecode(name)
-    except OSError as error:
-        raise FileError(f"--files-from {source}: {files.reason(error)}") from None
+    except FileError as error:
+        raise FileError(f"--files-from {source}: {error}") from None
 
 
-def _dry_run(jobs: plan.Plan, settings: pool_file.Settings, running: Running) -> int:
-    for job in jobs:
-        if running.as_json:
-            click.echo(report.as_json(report.planned_record(job, settings)))
-        else:
-            click.echo(f"{job.input} -> {job.output}")
-    return 0
+def _dry_run(
+    jobs: plan.Plan, settings: pool_file.Settings, selection: Selection, running: Running
+) -> int:
+    """Tell what would be read and written, skipped, or fail as far as names tell that."""
+    with _report(len(jobs), settings, selection, running._replace(progress=False)) as printed:
+        for job in jobs:
+            printed.add(pool_file.foresee(job, settings))
+    return printed.tally.status
 
 
 def _run(
@@ -130,13 +134,7 @@ def _run(
     most = 1 if settings.show else running.jobs or executors.cores()
     workers = min(most, max(1, len(jobs)))
     interrupts = Interrupts(at_once=workers == 1 and running.scheduler is None)
-    printed = report.Report(
-        _line(settings, running.as_json),
-        len(jobs),
-        quiet=running.quiet,
-        err=selection.streams_out,
-        progress=running.progress,
-    )
+    printed = _report(len(jobs), settings, selection, running)
     status = 0
     with interrupts, _executor(running.scheduler, workers) as (executor, ahead), printed:
         for outcome in batch.run(jobs, settings, executor, ahead, interrupts.__bool__):
@@ -144,7 +142,20 @@ def _run(
             release()
             if outcome.preview is not None and not status and not interrupts:
                 status = _show(f"pooltool {settings.method} {outcome.job.input}", outcome.preview)
+        printed.interrupted = bool(interrupts)
     return interrupts.status or printed.tally.status or status
+
+
+def _report(
+    total: int, settings: pool_file.Settings, selection: Selection, running: Running
+) -> report.Report:
+    return report.Report(
+        _line(settings, running.as_json),
+        total,
+        quiet=running.quiet,
+        err=selection.streams_out,
+        progress=running.progress,
+    )
 
 
 def _show(title: str, picture: Any) -> int:
@@ -154,7 +165,7 @@ def _show(title: str, picture: Any) -> int:
     try:
         display.show(title, picture)
     except DisplayError as error:
-        click.echo(f"pooltool: {error}", err=True)
+        complain(str(error))
         return 1
     return 0
 
@@ -191,7 +202,7 @@ def compare(words: Comparing, windows: AnyWindows, count_include_pad: bool) -> i
     except (UsageProblem, PlanError):
         raise
     except PooltoolError as error:
-        click.echo(f"pooltool: {words.image}: {error}", err=True)
+        complain(f"{words.image}: {error}")
         return 1
 
 
@@ -201,13 +212,14 @@ def _print_comparison(found: Comparison, as_json: bool) -> None:
 
     err = found.output == files.STREAM
     if found.note:
-        click.echo(f"pooltool: {found.input}: warning: {found.note}", err=True)
+        complain(f"{found.input}: warning: {found.note}")
     if as_json:
-        for record in as_records(found.measures):
-            click.echo(report.as_json(record), err=err)
+        lines = [report.as_json(record) for record in as_records(found.measures)]
     else:
-        stream = sys.stderr if err else sys.stdout
-        click.echo(found.as_text(ascii_only=not can_draw_lines(stream.encoding)), err=err)
+        encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None)
+        lines = found.as_lines(ascii_only=not can_draw_lines(encoding or "ascii"))
+    for line in lines:
+        say(line, err=err)
 
 
 def _executor(

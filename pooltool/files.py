@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, TextIO
 
 from pooltool.errors import FileError
 
@@ -40,13 +39,35 @@ def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
 
     `limit` is the most bytes taken from what is not a regular file.
     """
+    with reading(path) as file:
+        if path != STREAM and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file.read()
+        return _limited(file, limit)
+
+
+@contextmanager
+def reading(path: str) -> Iterator[BinaryIO]:
+    """Open a file, a FIFO or, for `-`, standard input to read; what fails is a `FileError`."""
     with reasons():
         if path == STREAM:
-            return _limited(sys.stdin.buffer, limit)
-        with open(path, "rb", buffering=0) as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return file.read()
-            return _limited(file, limit)
+            yield _standard(sys.stdin, "input")
+            return
+        with open(path, "rb") as file:
+            yield file
+
+
+def read_start(path: str, count: int) -> bytes:
+    """Read the first `count` bytes of a file, or all if it has fewer; raise `FileError`."""
+    with reading(path) as file:
+        return file.read(count)
+
+
+def require_readable(path: str) -> None:
+    """Raise `FileError` unless there is such a file, which may be read; leave it unopened."""
+    with reasons():
+        if path != STREAM and not os.access(path, os.R_OK):
+            os.stat(path)
+            raise PermissionError(errno.EACCES, "unreadable")
 
 
 def write(path: str, data: bytes) -> None:
@@ -67,8 +88,9 @@ def replacing(path: str, *, placing: Callable[[], None] | None = None) -> Iterat
     """
     with reasons():
         if path == STREAM:
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
+            stream = _standard(sys.stdout, "output")
+            yield stream
+            stream.flush()
             return
         before = _status(path)
         if before is None or stat.S_ISREG(before.st_mode):
@@ -153,7 +175,7 @@ def _status(path: str) -> os.stat_result | None:
         return None
 
 
-def _limited(file: BinaryIO | io.RawIOBase, limit: int) -> bytes:
+def _limited(file: BinaryIO, limit: int) -> bytes:
     """Read to the end, or raise `FileError` where more than `limit` bytes come."""
     pieces, total = [], 0
     while piece := file.read(1 << 20):
@@ -162,6 +184,13 @@ def _limited(file: BinaryIO | io.RawIOBase, limit: int) -> bytes:
         if total > limit:
             raise FileError(f"it holds more than {limit} bytes; save it to a file and name that")
     return b"".join(pieces)
+
+
+def _standard(stream: TextIO | None, name: str) -> BinaryIO:
+    """The bytes of a standard stream; the program may have been started without it."""
+    if stream is None:
+        raise FileError(f"standard {name} is closed; name a file, or use a pipe")
+    return stream.buffer
 
 
 def reason(error: OSError) -> str:

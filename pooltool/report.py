@@ -12,8 +12,8 @@ import click
 
 from pooltool.errors import Interrupted
 from pooltool.geometry import AnyWindows, Windows
+from pooltool.messages import complain, say
 from pooltool.runs.batch import Tally
-from pooltool.runs.plan import Job
 from pooltool.runs.pool_file import Outcome, Settings
 
 BAR_AFTER_SECONDS = 1.0
@@ -24,37 +24,29 @@ def as_line(outcome: Outcome) -> str:
     job = outcome.job
     if outcome.status == "failed":
         return ""
+    if outcome.status == "planned":
+        return f"{job.input} -> {job.output}"
     if outcome.status == "skipped":
-        return f"{job.input} -> {job.output} skipped: it exists"
+        reason = "it is named twice" if job.repeated else "it exists"
+        return f"{job.input} -> {job.output} skipped: {reason}"
     frames = f" x {outcome.frames} frames" if outcome.frames and outcome.frames > 1 else ""
     return f"{job.input} {outcome.input_shape} -> {job.output} {outcome.output_shape}{frames}"
 
 
 def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
     """The same as the fields of a JSON object; what does not apply is None."""
-    return {
-        **_planned(outcome.job, settings),
-        "status": outcome.status,
-        "input_shape": outcome.input_shape,
-        "output_shape": outcome.output_shape,
-        "dtype": outcome.dtype,
-        "frames": outcome.frames,
-        "error": outcome.error,
-    }
-
-
-def planned_record(job: Job, settings: Settings) -> dict[str, Any]:
-    """The JSON object of a job that is only planned."""
-    unknown = ("status", "input_shape", "output_shape", "dtype", "frames", "error")
-    return {**_planned(job, settings), **dict.fromkeys(unknown)}
-
-
-def _planned(job: Job, settings: Settings) -> dict[str, Any]:
+    job, planned = outcome.job, outcome.status == "planned"
     return {
         "input": job.input,
         "output": job.output,
         "method": settings.method,
         **_window_fields(settings.windows),
+        "status": None if planned else outcome.status,
+        "input_shape": outcome.input_shape,
+        "output_shape": outcome.output_shape,
+        "dtype": outcome.dtype,
+        "frames": outcome.frames,
+        "error": outcome.error,
     }
 
 
@@ -97,6 +89,7 @@ class Report:
         second where it is None.
         """
         self.tally = Tally()
+        self.interrupted = False
         self._line, self._total, self._quiet, self._err = line, total, quiet, err
         self._started = time.monotonic()
         self._bar: Any = None
@@ -109,8 +102,11 @@ class Report:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._clear_bar()
-        if kind in (None, Interrupted) and self._total > 1 and not self._quiet:
-            click.echo(f"pooltool: {self.tally}", err=True)
+        if self._quiet or self._total == 1 or kind not in (None, Interrupted):
+            return
+        left = self._total - self.tally.total
+        cut = self.interrupted or kind is Interrupted
+        complain(f"interrupted: {self.tally}, {left} left" if cut else str(self.tally))
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome and print it."""
@@ -119,11 +115,11 @@ class Report:
         name = outcome.job.input
         if not self._quiet:
             for warning in outcome.warnings:
-                click.echo(f"pooltool: {name}: warning: {warning}", err=True)
+                complain(f"{name}: warning: {warning}")
         if outcome.error is not None:
-            click.echo(f"pooltool: {name}: {outcome.error}", err=True)
+            complain(f"{name}: {outcome.error}")
         if not self._quiet and (line := self._line(outcome)):
-            click.echo(line, err=self._err)
+            say(line, err=self._err)
         self._show_bar()
 
     def _show_bar(self) -> None:
@@ -137,6 +133,7 @@ class Report:
         done = self.tally.total
         self._bar.label = f"{done / (now - self._started):.0f} images/s"
         self._bar.update(done - self._bar.pos)
+        self._bar.render_finish()  # shows the cursor, however the run may end
 
     def _clear_bar(self) -> None:
         if self._bar is not None:

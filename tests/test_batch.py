@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,7 +88,8 @@ def test_nul_separated_names_from_standard_input(run: Run) -> None:
 
 def test_an_empty_list_is_no_error(run: Run) -> None:
     result = run("max", "--files-from", "-", input="")
-    assert (result.status, result.out, result.err) == (0, "", "")
+    assert (result.status, result.out) == (0, "")
+    assert result.err == "pooltool: 0 done, 0 skipped, 0 failed\n"
 
 
 def test_recursive(run: Run, tmp_path: Path) -> None:
@@ -112,11 +114,97 @@ def test_dry_run_writes_nothing(run: Run, tmp_path: Path) -> None:
     assert result.out == (
         "image000.png -> out/image000_max.png\nimage001.png -> out/image001_max.png\n"
     )
+    assert (result.status, result.err) == (0, "pooltool: 2 planned, 0 skipped, 0 failed\n")
     assert sorted(os.listdir()) == ["image000.png", "image001.png"]
     record = json.loads(run("max", "image000.png", "--dry-run", "--json").out)
     assert list(record)[:2] == ["input", "output"]
     assert record["status"] is None
     assert sorted(record) == sorted(KEYS)
+
+
+def test_dry_run_tells_what_will_be_skipped_and_what_will_fail(run: Run, tmp_path: Path) -> None:
+    make_images(2)
+    (tmp_path / "image000_max.png").touch()
+    (tmp_path / "there").mkdir()
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "image.xyz").write_bytes((tmp_path / "image000.png").read_bytes())
+    words = ["image000.png", "image001.png", "gone.png", "there", "notes.txt", "image.xyz"]
+    result = run("max", *words, "--skip-existing", "--dry-run")
+    assert result.status == 1
+    assert result.out == (
+        "image000.png -> image000_max.png skipped: it exists\nimage001.png -> image001_max.png\n"
+    )
+    *failures, count = result.err.splitlines()
+    assert count == "pooltool: 1 planned, 1 skipped, 4 failed"
+    assert [line.split(";")[0] for line in failures] == [
+        "pooltool: gone.png: no such file or folder",
+        "pooltool: there: is a directory",
+        "pooltool: notes.txt: it is not an image in a format that pooltool reads",
+        "pooltool: image.xyz: 'xyz' is no format that can be written",
+    ]
+    told = run("max", *words, "--skip-existing", "--dry-run", "--json").out.splitlines()
+    assert [json.loads(line)["status"] for line in told] == ["skipped", None, *["failed"] * 4]
+    assert failures == run("max", *words, "--skip-existing").err.splitlines()[:-1]
+
+
+def test_an_image_that_is_named_twice_is_pooled_once(run: Run, tmp_path: Path) -> None:
+    make_images(2)
+    os.symlink(".", "here")
+    words = ["image000.png", "image001.png", "./image000.png", "here/image000.png", "image000.png"]
+    result = run("max", *words, "-j", "2")
+    assert result.status == 0
+    assert result.out.splitlines()[2:] == [
+        "./image000.png -> ./image000_max.png skipped: it is named twice",
+        "here/image000.png -> here/image000_max.png skipped: it is named twice",
+        "image000.png -> image000_max.png skipped: it is named twice",
+    ]
+    assert result.err == "pooltool: 2 done, 3 skipped, 0 failed\n"
+    assert load("image000_max.png").shape == (4, 5, 3)
+
+
+def test_odd_names_stay_on_one_line_and_reach_no_terminal(run: Run) -> None:
+    make_images(1)
+    os.rename("image000.png", "two\nlines\x1b[31m.png")
+    result = run("max", "two\nlines\x1b[31m.png", "gone\r\x07.png")
+    assert result.out == (
+        "two\\nlines\\x1b[31m.png (8, 10, 3) -> two\\nlines\\x1b[31m_max.png (4, 5, 3)\n"
+    )
+    assert result.err.splitlines()[0] == (
+        "pooltool: gone\\r\\x07.png: no such file or folder; check the name"
+    )
+    compared = run("compare", "two\nlines\x1b[31m.png")
+    assert compared.out.startswith("two\\nlines\\x1b[31m.png (8, 10, 3) -> two\\nlines")
+    assert "\x1b" not in compared.out
+
+
+UNPRIVILEGED = "--inh-caps=-dac_override,-dac_read_search"
+"""Even root may then not read what permissions deny."""
+
+
+@pytest.mark.parametrize("closed", ["in", "in/b", "in/z/deep"])
+def test_directories_that_cannot_be_read_are_told(tmp_path: Path, closed: str) -> None:
+    for folder in ("in", "in/b", "in/z/deep"):
+        (tmp_path / folder).mkdir(parents=True)
+        save(tmp_path / folder / "a.png", np.zeros((4, 4), np.uint8))
+    (tmp_path / closed).chmod(0)
+    command = [sys.executable, "-m", "pooltool", "max", "-r", "in", "-o", "out"]
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("root reads everything, and there is no setpriv")
+        command = [
+            "setpriv",
+            UNPRIVILEGED,
+            UNPRIVILEGED.replace("inh-caps", "bounding-set"),
+            *command,
+        ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    (tmp_path / closed).chmod(0o755)
+    assert result.returncode == 1
+    assert f"pooltool: {closed}: cannot be read: permission denied" in result.stderr
+    assert len(result.stdout.splitlines()) == {"in": 0, "in/b": 2, "in/z/deep": 2}[closed]
 
 
 def test_json(run: Run) -> None:
@@ -143,6 +231,7 @@ def test_json(run: Run) -> None:
     ("words", "reason"),
     [
         ([], "no image is named; give IMAGES or --files-from"),
+        (["--files-from", "nul"], "--files-from nul: it holds NUL; add -0 if names end with it"),
         (["-0", "a.png"], "-0 says how --files-from is read"),
         (["-r", "there"], "--recursive needs -o DIR"),
         (["-", "a.png"], "standard input) is pooled on its own"),
@@ -155,12 +244,13 @@ def test_json(run: Run) -> None:
 )
 def test_wrong_usage(run: Run, tmp_path: Path, words: list[str], reason: str) -> None:
     (tmp_path / "there").mkdir()
+    (tmp_path / "nul").write_bytes(b"a.png\0b.png\0")
     save("a.png", np.zeros((4, 4), np.uint8))
     result = run("max", *words)
     assert result.status == 2
     assert reason in result.err
     assert result.err.count("\n") == 1
-    assert sorted(os.listdir()) == ["a.png", "there"]
+    assert sorted(os.listdir()) == ["a.png", "nul", "there"]
 
 
 def test_no_bar_in_a_pipe(run: Run) -> None:
@@ -182,6 +272,7 @@ def test_a_bar_on_a_terminal(run: Run, tmp_path: Path) -> None:
         shown[option] = os.read(parent, 1 << 16).decode()
         os.close(parent)
     assert "5/5" in shown["--progress"]
+    assert shown["--progress"].rfind("\x1b[?25l") < shown["--progress"].rfind("\x1b[?25h")
     assert "images/s" in shown["--progress"]
     assert shown["--no-progress"] == "pooltool: 5 done, 0 skipped, 0 failed\r\n"
 
@@ -198,7 +289,8 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
 )
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_interrupted_runs_leave_whole_files_and_can_be_resumed(
@@ -222,7 +314,10 @@ def test_interrupted_runs_leave_whole_files_and_can_be_resumed(
     if number != signal.SIGKILL:
         assert len(whole) == len(os.listdir("out")), "a temporary file was left"
         assert len(out.splitlines()) == len(whole)
-        assert f"{len(whole)} done" in err
+        left = 200 - len(whole)
+        assert err == (
+            f"pooltool: interrupted: {len(whole)} done, 0 skipped, 0 failed, {left} left\n"
+        )
     rest = subprocess.run(
         [*command, "--skip-existing"], env=environment, capture_output=True, text=True, check=False
     )
@@ -272,7 +367,10 @@ def test_what_was_written_is_told_whenever_an_interrupt_comes(
     written = sorted(f"out/{name}" for name in os.listdir("out"))
     assert result.returncode == 130
     assert [line.split(" -> ")[1].split()[0] for line in result.stdout.splitlines()] == written
-    assert result.stderr == f"pooltool: {len(written)} done, 0 skipped, 0 failed\n"
+    done, left = len(written), 9 - len(written)
+    assert result.stderr == (
+        f"pooltool: interrupted: {done} done, 0 skipped, 0 failed, {left} left\n"
+    )
     assert written
     assert jobs == "2" or len(written) == 1
 
@@ -292,6 +390,39 @@ def test_a_second_interrupt_ends_a_run_that_waits(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, b"")
+
+
+def test_an_interrupt_before_the_run_begins_is_no_traceback(tmp_path: Path) -> None:
+    script = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from pooltool.__main__ import main
+sys.exit(main())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-c", script, "--help"], env=environment, capture_output=True, check=False
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
+
+
+def test_ignored_signals_stay_ignored(many: Path) -> None:
+    """As under nohup, or in the background of a script."""
+    process = subprocess.Popen(
+        ["sh", "-c", 'trap "" HUP INT; exec "$0" -m pooltool max -q -r in -o out', sys.executable],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    while not (many / "out").exists() or len(os.listdir("out")) < 5:
+        time.sleep(0.01)
+        assert process.poll() is None
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    assert len(os.listdir("out")) == 200
 
 
 def test_a_closed_pipe_ends_quietly(run: Run, tmp_path: Path) -> None:

@@ -213,7 +213,6 @@ def test_a_failed_image_is_one_line_and_the_others_go_on(
         (["-o", "noextension"], "-o noextension: a file's name needs an extension"),
         (["-o", "good.png"], "good.png: the result of good.png would overwrite the image good.png"),
         (["-o", "link.png"], "link.png: the result of good.png would overwrite"),
-        (["good.png"], "good_max.png: good.png and good.png would both be written there"),
         (["sub/good.png", "-o", "out/"], "good.png and sub/good.png would both be written there"),
         (["--wrong"], "No such option"),
         (["--count-include-pad"], "No such option"),

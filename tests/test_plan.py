@@ -103,9 +103,8 @@ def test_names_come_back_as_they_were_given() -> None:
         ("there/../a.png", ["a.png"], "would overwrite the image a.png"),
         ("link.png", ["a.png"], "would overwrite the image a.png"),
         (None, ["a.png", "a_max.png"], "a_max.png: the result of a.png would overwrite"),
-        (None, ["a.png", "a.png"], "a.png and a.png would both be written there"),
         ("out/", ["a.png", "b/a.png"], "out/a_max.png: a.png and b/a.png would both"),
-        (None, ["b/a.png", "link/a.png"], "b/a.png and link/a.png would both"),
+        ("b/", ["a.png", "a.png", "c/a.png"], "b/a_max.png: a.png and c/a.png would both"),
     ],
 )
 def test_runs_that_would_lose_a_file_are_refused(
@@ -118,11 +117,20 @@ def test_runs_that_would_lose_a_file_are_refused(
         Plan(map(Name, paths), Target("max", output, several=len(paths) > 1))
 
 
+def test_what_is_named_twice_is_noted() -> None:
+    os.mkdir("b")
+    os.symlink("b", "link")
+    paths = ["b/a.png", "a.png", "link/a.png", "./a.png", "b/c.png"]
+    jobs = jobs_of(map(Name, paths), Target("max"))
+    assert [job.input for job in jobs] == paths
+    assert [job.repeated for job in jobs] == [False, False, True, True, False]
+
+
 def test_equal_keys_of_different_files_are_no_collision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pooltool.runs.plan._key", lambda path: path == "-")
     assert outputs(Target("max"), "a.png", "b.png") == ["a_max.png", "b_max.png"]
     with pytest.raises(PlanError):
-        outputs(Target("max"), "a.png", "b.png", "a.png")
+        outputs(Target("max"), "a.png", "b.png", "a_max.png")
 
 
 def test_standard_input_has_no_directory() -> None:

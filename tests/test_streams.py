@@ -60,7 +60,7 @@ def test_only_the_image_goes_to_standard_output(words: str, start: bytes) -> Non
 
 def test_failures_leave_standard_output_empty() -> None:
     for words, reason in {
-        "- < /dev/null": b"pooltool: -: it is empty\n",
+        "- < /dev/null": b"pooltool: -: it is empty; save it again",
         "- --pool-size 999 < a.png": b"pooltool: -: pool_size=999 does not fit",
         "- --format jpg < a.png": b"pooltool: -: JPEG cannot hold 4 channels",
     }.items():
@@ -86,6 +86,28 @@ def test_a_full_standard_output(words: str) -> None:
     assert done.stderr.lower().count(b"no space left on") == 1
     assert done.stderr.count(b"\n") == 1
     assert done.stderr.startswith(b"pooltool: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "reason"),
+    [
+        ("max a.png >&-", 0, b""),
+        ("max a.png 2>&-", 0, b""),
+        ("max a.png b.png <&- >&- 2>&-", 1, b""),
+        ("max - <&-", 1, b"pooltool: -: standard input is closed"),
+        ("max - < a.png >&-", 1, b"pooltool: -: cannot write -: standard output is closed"),
+        ("max --files-from - <&-", 2, b"pooltool: --files-from -: standard input is closed"),
+        ("compare a.png >&-", 0, b""),
+        ("compare a.png -o - >&-", 1, b"pooltool: a.png: cannot write -: standard output is"),
+    ],
+)
+def test_closed_standard_streams(words: str, status: int, reason: bytes) -> None:
+    done = shell(f"{COMMAND} {words}")
+    assert done.returncode == status
+    assert done.stderr.startswith(reason)
+    assert done.stderr.count(b"\n") == bool(reason)
+    if words.startswith("max a.png"):
+        assert load("a_max.png").shape == (75, 101, 4)
 
 
 def test_fifos_and_descriptors() -> None:

@@ -12,9 +12,20 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pooltool"
 LAYERS = {
     "": {"pooling", "errors"},
     "__main__": {"cli"},
-    "cli": {"", "console", "runs", "images", "geometry", "errors"},
-    "console": {"report", "display", "runs", "compare", "native", "files", "geometry", "errors"},
-    "report": {"runs", "geometry", "errors"},
+    "cli": {"", "console", "messages", "runs", "images", "geometry", "errors"},
+    "console": {
+        "report",
+        "display",
+        "messages",
+        "runs",
+        "compare",
+        "native",
+        "files",
+        "geometry",
+        "errors",
+    },
+    "report": {"messages", "runs", "geometry", "errors"},
+    "messages": set(),
     "display": {"errors"},
     "runs": {"compare", "images", "pooling", "kernels", "geometry", "files", "errors"},
     "compare": {"images", "pooling", "kernels", "geometry", "files", "errors"},
@@ -29,7 +40,7 @@ LAYERS = {
 """What each module or folder of the package may import; the package itself is ""."""
 
 OUTSIDE = {
-    "click": {"cli", "console", "report"},
+    "click": {"cli", "messages", "report"},
     "cv2": {"native", "compare", "display"},
     "numpy": {"runs", "compare", "display", "images", "kernels", "pooling"},
 }

@@ -39,15 +39,14 @@ class Comparison:
     note: str | None = None
     """What of the file was left out."""
 
-    def as_text(self, *, ascii_only: bool = False) -> str:
+    def as_lines(self, *, ascii_only: bool = False) -> list[str]:
         """What was read and written, the table, and the numbers of a small image."""
-        parts = [
-            f"{self.input} {self.pixels.shape} -> {self.output} {self.panel.shape}",
-            as_table(self.measures),
-        ]
+        lines = [f"{self.input} {self.pixels.shape} -> {self.output} {self.panel.shape}"]
+        lines += ["", *as_table(self.measures).split("\n")]
         if is_small(self.pixels):
-            parts.append(as_grids(self.pixels, self.windows, self.pooled, ascii_only=ascii_only))
-        return "\n\n".join(parts)
+            grids = as_grids(self.pixels, self.windows, self.pooled, ascii_only=ascii_only)
+            lines += ["", *grids.split("\n")]
+        return lines
 
 
 def compare_image(

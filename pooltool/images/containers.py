@@ -19,7 +19,8 @@ from pooltool.images.formats import Format
 MALFORMED = (struct.error, IndexError, ValueError)
 """What walking through broken headers raises where no check of ours comes first."""
 Sizes = tuple[tuple[int, int], ...]
-NOT_AN_IMAGE = "it is not an image in a format that pooltool reads"
+START_BYTES = 4096
+"""So much of a file's start tells its format."""
 
 
 class Facts(NamedTuple):
@@ -54,15 +55,28 @@ class Part(NamedTuple):
 
 def inspect(data: bytes) -> Facts:
     """Tell the format by content and walk its headers; raise `ImageError` when it is damaged."""
-    if not data:
-        raise ImageError("it is empty")
+    examine = _examiner(data)
+    try:
+        return examine(data)
+    except MALFORMED:
+        raise ImageError("it is cut or damaged: a header ends too early") from None
+
+
+def require_image(start: bytes) -> None:
+    """Raise `ImageError` unless a file that starts like this is of a format that is read."""
+    _examiner(start)
+
+
+def _examiner(start: bytes) -> Callable[[bytes], Facts]:
+    """What walks the headers of a file that starts like this."""
+    if not start:
+        raise ImageError("it is empty; save it again, or leave it out")
     for matches, examine in _INSPECTORS:
-        if matches(data):
-            try:
-                return examine(data)
-            except MALFORMED:
-                raise ImageError("it is cut or damaged: a header ends too early") from None
-    raise ImageError(NOT_AN_IMAGE)
+        if matches(start):
+            return examine
+    raise ImageError(
+        "it is not an image in a format that pooltool reads; convert it, for example to PNG"
+    )
 
 
 def jpeg_segments(data: bytes) -> Iterator[Part]:

@@ -17,7 +17,7 @@ class Tally:
     """Counts outcomes; says how the run went and which exit status that is."""
 
     def __init__(self) -> None:
-        self.ok = self.skipped = self.failed = 0
+        self.ok = self.planned = self.skipped = self.failed = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
@@ -26,7 +26,7 @@ class Tally:
     @property
     def total(self) -> int:
         """Images counted so far."""
-        return self.ok + self.skipped + self.failed
+        return self.ok + self.planned + self.skipped + self.failed
 
     @property
     def status(self) -> int:
@@ -34,7 +34,8 @@ class Tally:
         return 1 if self.failed else 0
 
     def __str__(self) -> str:
-        return f"{self.ok} done, {self.skipped} skipped, {self.failed} failed"
+        begun = f"{self.planned} planned" if self.planned else f"{self.ok} done"
+        return f"{begun}, {self.skipped} skipped, {self.failed} failed"
 
 
 def run(

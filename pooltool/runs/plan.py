@@ -46,6 +46,8 @@ class Job(NamedTuple):
     """Directory to make for the output when it is missing."""
     problem: str = ""
     """Why the image cannot be read, where that is known already."""
+    repeated: bool = False
+    """True when an earlier job of the run reads the same image and writes the same result."""
 
 
 class Target:
@@ -111,6 +113,7 @@ class Plan:
         """Plan a job a name; raise `PlanError` if one would overwrite an input or a result."""
         self._spool: IO[bytes] = io.BytesIO()
         self._inputs, self._outputs = array("q"), array("q")
+        self._repeated: set[int] = set()
         try:
             for name in names:
                 self._add(target.job(name))
@@ -131,13 +134,15 @@ class Plan:
     def __iter__(self) -> Iterator[Job]:
         """Read the jobs back, in order."""
         self._spool.seek(0)
-        width = len(Job._fields)
         fields = (os.fsdecode(field) for field in files.split_records(self._spool, b"\0"))
-        for values in zip(*[fields] * width, strict=True):
-            yield Job(*values)
+        jobs = zip(*[fields] * 5, strict=True)
+        for number, (source, output, extension, folder, problem) in enumerate(jobs):
+            repeated = number in self._repeated
+            yield Job(source, output, extension, folder, problem, repeated)
 
     def _add(self, job: Job) -> None:
-        self._spool.write(os.fsencode("\0".join((*job, ""))))
+        texts = (job.input, job.output, job.extension, job.folder, job.problem)
+        self._spool.write(os.fsencode("\0".join((*texts, ""))))
         if isinstance(self._spool, io.BytesIO) and self._spool.tell() > SPOOL_BYTES:
             self._spool = _on_disk(self._spool)
         self._inputs.append(_key(job.input))
@@ -154,27 +159,33 @@ class Plan:
         inputs = inputs[outputs[places] == inputs]
         suspects = {*twice.tolist(), *inputs.tolist()} - {_key(STREAM)}
         if suspects:
-            self._name_collision(suspects)
+            self._compare(suspects)
 
-    def _name_collision(self, suspects: set[int]) -> None:
-        """Keys only hint at a collision: compare the paths behind them, and name the images."""
-        read = {_real(job.input): job for job in self if _key(job.input) in suspects}
-        written: dict[str, Job] = {}
-        for job in self:
+    def _compare(self, suspects: set[int]) -> None:
+        """Keys only hint at a collision: compare the paths behind them.
+
+        Refuse what would be lost, naming the images; note those that are named again.
+        """
+        read = {_real(job.input): job.input for job in self if _key(job.input) in suspects}
+        written: dict[str, str] = {}
+        for number, job in enumerate(self):
             if _key(job.output) not in suspects:
                 continue
             path = _real(job.output)
             if path in read:
                 raise PlanError(
                     f"{job.output}: the result of {job.input} would overwrite the image "
-                    f"{read[path].input}; name another place with -o"
+                    f"{read[path]}; leave that out, or name another place with -o"
                 )
-            if path in written:
+            if path not in written:
+                written[path] = job.input
+            elif _real(written[path]) == _real(job.input):
+                self._repeated.add(number)
+            else:
                 raise PlanError(
-                    f"{job.output}: {written[path].input} and {job.input} would both be written "
-                    "there; pool them in separate runs or directories"
+                    f"{job.output}: {written[path]} and {job.input} would both be written there; "
+                    "mirror their folders with --recursive, or pool them in separate runs"
                 )
-            written[path] = job
 
 
 def expand(paths: Iterable[str], *, recursive: bool, beside: str | None) -> Iterator[Name]:
@@ -193,18 +204,25 @@ def expand(paths: Iterable[str], *, recursive: bool, beside: str | None) -> Iter
 
 
 def _walk(top: str, results: str) -> Iterator[Name]:
-    """Images below `top`, told by their extension, in the order of their names; links to
-    directories are not followed."""
+    """Images below `top`, told by their extension, in the order of their names, hidden ones too;
+    links to directories are not followed. A directory that cannot be listed is a problem.
+    """
     unreadable: list[OSError] = []
     for folder, folders, names in os.walk(top, onerror=unreadable.append):
+        yield from _unreadable(unreadable)
         folders[:] = sorted(f for f in folders if _real(os.path.join(folder, f)) != results)
         below = os.path.relpath(folder, top)
         for name in sorted(names):
             if _suffix(name).lower() in IMAGE_SUFFIXES:
                 yield Name(os.path.join(folder, name), "" if below == os.curdir else below)
-        while unreadable:
-            error = unreadable.pop()
-            yield Name(str(error.filename), problem=f"cannot be read: {files.reason(error)}")
+    yield from _unreadable(unreadable)
+
+
+def _unreadable(errors: list[OSError]) -> Iterator[Name]:
+    """Directories that could not be listed, each once."""
+    while errors:
+        error = errors.pop()
+        yield Name(str(error.filename), problem=f"cannot be read: {files.reason(error)}")
 
 
 def require_writable(target: Target, quality: int | None) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from pooltool import files, images
-from pooltool.errors import FileError, PooltoolError
+from pooltool.errors import FileError, ImageError, PooltoolError
 from pooltool.geometry import AnyAxis, AnyWindows
 from pooltool.images import Picture, npy
 from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     Bgr = NDArray[np.uint8]
 
 Shape = tuple[int, ...]
-Status = Literal["ok", "skipped", "failed"]
+Status = Literal["ok", "skipped", "failed", "planned"]
+NO_MEMORY = "there is not enough memory for this image; use fewer --jobs or a larger machine"
 BAND_BYTES = 1 << 25
 """Bytes read at once of a .npy file that is pooled by bands of rows."""
 
@@ -65,21 +66,49 @@ class Outcome(NamedTuple):
 
 def pool_file(job: Job, settings: Settings) -> Outcome:
     """Do one job; a failure is an outcome too."""
-    if settings.skip_existing and os.path.exists(_located(job.output, settings)):
+    return _attempt(_pool_file, job, settings)
+
+
+def foresee(job: Job, settings: Settings) -> Outcome:
+    """What is known of a job before its image is decoded: skipped, failed, or else planned."""
+    return _attempt(_plan_file, job, settings)
+
+
+def _attempt(
+    work: Callable[[Job, Settings, str, Format], Outcome], job: Job, settings: Settings
+) -> Outcome:
+    """Do the work unless the job is skipped; tell it the located input and the format to write."""
+    exists = settings.skip_existing and os.path.exists(_located(job.output, settings))
+    if job.repeated or exists:
         return Outcome(job, "skipped")
     try:
-        return _pool_file(job, settings)
+        if job.problem:
+            raise PooltoolError(job.problem)
+        source = _located(job.input, settings)
+        return work(job, settings, source, _target(job, settings, source))
     except PooltoolError as error:
         return Outcome(job, "failed", error=str(error))
     except MemoryError:
-        return Outcome(job, "failed", error="there is not enough memory for this image")
+        return Outcome(job, "failed", error=NO_MEMORY)
 
 
-def _pool_file(job: Job, settings: Settings) -> Outcome:
-    if job.problem:
-        raise PooltoolError(job.problem)
-    target = format_for(job.extension)
-    source = _located(job.input, settings)
+def _target(job: Job, settings: Settings, source: str) -> Format:
+    """The format to write. What is no image at all is told so, not which formats there are."""
+    files.require_readable(source)
+    try:
+        target = format_for(job.extension)
+    except ImageError:
+        images.require_image(files.read_start(source, images.START_BYTES))
+        raise
+    require_quality(target, settings.quality)
+    return target
+
+
+def _plan_file(job: Job, settings: Settings, source: str, target: Format) -> Outcome:
+    return Outcome(job, "planned")
+
+
+def _pool_file(job: Job, settings: Settings, source: str, target: Format) -> Outcome:
     whole = settings.gray or settings.frame or settings.show
     if target is NPY and not whole and npy.is_array_file(source):
         return _pool_array_file(job, settings, source)
@@ -102,7 +131,6 @@ def _with_preview(done: Outcome, picture: Picture, settings: Settings) -> Outcom
 
 def _pool_picture(picture: Picture, settings: Settings, target: Format) -> Picture:
     """Pool every frame, once it is known that `target` can hold the results."""
-    require_quality(target, settings.quality)
     frames = [as_image(pixels) for pixels in picture.frames]
     for pixels in frames:
         rows, columns = settings.windows.axes(pixels.shape)
