@@ -76,22 +76,24 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
-def read_size(text: str | Pair, at_least: int = 1) -> Pair:
-    """Read `N` or `HEIGHTxWIDTH`, in pixels."""
+def read_size(text: str | Pair, at_least: int = 1, words: str = "") -> Pair:
+    """Read `N` or `HEIGHTxWIDTH`, in pixels; `words` are what else could have been written."""
     if isinstance(text, tuple):
         return text
     match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
     if match and min(size := (int(match[1]), int(match[2] or match[1]))) >= at_least:
         return size
     raise click.BadParameter(
-        f"{text!r} is not a whole number of at least {at_least} or HEIGHTxWIDTH; "
-        "write for example 2 or 2x3"
+        f"{text!r} is not a whole number from {at_least} to 999999999 or HEIGHTxWIDTH; "
+        f"write for example {words}2 or 2x3"
     )
 
 
 def read_padding(text: str | Pair) -> str | Pair:
     """Read `valid`, `same`, or pixels on each side as `N` or `HEIGHTxWIDTH`."""
-    return text if text in ("valid", "same") else read_size(text, at_least=0)
+    if isinstance(text, str) and text.lower() in ("valid", "same"):
+        return text.lower()
+    return read_size(text, at_least=0, words="valid, same, ")
 
 
 def read_extension(text: str) -> str:
@@ -150,15 +152,17 @@ window_options = _options(
     ),
 )
 
-image_options = _options(
-    click.option("--gray", is_flag=True, help="Read the image as grayscale."),
-    click.option(
+gray_option = click.option("--gray", is_flag=True, help="Read the image as grayscale.")
+
+
+def _frame_option(default: str) -> Callable[[Command], Command]:
+    return click.option(
         "--frame",
         metavar="N",
         type=click.IntRange(min=0),
-        help="Only this frame or page, counted from 0.  [default: all]",
-    ),
-)
+        help=f"Only this frame or page, counted from 0.  [default: {default}]",
+    )
+
 
 result_options = _options(
     click.option(
@@ -195,7 +199,7 @@ batch_options = _options(
         "-r",
         "--recursive",
         is_flag=True,
-        help="Pool the images below directories, mirrored in -o; links to directories are not followed.",
+        help="Pool the images below directories, mirrored in -o; links to others are not followed.",
     ),
     click.option(
         "--files-from",
@@ -277,7 +281,8 @@ def _pool_command(method: Method, summary: str) -> click.Command:
     @click.command(method, cls=SectionedCommand, help=summary)
     @window_options
     @counted
-    @image_options
+    @gray_option
+    @_frame_option("all")
     @result_options
     @show_option
     @batch_options
@@ -297,7 +302,8 @@ def _pool_command(method: Method, summary: str) -> click.Command:
 @click.command(cls=SectionedCommand, short_help="Show and measure all three side by side.")
 @window_options
 @_options(count_include_pad_option)
-@image_options
+@gray_option
+@_frame_option("the first")
 @click.option("-o", "--output", metavar="PATH", help="Write the panel here: a file or directory.")
 @show_option
 @json_option

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,8 +82,25 @@ class _Turns:
 _turns = _Turns()
 
 
+LIMITS = tuple(f"OPENCV_IO_MAX_IMAGE_{measure}" for measure in ("PIXELS", "WIDTH", "HEIGHT"))
+"""Environment variables in which OpenCV looks for a number; any other text ends the process."""
+
+
+def limit(variable: str) -> int | None:
+    """The number in one of OpenCV's variables, None when it is not set; raise `PooltoolError`."""
+    text = os.environ.get(variable)
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(KB|Kb|kb|MB|Mb|mb)?", text, re.ASCII)
+    if not found:
+        raise PooltoolError(f"the environment variable {variable} is {text!r}; set it to a number")
+    return int(found[1]) * {"": 1, "kb": 1 << 10, "mb": 1 << 20}[(found[2] or "").lower()]
+
+
 def import_cv2() -> Any:
-    """Import OpenCV; raise `PooltoolError` that names what to install when it cannot be loaded."""
+    """Import OpenCV; raise `PooltoolError` that names what to mend when it cannot be loaded."""
+    for variable in LIMITS:
+        limit(variable)
     try:
         import cv2
     except ModuleNotFoundError:

@@ -47,6 +47,7 @@ def test_lossless_results_are_exact(run: Run, method: str, function: Callable[..
         (["--pool-size", "3"], lambda x: max_pool2d(x, 3)),
         (["--pool-size", "2x3", "--stride", "1X2"], lambda x: max_pool2d(x, (2, 3), (1, 2))),
         (["--padding", "same", "--stride", "1"], lambda x: max_pool2d(x, 2, 1, padding="same")),
+        (["--padding", "SAME", "--stride", "1"], lambda x: max_pool2d(x, 2, 1, padding="same")),
         (["--padding", "1x0"], lambda x: max_pool2d(x, padding=(1, 0))),
         (["--padding", "0"], max_pool2d),
         (["--dilation", "2"], lambda x: max_pool2d(x, dilation=2)),
@@ -107,6 +108,41 @@ def test_gray(run: Run) -> None:
     save("a.png", np.full((4, 6, 3), (0, 0, 255), np.uint8))  # red
     assert run("max", "a.png", "--gray").out == "a.png (4, 6) -> a_max.png (2, 3)\n"
     assert (load("a_max.png") == 76).all()
+
+
+def test_gray_tells_what_becomes_of_transparency(run: Run) -> None:
+    pixels = np.full((4, 6, 4), 255, np.uint8)
+    save("opaque.png", pixels)
+    pixels[0, 0, 3] = 254
+    save("a.png", pixels)
+    assert run("max", "opaque.png", "--gray").err == ""
+    warned = run("max", "a.png", "--gray")
+    assert warned.status == 0
+    assert warned.err == (
+        "pooltool: a.png: warning: its transparency was left out: --gray keeps no alpha\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("abc", "OPENCV_IO_MAX_IMAGE_PIXELS is 'abc'; set it to a number"),
+        ("", "OPENCV_IO_MAX_IMAGE_PIXELS is ''; set it to a number"),
+        ("23", "more than the limit of 23"),
+        ("24", ""),
+        ("1KB", ""),
+        ("1Mb", ""),
+    ],
+)
+def test_the_limit_of_pixels(
+    run: Run, monkeypatch: pytest.MonkeyPatch, value: str, reason: str
+) -> None:
+    save("a.png", np.zeros((4, 6), np.uint8))
+    monkeypatch.setenv("OPENCV_IO_MAX_IMAGE_PIXELS", value)
+    result = run("max", "a.png")
+    assert reason in result.err
+    assert result.err.count("\n") == bool(reason)
+    assert (result.status == 0) == (not reason)
 
 
 def test_output_names(run: Run, tmp_path: Path) -> None:
@@ -197,14 +233,15 @@ def test_a_failed_image_is_one_line_and_the_others_go_on(
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--pool-size", "0"], "'--pool-size': '0' is not a whole number of at least 1"),
+        (["--pool-size", "0"], "'--pool-size': '0' is not a whole number from 1 to 999999999"),
+        (["--pool-size", "9999999999"], "'--pool-size': '9999999999' is not a whole number from 1"),
         (["--pool-size", "-1"], "'--pool-size': '-1' is not"),
         (["--pool-size", "2.5"], "'--pool-size': '2.5' is not"),
         (["--pool-size", "2x"], "'--pool-size': '2x' is not"),
         (["--pool-size", "2x3x4"], "'--pool-size': '2x3x4' is not"),
         (["--pool-size", ""], "'--pool-size': '' is not"),
         (["--stride", "0"], "'--stride': '0' is not"),
-        (["--padding", "full"], "'--padding': 'full' is not"),
+        (["--padding", "full"], "for example valid, same, 2 or 2x3"),
         (["--dilation", "0"], "'--dilation': '0' is not"),
         (["--output-size", "0"], "'--output-size': '0' is not"),
         (["--output-size", "2", "--stride", "2"], "--stride and --output-size exclude each other"),

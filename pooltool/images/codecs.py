@@ -6,7 +6,6 @@ What a decoder complains about is refused, in the decoder's own words.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -25,7 +24,7 @@ from pooltool.images.metadata import Metadata
 
 Array = NDArray[Any]
 
-LIMIT_VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
+LIMIT_VARIABLE = native.LIMITS[0]
 DEFAULT_LIMIT = 1 << 30
 
 
@@ -260,6 +259,8 @@ def _with_transparency(pixels: Array, level: int) -> Array:
 def _grayed(picture: Picture) -> Picture:
     """Weigh the colors as OpenCV's cvtColor does (ITU-R BT.601) and leave alpha out."""
     gray = tuple(_gray(pixels) for pixels in picture.frames)
+    if any(_is_see_through(pixels) for pixels in picture.frames):
+        picture = _warned(picture, "its transparency was left out: --gray keeps no alpha")
     changed = any(pixels.ndim == 3 for pixels in picture.frames)
     picture = picture._replace(frames=gray, premultiplied=False)
     if changed and picture.metadata.icc:
@@ -286,6 +287,14 @@ def _gray(pixels: Array) -> Array:
     return rounded.astype(pixels.dtype)
 
 
+def _is_see_through(pixels: Array) -> bool:
+    """True when a fourth channel says that any pixel is not opaque."""
+    if pixels.ndim != 3 or pixels.shape[2] != 4:
+        return False
+    full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
+    return bool(np.any(pixels[..., 3] != full))
+
+
 def _require_frame(facts: Facts, frame: int | None) -> None:
     count = len(facts.sizes)
     if frame is not None and not 0 <= frame < count:
@@ -309,8 +318,8 @@ def _require_pixels(facts: Facts, frame: int | None) -> None:
 
 def pixel_limit() -> int:
     """The most pixels a file may hold: OpenCV's default, or what its own variable says."""
-    text = os.environ.get(LIMIT_VARIABLE, "")
-    return int(text) if text.isdecimal() else DEFAULT_LIMIT
+    limit = native.limit(LIMIT_VARIABLE)
+    return DEFAULT_LIMIT if limit is None else limit
 
 
 # Encoding
