@@ -177,6 +177,70 @@ def test_metadata_without_a_place_is_a_warning(name: str) -> None:
     assert [warning.split()[0] for warning in warnings] == ["EXIF", "XMP", "ICC"]
 
 
+def _annotated_png() -> bytes:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Author", "somebody")
+    info.add_text("Comment", "long " * 99, zip=True)
+    info.add_itxt("Title", "Rosé")
+    info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    info.add(b"gAMA", struct.pack(">I", 100_000))
+    info.add(b"tIME", bytes((7, 208, 1, 1, 0, 0, 0)))
+    return pil(PHOTO, "PNG", pnginfo=info, dpi=(300, 150))
+
+
+def test_what_only_png_holds_stays_in_png() -> None:
+    picture = images.decode(_annotated_png())
+    for frames in (picture.frames, picture.frames * 2):
+        encoded = images.encode(picture._replace(frames=frames), formats.PNG)
+        assert encoded.warnings == ()
+        with Image.open(io.BytesIO(encoded.data)) as image:
+            image.load()
+            assert image.info["Author"] == "somebody"
+            assert image.info["Comment"] == "long " * 99
+            assert image.info["Title"] == "Rosé"
+            assert image.info["gamma"] == 1
+            assert image.info["dpi"] == pytest.approx((300, 150), abs=0.1)
+        assert images.decode(encoded.data).metadata.xmp == XMP.replace(b'"6"', b'"1"')
+        assert encoded.data.count(b"XML:com.adobe.xmp") == 1
+        assert encoded.data.count(b"tEXt") == encoded.data.count(b"gAMA") == 1
+    for fmt in (formats.JPEG, formats.NPY):
+        (*_, warning) = images.encode(picture, fmt).warnings
+        assert (
+            warning == "its PNG chunks tEXt, zTXt, iTXt, gAMA were left out: only PNG can hold them"
+        )
+
+
+def test_colors_that_every_format_assumes_are_no_loss() -> None:
+    for standard in (
+        png_chunk(b"gAMA", struct.pack(">I", 45455)),
+        png_chunk(b"sRGB", b"\0") + png_chunk(b"gAMA", struct.pack(">I", 45000)),
+    ):
+        data = pil(PHOTO, "PNG")
+        picture = images.decode(data[:33] + standard + data[33:])
+        assert images.encode(picture, formats.JPEG).warnings == ()
+        assert standard in images.encode(picture, formats.PNG).data
+
+
+def test_the_resolution_of_a_jpeg_stays_in_jpeg() -> None:
+    picture = images.decode(pil(PHOTO, "JPEG", dpi=(300, 150)))
+    with Image.open(io.BytesIO(images.encode(picture, formats.JPEG).data)) as image:
+        assert image.info["dpi"] == (300, 150)
+    assert images.encode(picture, formats.PNG).warnings == ()
+
+
+def test_what_tiff_tags_lose_is_told() -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for text in ("first", "second"):
+            writer.write(PHOTO, photometric="rgb", description=text, metadata=None)
+    (warning,) = images.encode(images.decode(file.getvalue()), formats.TIFF).warnings
+    assert warning == "descriptions of pages after the first were left out"
+    scale = (33550, 12, 3, (10.0, 10.0, 0.0), True)
+    data = tiff(PHOTO, extratags=[scale])
+    (warning,) = images.encode(images.decode(data), formats.TIFF).warnings
+    assert warning == "its GeoTIFF tags were left out: pooling moves what they place"
+
+
 def test_thumbnails_are_cut_off() -> None:
     def thumbnail(data: bytes) -> object:
         with Image.open(io.BytesIO(data)) as image:

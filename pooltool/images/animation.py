@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.images import containers
-from pooltool.images.metadata import png_chunk, riff, riff_chunk, webp_canvas
+from pooltool.images.metadata import riff, riff_chunk, webp_canvas
+from pooltool.images.own import png_chunk
 
 Array = NDArray[Any]
 

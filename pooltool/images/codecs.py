@@ -84,8 +84,6 @@ def encode(picture: Picture, fmt: Format, *, quality: int | None = None) -> Enco
         require_holds(fmt, frame.dtype, channels, count, height, width, maxval=maxval)
     _require_one_kind(picture, fmt)
     frames = [np.ascontiguousarray(f, f.dtype.newbyteorder("=")) for f in picture.frames]
-    if fmt is formats.NPY:
-        return Encoded(npy.dumps(frames[0]), (*picture.warnings, *_lost(picture, fmt)))
     height, width = frames[0].shape[:2]
     picture = picture._replace(
         frames=tuple(frames),
@@ -376,6 +374,10 @@ def _encode_avif(picture: Picture, fmt: Format, quality: int | None) -> tuple[by
     return _encoded(fmt, lambda: cv2.imencodeWithMetadata(*call)), []
 
 
+def _encode_npy(picture: Picture, _: Format, __: int | None) -> tuple[bytes, list[str]]:
+    return npy.dumps(picture.frames[0]), []
+
+
 def _encode_tiff(picture: Picture, fmt: Format, _: int | None) -> tuple[bytes, list[str]]:
     frames = list(picture.frames)
     data = _encoded(fmt, lambda: _cv2().imencodemulti(".tif", frames))
@@ -394,6 +396,7 @@ _ENCODERS: dict[str, Callable[[Picture, Format, int | None], tuple[bytes, list[s
     "GIF": _encode_gif,
     "AVIF": _encode_avif,
     "TIFF": _encode_tiff,
+    "NPY": _encode_npy,
     **{fmt.name: _encode_netpbm for fmt in (*formats.NETPBM, formats.PFM)},
     **{fmt.name: _encode_still for fmt in (formats.JPEG, formats.BMP, formats.JP2, formats.HDR)},
 }
@@ -468,9 +471,6 @@ def _lost(picture: Picture, fmt: Format) -> list[str]:
         lost.append(f"{fmt.name} cannot hold durations: the animation became pages")
     if picture.maxval and fmt not in (*formats.NETPBM, formats.AVIF, formats.NPY):
         lost.append(f"values were kept as they are, 0 to {picture.maxval}: it may look dark")
-    if fmt is formats.NPY:
-        names = picture.metadata.names()
-        lost += [f"{name.upper()} metadata was left out: NPY cannot hold it here" for name in names]
     return lost
 
 

@@ -11,20 +11,19 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pooltool.errors import ImageError
-from pooltool.images import containers, formats, tiff
+from pooltool.images import containers, formats, own, tiff
 from pooltool.images.containers import Part
 from pooltool.images.formats import Format
+from pooltool.images.own import PNG_RAW_EXIF, PNG_XMP, Own, png_chunk
 
 _JPEG_EXIF = b"Exif\0\0"
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _JPEG_XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 _JPEG_ICC = b"ICC_PROFILE\0"
 _JPEG_ROOM = 65533
-_PNG_XMP = b"XML:com.adobe.xmp\0"
-_PNG_RAW_EXIF = (b"Raw profile type exif", b"Raw profile type APP1")
 _JP2_EXIF = b"JpgTiffExif->JP2"
 _JP2_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _GIF_XMP = b"\xff\x0bXMP DataXMP"
@@ -45,6 +44,8 @@ class Metadata(NamedTuple):
     exif: bytes | None = None
     xmp: bytes | None = None
     icc: bytes | None = None
+    own: Own = Own()
+    """What only its own format can hold."""
 
     def names(self) -> tuple[str, ...]:
         """Those of exif, xmp and icc that are there."""
@@ -56,6 +57,7 @@ def read(data: bytes, fmt: Format) -> tuple[Metadata, tuple[str, ...]]:
     reader = _READERS.get(fmt.name)
     try:
         found = reader(data) if reader else Metadata()
+        found = found._replace(own=own.read(data, fmt.name))
     except (ImageError, *containers.MALFORMED):
         return Metadata(), ("metadata was left out: it is damaged",)
     warnings = []
@@ -96,7 +98,7 @@ def put(data: bytes, fmt: Format, found: Metadata) -> tuple[bytes, tuple[str, ..
     writer = _WRITERS.get(fmt.name)
     if writer and fitting.names():
         data = writer(data, fitting)
-    return data, warnings
+    return own.put(data, fmt.name, found.own), warnings
 
 
 def icc_channels(icc: bytes) -> int | None:
@@ -117,14 +119,13 @@ def mark_alpha(data: bytes, premultiplied: bool) -> bytes:
 
 def _fitting(fmt: Format, found: Metadata) -> tuple[Metadata, tuple[str, ...]]:
     """The part of the metadata that the format can hold, and a warning for each other part."""
-    warnings = []
-    for name in found.names():
-        block = getattr(found, name)
-        reason = _objection(fmt, name, block)
-        if reason:
-            found = found._replace(**{name: None})
-            warnings.append(f"{name.upper()} metadata was left out: {reason}")
-    return found, tuple(warnings)
+    objections = {name: _objection(fmt, name, getattr(found, name)) for name in found.names()}
+    reasons = {name: reason for name, reason in objections.items() if reason}
+    warnings = [f"{name.upper()} metadata was left out: {text}" for name, text in reasons.items()]
+    if found.own.warning and found.own.format != fmt.name:
+        warnings.append(found.own.warning)
+    left_out: dict[str, Any] = dict.fromkeys(reasons)
+    return found._replace(**left_out), tuple(warnings)
 
 
 def _objection(fmt: Format, name: str, block: bytes) -> str | None:
@@ -161,7 +162,7 @@ def _read_png(data: bytes) -> Metadata:
     chunks = list(containers.png_chunks(data))
     parts = {part.name: part.body for part in chunks}
     texts = [part.body for part in chunks if part.name == b"iTXt"]
-    xmp = next((_png_text(text) for text in texts if text.startswith(_PNG_XMP)), None)
+    xmp = next((_png_text(text) for text in texts if text.startswith(PNG_XMP)), None)
     icc = None
     if b"iCCP" in parts:
         icc = _inflated(parts[b"iCCP"].partition(b"\0")[2][1:])
@@ -171,8 +172,8 @@ def _read_png(data: bytes) -> Metadata:
 def _raw_exif(chunks: list[Part]) -> bytes | None:
     """EXIF as ImageMagick wrote it before PNG had a chunk for it: a text of hexadecimal digits."""
     for part in chunks:
-        keyword, _, text = part.body.partition(b"\0")
-        if part.name in (b"tEXt", b"zTXt") and keyword in _PNG_RAW_EXIF:
+        text = part.body.partition(b"\0")[2]
+        if part.name in (b"tEXt", b"zTXt") and part.body.startswith(PNG_RAW_EXIF):
             told = _inflated(text[1:]) if part.name == b"zTXt" else text
             digits = b"".join((told or b"").split()[2:]).decode("ascii", "replace")
             return bytes.fromhex(digits).removeprefix(_JPEG_EXIF)
@@ -181,8 +182,8 @@ def _raw_exif(chunks: list[Part]) -> bytes | None:
 
 def _png_text(body: bytes) -> bytes | None:
     """The text of an iTXt chunk, behind its keyword, flags, language and translated keyword."""
-    compressed = body[len(_PNG_XMP)]
-    text = body[len(_PNG_XMP) + 2 :].split(b"\0", 2)[-1]
+    compressed = body[len(PNG_XMP)]
+    text = body[len(PNG_XMP) + 2 :].split(b"\0", 2)[-1]
     return _inflated(text) if compressed else text.rstrip(b"\0")
 
 
@@ -330,14 +331,8 @@ def _put_png(data: bytes, found: Metadata) -> bytes:
     if found.exif:
         chunks += png_chunk(b"eXIf", found.exif)
     if found.xmp:
-        chunks += png_chunk(b"iTXt", _PNG_XMP + b"\0\0\0\0" + found.xmp)
-    after = 8 + 25
-    return data[:after] + chunks + data[after:]
-
-
-def png_chunk(name: bytes, body: bytes) -> bytes:
-    """A chunk with its length and checksum."""
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        chunks += png_chunk(b"iTXt", PNG_XMP + b"\0\0\0\0" + found.xmp)
+    return own.in_png(data, chunks)
 
 
 def _put_webp(data: bytes, found: Metadata) -> bytes:
