@@ -412,3 +412,18 @@ def test_samples_are_what_they_seem() -> None:
         assert image.info["progressive"]
     assert images.decode(WHOLE["png"]).frames[0].tolist() == swapped(PHOTO).tolist()
     assert pixels("uint8", 1).shape == (40, 50)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"P5 2 2 0\nabcd", "values up to 0, not 1 to 65535"),
+        (b"P5 2 2 70000\nabcdabcd", "values up to 70000, not 1 to 65535"),
+        (b"P5 0 2 255\n", "a picture without pixels"),
+        (b"P7\nWIDTH 0\nHEIGHT 2\nDEPTH 1\nMAXVAL 9\nENDHDR\n", "a picture without pixels"),
+        (b"P5 2 2 x\nabcd", "its header is not complete"),
+    ],
+)
+def test_netpbm_headers_without_sense(data: bytes, reason: str) -> None:
+    with pytest.raises(ImageError, match=reason):
+        images.decode(data)

@@ -138,8 +138,7 @@ def _header(data: bytes, at: int) -> Header:
         found = re.compile(pattern).match(data, at)
         if found:
             header = _named(found) if name == "arbitrary" else _positional(found)
-            if not (header.height and header.width and 0 < header.maxval < 65536):
-                break
+            _require_sense(header)
             return header
     raise ImageError("it is cut or damaged: its header is not complete")
 
@@ -158,6 +157,15 @@ def _scale(text: str) -> float:
         return float(text)
     except ValueError:
         raise ImageError("it is damaged: the scale in its header is not a number") from None
+
+
+def _require_sense(header: Header) -> None:
+    if not (header.height and header.width):
+        raise ImageError("it is damaged: its header tells of a picture without pixels")
+    if not 0 < header.maxval < 65536:
+        raise ImageError(
+            f"it is damaged: its header tells of values up to {header.maxval}, not 1 to 65535"
+        )
 
 
 def _named(found: re.Match[bytes]) -> Header:
