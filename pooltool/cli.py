@@ -76,6 +76,19 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
+class Name(click.Path):
+    """The name of a file or directory: shells complete it, and it is not empty."""
+
+    def __init__(self) -> None:
+        super().__init__(readable=False, allow_dash=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty name."""
+        if value == "":
+            self.fail("the name is empty; check the variable that it comes from", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def read_size(text: str | Pair, at_least: int = 1, words: str = "") -> Pair:
     """Read `N` or `HEIGHTxWIDTH`, in pixels; `words` are what else could have been written."""
     if isinstance(text, tuple):
@@ -169,6 +182,7 @@ result_options = _options(
         "-o",
         "--output",
         metavar="PATH",
+        type=Name(),
         help="Write here: a file, a directory (also for several images), or - for stdout.",
     ),
     click.option(
@@ -204,7 +218,9 @@ batch_options = _options(
     click.option(
         "--files-from",
         metavar="FILE",
-        help="More image names, one a line; - reads them from stdin.",
+        type=Name(),
+        multiple=True,
+        help="More image names, one a line; - reads them from stdin. May be given again.",
     ),
     click.option("-0", "--null", is_flag=True, help="Names in --files-from end with NUL."),
     click.option(
@@ -246,7 +262,8 @@ def cli() -> None:
     pooltool avg --pool-size 3 --stride 2 *.png -o pooled/
     pooltool compare mountain.jpg --pool-size 8   all three side by side
 
-    Exit status: 0 done, 1 an image failed, 2 wrong usage and nothing written, 130 interrupted.
+    Exit status: 0 done, 1 an image failed, 2 wrong usage and nothing written, 130
+    interrupted (143 by SIGTERM, 129 by SIGHUP).
     """
 
 
@@ -286,7 +303,7 @@ def _pool_command(method: Method, summary: str) -> click.Command:
     @result_options
     @show_option
     @batch_options
-    @click.argument("images", nargs=-1, metavar="IMAGES...")
+    @click.argument("images", nargs=-1, metavar="IMAGES...", type=Name())
     def command(count_include_pad: bool = False, **words: Any) -> int:
         windows = read_windows(count_include_pad=count_include_pad, **_take(words, WINDOW_WORDS))
         from pooltool import console
@@ -304,10 +321,16 @@ def _pool_command(method: Method, summary: str) -> click.Command:
 @_options(count_include_pad_option)
 @gray_option
 @_frame_option("the first")
-@click.option("-o", "--output", metavar="PATH", help="Write the panel here: a file or directory.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="PATH",
+    type=Name(),
+    help="Write the panel here: a file or directory.",
+)
 @show_option
 @json_option
-@click.argument("image")
+@click.argument("image", type=Name())
 def compare(count_include_pad: bool, **words: Any) -> int:
     """Measure and picture what max, min and average pooling make of IMAGE.
 
@@ -380,9 +403,11 @@ def main() -> int:
     except Interrupted as error:
         return error.status
     except OSError as error:
+        from pooltool import files
+
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the exit fails too
         if not isinstance(error, BrokenPipeError):
-            _refuse(f"standard output or the current directory: {error.strerror or error}")
+            _refuse(f"standard output: {files.reason(error)}")
         return 1
     return status if isinstance(status, int) else 0
 

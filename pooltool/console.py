@@ -10,7 +10,14 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pooltool import files, native, report
-from pooltool.errors import DisplayError, FileError, PlanError, PooltoolError, UsageProblem
+from pooltool.errors import (
+    ClusterError,
+    DisplayError,
+    FileError,
+    PlanError,
+    PooltoolError,
+    UsageProblem,
+)
 from pooltool.messages import complain, say
 from pooltool.runs import batch, executors, plan, pool_file
 from pooltool.runs.interrupts import Interrupts, release
@@ -20,11 +27,15 @@ if TYPE_CHECKING:
     from pooltool.geometry import AnyWindows
 
 
+UTF8_MARK = b"\xef\xbb\xbf"
+"""What some editors begin a text with."""
+
+
 class Selection(NamedTuple):
     """Which images a run takes and where their results go, as the options name them."""
 
     images: tuple[str, ...]
-    files_from: str | None = None
+    files_from: tuple[str, ...] = ()
     null: bool = False
     recursive: bool = False
     output: str | None = None
@@ -33,7 +44,7 @@ class Selection(NamedTuple):
     @property
     def several(self) -> bool:
         """True where more than one image may come."""
-        return len(self.images) > 1 or self.files_from is not None or self.recursive
+        return len(self.images) > 1 or bool(self.files_from) or self.recursive
 
     @property
     def streams_out(self) -> bool:
@@ -47,8 +58,10 @@ class Selection(NamedTuple):
         stream = files.STREAM in self.images
         refusals = {
             "no image is named; give IMAGES or --files-from": not self.images
-            and self.files_from is None,
-            "-0 says how --files-from is read; give both": self.null and self.files_from is None,
+            and not self.files_from,
+            "-0 says how --files-from is read; give both": self.null and not self.files_from,
+            "--files-from - takes standard input; give it once": self.files_from.count(files.STREAM)
+            > 1,
             "--recursive needs -o DIR, where the results are mirrored": self.recursive
             and self.output in (None, files.STREAM),
             "- (standard input) is pooled on its own, without other images": stream
@@ -75,6 +88,7 @@ class Running(NamedTuple):
 def pool_images(settings: pool_file.Settings, selection: Selection, running: Running) -> int:
     """Plan the run, pool its images, print a line for each; return the exit status."""
     _modules_are_loaded()
+    _require_directory()
     selection.check()
     if running.scheduler and files.STREAM in (*selection.images, selection.output):
         raise UsageProblem("--scheduler pools files, not standard input or output")
@@ -88,6 +102,14 @@ def pool_images(settings: pool_file.Settings, selection: Selection, running: Run
         return _run(jobs, settings._replace(directory=os.getcwd()), selection, running)
 
 
+def _require_directory() -> None:
+    """Refuse to work in a directory that has been removed: relative names lead nowhere there."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise FileError("the current directory is gone; change to another one") from None
+
+
 def _modules_are_loaded() -> None:
     """Collect garbage again, but never look through what modules made: it stays to the end."""
     gc.freeze()
@@ -95,8 +117,8 @@ def _modules_are_loaded() -> None:
 
 
 def _names(selection: Selection, target: plan.Target) -> Iterator[plan.Name]:
-    listed = () if selection.files_from is None else _listed(selection.files_from, selection.null)
-    for paths in (selection.images, listed):
+    listed = (_listed(source, selection.null) for source in selection.files_from)
+    for paths in (selection.images, *listed):
         yield from plan.expand(paths, recursive=selection.recursive, beside=target.directory)
 
 
@@ -105,16 +127,22 @@ def _listed(source: str, null: bool) -> Iterator[str]:
     separator = b"\0" if null else b"\n"
     try:
         with files.reading(source) as file:
-            for record in files.split_records(file, separator):
-                if b"\0" in record:
-                    raise UsageProblem(
-                        f"--files-from {source}: it holds NUL; add -0 if names end with it"
-                    )
-                name = record if null else record.removesuffix(b"\r")
-                if name:
-                    yield os.fsdecode(name)
+            for number, record in enumerate(files.split_records(file, separator)):
+                if not null:
+                    record = record.removeprefix(b"" if number else UTF8_MARK).removesuffix(b"\r")
+                _require_separator(source, record, null)
+                if record:
+                    yield os.fsdecode(record)
     except FileError as error:
         raise FileError(f"--files-from {source}: {error}") from None
+
+
+def _require_separator(source: str, record: bytes, null: bool) -> None:
+    """Refuse a list whose names end otherwise than the options say."""
+    if b"\0" in record:
+        raise UsageProblem(f"--files-from {source}: it holds NUL; add -0 if names end with it")
+    if null and record.endswith(b"\n") and not os.path.lexists(record):
+        raise UsageProblem(f"--files-from {source}: its names end with line breaks; leave out -0")
 
 
 def _dry_run(
@@ -135,15 +163,35 @@ def _run(
     workers = min(most, max(1, len(jobs)))
     interrupts = Interrupts(at_once=workers == 1 and running.scheduler is None)
     printed = _report(len(jobs), settings, selection, running)
+    with interrupts, _executor(running.scheduler, workers) as crew:
+        with printed:
+            outcomes = batch.run(jobs, settings, crew, interrupts)
+            status = _work(outcomes, settings, printed, interrupts)
+        if interrupts.overdue:
+            interrupts.end()
+    return interrupts.status or printed.tally.status or status
+
+
+def _work(
+    outcomes: Iterator[pool_file.Outcome],
+    settings: pool_file.Settings,
+    printed: report.Report,
+    interrupts: Interrupts,
+) -> int:
+    """Print what becomes of each image, show it if that was asked for; return 1 if that fails."""
     status = 0
-    with interrupts, _executor(running.scheduler, workers) as (executor, ahead), printed:
-        for outcome in batch.run(jobs, settings, executor, ahead, interrupts.__bool__):
+    try:
+        for outcome in outcomes:
             printed.add(outcome)
             release()
             if outcome.preview is not None and not status and not interrupts:
                 status = _show(f"pooltool {settings.method} {outcome.job.input}", outcome.preview)
-        printed.interrupted = bool(interrupts)
-    return interrupts.status or printed.tally.status or status
+    except ClusterError as error:
+        printed.stop(str(error))
+        status = 1
+    if interrupts:
+        printed.ended = "interrupted"
+    return status
 
 
 def _report(
@@ -222,9 +270,7 @@ def _print_comparison(found: Comparison, as_json: bool) -> None:
         say(line, err=err)
 
 
-def _executor(
-    scheduler: str | None, workers: int
-) -> AbstractContextManager[tuple[executors.AnyExecutor, int]]:
+def _executor(scheduler: str | None, workers: int) -> AbstractContextManager[executors.Workers]:
     return executors.local(workers) if scheduler is None else executors.cluster(scheduler)
 
 

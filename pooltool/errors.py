@@ -5,6 +5,7 @@ PooltoolError
  ├── ArrayShapeError   an array that is not (H, W) or (H, W, C), or is empty     (ValueError)
  ├── ArrayTypeError    a dtype that cannot be pooled or asked for                (TypeError)
  ├── ImageError        a file's content that cannot be read, or not be held by a format
+ │    └── DamageError  content that is cut or damaged
  ├── FileError         a file that cannot be opened, read or written
  └── PlanError         a run that would lose something, refused before it starts
 """
@@ -28,6 +29,13 @@ class ArrayTypeError(PooltoolError, TypeError):
 
 class ImageError(PooltoolError):
     """Content that is not a readable image, or that an image format cannot hold."""
+
+
+class DamageError(ImageError):
+    """An image that is cut or damaged."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}; copy or save it again"
 
 
 class FileError(PooltoolError):

@@ -30,6 +30,7 @@ _REASONS = {
     errno.ENAMETOOLONG: "its name is too long; use a shorter one",
     errno.ELOOP: "its symbolic links run in a circle; check where they lead",
     errno.EMFILE: "too many files are open; use fewer --jobs",
+    errno.ENXIO: "it is a socket or device that cannot be read; name a file",
     errno.EIO: "the disk or device reports an error; check it",
 }
 
@@ -62,12 +63,44 @@ def read_start(path: str, count: int) -> bytes:
         return file.read(count)
 
 
+def is_special(path: str) -> bool:
+    """True for a pipe, a socket or a device, which are no files on a disk."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def require_readable(path: str) -> None:
     """Raise `FileError` unless there is such a file, which may be read; leave it unopened."""
     with reasons():
         if path != STREAM and not os.access(path, os.R_OK):
             os.stat(path)
             raise PermissionError(errno.EACCES, "unreadable")
+
+
+def require_writable(path: str, folder: str = "") -> None:
+    """Raise `FileError` where it is plain that `path` cannot be written; write nothing.
+
+    `folder` is what will be made for it: then its first parent that exists is looked at.
+    """
+    with reasons():
+        if path == STREAM:
+            return
+        folder = folder.rstrip(os.sep)
+        parent = folder or os.path.dirname(path)
+        while folder and parent and not os.path.lexists(parent):
+            parent = os.path.dirname(parent)
+        if not os.path.isdir(parent or os.curdir):
+            known = os.path.lexists(parent)
+            fault = errno.EEXIST if parent == folder else errno.ENOTDIR
+            raise OSError(fault if known else errno.ENOENT, "no directory")
+        before = _status(path)
+        if before is not None and stat.S_ISDIR(before.st_mode):
+            raise OSError(errno.EISDIR, "a directory")
+        if not os.access((parent or os.curdir) if before is None else path, os.W_OK):
+            raise OSError(errno.EACCES, "read-only")
 
 
 def write(path: str, data: bytes) -> None:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 
 import click
 
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Controls of terminals, line breaks, what turns the direction of text, and byte order marks."""
+
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line on standard output or, with `err`, on standard error."""
-    click.echo(one_line(text), err=err)
+    """Print a line on standard output or, with `err`, on standard error.
+
+    Work goes on when standard error takes no more; standard output raises `OSError` then.
+    """
+    try:
+        click.echo(one_line(text), err=err)
+    except OSError:
+        if not err:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def complain(text: str) -> None:
@@ -18,5 +31,5 @@ def complain(text: str) -> None:
 
 
 def one_line(text: str) -> str:
-    """The text with its control characters, which names may hold, as escapes such as `\\n`."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: ascii(found[0])[1:-1], text)
+    """The text with the controls in it, which names may hold, as escapes such as `\n`."""
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -17,6 +17,7 @@ from pooltool.runs.batch import Tally
 from pooltool.runs.pool_file import Outcome, Settings
 
 BAR_AFTER_SECONDS = 1.0
+_CLEAR_LINE, _SHOW_CURSOR = "\r\x1b[K", "\x1b[?25h"
 
 
 def as_line(outcome: Outcome) -> str:
@@ -89,7 +90,8 @@ class Report:
         second where it is None.
         """
         self.tally = Tally()
-        self.interrupted = False
+        self.ended: str | None = None
+        """A word for how the run ended before all was done."""
         self._line, self._total, self._quiet, self._err = line, total, quiet, err
         self._started = time.monotonic()
         self._bar: Any = None
@@ -102,11 +104,12 @@ class Report:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._clear_bar()
+        if kind is Interrupted:
+            self.ended = "interrupted"
         if self._quiet or self._total == 1 or kind not in (None, Interrupted):
             return
         left = self._total - self.tally.total
-        cut = self.interrupted or kind is Interrupted
-        complain(f"interrupted: {self.tally}, {left} left" if cut else str(self.tally))
+        complain(f"{self.ended}: {self.tally}, {left} left" if self.ended else str(self.tally))
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome and print it."""
@@ -122,6 +125,12 @@ class Report:
             say(line, err=self._err)
         self._show_bar()
 
+    def stop(self, reason: str) -> None:
+        """Say why the run ends before all is done."""
+        self._clear_bar()
+        complain(reason)
+        self.ended = "stopped"
+
     def _show_bar(self) -> None:
         """Draw the bar: images done, how many a second, and the time left."""
         now = time.monotonic()
@@ -129,12 +138,12 @@ class Report:
             return
         if self._bar is None:
             self._bar = click.progressbar(length=self._total, file=sys.stderr, show_pos=True)
-            self._bar.start = self._started
+            self._bar.start = time.time() - (now - self._started)  # the bar's clock
         done = self.tally.total
         self._bar.label = f"{done / (now - self._started):.0f} images/s"
         self._bar.update(done - self._bar.pos)
-        self._bar.render_finish()  # shows the cursor, however the run may end
+        click.echo(_SHOW_CURSOR, nl=False, err=True)  # the bar hides it, and may be the last word
 
     def _clear_bar(self) -> None:
         if self._bar is not None:
-            click.echo("\r\x1b[K", nl=False, err=True)
+            click.echo(_CLEAR_LINE, nl=False, err=True)

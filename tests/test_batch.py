@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from conftest import ROOT, Run, load, save
 from pooltool import max_pool2d
 from pooltool.geometry import Windows
 from pooltool.runs.batch import Tally, run
+from pooltool.runs.executors import Workers
+from pooltool.runs.interrupts import Interrupts
 from pooltool.runs.plan import Job
 from pooltool.runs.pool_file import Outcome, Settings
 
@@ -84,6 +87,17 @@ def test_nul_separated_names_from_standard_input(run: Run) -> None:
     result = run("max", "-0", "--files-from", "-", input="two\nlines.png\0")
     assert (result.status, result.err) == (0, "")
     assert load("two\nlines_max.png").shape == (4, 5, 3)
+
+
+def test_names_from_two_lists_and_the_command_line(run: Run, tmp_path: Path) -> None:
+    make_images(3)
+    (tmp_path / "one").write_bytes(b"\xef\xbb\xbfimage001.png\r\n")  # as editors on Windows begin
+    words = ["--files-from", "one", "image000.png", "--files-from", "-"]
+    result = run("max", *words, input="image002.png")
+    assert result.err == "pooltool: 3 done, 0 skipped, 0 failed\n"
+    assert [line[:8] for line in result.out.splitlines()] == ["image000", "image001", "image002"]
+    shown = run("max", os.fsdecode(b"\xef\xbb\xbfgone.png")).err
+    assert shown.startswith("pooltool: \\ufeffgone.png: ")
 
 
 def test_an_empty_list_is_no_error(run: Run) -> None:
@@ -162,6 +176,58 @@ def test_an_image_that_is_named_twice_is_pooled_once(run: Run, tmp_path: Path) -
     assert load("image000_max.png").shape == (4, 5, 3)
 
 
+@pytest.mark.parametrize("output", ["file.png", "file.png/deep/", "file.png/", "closed", "link/"])
+def test_dry_run_foresees_what_cannot_be_written(run: Run, tmp_path: Path, output: str) -> None:
+    make_images(2)
+    (tmp_path / "file.png").touch()
+    (tmp_path / "closed/image000_max.png").mkdir(parents=True)
+    (tmp_path / "closed/image001_max.png").mkdir()
+    os.symlink("nowhere", "link")
+    words = ["image000.png", "image001.png", "-o", output]
+    foreseen = run("max", *words, "--dry-run")
+    assert (foreseen.status, foreseen.out) == (1, "")
+    assert foreseen.err.startswith(f"pooltool: image000.png: cannot write {output}")
+    assert foreseen.err == run("max", *words).err
+
+
+@pytest.mark.parametrize("output", ["none/x.png", "x" * 300 + ".png"])
+def test_dry_run_foresees_that_one_image_cannot_be_written(run: Run, output: str) -> None:
+    make_images(1)
+    foreseen = run("max", "image000.png", "-o", output, "--dry-run")
+    assert (foreseen.status, foreseen.out) == (1, "")
+    assert foreseen.err == run("max", "image000.png", "-o", output).err
+    assert run("max", "image000.png", "-o", "new/deep/", "--dry-run").status == 0
+
+
+def test_pipes_below_a_directory_are_told_not_awaited(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    save("in/a.png", np.zeros((4, 4), np.uint8))
+    os.mkfifo("in/b.png")
+    result = run("max", "-r", "in", "-o", "out", timeout=30)
+    assert result.status == 1
+    assert result.out == "in/a.png (4, 4) -> out/a_max.png (2, 2)\n"
+    assert result.err.startswith("pooltool: in/b.png: it is a pipe, a socket or a device; leave")
+
+
+def test_an_interrupt_waits_for_what_never_ends_but_not_for_ever(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.png")
+    for name in ("a.png", "c.png"):
+        save(tmp_path / name, np.zeros((4, 4), np.uint8))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pooltool", "max", "a.png", "b.png", "c.png", "-j", "2"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with open(tmp_path / "b.png", "wb"):  # it reads that now
+        while not (tmp_path / "c_max.png").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert [line.split(" ")[0] for line in out.splitlines()] == ["a.png", "c.png"]
+    assert err == "pooltool: interrupted: 2 done, 0 skipped, 0 failed, 1 left\n"
+
+
 def test_odd_names_stay_on_one_line_and_reach_no_terminal(run: Run) -> None:
     make_images(1)
     os.rename("image000.png", "two\nlines\x1b[31m.png")
@@ -233,6 +299,11 @@ def test_json(run: Run) -> None:
         ([], "no image is named; give IMAGES or --files-from"),
         (["--files-from", "nul"], "--files-from nul: it holds NUL; add -0 if names end with it"),
         (["-0", "a.png"], "-0 says how --files-from is read"),
+        (["-0", "--files-from", "lines"], "lines: its names end with line breaks; leave out -0"),
+        (["--files-from", "-", "--files-from", "-"], "takes standard input; give it once"),
+        (["", "a.png"], "'IMAGES...': the name is empty; check the variable"),
+        (["a.png", "-o", ""], "'--output': the name is empty"),
+        (["-r", "there", "-o", ""], "'--output': the name is empty"),
         (["-r", "there"], "--recursive needs -o DIR"),
         (["-", "a.png"], "standard input) is pooled on its own"),
         (["a.png", "b.png", "-o", "-"], "-o - takes one image"),
@@ -245,12 +316,13 @@ def test_json(run: Run) -> None:
 def test_wrong_usage(run: Run, tmp_path: Path, words: list[str], reason: str) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "nul").write_bytes(b"a.png\0b.png\0")
+    (tmp_path / "lines").write_bytes(b"a.png\nb.png\n")
     save("a.png", np.zeros((4, 4), np.uint8))
     result = run("max", *words)
     assert result.status == 2
     assert reason in result.err
     assert result.err.count("\n") == 1
-    assert sorted(os.listdir()) == ["a.png", "nul", "there"]
+    assert sorted(os.listdir()) == ["a.png", "lines", "nul", "there"]
 
 
 def test_no_bar_in_a_pipe(run: Run) -> None:
@@ -271,10 +343,33 @@ def test_a_bar_on_a_terminal(run: Run, tmp_path: Path) -> None:
         os.close(child)
         shown[option] = os.read(parent, 1 << 16).decode()
         os.close(parent)
-    assert "5/5" in shown["--progress"]
-    assert shown["--progress"].rfind("\x1b[?25l") < shown["--progress"].rfind("\x1b[?25h")
-    assert "images/s" in shown["--progress"]
+    bar = shown["--progress"]
+    assert "5/5" in bar
+    assert "images/s" in bar
+    assert bar.count("\n") == 1, "each bar is drawn over the last one"
+    assert bar.rfind("\x1b[?25l") < bar.rfind("\x1b[?25h"), "the cursor is shown again"
     assert shown["--no-progress"] == "pooltool: 5 done, 0 skipped, 0 failed\r\n"
+
+
+def test_the_bar_tells_the_time_left(tmp_path: Path) -> None:
+    names = ["a.png", "slow.png", "c.png", "d.png"]
+    for name in ("a.png", "c.png", "d.png"):
+        save(tmp_path / name, np.zeros((4, 4), np.uint8))
+    os.mkfifo(tmp_path / "slow.png")
+    parent, child = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pooltool", "max", *names, "-j", "1", "--progress"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}, cwd=tmp_path,
+        stdout=subprocess.DEVNULL, stderr=child,
+    )  # fmt: skip
+    with open(tmp_path / "slow.png", "wb") as slow:
+        time.sleep(1.2)
+        slow.write((tmp_path / "a.png").read_bytes())
+    assert process.wait(timeout=30) == 0
+    os.close(child)
+    bar = os.read(parent, 1 << 16).decode()
+    os.close(parent)
+    assert re.search(r"2/4 +00:00:0[1-9]", bar), bar
 
 
 @pytest.fixture
@@ -458,7 +553,7 @@ def test_jobs_are_read_as_they_are_needed() -> None:
 
 
 def run_batch(jobs: Iterator[Job], executor: ThreadPoolExecutor) -> Any:
-    return run(jobs, SETTINGS, executor, ahead=8)
+    return run(jobs, SETTINGS, Workers(executor, 8), Interrupts(at_once=False))
 
 
 def test_an_unforeseen_error_fails_its_image_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,7 +565,8 @@ def test_an_unforeseen_error_fails_its_image_only(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("pooltool.runs.batch.pool_file", pool_file)
     jobs = [Job(name, "", "") for name in ("a", "bad", "c")]
     with ThreadPoolExecutor(1) as executor:
-        outcomes = list(run(jobs, SETTINGS, executor, ahead=2))
+        crew = Workers(executor, ahead=2)
+        outcomes = list(run(jobs, SETTINGS, crew, Interrupts(at_once=False)))
     assert [outcome.status for outcome in outcomes] == ["ok", "failed", "ok"]
     assert outcomes[1].error == "RuntimeError: worker lost"
 

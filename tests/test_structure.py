@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pooltool"
 LAYERS = {
     "": {"pooling", "errors"},
     "__main__": {"cli"},
-    "cli": {"", "console", "messages", "runs", "images", "geometry", "errors"},
+    "cli": {"", "console", "messages", "files", "runs", "images", "geometry", "errors"},
     "console": {
         "report",
         "display",

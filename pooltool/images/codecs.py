@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool import native
-from pooltool.errors import ImageError
+from pooltool.errors import DamageError, ImageError
 from pooltool.images import animation, containers, formats, metadata, netpbm, npy, tiff
 from pooltool.images.animation import Timing
 from pooltool.images.containers import Facts
@@ -146,7 +146,7 @@ def _read_tiff(data: bytes, facts: Facts, frame: int | None) -> tuple[Array, ...
 
     pages = _run(facts.format, attempt)
     if len(pages) != last - first:
-        raise ImageError(f"it is damaged: only {len(pages)} of {last - first} pages can be read")
+        raise DamageError(f"it is damaged: only {len(pages)} of {last - first} pages can be read")
     inverted = facts.inverted[first:last]
     return tuple(
         np.invert(page) if turn else page for page, turn in zip(pages, inverted, strict=True)
@@ -171,7 +171,7 @@ def _read_animation(data: bytes, facts: Facts, frame: int | None) -> Picture:
     read = _run(facts.format, attempt)
     frames, durations = tuple(read.frames), tuple(int(time) for time in np.ravel(read.durations))
     if len(frames) != len(facts.sizes) or len(durations) != len(frames):
-        raise ImageError(
+        raise DamageError(
             f"it is damaged: only {len(frames)} of {len(facts.sizes)} frames can be read"
         )
     if facts.transparent is not None and frames[0].ndim == 2:
@@ -198,7 +198,7 @@ def _run(fmt: Format, attempt: Callable[[], Any]) -> Any:
         errors = [line for line in heard.lines if re.search(r"^> |error", line, re.IGNORECASE)]
         told = map(_words, [*complaints, *errors, reason or ""])
         words = next(filter(None, told), f"the {fmt.name} decoder gives no reason")
-        raise ImageError(f"it is damaged or not supported: {words}")
+        raise DamageError(f"it is damaged or not supported: {words}")
     return result
 
 
@@ -305,7 +305,7 @@ def _require_pixels(facts: Facts, frame: int | None) -> None:
     if frame is not None and not facts.animated:
         sizes = sizes[frame : frame + 1]
     if not all(height > 0 and width > 0 for height, width in sizes):
-        raise ImageError("it is damaged: its header tells of a picture without pixels")
+        raise DamageError("it is damaged: its header tells of a picture without pixels")
     total, limit = sum(height * width for height, width in sizes), pixel_limit()
     if total > limit:
         raise ImageError(

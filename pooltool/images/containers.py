@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from pooltool.errors import ImageError
+from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, netpbm, tiff
 from pooltool.images.formats import Format
 
@@ -59,7 +59,7 @@ def inspect(data: bytes) -> Facts:
     try:
         return examine(data)
     except MALFORMED:
-        raise ImageError("it is cut or damaged: a header ends too early") from None
+        raise DamageError("it is cut or damaged: a header ends too early") from None
 
 
 def require_image(start: bytes) -> None:
@@ -86,7 +86,7 @@ def jpeg_segments(data: bytes) -> Iterator[Part]:
         at = _past_fill(data, at)
         marker = data[at : at + 2]
         if len(marker) < 2 or marker[0] != 0xFF:
-            raise ImageError("it is cut or damaged: the JPEG header has no picture behind it")
+            raise DamageError("it is cut or damaged: the JPEG header has no picture behind it")
         size = struct.unpack_from(">H", data, at + 2)[0]
         yield Part(marker, data[at + 4 : at + 2 + size], at)
         if marker == b"\xff\xda":
@@ -101,10 +101,10 @@ def png_chunks(data: bytes, *, verify: bool = False) -> Iterator[Part]:
         size, name = struct.unpack_from(">I4s", data, at)
         body = data[at + 8 : at + 8 + size]
         if at + 12 + size > len(data):
-            raise ImageError("it is cut: the PNG data ends in the middle")
+            raise DamageError("it is cut: the PNG data ends in the middle")
         checksum = data[at + 8 + size : at + 12 + size]
         if verify and int.from_bytes(checksum, "big") != zlib.crc32(body, zlib.crc32(name)):
-            raise ImageError(f"it is damaged: the checksum of its {_ascii(name)} chunk is wrong")
+            raise DamageError(f"it is damaged: the checksum of its {_ascii(name)} chunk is wrong")
         yield Part(name, body, at)
         if name == b"IEND":
             return
@@ -116,9 +116,9 @@ def riff_chunks(data: bytes, at: int = 12) -> Iterator[Part]:
     while at + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, at)
         if at + 8 + size > len(data):
-            raise ImageError("it is cut: the WebP data ends in the middle")
+            raise DamageError("it is cut: the WebP data ends in the middle")
         if not name.strip(b"\0"):
-            raise ImageError("it is damaged: zeros lie where a WebP chunk should begin")
+            raise DamageError("it is damaged: zeros lie where a WebP chunk should begin")
         yield Part(name, data[at + 8 : at + 8 + size], at)
         at += 8 + size + size % 2
 
@@ -133,7 +133,7 @@ def boxes(data: bytes) -> Iterator[Part]:
             size, head = struct.unpack_from(">Q", data, at + 8)[0], 16
         size = size or len(data) - at
         if size < head or at + size > len(data):
-            raise ImageError("it is cut or damaged: the data ends in the middle of a box")
+            raise DamageError("it is cut or damaged: the data ends in the middle of a box")
         yield Part(name, data[at + head : at + size], at)
         at += size
 
@@ -154,7 +154,7 @@ def gif_blocks(data: bytes) -> Iterator[Part]:
     while data[at : at + 1] != b";":
         kind = data[at : at + 1]
         if kind not in (b",", b"!"):
-            raise ImageError("it is cut or damaged: the GIF data does not go on as it should")
+            raise DamageError("it is cut or damaged: the GIF data does not go on as it should")
         start = at + 2
         if kind == b",":
             start = at + 11 + _color_table(data[at + 9])
@@ -176,9 +176,9 @@ def _jpeg(data: bytes) -> Facts:
                 _require_plausible(height * width // 64, len(data) * 8, facts)
         scan = segment.at
     if facts is None:
-        raise ImageError("it is damaged: the JPEG header tells no size")
+        raise DamageError("it is damaged: the JPEG header tells no size")
     if data.find(b"\xff\xd9", scan) < 0:
-        raise ImageError("it is cut: the JPEG data has no end-of-image marker")
+        raise DamageError("it is cut: the JPEG data has no end-of-image marker")
     return facts
 
 
@@ -188,7 +188,7 @@ _FRAME_MARKERS = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0x
 def _png(data: bytes) -> Facts:
     parts = {part.name: part.body for part in png_chunks(data, verify=True)}
     if b"IHDR" not in parts or b"IDAT" not in parts:
-        raise ImageError("it is damaged: the PNG has no header or no picture")
+        raise DamageError("it is damaged: the PNG has no header or no picture")
     width, height, bits, color = struct.unpack_from(">IIBB", parts[b"IHDR"])
     transparent = None
     if color == 0 and b"tRNS" in parts:
@@ -205,7 +205,7 @@ def _png(data: bytes) -> Facts:
 def _webp(data: bytes) -> Facts:
     size = struct.unpack_from("<I", data, 4)[0]
     if size + 8 > len(data):
-        raise ImageError("it is cut: the WebP data ends in the middle")
+        raise DamageError("it is cut: the WebP data ends in the middle")
     chunks = list(riff_chunks(data[: size + 8]))
     frames = sum(part.name == b"ANMF" for part in chunks)
     height, width = webp_size(chunks[0])
@@ -229,7 +229,7 @@ def _gif(data: bytes) -> Facts:
     width, height = struct.unpack_from("<HH", data, 6)
     frames = sum(block.name == b"," for block in gif_blocks(data))
     if not frames:
-        raise ImageError("it is damaged: the GIF holds no picture")
+        raise DamageError("it is damaged: the GIF holds no picture")
     return Facts(formats.GIF, _repeated((height, width), frames), animated=True)
 
 
@@ -248,11 +248,11 @@ def _tiff(data: bytes) -> Facts:
 def _tiff_size(data: bytes, page: tiff.Directory) -> tuple[int, int]:
     width, height = page.numbers(256), page.numbers(257)
     if not width or not height:
-        raise ImageError("it is damaged: a TIFF page tells no size")
+        raise DamageError("it is damaged: a TIFF page tells no size")
     for at, size in ((273, 279), (324, 325)):
         ends = map(sum, zip(page.numbers(at), page.numbers(size), strict=False))
         if max(ends, default=0) > len(data):
-            raise ImageError("it is cut: a TIFF page lies beyond the end of the data")
+            raise DamageError("it is cut: a TIFF page lies beyond the end of the data")
     return height[0], width[0]
 
 
@@ -288,7 +288,7 @@ def _avif(data: bytes) -> Facts:
     properties = list(boxes(box(meta, b"iprp", b"ipco") or b""))
     sizes = [struct.unpack_from(">4xII", part.body) for part in properties if part.name == b"ispe"]
     if not sizes:
-        raise ImageError("it is damaged: the AVIF header tells no size")
+        raise DamageError("it is damaged: the AVIF header tells no size")
     width, height = max(sizes)
     table = box(data, b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz")
     count = struct.unpack_from(">8xI", table)[0] if table and data[8:12] == b"avis" else 1
@@ -310,9 +310,9 @@ def _avif_orientation(properties: list[Part]) -> int:
 def _jp2(data: bytes) -> Facts:
     code = box(data, b"jp2c") if data[4:8] == b"jP  " else data
     if code is None:
-        raise ImageError("it is damaged: the JPEG 2000 file holds no picture")
+        raise DamageError("it is damaged: the JPEG 2000 file holds no picture")
     if not code.rstrip(b"\0").endswith(b"\xff\xd9"):
-        raise ImageError("it is cut: the JPEG 2000 data has no end marker")
+        raise DamageError("it is cut: the JPEG 2000 data has no end marker")
     right, bottom, left, top = struct.unpack_from(">IIII", code, 8)
     bits = (code[42] & 0x7F) + 1
     maxval = None if bits in (8, 16) else (1 << bits) - 1
@@ -322,7 +322,7 @@ def _jp2(data: bytes) -> Facts:
 def _hdr(data: bytes) -> Facts:
     found = re.search(rb"\n[-+]([XY]) (\d+) [-+][XY] (\d+)\n", data[:65536])
     if not found:
-        raise ImageError("it is damaged: the HDR header tells no size")
+        raise DamageError("it is damaged: the HDR header tells no size")
     first, second = int(found[2]), int(found[3])
     return Facts(formats.HDR, ((first, second) if found[1] == b"Y" else (second, first),))
 
@@ -341,7 +341,7 @@ def _require_plausible(least: int, most: int, facts: Facts) -> None:
     """Refuse a header that lies about the size, before memory is taken for its pixels."""
     if least > most:
         height, width = facts.sizes[0]
-        raise ImageError(
+        raise DamageError(
             f"it is cut or damaged: its header tells of {height} x {width} pixels, "
             "more than its data can hold"
         )
@@ -349,7 +349,7 @@ def _require_plausible(least: int, most: int, facts: Facts) -> None:
 
 def _repeated(size: tuple[int, int], count: int) -> Sizes:
     if not 0 < count <= _MAX_FRAMES:
-        raise ImageError(f"it is damaged: its header tells of {count} frames")
+        raise DamageError(f"it is damaged: its header tells of {count} frames")
     return (size,) * count
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.errors import ImageError
+from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats
 from pooltool.images.formats import Format
 
@@ -81,7 +81,7 @@ def headers(data: bytes) -> list[Header]:
     while not found[-1].text and found[-1].kind not in "fF":
         end = found[-1].start + found[-1].size
         if end > len(data):
-            raise ImageError("it is cut: it holds fewer pixels than its header says")
+            raise DamageError("it is cut: it holds fewer pixels than its header says")
         if not data[end:].strip():
             break
         found.append(_header(data, end))
@@ -92,7 +92,7 @@ def read(data: bytes, header: Header) -> Array:
     """The pixels of one picture, (H, W) or (H, W, C) as OpenCV orders channels."""
     numbers = _text_numbers(data, header) if header.text else _binary_numbers(data, header)
     if numbers.size and header.kind not in "fF" and numbers.max() > header.maxval:
-        raise ImageError(f"it is damaged: it holds a value above its maximum of {header.maxval}")
+        raise DamageError(f"it is damaged: it holds a value above its maximum of {header.maxval}")
     if header.kind in "14":
         numbers = np.where(numbers == 0, np.uint8(255), np.uint8(0))
     elif header.bits:
@@ -140,7 +140,7 @@ def _header(data: bytes, at: int) -> Header:
             header = _named(found) if name == "arbitrary" else _positional(found)
             _require_sense(header)
             return header
-    raise ImageError("it is cut or damaged: its header is not complete")
+    raise DamageError("it is cut or damaged: its header is not complete")
 
 
 def _positional(found: re.Match[bytes]) -> Header:
@@ -156,14 +156,14 @@ def _scale(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ImageError("it is damaged: the scale in its header is not a number") from None
+        raise DamageError("it is damaged: the scale in its header is not a number") from None
 
 
 def _require_sense(header: Header) -> None:
     if not (header.height and header.width):
-        raise ImageError("it is damaged: its header tells of a picture without pixels")
+        raise DamageError("it is damaged: its header tells of a picture without pixels")
     if not 0 < header.maxval < 65536:
-        raise ImageError(
+        raise DamageError(
             f"it is damaged: its header tells of values up to {header.maxval}, not 1 to 65535"
         )
 
@@ -176,7 +176,7 @@ def _named(found: re.Match[bytes]) -> Header:
             int(values[name]) for name in ("HEIGHT", "WIDTH", "DEPTH", "MAXVAL")
         )
     except (KeyError, ValueError):
-        raise ImageError("it is damaged: its PAM header is not complete") from None
+        raise DamageError("it is damaged: its PAM header is not complete") from None
     if depth not in (1, 2, 3, 4):
         raise ImageError(f"it is a PAM picture of {depth} channels; pooltool reads 1 to 4")
     bits = maxval == 1 and values.get("TUPLTYPE", "").startswith("BLACKANDWHITE")
@@ -190,20 +190,20 @@ def _text_numbers(data: bytes, header: Header) -> Array:
     try:
         numbers = np.array([int(word) for word in words[:wanted]], np.int64)
     except ValueError:
-        raise ImageError("it is damaged: it holds a word that is not a number") from None
+        raise DamageError("it is damaged: it holds a word that is not a number") from None
     if numbers.size < wanted:
-        raise ImageError("it is cut: it holds fewer pixels than its header says")
+        raise DamageError("it is cut: it holds fewer pixels than its header says")
     if len(words) > wanted:
-        raise ImageError(f"it is damaged: it holds {len(words)} numbers where {wanted} belong")
+        raise DamageError(f"it is damaged: it holds {len(words)} numbers where {wanted} belong")
     if numbers.min() < 0 or numbers.max() > header.maxval:
-        raise ImageError(f"it is damaged: it holds a value outside 0 to {header.maxval}")
+        raise DamageError(f"it is damaged: it holds a value outside 0 to {header.maxval}")
     return numbers.astype(header.dtype)
 
 
 def _binary_numbers(data: bytes, header: Header) -> Array:
     body = data[header.start : header.start + header.size]
     if len(body) < header.size:
-        raise ImageError("it is cut: it holds fewer pixels than its header says")
+        raise DamageError("it is cut: it holds fewer pixels than its header says")
     numbers = np.frombuffer(body, header.dtype)
     if header.kind == "4":
         rows = np.unpackbits(numbers.reshape(header.height, -1), axis=1)

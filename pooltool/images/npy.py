@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool import files
-from pooltool.errors import ImageError
+from pooltool.errors import DamageError, ImageError
 
 Array = NDArray[Any]
 
@@ -86,7 +86,7 @@ class ArrayFile(NamedTuple):
         while done < len(view):
             count = os.preadv(self.descriptor, [view[done:]], position + done)
             if not count:
-                raise ImageError("it is cut: the file became shorter while it was read")
+                raise DamageError("it is cut: the file became shorter while it was read")
             done += count
 
 
@@ -160,14 +160,14 @@ def _header(data: bytes, size: int) -> Header:
         shape, fortran = words["shape"], words["fortran_order"]
         dtype = np.dtype(words["descr"])
     except Exception:
-        raise ImageError("it is damaged: its .npy header cannot be understood") from None
+        raise DamageError("it is damaged: its .npy header cannot be understood") from None
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise ImageError("it is damaged: its .npy header tells no shape")
+        raise DamageError("it is damaged: its .npy header tells no shape")
     header = Header(shape, dtype, bool(fortran), start)
     _require_image(header)
     if size != start + header.size:
         state = "cut" if size < start + header.size else "damaged, or holds more than one array"
-        raise ImageError(
+        raise DamageError(
             f"it is {state}: {size} bytes where {start + header.size} belong to {shape} {dtype}"
         )
     return header
@@ -182,7 +182,7 @@ def _header_text(data: bytes) -> tuple[str, int]:
         raise ImageError("it is a .npy file of an unknown version; save it with numpy.save")
     length = int.from_bytes(data[8 : 8 + width], "little")
     if length > _MAX_HEADER or len(data) < 8 + width + length:
-        raise ImageError("it is cut or damaged: its .npy header is not complete")
+        raise DamageError("it is cut or damaged: its .npy header is not complete")
     text = data[8 + width : 8 + width + length]
     return text.decode("utf-8" if version == b"\3" else "latin-1", "replace"), 8 + width + length
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pooltool.errors import ImageError
+from pooltool.errors import DamageError
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
@@ -46,7 +46,9 @@ class Layout(NamedTuple):
         try:
             value: int = struct.unpack_from(self.order + code, data, at)[0]
         except struct.error:
-            raise ImageError("it is cut: a tag directory lies beyond the end of the data") from None
+            raise DamageError(
+                "it is cut: a tag directory lies beyond the end of the data"
+            ) from None
         return value
 
 
@@ -72,7 +74,7 @@ def directories(data: bytes) -> Iterator[Directory]:
     seen: set[int] = set()
     while position:
         if position in seen or len(seen) >= MAX_DIRECTORIES:
-            raise ImageError("it is damaged: its tag directories run in a circle")
+            raise DamageError("it is damaged: its tag directories run in a circle")
         seen.add(position)
         found = directory(data, layout, position)
         yield found
@@ -84,7 +86,7 @@ def directory(data: bytes, layout: Layout, position: int) -> Directory:
     count = layout.number(data, position, "Q" if layout.big else "H")
     start, size = position + (8 if layout.big else 2), 20 if layout.big else 12
     if start + count * size > len(data):
-        raise ImageError("it is cut: a tag directory lies beyond the end of the data")
+        raise DamageError("it is cut: a tag directory lies beyond the end of the data")
     fields = [_field(data, layout, start + index * size) for index in range(count)]
     end = start + count * size
     following = layout.number(data, end, "Q" if layout.big else "I") if end < len(data) else 0
@@ -135,7 +137,7 @@ def reordered(item: Field, order: str, wanted: str) -> Field:
 def _header(data: bytes) -> tuple[Layout, int]:
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 8:
-        raise ImageError("it is damaged: the header of its tags is not one")
+        raise DamageError("it is damaged: the header of its tags is not one")
     big = Layout(order, False).number(data, 2, "H") == 43
     layout = Layout(order, big)
     return layout, layout.number(data, 8, "Q") if big else layout.number(data, 4, "I")
@@ -152,7 +154,7 @@ def _field(data: bytes, layout: Layout, at: int) -> Field | None:
     if size > room:
         where = layout.number(data, where, "Q" if layout.big else "I")
     if where + size > len(data):
-        raise ImageError(f"it is cut: the values of tag {tag} lie beyond the end of the data")
+        raise DamageError(f"it is cut: the values of tag {tag} lie beyond the end of the data")
     return Field(tag, kind, count, data[where : where + size], where)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-from pooltool.runs.executors import AnyExecutor, AnyFuture, settled
+from pooltool.errors import ClusterError
+from pooltool.runs.executors import AnyFuture, Workers, settled
+from pooltool.runs.interrupts import Interrupts
 from pooltool.runs.plan import Job
 from pooltool.runs.pool_file import Outcome, Settings, pool_file
 
@@ -39,38 +41,43 @@ class Tally:
 
 
 def run(
-    jobs: Iterable[Job],
-    settings: Settings,
-    executor: AnyExecutor,
-    ahead: int,
-    stopped: Callable[[], bool] = lambda: False,
+    jobs: Iterable[Job], settings: Settings, workers: Workers, interrupts: Interrupts
 ) -> Iterator[Outcome]:
-    """Pool every image on the executor, `ahead` of them in hand; yield the outcomes in order.
+    """Pool every image on the workers, a few of them in hand; yield the outcomes in order.
 
-    One that fails is reported and does not stop the others. Once `stopped()` is true nothing more
-    is begun: what is in hand is finished where it has begun and dropped where it has not.
+    One that fails is reported and does not stop the others. After an interrupt nothing more is
+    begun; what has begun is finished, unless that takes too long. Raises `ClusterError` when
+    there are no workers any more.
     """
     waiting: deque[tuple[Job, AnyFuture[Outcome]]] = deque()
     try:
         for job in jobs:
-            if stopped():
+            if interrupts:
                 break
-            waiting.append((job, executor.submit(pool_file, job, settings)))
-            if len(waiting) >= ahead:
-                yield from _finish(*waiting.popleft(), stopped)
+            waiting.append((job, workers.executor.submit(pool_file, job, settings)))
+            if len(waiting) >= workers.ahead:
+                yield from _finish(*waiting.popleft(), workers, interrupts)
         while waiting:
-            yield from _finish(*waiting.popleft(), stopped)
+            yield from _finish(*waiting.popleft(), workers, interrupts)
     finally:
         for _, future in waiting:
             future.cancel()
 
 
-def _finish(job: Job, future: AnyFuture[Outcome], stopped: Callable[[], bool]) -> Iterator[Outcome]:
+def _finish(
+    job: Job, future: AnyFuture[Outcome], workers: Workers, interrupts: Interrupts
+) -> Iterator[Outcome]:
     """Wait for the job's outcome, also when its worker was lost; none if it was dropped."""
     while not settled(future, POLL_SECONDS):
-        if stopped():
+        if interrupts and (workers.cancellable or interrupts.overdue):
             future.cancel()
+        if interrupts.overdue:
+            return
+        workers.require_alive()
     if future.cancelled():
+        if not interrupts:
+            workers.require_alive()
+            raise ClusterError("the cluster dropped an image; run again with --skip-existing")
         return
     error = future.exception()
     if error is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from pooltool.errors import ClusterError
 
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 CONNECT_SECONDS = 5
-DASK_LOGGERS = ("distributed", "distributed.client")
-"""Silenced: what a job's worker did is told by its outcome."""
+CHECK_SECONDS = 5
+WORKERLESS_SECONDS = 60
+"""How long a run waits for a worker to come back when the cluster has lost the last one."""
+DASK_LOGGERS = (
+    "distributed", "distributed.client", "tornado.application", "concurrent.futures", "asyncio"
+)  # fmt: skip
+"""Silenced: what a job's worker did is told by its outcome, a cluster that is gone by an error."""
 AHEAD = 4
 """Jobs in hand for each worker, so that none waits for the next while results are in order."""
 
@@ -68,21 +74,33 @@ def settled(future: AnyFuture[Any], seconds: float) -> bool:
     return bool(wait([future], seconds).done)
 
 
+class Workers(NamedTuple):
+    """Those who do the jobs of a run."""
+
+    executor: AnyExecutor
+    ahead: int
+    """Jobs to keep in hand."""
+    cancellable: bool = True
+    """False when a job that is cancelled may have begun, and be done all the same."""
+    require_alive: Callable[[], None] = lambda: None
+    """Raises `ClusterError` once there is nobody left to do a job."""
+
+
 @contextmanager
-def local(workers: int) -> Iterator[tuple[AnyExecutor, int]]:
-    """Threads of this machine, and how many jobs to keep in hand."""
+def local(workers: int) -> Iterator[Workers]:
+    """Threads of this machine."""
     if workers == 1:
-        yield Inline(), 1
+        yield Workers(Inline(), 1)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(workers) as executor:
-        yield executor, AHEAD * workers
+        yield Workers(executor, AHEAD * workers)
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[tuple[AnyExecutor, int]]:
-    """The workers of the Dask scheduler at `address`, and how many jobs to keep in hand.
+def cluster(address: str) -> Iterator[Workers]:
+    """The workers of the Dask scheduler at `address`.
 
     Jobs of a worker that is lost go to another. Raises `ClusterError` when the scheduler cannot
     be reached within a few seconds, or has no worker.
@@ -94,9 +112,44 @@ def cluster(address: str) -> Iterator[tuple[AnyExecutor, int]]:
             raise ClusterError(
                 f"the scheduler {address} has no worker; start one with `dask worker`"
             )
-        yield client.get_executor(pure=False, retries=2), AHEAD * threads
+        executor = client.get_executor(pure=False, retries=2)
+        watch = _Watch(client, address)
+        yield Workers(executor, AHEAD * threads, cancellable=False, require_alive=watch)
     finally:
-        client.close()
+        with suppress(Exception):  # a scheduler that is gone cannot be taken leave of
+            client.close(timeout=CONNECT_SECONDS)
+
+
+class _Watch:
+    """Looks now and then whether a cluster still has a scheduler and workers."""
+
+    def __init__(self, client: Any, address: str) -> None:
+        self._client, self._address = client, address
+        self._looked = self._seen = time.monotonic()
+
+    def __call__(self) -> None:
+        """Raise `ClusterError` when the scheduler is gone, or every worker for too long."""
+        if self._client.status != "running":
+            self._give_up("went away")
+        now = time.monotonic()
+        if now - self._looked < CHECK_SECONDS:
+            return
+        self._looked = now
+        try:
+            threads = self._client.sync(
+                self._client.scheduler.ncores, callback_timeout=CONNECT_SECONDS
+            )
+        except Exception:
+            self._give_up("does not answer any more")
+        if threads:
+            self._seen = now
+        elif now - self._seen > WORKERLESS_SECONDS:
+            self._give_up(f"has had no worker for {WORKERLESS_SECONDS} seconds")
+
+    def _give_up(self, reason: str) -> NoReturn:
+        raise ClusterError(
+            f"the scheduler {self._address} {reason}; the same command with --skip-existing goes on"
+        )
 
 
 def _connect(address: str) -> Any:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from pooltool import files
 from pooltool.errors import Interrupted
@@ -17,6 +16,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME_SECONDS = 0.5
 """A signal so soon after the first is the same: `timeout` sends its signal twice, and a script that
 a terminal interrupts may pass on what has come already."""
+
+GRACE_SECONDS = 5
+"""How long what has begun may take to finish: a pipe may never end, a network disk never answer."""
 
 _held = False
 
@@ -69,6 +71,16 @@ class Interrupts:
         return self.number > 0
 
     @property
+    def overdue(self) -> bool:
+        """True when a signal came so long ago that what has not ended is given up."""
+        return self.number > 0 and time.monotonic() - self._since > GRACE_SECONDS
+
+    def end(self) -> NoReturn:
+        """End the process here and now; only unfinished files are cleared away."""
+        files.remove_temporaries()
+        os._exit(self.status)
+
+    @property
     def status(self) -> int:
         """The exit status of an interrupted run, 0 when none came."""
         return 128 + self.number if self.number else 0
@@ -80,6 +92,4 @@ class Interrupts:
             if self.at_once and not _held:
                 raise Interrupted(number)
         elif now - self._since > SAME_SECONDS:
-            files.remove_temporaries()
-            sys.stderr.flush()
-            os._exit(128 + number)
+            self.end()

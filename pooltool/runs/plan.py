@@ -10,18 +10,20 @@ import io
 import os
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import IO, NamedTuple
 
 import numpy as np
 
 from pooltool import files
-from pooltool.errors import PlanError
+from pooltool.errors import FileError, PlanError
 from pooltool.images.formats import FORMATS, format_for, require_quality
 
 STREAM = files.STREAM
 SPOOL_BYTES = 1 << 20
 """Jobs beyond this many bytes wait on disk."""
+NOT_A_FILE = "it is a pipe, a socket or a device; leave it out, or name it itself to read from it"
 IMAGE_SUFFIXES = frozenset(f".{name}" for known in FORMATS for name in known.extensions)
 
 
@@ -106,6 +108,18 @@ def _on_disk(spool: io.BytesIO) -> IO[bytes]:
     return file
 
 
+@contextmanager
+def _spooling() -> Iterator[None]:
+    """Tell where the jobs wait when they cannot be written there."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(
+            f"the list of images cannot be kept among the temporary files ({error.strerror}); "
+            "free some space there, or set TMPDIR to another directory"
+        ) from None
+
+
 class Plan:
     """The jobs of a run, in order, checked so that none would lose a file. A context manager."""
 
@@ -117,6 +131,8 @@ class Plan:
         try:
             for name in names:
                 self._add(target.job(name))
+            with _spooling():
+                self._spool.flush()
             self._require_no_loss()
         except BaseException:
             self._spool.close()
@@ -142,9 +158,10 @@ class Plan:
 
     def _add(self, job: Job) -> None:
         texts = (job.input, job.output, job.extension, job.folder, job.problem)
-        self._spool.write(os.fsencode("\0".join((*texts, ""))))
-        if isinstance(self._spool, io.BytesIO) and self._spool.tell() > SPOOL_BYTES:
-            self._spool = _on_disk(self._spool)
+        with _spooling():
+            self._spool.write(os.fsencode("\0".join((*texts, ""))))
+            if isinstance(self._spool, io.BytesIO) and self._spool.tell() > SPOOL_BYTES:
+                self._spool = _on_disk(self._spool)
         self._inputs.append(_key(job.input))
         self._outputs.append(_key(job.output))
 
@@ -184,7 +201,7 @@ class Plan:
             else:
                 raise PlanError(
                     f"{job.output}: {written[path]} and {job.input} would both be written there; "
-                    "mirror their folders with --recursive, or pool them in separate runs"
+                    "pool their common folder with --recursive, or each into its own -o DIR"
                 )
 
 
@@ -205,7 +222,8 @@ def expand(paths: Iterable[str], *, recursive: bool, beside: str | None) -> Iter
 
 def _walk(top: str, results: str) -> Iterator[Name]:
     """Images below `top`, told by their extension, in the order of their names, hidden ones too;
-    links to directories are not followed. A directory that cannot be listed is a problem.
+    links to directories are not followed. A directory that cannot be listed is a problem, and so
+    is a pipe or a device: it may never end.
     """
     unreadable: list[OSError] = []
     for folder, folders, names in os.walk(top, onerror=unreadable.append):
@@ -214,7 +232,9 @@ def _walk(top: str, results: str) -> Iterator[Name]:
         below = os.path.relpath(folder, top)
         for name in sorted(names):
             if _suffix(name).lower() in IMAGE_SUFFIXES:
-                yield Name(os.path.join(folder, name), "" if below == os.curdir else below)
+                path = os.path.join(folder, name)
+                problem = NOT_A_FILE if files.is_special(path) else ""
+                yield Name(path, "" if below == os.curdir else below, problem)
     yield from _unreadable(unreadable)
 
 

@@ -105,6 +105,9 @@ def _target(job: Job, settings: Settings, source: str) -> Format:
 
 
 def _plan_file(job: Job, settings: Settings, source: str, target: Format) -> Outcome:
+    with _naming(job):
+        folder = job.folder and _located(job.folder, settings)
+        files.require_writable(_located(job.output, settings), folder)
     return Outcome(job, "planned")
 
 
@@ -181,12 +184,19 @@ def _done(
 
 @contextmanager
 def _writing(job: Job, settings: Settings) -> Iterator[BinaryIO]:
-    """Open the job's output, which appears whole or not at all; errors name it."""
-    try:
+    """Open the job's output, which appears whole or not at all."""
+    with _naming(job):
         if job.folder:
             files.make_directory(_located(job.folder, settings))
         with files.replacing(_located(job.output, settings), placing=hold) as file:
             yield file
+
+
+@contextmanager
+def _naming(job: Job) -> Iterator[None]:
+    """Name the output in what goes wrong with it."""
+    try:
+        yield
     except FileError as error:
         raise FileError(f"cannot write {job.output}: {error}") from None
 
