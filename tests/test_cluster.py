@@ -31,6 +31,7 @@ class Cluster:
     """A scheduler and its workers, each a process group of its own."""
 
     address: str
+    scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]]
 
 
@@ -53,7 +54,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         for words in (scheduler, worker, worker)
     ]
     wait_for_workers(address, 2)
-    yield Cluster(address, processes[1:])
+    yield Cluster(address, processes[0], processes[1:])
     for process in processes:
         end(process)
 
@@ -99,6 +100,84 @@ def test_a_run_survives_a_lost_worker(run: Run, tmp_path: Path, cluster: Cluster
     assert failing.status == 1
     assert "pooltool: missing.png: no such file or folder; check the name\n" in failing.err
     assert load("out2/one_max.png").shape == (350, 350, 3)
+
+
+def begin(tmp_path: Path, cluster: Cluster, script: str = "") -> subprocess.Popen[str]:
+    """Begin a run of 200 images on the cluster, and wait until some are done."""
+    (tmp_path / "in").mkdir()
+    save("one.png", np.random.default_rng(2).integers(0, 256, (400, 400, 3), np.uint8))
+    for index in range(200):
+        os.link("one.png", f"in/image{index:03}.png")
+    script += "import sys; from pooltool.__main__ import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            script,
+            "max",
+            "-r",
+            "in",
+            "-o",
+            "out",
+            "--scheduler",
+            cluster.address,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    while not (tmp_path / "out").exists() or len(os.listdir("out")) < 10:
+        assert process.poll() is None
+        time.sleep(0.01)
+    return process
+
+
+def test_a_lost_scheduler_ends_the_run(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    process = begin(tmp_path, cluster)
+    end(cluster.scheduler)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    done = len(out.splitlines())
+    assert err == (
+        f"pooltool: the scheduler {cluster.address} went away; "
+        "the same command with --skip-existing goes on\n"
+        f"pooltool: stopped: {done} done, 0 skipped, 0 failed, {200 - done} left\n"
+    )
+
+
+def test_a_run_does_not_wait_for_ever_for_workers(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    patience = "from pooltool.runs import executors; executors.WORKERLESS_SECONDS = 2;"
+    process = begin(tmp_path, cluster, patience + "executors.CHECK_SECONDS = 1;")
+    for worker in cluster.workers:
+        end(worker)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"the scheduler {cluster.address} has had no worker for 2 seconds; the same" in err
+    assert f"pooltool: stopped: {len(out.splitlines())} done, 0 skipped, 0 failed" in err
+    assert err.count("\n") == 2
+
+
+def test_an_interrupt_tells_all_that_the_workers_did(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    process = begin(tmp_path, cluster)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    time.sleep(1)
+    done = len(os.listdir("out"))
+    assert 0 < done < 200
+    assert len(out.splitlines()) == done
+    left = 200 - done
+    assert err == f"pooltool: interrupted: {done} done, 0 skipped, 0 failed, {left} left\n"
 
 
 def test_a_scheduler_that_cannot_be_reached(run: Run) -> None:

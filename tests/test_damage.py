@@ -8,6 +8,7 @@ from __future__ import annotations
 import faulthandler
 import io
 import os
+import pickle
 import random
 import re
 import struct
@@ -25,7 +26,7 @@ from PIL import Image
 from samples import Array, pil, pil_frames, pixels, png, smooth, swapped, tiff
 
 from pooltool import images, native
-from pooltool.errors import ImageError, PooltoolError
+from pooltool.errors import DamageError, ImageError, PooltoolError
 from pooltool.images import Picture, codecs, formats, npy
 
 ROUNDS = int(os.environ.get("POOLTOOL_FUZZ", "20000"))
@@ -427,3 +428,11 @@ def test_samples_are_what_they_seem() -> None:
 def test_netpbm_headers_without_sense(data: bytes, reason: str) -> None:
     with pytest.raises(ImageError, match=reason):
         images.decode(data)
+
+
+def test_damage_is_told_with_a_remedy() -> None:
+    with pytest.raises(DamageError) as caught:
+        images.decode(png(8, 0, [b"abc"], 3)[:-20])
+    assert str(caught.value).startswith("it is cut: ")
+    assert str(caught.value).endswith("; copy or save it again")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

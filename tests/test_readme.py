@@ -95,6 +95,10 @@ def test_shell_completion(shell: dict[str, str]) -> None:
         ["pooltool"], env={**shell, name: value}, capture_output=True, text=True, check=True
     )
     assert "_pooltool_completion" in done.stdout
+    asked = {"COMP_WORDS": "pooltool max ", "COMP_CWORD": "2"}
+    environment = {**shell, **asked, name: value.replace("source", "complete")}
+    done = subprocess.run(["pooltool"], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("file,"), "the shell completes names of files"
 
 
 def test_python_examples() -> None:

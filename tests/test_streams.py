@@ -110,6 +110,32 @@ def test_closed_standard_streams(words: str, status: int, reason: bytes) -> None
         assert load("a_max.png").shape == (75, 101, 4)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_standard_error_stops_nothing() -> None:
+    done = shell(f"{COMMAND} max missing.png a.png -j 1 2> /dev/full")
+    assert done.returncode == 1
+    assert done.stdout == b"a.png (151, 203, 4) -> a_max.png (75, 101, 4)\n"
+    assert shell(f"{COMMAND} max a.png a.png 2> /dev/full").returncode == 0
+
+
+def test_a_directory_that_is_gone() -> None:
+    done = shell(f"mkdir gone; cd gone; rmdir ../gone; {COMMAND} max ../a.png")
+    assert done.returncode == 2
+    assert done.stderr == b"pooltool: the current directory is gone; change to another one\n"
+
+
+def test_a_list_that_fills_the_temporary_files() -> None:
+    done = shell(
+        f"seq -f 'a/long/name/of/an/image/%.0f.png' 30000 > list; ulimit -f 256; "
+        f"{COMMAND} max --files-from list -o out"
+    )
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"pooltool: the list of images cannot be kept among the temp")
+    assert done.stderr.endswith(b"or set TMPDIR to another directory\n")
+    assert not os.path.exists("out")
+
+
 def test_fifos_and_descriptors() -> None:
     os.mkfifo("fifo")
     done = shell(
