@@ -127,7 +127,8 @@ def replacing(path: str, *, placing: Callable[[], None] | None = None) -> Iterat
             return
         before = _status(path)
         if before is None or stat.S_ISREG(before.st_mode):
-            with _temporary(os.path.realpath(path), before, placing) as file:
+            target = os.path.realpath(path) if os.path.islink(path) else path
+            with _temporary(target, before, placing) as file:
                 yield file
         else:
             with open(path, "wb") as file:
@@ -137,7 +138,8 @@ def replacing(path: str, *, placing: Callable[[], None] | None = None) -> Iterat
 def make_directory(path: str) -> None:
     """Make a directory and its parents unless they are there; raise `FileError`."""
     with reasons():
-        os.makedirs(path, exist_ok=True)
+        if not os.path.isdir(path):
+            os.makedirs(path, exist_ok=True)
 
 
 def split_records(file: IO[bytes], separator: bytes) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import Condition
 from typing import IO, Any
 
@@ -97,6 +98,7 @@ def limit(variable: str) -> int | None:
     return int(found[1]) * {"": 1, "kb": 1 << 10, "mb": 1 << 20}[(found[2] or "").lower()]
 
 
+@cache
 def import_cv2() -> Any:
     """Import OpenCV; raise `PooltoolError` that names what to mend when it cannot be loaded."""
     for variable in LIMITS:
