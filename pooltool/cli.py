@@ -348,6 +348,8 @@ def compare(count_include_pad: bool, **words: Any) -> int:
     the image itself changes. 0.3 means: less than a third.
 
     Both are of colours, without alpha; of images above 1200 pixels a side they are of the centre.
+    NaN and infinity are left out of every figure. A dash stands where there is none: the shift of
+    an image of one color, or of one that is no wider than a window.
     """
     windows = read_windows(count_include_pad=count_include_pad, **_take(words, WINDOW_WORDS))
     from pooltool import console
