@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, BinaryIO, TextIO
 
 from pooltool.errors import FileError
+from pooltool.temporaries import Temporary
 
 STREAM = "-"
 STREAM_LIMIT = 1 << 30
@@ -152,47 +153,23 @@ def split_records(file: IO[bytes], separator: bytes) -> Iterator[bytes]:
         yield rest
 
 
-_under_way: set[str] = set()
-"""Temporary files of writes that have not ended."""
-
-
-def remove_temporaries() -> None:
-    """Remove the temporary files of writes under way, when the process is about to end."""
-    for name in list(_under_way):
-        _remove_temporary(name)
-
-
-def _remove_temporary(name: str) -> None:
-    with suppress(OSError):
-        os.unlink(name)
-    _under_way.discard(name)
-
-
 @contextmanager
 def _temporary(
     target: str, before: os.stat_result | None, placing: Callable[[], None] | None
 ) -> Iterator[BinaryIO]:
-    """A file beside `target` that is moved onto it at the end, or removed."""
+    """A file that takes the place of `target` at the end, or leaves nothing."""
     if before and not os.access(target, os.W_OK):
         raise OSError(errno.EACCES, "read-only")
-    name = os.path.join(os.path.dirname(target), f".pooltool-{os.urandom(8).hex()}.tmp")
-    # Mode 0666 less the umask, by the kernel: a process cannot ask its umask without setting it.
-    _under_way.add(name)
+    temporary = Temporary(target)
     try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        with os.fdopen(descriptor, "wb") as file:
-            if before:
-                _keep_access(file.fileno(), before)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        if before:
+            _keep_access(temporary.file.fileno(), before)
+        yield temporary.file
         if placing:
             placing()
-        os.replace(name, target)
-    except BaseException:
-        _remove_temporary(name)
-        raise
-    _under_way.discard(name)
+        temporary.place()
+    finally:
+        temporary.discard()
 
 
 def _keep_access(descriptor: int, before: os.stat_result) -> None:

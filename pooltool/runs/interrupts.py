@@ -8,7 +8,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
-from pooltool import files
+from pooltool import temporaries
 from pooltool.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -64,7 +64,7 @@ class Interrupts:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        files.remove_temporaries()  # of a write whose own clean-up was broken off
+        temporaries.remove_all()  # of a write whose own clean-up was broken off
 
     def __bool__(self) -> bool:
         """True once a signal has come."""
@@ -77,7 +77,7 @@ class Interrupts:
 
     def end(self) -> NoReturn:
         """End the process here and now; only unfinished files are cleared away."""
-        files.remove_temporaries()
+        temporaries.remove_all()
         os._exit(self.status)
 
     @property
