@@ -17,7 +17,7 @@ import click
 
 from pooltool import __version__
 from pooltool.errors import Interrupted, PooltoolError
-from pooltool.messages import complain
+from pooltool.messages import abandon, complain
 
 if TYPE_CHECKING:
     from pooltool.geometry import AnyWindows, Pair
@@ -407,7 +407,7 @@ def main() -> int:
     except OSError as error:
         from pooltool import files
 
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the exit fails too
+        abandon(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             _refuse(f"standard output: {files.reason(error)}")
         return 1

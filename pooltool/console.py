@@ -18,9 +18,9 @@ from pooltool.errors import (
     PooltoolError,
     UsageProblem,
 )
-from pooltool.messages import complain, say
+from pooltool.messages import abandon, complain, say
 from pooltool.runs import batch, executors, plan, pool_file
-from pooltool.runs.interrupts import Interrupts, release
+from pooltool.runs.interrupts import Interrupts, hold, release
 
 if TYPE_CHECKING:
     from pooltool.compare.comparison import Comparison
@@ -182,6 +182,7 @@ def _work(
     status = 0
     try:
         for outcome in outcomes:
+            hold()
             printed.add(outcome)
             release()
             if outcome.preview is not None and not status and not interrupts:
@@ -189,6 +190,10 @@ def _work(
     except ClusterError as error:
         printed.stop(str(error))
         status = 1
+    except OSError:
+        if not interrupts:
+            raise
+        abandon(sys.stdout)  # with the terminal that has gone
     if interrupts:
         printed.ended = "interrupted"
     return status

@@ -89,6 +89,8 @@ def require_writable(path: str, folder: str = "") -> None:
     with reasons():
         if path == STREAM:
             return
+        if os.path.islink(path):
+            path, folder = os.path.realpath(path), ""
         folder = folder.rstrip(os.sep)
         parent = folder or os.path.dirname(path)
         while folder and parent and not os.path.lexists(parent):

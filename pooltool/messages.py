@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from typing import TextIO
 
 import click
 
@@ -22,7 +23,12 @@ def say(text: str, *, err: bool = False) -> None:
     except OSError:
         if not err:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        abandon(sys.stderr)
+
+
+def abandon(stream: TextIO) -> None:
+    """Lead a stream that takes no more into nothing: else the exit of the program fails too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def complain(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from pooltool.runs.pool_file import Outcome, Settings
 
 BAR_AFTER_SECONDS = 1.0
 _CLEAR_LINE, _SHOW_CURSOR = "\r\x1b[K", "\x1b[?25h"
+_CUT_LINES, _WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
+"""What a terminal does with a line that is longer than it is wide (DEC private mode 7)."""
 
 
 def as_line(outcome: Outcome) -> str:
@@ -97,7 +100,8 @@ class Report:
         self._bar: Any = None
         wanted = total > 1 and not quiet if progress is None else progress
         wait = BAR_AFTER_SECONDS if progress is None else 0
-        self._bar_from = self._started + wait if wanted and sys.stderr.isatty() else math.inf
+        able = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._bar_from = self._started + wait if wanted and able else math.inf
 
     def __enter__(self) -> Report:
         return self
@@ -141,8 +145,10 @@ class Report:
             self._bar.start = time.time() - (now - self._started)  # the bar's clock
         done = self.tally.total
         self._bar.label = f"{done / (now - self._started):.0f} images/s"
+        click.echo(_CUT_LINES, nl=False, err=True)
         self._bar.update(done - self._bar.pos)
-        click.echo(_SHOW_CURSOR, nl=False, err=True)  # the bar hides it, and may be the last word
+        # The bar hides the cursor, and may be the last word.
+        click.echo(_WRAP_LINES + _SHOW_CURSOR, nl=False, err=True)
 
     def _clear_bar(self) -> None:
         if self._bar is not None:

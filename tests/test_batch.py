@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -22,7 +23,7 @@ from conftest import ROOT, Run, load, save
 from pooltool import max_pool2d, temporaries
 from pooltool.geometry import Windows
 from pooltool.runs.batch import Tally, run
-from pooltool.runs.executors import Workers
+from pooltool.runs.executors import Inline, Workers
 from pooltool.runs.interrupts import Interrupts
 from pooltool.runs.plan import Job
 from pooltool.runs.pool_file import Outcome, Settings
@@ -176,12 +177,17 @@ def test_an_image_that_is_named_twice_is_pooled_once(run: Run, tmp_path: Path) -
     assert load("image000_max.png").shape == (4, 5, 3)
 
 
-@pytest.mark.parametrize("output", ["file.png", "file.png/deep/", "file.png/", "closed", "link/"])
+@pytest.mark.parametrize(
+    "output", ["file.png", "file.png/deep/", "file.png/", "closed", "link/", "links"]
+)
 def test_dry_run_foresees_what_cannot_be_written(run: Run, tmp_path: Path, output: str) -> None:
     make_images(2)
     (tmp_path / "file.png").touch()
     (tmp_path / "closed/image000_max.png").mkdir(parents=True)
     (tmp_path / "closed/image001_max.png").mkdir()
+    (tmp_path / "links").mkdir()
+    for name in ("image000", "image001"):
+        os.symlink(f"/no/{name}.png", f"links/{name}_max.png")
     os.symlink("nowhere", "link")
     words = ["image000.png", "image001.png", "-o", output]
     foreseen = run("max", *words, "--dry-run")
@@ -330,25 +336,31 @@ def test_no_bar_in_a_pipe(run: Run) -> None:
     assert run("max", *names, "--progress").err == "pooltool: 5 done, 0 skipped, 0 failed\n"
 
 
-def test_a_bar_on_a_terminal(run: Run, tmp_path: Path) -> None:
+def bar_of(names: list[str], *words: str, term: str = "xterm") -> str:
+    """What a run shows on a terminal."""
+    parent, child = os.openpty()
+    subprocess.run(
+        [sys.executable, "-m", "pooltool", "max", *names, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": term},
+        stdout=subprocess.DEVNULL, stderr=child, check=True,
+    )  # fmt: skip
+    os.close(child)
+    shown = os.read(parent, 1 << 16).decode()
+    os.close(parent)
+    return shown
+
+
+def test_a_bar_on_a_terminal(run: Run) -> None:
     names = make_images(5)
-    command = [sys.executable, "-m", "pooltool", "max", *names]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
-    shown = {}
-    for option in ("--progress", "--no-progress"):
-        parent, child = os.openpty()
-        subprocess.run(
-            [*command, option], stdout=subprocess.DEVNULL, stderr=child, env=environment, check=True
-        )
-        os.close(child)
-        shown[option] = os.read(parent, 1 << 16).decode()
-        os.close(parent)
-    bar = shown["--progress"]
+    bar = bar_of(names, "--progress")
     assert "5/5" in bar
     assert "images/s" in bar
     assert bar.count("\n") == 1, "each bar is drawn over the last one"
-    assert bar.rfind("\x1b[?25l") < bar.rfind("\x1b[?25h"), "the cursor is shown again"
-    assert shown["--no-progress"] == "pooltool: 5 done, 0 skipped, 0 failed\r\n"
+    for hidden, shown in (("\x1b[?25l", "\x1b[?25h"), ("\x1b[?7l", "\x1b[?7h")):
+        assert 0 < bar.rfind(hidden) < bar.rfind(shown), "the cursor and long lines are back"
+    count = "pooltool: 5 done, 0 skipped, 0 failed\r\n"
+    assert bar_of(names, "--no-progress") == count
+    assert bar_of(names, "--progress", term="dumb") == count
 
 
 def test_the_bar_tells_the_time_left(tmp_path: Path) -> None:
@@ -425,6 +437,7 @@ INTERRUPTED_AT_A_BAD_TIME = """
 import os, signal, sys
 from pooltool import cli
 from pooltool.report import Report
+from pooltool.runs.batch import Tally
 from pooltool.temporaries import Temporary
 
 def interrupting(call, after):
@@ -470,6 +483,40 @@ def test_what_was_written_is_told_whenever_an_interrupt_comes(
     )
     assert written
     assert jobs == "2" or len(written) == 1
+
+
+@pytest.mark.parametrize(("owner", "name"), [("Tally", "add"), ("Report", "add")])
+@pytest.mark.parametrize("after", [False, True])
+def test_what_was_skipped_is_told_whenever_an_interrupt_comes(
+    run: Run, owner: str, name: str, after: bool
+) -> None:
+    names = make_images(9)
+    run("max", *names, "-o", "out")
+    script = INTERRUPTED_AT_A_BAD_TIME.format(owner=owner, name=name, after=after)
+    words = ["max", *names, "-o", "out", "-j", "1", "--skip-existing"]
+    result = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 130
+    assert result.stdout == "image000.png -> out/image000_max.png skipped: it exists\n"
+    assert result.stderr == "pooltool: interrupted: 0 done, 1 skipped, 0 failed, 8 left\n"
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_terminal_that_goes_away(many: Path, jobs: str) -> None:
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["PYTHONPATH"] = str(ROOT)
+        words = ["-m", "pooltool", "max", "-r", "in", "-o", "out", "-j", jobs]
+        os.execv(sys.executable, [sys.executable, *words])
+    for _ in range(5):
+        os.read(terminal, 100)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 129
+    written = os.listdir("out")
+    assert 0 < len(written) < 200
+    assert all(load(f"out/{name}").shape == (350, 350, 3) for name in written)
 
 
 def test_a_second_interrupt_ends_a_run_that_waits(tmp_path: Path) -> None:
@@ -571,6 +618,26 @@ def test_an_unforeseen_error_fails_its_image_only(monkeypatch: pytest.MonkeyPatc
         outcomes = list(run(jobs, SETTINGS, crew, Interrupts(at_once=False)))
     assert [outcome.status for outcome in outcomes] == ["ok", "failed", "ok"]
     assert outcomes[1].error == "RuntimeError: worker lost"
+
+
+def test_an_outcome_that_the_cluster_lost_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def pool_file(job: Job, settings: Settings) -> Outcome:
+        asked.append((job.input, settings.skip_existing))
+        if job.input == "bad" or (job.input == "lost" and len(asked) == 1):
+            raise ValueError("not enough values")
+        return Outcome(job, "ok")
+
+    monkeypatch.setattr("pooltool.runs.batch.pool_file", pool_file)
+    jobs = [Job(name, "", "") for name in ("lost", "bad")]
+    settings = SETTINGS._replace(skip_existing=True)
+    crew = Workers(Inline(), 1, remote=True)
+    outcomes = list(run(jobs, settings, crew, Interrupts(at_once=False)))
+    assert [outcome.status for outcome in outcomes] == ["ok", "failed"]
+    assert asked == [("lost", True), ("lost", False), ("bad", True), *[("bad", False)] * 2]
 
 
 def test_tally() -> None:

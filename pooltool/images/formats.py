@@ -37,7 +37,10 @@ class Format(NamedTuple):
         deep_avif = self.name == "AVIF" and dtype == "uint16" and maxval not in AVIF_DEPTHS
         checks = (
             (dtype in self.dtypes and not deep_avif, f"{dtype} values"),
-            (self.channels is None or channels in self.channels, f"{channels} channels"),
+            (
+                self.channels is None or channels in self.channels,
+                "1 channel" if channels == 1 else f"{channels} channels",
+            ),
             (self.frames or frames == 1, f"{frames} frames"),
             (low <= min(sides) and max(sides) <= high, f"{sides[0]} x {sides[1]} pixels"),
         )

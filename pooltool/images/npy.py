@@ -198,4 +198,6 @@ def _require_image(header: Header) -> None:
             f"its array has shape {shape}; save it as (height, width) or (height, width, channels)"
         )
     if 0 in shape:
-        raise ImageError(f"its array is empty: its shape is {shape}")
+        raise ImageError(
+            f"its array is empty: its shape is {shape}; save one with rows and columns"
+        )

@@ -80,8 +80,8 @@ class Workers(NamedTuple):
     executor: AnyExecutor
     ahead: int
     """Jobs to keep in hand."""
-    cancellable: bool = True
-    """False when a job that is cancelled may have begun, and be done all the same."""
+    remote: bool = False
+    """True when a job that is cancelled may be done all the same, and its outcome may get lost."""
     require_alive: Callable[[], None] = lambda: None
     """Raises `ClusterError` once there is nobody left to do a job."""
 
@@ -114,7 +114,7 @@ def cluster(address: str) -> Iterator[Workers]:
             )
         executor = client.get_executor(pure=False, retries=2)
         watch = _Watch(client, address)
-        yield Workers(executor, AHEAD * threads, cancellable=False, require_alive=watch)
+        yield Workers(executor, AHEAD * threads, remote=True, require_alive=watch)
     finally:
         with suppress(Exception):  # a scheduler that is gone cannot be taken leave of
             client.close(timeout=CONNECT_SECONDS)
