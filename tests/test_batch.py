@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shutil
 import signal
@@ -503,17 +502,26 @@ def test_what_was_skipped_is_told_whenever_an_interrupt_comes(
     assert result.stderr == "pooltool: interrupted: 0 done, 1 skipped, 0 failed, 8 left\n"
 
 
+IN_A_TERMINAL_THAT_GOES_AWAY = """
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.executable, [sys.executable, "-m", "pooltool", *sys.argv[1:]])
+for _ in range(5):
+    os.read(terminal, 100)
+os.close(terminal)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_terminal_that_goes_away(many: Path, jobs: str) -> None:
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ["PYTHONPATH"] = str(ROOT)
-        words = ["-m", "pooltool", "max", "-r", "in", "-o", "out", "-j", jobs]
-        os.execv(sys.executable, [sys.executable, *words])
-    for _ in range(5):
-        os.read(terminal, 100)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 129
+    words = ["max", "-r", "in", "-o", "out", "-j", jobs]
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_TERMINAL_THAT_GOES_AWAY, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 129
     written = os.listdir("out")
     assert 0 < len(written) < 200
     assert all(load(f"out/{name}").shape == (350, 350, 3) for name in written)
