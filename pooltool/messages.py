@@ -9,7 +9,7 @@ from typing import TextIO
 
 import click
 
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_UNSEEN = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 """Controls of terminals, line breaks, what turns the direction of text, and byte order marks."""
 
 
@@ -38,4 +38,6 @@ def complain(text: str) -> None:
 
 def one_line(text: str) -> str:
     """The text with the controls in it, which names may hold, as escapes such as `\n`."""
-    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+    if text.isprintable():
+        return text
+    return re.sub(_UNSEEN, lambda found: ascii(found[0])[1:-1], text)

@@ -7,7 +7,6 @@ that ends (Linux, open(2): O_TMPFILE). Elsewhere it is a hidden file beside its 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from contextlib import suppress
 
@@ -78,6 +77,8 @@ class Temporary:
         """Give the file a hidden name; where one that had none can get none, to a copy of it."""
         with suppress(OSError):
             return self._link(self._choose_name())
+        import shutil  # takes milliseconds to load, and is hardly ever needed
+
         self.file.seek(0)
         with os.fdopen(self._open_hidden(), "wb") as copy:
             shutil.copyfileobj(self.file, copy)
