@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,18 @@ ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "sample_images"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Tests interrupt runs; those would ignore it where the tests themselves run in the background."""
+
+
+def _knows_unnamed_files() -> bool:
+    try:
+        os.close(os.open(tempfile.gettempdir(), os.O_RDWR | os.O_TMPFILE))
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+UNNAMED = _knows_unnamed_files()
+"""True where the tests' disk keeps a file without a name until it is whole."""
 
 
 @dataclass(frozen=True)

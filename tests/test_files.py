@@ -14,15 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import UNNAMED
 
 from pooltool import files, temporaries
 from pooltool.errors import FileError
 
 ROOT = os.geteuid() == 0
 ODD_NAME = os.fsdecode(b"na\xefve \xff\n.png")
-
-
-UNNAMED = bool(temporaries._UNNAMED)
 
 
 @pytest.fixture(params=["unnamed", "hidden", "copied"])
