@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TextIO
 
 import click
@@ -16,13 +18,18 @@ _UNSEEN = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 def say(text: str, *, err: bool = False) -> None:
     """Print a line on standard output or, with `err`, on standard error.
 
-    Work goes on when standard error takes no more; standard output raises `OSError` then.
+    Standard output raises `OSError` when it takes no more.
     """
-    try:
+    with unheard() if err else nullcontext():
         click.echo(one_line(text), err=err)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Go on with the work when standard error takes no more of what is printed there inside."""
+    try:
+        yield
     except OSError:
-        if not err:
-            raise
         abandon(sys.stderr)
 
 

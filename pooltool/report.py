@@ -13,7 +13,7 @@ import click
 
 from pooltool.errors import Interrupted
 from pooltool.geometry import AnyWindows, Windows
-from pooltool.messages import complain, say
+from pooltool.messages import complain, say, unheard
 from pooltool.runs.batch import Tally
 from pooltool.runs.pool_file import Outcome, Settings
 
@@ -145,11 +145,13 @@ class Report:
             self._bar.start = time.time() - (now - self._started)  # the bar's clock
         done = self.tally.total
         self._bar.label = f"{done / (now - self._started):.0f} images/s"
-        click.echo(_CUT_LINES, nl=False, err=True)
-        self._bar.update(done - self._bar.pos)
-        # The bar hides the cursor, and may be the last word.
-        click.echo(_WRAP_LINES + _SHOW_CURSOR, nl=False, err=True)
+        with unheard():
+            click.echo(_CUT_LINES, nl=False, err=True)
+            self._bar.update(done - self._bar.pos)
+            # The bar hides the cursor, and may be the last word.
+            click.echo(_WRAP_LINES + _SHOW_CURSOR, nl=False, err=True)
 
     def _clear_bar(self) -> None:
         if self._bar is not None:
-            click.echo(_CLEAR_LINE, nl=False, err=True)
+            with unheard():
+                click.echo(_CLEAR_LINE, nl=False, err=True)

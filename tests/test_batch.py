@@ -503,6 +503,7 @@ def test_what_was_skipped_is_told_whenever_an_interrupt_comes(
 
 IN_A_TERMINAL_THAT_GOES_AWAY = """
 import os, pty, sys
+os.environ["TERM"] = "xterm"
 child, terminal = pty.fork()
 if child == 0:
     os.execv(sys.executable, [sys.executable, "-m", "pooltool", *sys.argv[1:]])
@@ -514,8 +515,9 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_terminal_that_goes_away(many: Path, jobs: str) -> None:
-    words = ["max", "-r", "in", "-o", "out", "-j", jobs]
+@pytest.mark.parametrize("bar", ["--progress", "--no-progress"])
+def test_a_terminal_that_goes_away(many: Path, jobs: str, bar: str) -> None:
+    words = ["max", "-r", "in", "-o", "out", "-j", jobs, bar]
     done = subprocess.run(
         [sys.executable, "-c", IN_A_TERMINAL_THAT_GOES_AWAY, *words],
         env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
