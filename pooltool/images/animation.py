@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.images import containers
+from pooltool.images.containers import png_chunk
 from pooltool.images.metadata import riff, riff_chunk, webp_canvas
-from pooltool.images.own import png_chunk
 
 Array = NDArray[Any]
 

@@ -111,6 +111,17 @@ def png_chunks(data: bytes, *, verify: bool = False) -> Iterator[Part]:
         at += 12 + size
 
 
+def png_chunk(name: bytes, body: bytes) -> bytes:
+    """A chunk with its length and checksum."""
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def with_png_chunks(data: bytes, chunks: bytes) -> bytes:
+    """A PNG with more chunks, behind its signature of 8 bytes and its header chunk of 25."""
+    after = 8 + 25
+    return data[:after] + chunks + data[after:]
+
+
 def riff_chunks(data: bytes, at: int = 12) -> Iterator[Part]:
     """The chunks of a WebP file, or of `data` from `at` on."""
     while at + 8 <= len(data):

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from pooltool.errors import ImageError
 from pooltool.images import containers, formats, own, tiff
-from pooltool.images.containers import Part
+from pooltool.images.containers import Part, png_chunk
 from pooltool.images.formats import Format
-from pooltool.images.own import PNG_RAW_EXIF, PNG_XMP, Own, png_chunk
+from pooltool.images.own import PNG_RAW_EXIF, PNG_XMP, Own
 
 _JPEG_EXIF = b"Exif\0\0"
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -98,7 +98,8 @@ def put(data: bytes, fmt: Format, found: Metadata) -> tuple[bytes, tuple[str, ..
     writer = _WRITERS.get(fmt.name)
     if writer and fitting.names():
         data = writer(data, fitting)
-    return own.put(data, fmt.name, found.own), warnings
+    data, left_out = own.put(data, fmt.name, found.own)
+    return data, (*warnings, *left_out)
 
 
 def icc_channels(icc: bytes) -> int | None:
@@ -122,8 +123,6 @@ def _fitting(fmt: Format, found: Metadata) -> tuple[Metadata, tuple[str, ...]]:
     objections = {name: _objection(fmt, name, getattr(found, name)) for name in found.names()}
     reasons = {name: reason for name, reason in objections.items() if reason}
     warnings = [f"{name.upper()} metadata was left out: {text}" for name, text in reasons.items()]
-    if found.own.warning and found.own.format != fmt.name:
-        warnings.append(found.own.warning)
     left_out: dict[str, Any] = dict.fromkeys(reasons)
     return found._replace(**left_out), tuple(warnings)
 
@@ -332,7 +331,7 @@ def _put_png(data: bytes, found: Metadata) -> bytes:
         chunks += png_chunk(b"eXIf", found.exif)
     if found.xmp:
         chunks += png_chunk(b"iTXt", PNG_XMP + b"\0\0\0\0" + found.xmp)
-    return own.in_png(data, chunks)
+    return containers.with_png_chunks(data, chunks)
 
 
 def _put_webp(data: bytes, found: Metadata) -> bytes:

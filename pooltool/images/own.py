@@ -7,7 +7,6 @@ TIFF tags say and pooling makes wrong is told too.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -29,19 +28,11 @@ def read(data: bytes, fmt: str) -> Own:
     return reader(data) if reader else Own()
 
 
-def put(data: bytes, fmt: str, found: Own) -> bytes:
-    """Put it into an encoded picture of that format; any other one stays as it is."""
-    return _WRITERS[fmt](data, found.data) if found.data and fmt == found.format else data
-
-
-def png_chunk(name: bytes, body: bytes) -> bytes:
-    """A chunk with its length and checksum."""
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
-def in_png(data: bytes, chunks: bytes) -> bytes:
-    """A PNG with more chunks, behind its header."""
-    return data[:33] + chunks + data[33:]
+def put(data: bytes, fmt: str, found: Own) -> tuple[bytes, tuple[str, ...]]:
+    """Put it into an encoded picture of that format; of any other one, tell what is left out."""
+    if fmt == found.format:
+        return _WRITERS[fmt](data, found.data), ()
+    return data, (found.warning,) if found.warning else ()
 
 
 PNG_XMP = b"XML:com.adobe.xmp\0"
@@ -69,7 +60,7 @@ def _read_png(data: bytes) -> Own:
     ]
     told = ", ".join(dict.fromkeys(name.decode() for name in lost))
     warning = f"its PNG chunks {told} were left out: only PNG can hold them" if told else None
-    chunks = b"".join(png_chunk(part.name, part.body) for part in kept)
+    chunks = b"".join(containers.png_chunk(part.name, part.body) for part in kept)
     return Own("PNG", chunks, warning) if chunks else Own()
 
 
@@ -125,4 +116,7 @@ _READERS: dict[str, Callable[[bytes], Own]] = {
     "JPEG": _read_jpeg,
     "TIFF": _read_tiff,
 }
-_WRITERS: dict[str, Callable[[bytes, bytes], bytes]] = {"PNG": in_png, "JPEG": _put_jpeg}
+_WRITERS: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "PNG": containers.with_png_chunks,
+    "JPEG": _put_jpeg,
+}
