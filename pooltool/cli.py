@@ -76,7 +76,7 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
-class Name(click.Path):
+class FileName(click.Path):
     """The name of a file or directory: shells complete it, and it is not empty."""
 
     def __init__(self) -> None:
@@ -182,7 +182,7 @@ result_options = _options(
         "-o",
         "--output",
         metavar="PATH",
-        type=Name(),
+        type=FileName(),
         help="Write here: a file, a directory (also for several images), or - for stdout.",
     ),
     click.option(
@@ -218,7 +218,7 @@ batch_options = _options(
     click.option(
         "--files-from",
         metavar="FILE",
-        type=Name(),
+        type=FileName(),
         multiple=True,
         help="More image names, one a line; - reads them from stdin. May be given again.",
     ),
@@ -303,7 +303,7 @@ def _pool_command(method: Method, summary: str) -> click.Command:
     @result_options
     @show_option
     @batch_options
-    @click.argument("images", nargs=-1, metavar="IMAGES...", type=Name())
+    @click.argument("images", nargs=-1, metavar="IMAGES...", type=FileName())
     def command(count_include_pad: bool = False, **words: Any) -> int:
         windows = read_windows(count_include_pad=count_include_pad, **_take(words, WINDOW_WORDS))
         from pooltool import console
@@ -325,12 +325,12 @@ def _pool_command(method: Method, summary: str) -> click.Command:
     "-o",
     "--output",
     metavar="PATH",
-    type=Name(),
+    type=FileName(),
     help="Write the panel here: a file or directory.",
 )
 @show_option
 @json_option
-@click.argument("image", type=Name())
+@click.argument("image", type=FileName())
 def compare(count_include_pad: bool, **words: Any) -> int:
     """Measure and picture what max, min and average pooling make of IMAGE.
 
@@ -382,7 +382,7 @@ cli.add_command(compare)
 def main() -> int:
     """Run the command line; return its exit status.
 
-    0 done, 1 an image failed, 2 wrong usage, 130 or 143 interrupted.
+    0 done, 1 an image failed, 2 wrong usage, 130, 143 or 129 interrupted.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # halves the time numpy takes to load
     _occupy_closed_streams()

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pooltool.compare.comparison import Comparison
     from pooltool.geometry import AnyWindows
 
-
 UTF8_MARK = b"\xef\xbb\xbf"
 """What some editors begin a text with."""
 
@@ -88,7 +87,7 @@ class Running(NamedTuple):
 def pool_images(settings: pool_file.Settings, selection: Selection, running: Running) -> int:
     """Plan the run, pool its images, print a line for each; return the exit status."""
     _modules_are_loaded()
-    _require_directory()
+    directory = _current_directory()
     selection.check()
     if running.scheduler and files.STREAM in (*selection.images, selection.output):
         raise UsageProblem("--scheduler pools files, not standard input or output")
@@ -99,13 +98,13 @@ def pool_images(settings: pool_file.Settings, selection: Selection, running: Run
     with plan.Plan(_names(selection, target), target) as jobs:
         if running.dry_run:
             return _dry_run(jobs, settings, selection, running)
-        return _run(jobs, settings._replace(directory=os.getcwd()), selection, running)
+        return _run(jobs, settings._replace(directory=directory), selection, running)
 
 
-def _require_directory() -> None:
-    """Refuse to work in a directory that has been removed: relative names lead nowhere there."""
+def _current_directory() -> str:
+    """Where relative names start; refuse to work where that has been removed."""
     try:
-        os.getcwd()
+        return os.getcwd()
     except OSError:
         raise FileError("the current directory is gone; change to another one") from None
 

@@ -90,7 +90,7 @@ def require_writable(path: str, folder: str = "") -> None:
         if path == STREAM:
             return
         if os.path.islink(path):
-            path, folder = os.path.realpath(path), ""
+            path, folder = _followed(path), ""
         folder = folder.rstrip(os.sep)
         parent = folder or os.path.dirname(path)
         while folder and parent and not os.path.lexists(parent):
@@ -130,8 +130,7 @@ def replacing(path: str, *, placing: Callable[[], None] | None = None) -> Iterat
             return
         before = _status(path)
         if before is None or stat.S_ISREG(before.st_mode):
-            target = os.path.realpath(path) if os.path.islink(path) else path
-            with _temporary(target, before, placing) as file:
+            with _temporary(_followed(path), before, placing) as file:
                 yield file
         else:
             with open(path, "wb") as file:
@@ -180,6 +179,11 @@ def _keep_access(descriptor: int, before: os.stat_result) -> None:
         os.fchown(descriptor, before.st_uid, before.st_gid)
     with suppress(OSError):
         os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+
+
+def _followed(path: str) -> str:
+    """The file that a link leads to; what is no link is itself, whatever leads to its folder."""
+    return os.path.realpath(path) if os.path.islink(path) else path
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -83,7 +83,8 @@ class _Turns:
 _turns = _Turns()
 
 
-LIMITS = tuple(f"OPENCV_IO_MAX_IMAGE_{measure}" for measure in ("PIXELS", "WIDTH", "HEIGHT"))
+PIXEL_LIMIT = "OPENCV_IO_MAX_IMAGE_PIXELS"
+LIMITS = (PIXEL_LIMIT, "OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT")
 """Environment variables in which OpenCV looks for a number; any other text ends the process."""
 
 

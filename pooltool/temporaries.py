@@ -32,8 +32,8 @@ class Temporary:
 
     def __init__(self, target: str) -> None:
         self._target, self._name = target, ""
-        folder = os.path.dirname(target) or os.curdir
-        self.file = os.fdopen(self._open_unnamed(folder) or self._open_hidden(), "w+b")
+        descriptor = self._open_unnamed()
+        self.file = os.fdopen(self._open_hidden() if descriptor is None else descriptor, "w+b")
 
     def place(self) -> None:
         """Put what was written, all of it and on the disk, in its place."""
@@ -54,11 +54,12 @@ class Temporary:
         if self._name:
             _remove(self._name)
 
-    def _open_unnamed(self, folder: str) -> int | None:
+    def _open_unnamed(self) -> int | None:
         """A descriptor; None where the file system has no such files, or refuses any file."""
         if not _UNNAMED:
             return None
         try:
+            folder = os.path.dirname(self._target) or os.curdir
             return os.open(folder, _UNNAMED | os.O_RDWR | os.O_CLOEXEC, 0o666)
         except OSError:
             return None

@@ -27,7 +27,7 @@ from samples import Array, pil, pil_frames, pixels, png, smooth, swapped, tiff
 
 from pooltool import images, native
 from pooltool.errors import DamageError, ImageError, PooltoolError
-from pooltool.images import Picture, codecs, formats, npy
+from pooltool.images import Picture, formats, npy
 
 ROUNDS = int(os.environ.get("POOLTOOL_FUZZ", "20000"))
 PHOTO = smooth()
@@ -264,12 +264,12 @@ def test_flat_pictures_are_no_lie() -> None:
 
 
 def test_the_limit_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(codecs.LIMIT_VARIABLE, "7679")
+    monkeypatch.setenv(native.PIXEL_LIMIT, "7679")
     for name in ("png", "jpeg", "webp", "gif", "avif", "jp2", "tiff", "bmp", "ppm", "pfm", "hdr"):
-        with pytest.raises(ImageError, match=rf"7680 pixels.* {codecs.LIMIT_VARIABLE}=7680"):
+        with pytest.raises(ImageError, match=rf"7680 pixels.* {native.PIXEL_LIMIT}=7680"):
             images.decode(WHOLE[name])
     assert images.decode(WHOLE["npy"])
-    monkeypatch.setenv(codecs.LIMIT_VARIABLE, "7680")
+    monkeypatch.setenv(native.PIXEL_LIMIT, "7680")
     assert images.decode(WHOLE["png"])
     with pytest.raises(ImageError, match="23040 pixels"):
         images.decode(WHOLE["gif-moving"])

@@ -24,7 +24,6 @@ from pooltool.images.metadata import Metadata
 
 Array = NDArray[Any]
 
-LIMIT_VARIABLE = native.LIMITS[0]
 DEFAULT_LIMIT = 1 << 30
 
 
@@ -310,13 +309,13 @@ def _require_pixels(facts: Facts, frame: int | None) -> None:
     if total > limit:
         raise ImageError(
             f"its header tells of {total} pixels, more than the limit of {limit}; "
-            f"if that is right, set the environment variable {LIMIT_VARIABLE}={total}"
+            f"if that is right, set the environment variable {native.PIXEL_LIMIT}={total}"
         )
 
 
 def pixel_limit() -> int:
     """The most pixels a file may hold: OpenCV's default, or what its own variable says."""
-    limit = native.limit(LIMIT_VARIABLE)
+    limit = native.limit(native.PIXEL_LIMIT)
     return DEFAULT_LIMIT if limit is None else limit
 
 

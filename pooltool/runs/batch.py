@@ -13,7 +13,6 @@ from pooltool.runs.pool_file import Outcome, Settings, pool_file
 
 POLL_SECONDS = 0.1
 """How soon a run notices that it was asked to stop while it waits for an image."""
-
 ATTEMPTS = 3
 """How often a job is given to a cluster that fails to tell its outcome."""
 
@@ -62,6 +61,7 @@ class _Run:
         self._settings, self._workers, self._interrupts = settings, workers, interrupts
 
     def outcomes(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """The outcomes of the jobs, in their order."""
         waiting: deque[tuple[Job, AnyFuture[Outcome]]] = deque()
         try:
             for job in jobs:

@@ -16,7 +16,6 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME_SECONDS = 0.5
 """A signal so soon after the first is the same: `timeout` sends its signal twice, and a script that
 a terminal interrupts may pass on what has come already."""
-
 GRACE_SECONDS = 5
 """How long what has begun may take to finish: a pipe may never end, a network disk never answer."""
 
