@@ -36,7 +36,9 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A cluster that runs elsewhere than the test, which is in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
@@ -70,22 +72,31 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def test_a_run_survives_a_lost_worker(run: Run, tmp_path: Path, cluster: Cluster) -> None:
-    (tmp_path / "in").mkdir()
-    save("one.png", np.random.default_rng(2).integers(0, 256, (700, 700, 3), np.uint8))
-    for index in range(120):
+def begin(
+    cluster: Cluster, *, images: int = 200, side: int = 400, script: str = ""
+) -> subprocess.Popen[str]:
+    """Begin a run of so many square images on the cluster, and wait until some are done."""
+    os.mkdir("in")
+    save("one.png", np.random.default_rng(2).integers(0, 256, (side, side, 3), np.uint8))
+    for index in range(images):
         os.link("one.png", f"in/image{index:03}.png")
-    command = [sys.executable, "-m", "pooltool", "max", "-r", "in", "-o", "out"]
+    script += "import sys; from pooltool.__main__ import main; sys.exit(main())"
+    words = ["max", "-r", "in", "-o", "out", "--scheduler", cluster.address]
     process = subprocess.Popen(
-        [*command, "--scheduler", cluster.address],
+        [sys.executable, "-c", script, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    while not (tmp_path / "out").exists() or len(os.listdir("out")) < 10:
+    while not os.path.exists("out") or len(os.listdir("out")) < 10:
         assert process.poll() is None
         time.sleep(0.01)
+    return process
+
+
+def test_a_run_survives_a_lost_worker(run: Run, tmp_path: Path, cluster: Cluster) -> None:
+    process = begin(cluster, images=120, side=700)
     end(cluster.workers[0])
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
@@ -102,42 +113,8 @@ def test_a_run_survives_a_lost_worker(run: Run, tmp_path: Path, cluster: Cluster
     assert load("out2/one_max.png").shape == (350, 350, 3)
 
 
-def begin(tmp_path: Path, cluster: Cluster, script: str = "") -> subprocess.Popen[str]:
-    """Begin a run of 200 images on the cluster, and wait until some are done."""
-    (tmp_path / "in").mkdir()
-    save("one.png", np.random.default_rng(2).integers(0, 256, (400, 400, 3), np.uint8))
-    for index in range(200):
-        os.link("one.png", f"in/image{index:03}.png")
-    script += "import sys; from pooltool.__main__ import main; sys.exit(main())"
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            script,
-            "max",
-            "-r",
-            "in",
-            "-o",
-            "out",
-            "--scheduler",
-            cluster.address,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    while not (tmp_path / "out").exists() or len(os.listdir("out")) < 10:
-        assert process.poll() is None
-        time.sleep(0.01)
-    return process
-
-
-def test_a_lost_scheduler_ends_the_run(
-    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    process = begin(tmp_path, cluster)
+def test_a_lost_scheduler_ends_the_run(cluster: Cluster) -> None:
+    process = begin(cluster)
     end(cluster.scheduler)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -149,12 +126,9 @@ def test_a_lost_scheduler_ends_the_run(
     )
 
 
-def test_a_run_does_not_wait_for_ever_for_workers(
-    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_run_does_not_wait_for_ever_for_workers(cluster: Cluster) -> None:
     patience = "from pooltool.runs import executors; executors.WORKERLESS_SECONDS = 2;"
-    process = begin(tmp_path, cluster, patience + "executors.CHECK_SECONDS = 1;")
+    process = begin(cluster, script=patience + "executors.CHECK_SECONDS = 1;")
     for worker in cluster.workers:
         end(worker)
     out, err = process.communicate(timeout=60)
@@ -164,11 +138,8 @@ def test_a_run_does_not_wait_for_ever_for_workers(
     assert err.count("\n") == 2
 
 
-def test_an_interrupt_tells_all_that_the_workers_did(
-    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    process = begin(tmp_path, cluster)
+def test_an_interrupt_tells_all_that_the_workers_did(cluster: Cluster) -> None:
+    process = begin(cluster)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
