@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pooltool.errors import ArrayShapeError, ArrayTypeError
 from pooltool.geometry import AdaptiveWindows, NamingShape, Padding, Size, Windows
-from pooltool.kernels import Method, pool2d
+from pooltool.kernels import Method, Pooling, pool2d
 
 Array = NDArray[Any]
 
@@ -190,7 +190,7 @@ def _windowed(
     array = as_image(image)
     with NamingShape(array.shape):
         windows = Windows.of(pool_size, stride, padding, dilation, ceil_mode)
-    return pool2d(array, method, windows, count_include_pad=count_include_pad, dtype=dtype)
+    return pool2d(array, Pooling(method, windows, count_include_pad, dtype))
 
 
 def _adaptive(
@@ -199,7 +199,7 @@ def _adaptive(
     array = as_image(image)
     with NamingShape(array.shape):
         windows = AdaptiveWindows.of(output_size)
-    return pool2d(array, method, windows, dtype=dtype)
+    return pool2d(array, Pooling(method, windows, dtype=dtype))
 
 
 def as_image(image: ArrayLike) -> Array:

@@ -14,7 +14,7 @@ from conftest import ROOT, load
 
 from pooltool import avg_pool2d, max_pool2d
 from pooltool.geometry import AdaptiveWindows, Windows
-from pooltool.kernels import Method, pool2d
+from pooltool.kernels import Method, Pooling, pool2d
 from pooltool.runs import pool_file
 from pooltool.runs.plan import Job
 
@@ -40,7 +40,7 @@ def test_bands_do_not_show(
     stored = image.astype(">f4") if layout == ">" else np.asarray(image, order="F")
     np.save(tmp_path / "a.npy", image if layout == "C" else stored)
     job = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
-    wanted = pool2d(image, method, windows, count_include_pad=True)
+    wanted = pool2d(image, Pooling(method, windows, count_include_pad=True))
     for band_bytes in (1, 1000, 1 << 20):
         monkeypatch.setattr(pool_file, "BAND_BYTES", band_bytes)
         outcome = pool_file.pool_file(job, pool_file.Settings(method, windows, True))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pooltool import WindowError
 from pooltool.geometry import AdaptiveWindows, Windows
-from pooltool.kernels import Method, means, pool2d, tiles
+from pooltool.kernels import Method, Pooling, means, pool2d, tiles
 from pooltool.kernels import pool as pool_module
 
 Array = NDArray[Any]
@@ -87,10 +87,10 @@ def test_every_small_setting(method: Method, size: tuple[int, int]) -> None:
             along = expected_windows(image.shape, windows)
             if along is None:
                 with pytest.raises(WindowError):
-                    pool2d(image, method, windows)
+                    pool2d(image, Pooling(method, windows))
                 continue
             for include in (False, True):
-                got = pool2d(image, method, windows, count_include_pad=include)
+                got = pool2d(image, Pooling(method, windows, count_include_pad=include))
                 wanted = reference.pool(image, method, *along, include_pad=include)
                 assert_same(got, wanted, image, method)
                 checked += 1
@@ -138,15 +138,17 @@ def test_windows_against_loops(
     along = expected_windows(shape, windows)
     if along is None:
         with pytest.raises(WindowError):
-            pool2d(image, method, windows)
+            pool2d(image, Pooling(method, windows))
         return
     wanted_dtype = _safe_dtype(image, result, method)
     got = pool2d(
         image,
-        method,
-        windows,
-        count_include_pad=include,
-        dtype=None if wanted_dtype is None else np.dtype(wanted_dtype),
+        Pooling(
+            method,
+            windows,
+            count_include_pad=include,
+            dtype=None if wanted_dtype is None else np.dtype(wanted_dtype),
+        ),
         tile_bytes=tile_bytes,
     )
     wanted = reference.pool(image, method, *along, include_pad=include, dtype=wanted_dtype)
@@ -176,9 +178,11 @@ def test_adaptive_windows_against_loops(
     wanted_dtype = _safe_dtype(image, result, method)
     got = pool2d(
         image,
-        method,
-        AdaptiveWindows.of(output),
-        dtype=None if wanted_dtype is None else np.dtype(wanted_dtype),
+        Pooling(
+            method,
+            AdaptiveWindows.of(output),
+            dtype=None if wanted_dtype is None else np.dtype(wanted_dtype),
+        ),
         tile_bytes=tile_bytes,
     )
     along = [reference.adaptive_windows(shape[axis], output[axis]) for axis in (0, 1)]
@@ -201,9 +205,9 @@ def test_tiles_do_not_show(method: Method, dtype: str, pool: int) -> None:
         Windows.of(pool, 2, 1, 2),
         AdaptiveWindows.of((7, 11)),
     ):
-        whole = pool2d(image, method, windows, tile_bytes=1 << 24)
+        whole = pool2d(image, Pooling(method, windows), tile_bytes=1 << 24)
         for tile_bytes in (1, 3000):
-            tiled = pool2d(image, method, windows, tile_bytes=tile_bytes)
+            tiled = pool2d(image, Pooling(method, windows), tile_bytes=tile_bytes)
             assert tiled.tobytes() == whole.tobytes()
 
 
@@ -214,10 +218,10 @@ def test_sums_divided_in_parts_or_each(
 ) -> None:
     image = random_image((17, 23, 2), dtype, 7)
     for windows in (Windows.of(3, 1, "same"), Windows.of(4, 3, 2, 1, True)):
-        each = pool2d(image, "avg", windows, dtype=np.dtype(result))
+        each = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
         monkeypatch.setattr(tiles, "FEW", 0)
         monkeypatch.setattr(means, "PIECE", 40)
-        parts = pool2d(image, "avg", windows, dtype=np.dtype(result))
+        parts = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
         monkeypatch.undo()
         assert parts.tobytes() == each.tobytes()
 
@@ -250,7 +254,7 @@ def test_averages_by_opencv_are_exact(
     for image in (few, few + limits.min, limits.max - few, random_image(shape, dtype, 6)):
         pixels = sliding_window_view(image, (height, width), axis=(0, 1))[::down, ::right]
         wanted = np.rint(pixels.mean(axis=(-2, -1), dtype=np.float64)).astype(dtype)
-        got = pool2d(image, "avg", windows, dtype=np.dtype(dtype))
+        got = pool2d(image, Pooling("avg", windows, dtype=np.dtype(dtype)))
         np.testing.assert_array_equal(got, wanted)
 
 
@@ -287,13 +291,13 @@ def test_every_sum_of_a_blur_is_exact(sides: tuple[int, int]) -> None:
 def test_what_opencv_rounds_otherwise_is_done_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     image = random_image((70, 61, 3), "u1", 8)
     sizes = [(pool, 1) for pool in (3, 5, 31)] + [(4, 4), (17, 17)]
-    exact = [pool2d(image, "avg", Windows.of(*size), dtype=image.dtype) for size in sizes]
+    exact = [pool2d(image, Pooling("avg", Windows.of(*size), dtype=image.dtype)) for size in sizes]
     refused = []
     for module, name in ((means, "blurs_exactly"), (means, "scales_exactly")):
         monkeypatch.setattr(module, name, lambda *size: refused.append(size))
     monkeypatch.setattr(pool_module, "_thread", pool_module._Thread())
     for size, wanted in zip(sizes, exact, strict=True):
-        got = pool2d(image, "avg", Windows.of(*size), dtype=image.dtype)
+        got = pool2d(image, Pooling("avg", Windows.of(*size), dtype=image.dtype))
         np.testing.assert_array_equal(got, wanted)
     assert len(refused) >= len(sizes)
 
@@ -318,7 +322,7 @@ def test_small_windows_at_every_pixel(method: Method, dtype: str, channels: int)
             if wanted.dtype.kind == "f":
                 wanted = np.where(np.isnan(wanted), wanted.dtype.type(np.nan), wanted + 0)
             for tile_bytes in (4000, 1 << 20):
-                got = pool2d(pixels, method, Windows.of(sides, 1), tile_bytes=tile_bytes)
+                got = pool2d(pixels, Pooling(method, Windows.of(sides, 1)), tile_bytes=tile_bytes)
                 assert got.tobytes() == np.ascontiguousarray(wanted).tobytes()
 
 
@@ -327,7 +331,7 @@ def test_small_windows_at_every_pixel(method: Method, dtype: str, channels: int)
 def test_average_accuracy_in_large_windows(dtype: str, pool: int) -> None:
     rng = np.random.default_rng(3)
     image = (rng.standard_normal((300, 301)) + 100).astype(dtype)
-    got = pool2d(image, "avg", Windows.of(pool, 100))
+    got = pool2d(image, Pooling("avg", Windows.of(pool, 100)))
     for row, column in np.ndindex(got.shape):
         window = image[row * 100 :, column * 100 :][:pool, :pool]
         exact = reference.reduce_values([float(v) for v in window.ravel()])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pooltool.compare.finite import finite_bands, finite_range
 from pooltool.errors import WindowError
 from pooltool.geometry import AdaptiveWindows, AnyAxis, AnyWindows
-from pooltool.kernels import Method, pool2d
+from pooltool.kernels import Method, Pooling, pool2d
 
 Array = NDArray[Any]
 
@@ -132,7 +132,7 @@ def _shift_left(
 
 
 def _pool(pixels: Array, method: Method, windows: AnyWindows, count_include_pad: bool) -> Array:
-    return pool2d(pixels, method, windows, count_include_pad=count_include_pad)
+    return pool2d(pixels, Pooling(method, windows, count_include_pad))
 
 
 def _colours(pixels: Array) -> Array:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,42 +31,37 @@ KERNELS = 64
 """How many kernels a thread remembers: programs pool many images of one size."""
 
 
-def pool2d(
-    image: Array,
-    method: Method,
-    windows: AnyWindows,
-    *,
-    count_include_pad: bool = False,
-    dtype: np.dtype[Any] | None = None,
-    tile_bytes: int = TILE_BYTES,
-) -> Array:
-    """Pool `image`, (H, W) or (H, W, C), by `method`; return a new C-contiguous array.
+@dataclass(frozen=True)
+class Pooling:
+    """What is taken from each window, and where the windows lie."""
 
-    max and min keep the dtype; avg returns `dtype` or what `means.mean_dtype` says.
+    method: Method
+    windows: AnyWindows
+    count_include_pad: bool = False
+    """avg: count padding as zeros in the mean."""
+    dtype: np.dtype[Any] | None = None
+    """avg: the result's dtype; None for what `means.mean_dtype` says."""
+
+
+def pool2d(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYTES) -> Array:
+    """Pool `image`, (H, W) or (H, W, C); return a new C-contiguous array.
+
+    max and min keep the dtype; avg returns `pooling.dtype` or what `means.mean_dtype` says.
     """
-    rows, columns = windows.axes(image.shape)
-    return pool_axes(
-        image,
-        method,
-        rows,
-        columns,
-        count_include_pad=count_include_pad,
-        dtype=dtype,
-        tile_bytes=tile_bytes,
-    )
+    rows, columns = pooling.windows.axes(image.shape)
+    return pool_axes(image, pooling, rows, columns, tile_bytes=tile_bytes)
 
 
 def pool_axes(
     image: Array,
-    method: Method,
+    pooling: Pooling,
     rows: AnyAxis,
     columns: AnyAxis,
     *,
-    count_include_pad: bool = False,
-    dtype: np.dtype[Any] | None = None,
     tile_bytes: int = TILE_BYTES,
 ) -> Array:
     """Pool `image` as `pool2d` does, by windows that lie over its rows and columns already."""
+    method, dtype, counted = pooling.method, pooling.dtype, pooling.count_include_pad
     pixels = image if image.ndim == 3 else image[:, :, None]
     if image.dtype.kind == "b":
         pixels = pixels.view(np.uint8)
@@ -73,9 +69,7 @@ def pool_axes(
     if turned:  # what does not depend on the order of rows and columns follows the memory
         rows, columns, pixels = columns, rows, pixels.swapaxes(0, 1)
     in_place, channels = lies_in_order(pixels), pixels.shape[2]
-    work = work_on(
-        method, pixels.dtype, dtype, channels, rows, columns, count_include_pad, in_place, turned
-    )
+    work = work_on(method, pixels.dtype, dtype, channels, rows, columns, counted, in_place, turned)
     counts = (columns.count, rows.count) if turned else (rows.count, columns.count)
     out = np.empty((*counts, channels), work.result)
     target = out.swapaxes(0, 1) if turned else out

@@ -14,7 +14,7 @@ from pooltool.geometry import AnyAxis, AnyWindows
 from pooltool.images import Picture, npy
 from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
 from pooltool.images.npy import ArrayFile
-from pooltool.kernels import Method, pool2d, pool_axes
+from pooltool.kernels import Method, Pooling, pool2d, pool_axes
 from pooltool.pooling import as_image
 from pooltool.runs.interrupts import hold
 from pooltool.runs.plan import Job
@@ -128,7 +128,7 @@ def _with_preview(done: Outcome, picture: Picture, settings: Settings) -> Outcom
     from pooltool.compare.panel import side_by_side
 
     pixels, windows = as_image(picture.frames[0]), settings.windows
-    pooled = pool2d(pixels, settings.method, windows, count_include_pad=settings.count_include_pad)
+    pooled = pool2d(pixels, Pooling(settings.method, windows, settings.count_include_pad))
     return done._replace(preview=side_by_side(pixels, windows, settings.method, pooled))
 
 
@@ -171,7 +171,8 @@ def pool_pixels(pixels: Array, settings: Settings) -> Array:
 
 def _pool_axes(pixels: Array, settings: Settings, rows: AnyAxis, columns: AnyAxis) -> Array:
     counted, dtype = settings.count_include_pad, pixels.dtype.newbyteorder("=")
-    return pool_axes(pixels, settings.method, rows, columns, count_include_pad=counted, dtype=dtype)
+    pooling = Pooling(settings.method, settings.windows, counted, dtype)
+    return pool_axes(pixels, pooling, rows, columns)
 
 
 def _done(
