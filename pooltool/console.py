@@ -259,8 +259,7 @@ def compare(words: Comparing, windows: AnyWindows, count_include_pad: bool) -> i
 
 
 def _print_comparison(found: Comparison, as_json: bool) -> None:
-    from pooltool.compare.grids import can_draw_lines
-    from pooltool.compare.tables import as_records
+    from pooltool.compare.text import as_records, can_draw_lines
 
     err = found.output == files.STREAM
     if found.note:

@@ -13,11 +13,17 @@ from conftest import SAMPLES, Run, load, save
 from numpy.typing import NDArray
 
 from pooltool.compare.comparison import output_path
-from pooltool.compare.grids import as_grids
 from pooltool.compare.measures import METHODS, Measures, measure, pool_all
-from pooltool.compare.panel import panel, side_by_side
-from pooltool.compare.tables import as_records, as_table, numerals, window_text
-from pooltool.compare.tones import NAN_COLOUR, Tones, checkerboard, paint, tones_of
+from pooltool.compare.panel import (
+    NAN_COLOUR,
+    Tones,
+    checkerboard,
+    paint,
+    panel,
+    side_by_side,
+    tones_of,
+)
+from pooltool.compare.text import as_grids, as_records, as_table, numerals, window_text
 from pooltool.errors import PlanError, WindowError
 from pooltool.geometry import AdaptiveWindows, Windows
 

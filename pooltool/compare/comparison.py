@@ -10,11 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pooltool import files, images
-from pooltool.compare.grids import as_grids, is_small
 from pooltool.compare.measures import Measures, measure, pool_all
-from pooltool.compare.panel import panel
-from pooltool.compare.tables import as_table
-from pooltool.compare.tones import Bgr
+from pooltool.compare.panel import Bgr, panel
+from pooltool.compare.text import as_grids, as_table, is_small
 from pooltool.errors import FileError, PlanError
 from pooltool.geometry import AnyWindows
 from pooltool.images import formats

@@ -7,13 +7,13 @@ left out. NaN and infinity are left out of every mean; a figure that would be 0 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.compare.finite import finite_bands, finite_range
 from pooltool.errors import WindowError
 from pooltool.geometry import AdaptiveWindows, AnyAxis, AnyWindows
 from pooltool.kernels import Method, Pooling, pool2d
@@ -30,6 +30,8 @@ SAMPLE_SIDE = 1200
 """Rows and columns, in pixels, of the centre of a larger image that noise and shift look at."""
 FEWEST_WINDOWS = 8
 """Windows along an axis that the centre holds, however large they are."""
+BAND = 1 << 20
+"""Values that are looked at in one go, to save memory."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ def pool_all(
     pixels: Array, windows: AnyWindows, count_include_pad: bool = False
 ) -> dict[Method, Array]:
     """Pool by every method: max and min in the image's dtype, the average not rounded into it."""
-    return {method: _pool(pixels, method, windows, count_include_pad) for method in METHODS}
+    return {
+        method: pool2d(pixels, Pooling(method, windows, count_include_pad)) for method in METHODS
+    }
 
 
 def measure(
@@ -93,77 +97,31 @@ def measure(
     """
     if pooled is None:
         pooled = pool_all(pixels, windows, count_include_pad)
-    sample, laid = _centre(_colours(pixels), windows)
-    values = sample.astype(_working_dtype(pixels.dtype))
+    sample, windows = _centre(_colours(pixels), windows)
+    # float32 holds every value of integers up to 16 bits.
+    single = pixels.dtype.itemsize <= 2 or pixels.dtype.str[1:] == "f4"
+    values = sample.astype(np.float32 if single else np.float64)
     noise = _noise(values, _range(_colours(pixels)))
     found = []
     for method, result in pooled.items():
         mean, std = _mean_and_std(_colours(result))
-        change = (method, laid, count_include_pad)
-        noise_left, shift_left = _noise_left(values, noise, *change), _shift_left(values, *change)
+        pooling = Pooling(method, windows, count_include_pad)
+        noise_left, shift_left = _noise_left(values, noise, pooling), _shift_left(values, pooling)
         found.append(Measures(method, result.shape, mean, std, noise_left, shift_left))
     return found
 
 
-def _noise_left(
-    values: Array, noise: Array, method: Method, windows: AnyWindows, count_include_pad: bool
-) -> float | None:
-    still = _pool(values, method, windows, count_include_pad)[..., np.newaxis]
-    with np.errstate(all="ignore"):
-        disturbed = (values[..., np.newaxis] + noise).reshape(*values.shape[:2], -1)
-        noisy = _pool(disturbed, method, windows, count_include_pad)
-        return _ratio(noisy.reshape(*still.shape[:-1], -1) - still, noise)
-
-
-def _shift_left(
-    values: Array, method: Method, windows: AnyWindows, count_include_pad: bool
-) -> float | None:
-    """None also for an image that is as narrow as a window: less one column, none fits."""
-    here, moved = values[:, 1:], values[:, :-1]
-    if not here.size:
+def finite_range(values: Array) -> tuple[float, float] | None:
+    """Smallest and largest finite value; None where there is none."""
+    ends = [(band.min(), band.max()) for band in _finite_bands(values) if band.size]
+    if not ends:
         return None
-    try:
-        before = _pool(here, method, windows, count_include_pad)
-    except WindowError:
-        return None
-    with np.errstate(all="ignore"):
-        after = _pool(moved, method, windows, count_include_pad)
-        return _ratio(after - before, moved - here)
-
-
-def _pool(pixels: Array, method: Method, windows: AnyWindows, count_include_pad: bool) -> Array:
-    return pool2d(pixels, Pooling(method, windows, count_include_pad))
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
 def _colours(pixels: Array) -> Array:
     """All channels but alpha."""
     return pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] == 4 else pixels
-
-
-def _working_dtype(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
-    """A float that holds every value of integers up to 16 bits and of floats exactly."""
-    single = dtype.itemsize <= 2 or (dtype.kind == "f" and dtype.itemsize == 4)
-    return np.float32 if single else np.float64
-
-
-def _noise(values: Array, spread: float) -> Array:
-    """Noise for each value; several draws along a last axis where the image is small."""
-    shape = (*values.shape, max(1, FEWEST_DRAWS // values.size))
-    drawn = np.random.default_rng(NOISE_SEED).standard_normal(shape, values.dtype)
-    with np.errstate(all="ignore"):
-        noise: Array = drawn * values.dtype.type(NOISE_LEVEL * spread)
-    return noise
-
-
-def _range(pixels: Array) -> float:
-    """Largest less smallest value that the dtype holds or, of floats, that the image does."""
-    if pixels.dtype.kind == "b":
-        return 1.0
-    if pixels.dtype.kind in "iu":
-        limits = np.iinfo(pixels.dtype)
-        return float(int(limits.max) - int(limits.min))
-    low, high = finite_range(pixels) or (0.0, 0.0)
-    return high - low
 
 
 def _centre(pixels: Array, windows: AnyWindows) -> tuple[Array, AnyWindows]:
@@ -187,6 +145,48 @@ def _middle(axis: AnyAxis) -> tuple[int, int, int]:
     return max(low, 0), min(high, axis.size), kept
 
 
+def _range(pixels: Array) -> float:
+    """Largest less smallest value that the dtype holds or, of floats, that the image does."""
+    if pixels.dtype.kind == "b":
+        return 1.0
+    if pixels.dtype.kind in "iu":
+        limits = np.iinfo(pixels.dtype)
+        return float(int(limits.max) - int(limits.min))
+    low, high = finite_range(pixels) or (0.0, 0.0)
+    return high - low
+
+
+def _noise(values: Array, spread: float) -> Array:
+    """Noise for each value; several draws along a last axis where the image is small."""
+    shape = (*values.shape, max(1, FEWEST_DRAWS // values.size))
+    drawn = np.random.default_rng(NOISE_SEED).standard_normal(shape, values.dtype)
+    with np.errstate(all="ignore"):
+        noise: Array = drawn * values.dtype.type(NOISE_LEVEL * spread)
+    return noise
+
+
+def _noise_left(values: Array, noise: Array, pooling: Pooling) -> float | None:
+    """The change that noise makes; its draws are pooled as channels of one image."""
+    still = pool2d(values, pooling)[..., np.newaxis]
+    with np.errstate(all="ignore"):
+        disturbed = (values[..., np.newaxis] + noise).reshape(*values.shape[:2], -1)
+        noisy = pool2d(disturbed, pooling).reshape(*still.shape[:-1], -1)
+        return _ratio(noisy - still, noise)
+
+
+def _shift_left(values: Array, pooling: Pooling) -> float | None:
+    """None also for an image that is as narrow as a window: less one column, none fits."""
+    here, moved = values[:, 1:], values[:, :-1]
+    if not here.size:
+        return None
+    try:
+        before = pool2d(here, pooling)
+    except WindowError:
+        return None
+    with np.errstate(all="ignore"):
+        return _ratio(pool2d(moved, pooling) - before, moved - here)
+
+
 def _ratio(change: Array, cause: Array) -> float | None:
     """mean |change| / mean |cause|; None for 0 / 0 and where nothing is finite."""
     above, below = (_mean_and_std(np.abs(values))[0] for values in (change, cause))
@@ -196,11 +196,19 @@ def _ratio(change: Array, cause: Array) -> float | None:
 def _mean_and_std(values: Array) -> tuple[float | None, float | None]:
     """Mean and standard deviation of the finite values, in float64."""
     with np.errstate(all="ignore"):
-        sums = [(band.size, band.sum(dtype=np.float64)) for band in finite_bands(values)]
+        sums = [(band.size, band.sum(dtype=np.float64)) for band in _finite_bands(values)]
         count = sum(size for size, _ in sums)
         if not count:
             return None, None
         mean = sum(float(total) for _, total in sums) / count
-        squares = (np.square(band - np.float64(mean)).sum() for band in finite_bands(values))
+        squares = (np.square(band - np.float64(mean)).sum() for band in _finite_bands(values))
         std = float(np.sqrt(sum(squares) / count))
     return (mean, std) if np.isfinite([mean, std]).all() else (None, None)
+
+
+def _finite_bands(values: Array) -> Iterator[Array]:
+    """The values that are neither NaN nor infinite, a band of rows at a time."""
+    rows = max(1, BAND * len(values) // values.size)
+    for top in range(0, len(values), rows):
+        band = values[top : top + rows]
+        yield band[np.isfinite(band)] if values.dtype.kind == "f" else band

@@ -1,0 +1,240 @@
+"""Measures, windows and numbers as text: a table, records for JSON, grids of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise, zip_longest
+from math import floor, isfinite, log10
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pooltool.compare.measures import Measures
+from pooltool.geometry import AnyAxis, AnyWindows, Windows
+from pooltool.kernels import Method
+
+Array = NDArray[Any]
+Cuts = tuple[Sequence[int], Sequence[int]]
+"""Row and column positions where lines are drawn between numbers."""
+
+MISSING = "-"
+LARGEST_GRID = 16
+"""Rows and columns up to which an image is printed as numbers."""
+MOST_CHANNELS = 8
+LINE_WIDTH = 100
+GAP = "   "
+
+
+@dataclass(frozen=True)
+class Border:
+    """The characters of a frame: its two strokes, then its corners and joints row by row."""
+
+    across: str
+    down: str
+    joints: tuple[str, str, str]
+    """Left, inner and right joint of the top line, the inner lines and the bottom line."""
+
+
+LINES = Border("─", "│", ("┌┬┐", "├┼┤", "└┴┘"))
+ASCII = Border("-", "|", ("+++", "+++", "+++"))
+
+CHANNEL_NAMES: dict[int, tuple[tuple[int, str], ...]] = {
+    1: ((0, ""),),
+    3: ((2, "red"), (1, "green"), (0, "blue")),
+    4: ((2, "red"), (1, "green"), (0, "blue"), (3, "alpha")),
+}
+"""Channels in the order they are shown; the arrays hold them as OpenCV does, blue first."""
+
+
+def as_records(measures: Iterable[Measures]) -> list[dict[str, Any]]:
+    """One dict a method, ready for JSON: None where there is no figure."""
+    return [{**asdict(found), "output_shape": list(found.output_shape)} for found in measures]
+
+
+def as_table(measures: Sequence[Measures]) -> str:
+    """Align the measures under their names, a row a method; `-` where there is no figure."""
+
+    def ratios(values: Iterable[float | None]) -> list[str]:
+        return [MISSING if value is None else f"{value:.2f}" for value in values]
+
+    columns = [
+        ("method", *(found.method for found in measures)),
+        ("output shape", *(str(found.output_shape) for found in measures)),
+        ("mean", *numerals([found.mean for found in measures], at_least=2)),
+        ("std", *numerals([found.std for found in measures], at_least=2)),
+        ("noise", *ratios(found.noise for found in measures)),
+        ("shift", *ratios(found.shift for found in measures)),
+    ]
+    widths = [max(6, *map(len, column)) for column in columns]
+    aligned = [
+        [f"{cell:{'<' if index < 2 else '>'}{width}}" for cell in column]
+        for index, (column, width) in enumerate(zip(columns, widths, strict=True))
+    ]
+    return "\n".join("  ".join(row) for row in zip(*aligned, strict=True))
+
+
+def numerals(values: Iterable[float | None], *, at_least: int | None = None) -> list[str]:
+    """Write numbers to about three digits of the largest, all with as many decimals.
+
+    `at_least` so many decimals are shown; when it is None, zeros at the end of all are cut.
+    """
+    numbers = [None if value is None else float(value) for value in values]
+    finite = [number for number in numbers if number is not None and isfinite(number)]
+    largest = max(map(abs, finite), default=0.0)
+    if largest and not 1e-4 <= largest < 1e9:
+        return [MISSING if number is None else f"{number:.3g}" for number in numbers]
+    places = 2 if largest >= 1 or not largest else 2 - floor(log10(largest))
+    if at_least is None:
+        decimals = (f"{number:.{places}f}".partition(".")[2].rstrip("0") for number in finite)
+        places = max(map(len, decimals), default=0)
+    else:
+        places = max(at_least, places)
+    return [MISSING if number is None else f"{number:.{places}f}" for number in numbers]
+
+
+def window_text(windows: AnyWindows) -> str:
+    """Describe the windows in a few words; sizes are HEIGHTxWIDTH in pixels."""
+    if not isinstance(windows, Windows):
+        return f"adaptive windows, output {size_text(windows.output_size)}"
+    words = [f"windows {size_text(windows.pool_size)}", f"stride {size_text(windows.stride)}"]
+    if windows.padding == "same":
+        words.append("padding same")
+    elif windows.padding != "valid" and any(map(any, windows.padding)):
+        (top, bottom), (left, right) = windows.padding
+        sides = f"top {top}, bottom {bottom}, left {left}, right {right}"
+        even = (top, left) == (bottom, right)
+        words.append(f"padding {size_text((top, left)) if even else sides}")
+    if windows.dilation != (1, 1):
+        words.append(f"dilation {size_text(windows.dilation)}")
+    if windows.ceil_mode:
+        words.append("ceil mode")
+    return ", ".join(words)
+
+
+def size_text(size: Sequence[int]) -> str:
+    """`HEIGHTxWIDTH` of a shape or a size."""
+    return "x".join(map(str, size[:2]))
+
+
+def is_small(pixels: Array) -> bool:
+    """True for an image whose numbers fit on the terminal."""
+    height, width = pixels.shape[:2]
+    return bool(max(height, width) <= LARGEST_GRID)
+
+
+def can_draw_lines(encoding: str | None) -> bool:
+    """True when text of this encoding can hold the box-drawing characters."""
+    try:
+        "".join((LINES.across, LINES.down, *LINES.joints)).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def is_partition(axis: AnyAxis) -> bool:
+    """True when the windows of an axis lie side by side, without overlap, gap or dilation."""
+    spans = [axis.span(index, index + 1) for index in range(axis.count)]
+    inside = [(max(start, 0), min(stop, axis.size)) for start, stop in spans]
+    meet = all(one[1] == other[0] for one, other in pairwise(inside))
+    return meet and all(axis.pixels(i) == stop - start for i, (start, stop) in enumerate(inside))
+
+
+def window_borders(axis: AnyAxis) -> tuple[int, ...]:
+    """Positions inside an axis where a window begins or ends."""
+    ends = {end for index in range(axis.count) for end in axis.span(index, index + 1)}
+    return tuple(sorted(end for end in ends if 0 < end < axis.size))
+
+
+def as_grids(
+    pixels: Array, windows: AnyWindows, pooled: Mapping[Method, Array], *, ascii_only: bool = False
+) -> str:
+    """Write an image of up to 16 rows and columns and its results as grids of numbers.
+
+    Lines between the numbers of the input are the borders of its windows. Where windows overlap or
+    leave gaps no such lines can be drawn; the first line of the text then says so, as it says how
+    much of the image is in no window. A result of more than 16 rows or columns is named but not
+    written out.
+
+    Parameters
+    ----------
+    pixels, pooled
+        (H, W) or (H, W, C) in OpenCV's channel order, and the result of each method.
+    ascii_only
+        Draw with `-`, `|` and `+` instead of box-drawing characters.
+    """
+    border = ASCII if ascii_only else LINES
+    axes = windows.axes(pixels.shape)
+    drawn = all(map(is_partition, axes))
+    remark = _uncovered(*axes) if drawn else " (not drawn: they overlap or leave gaps)"
+    lines = [window_text(windows) + remark]
+    count = pixels.shape[2] if pixels.ndim == 3 else 1
+    plain = tuple((index, f"channel {index}") for index in range(min(count, MOST_CHANNELS)))
+    for index, name in CHANNEL_NAMES.get(count, plain):
+        boxes = []
+        for title, values in [("input", pixels), *pooled.items()]:
+            shown = values if values.ndim == 2 else values[..., index]
+            cuts: Cuts = ((), ())
+            if drawn and title == "input":
+                cuts = window_borders(axes[0]), window_borders(axes[1])
+            elif drawn:
+                cuts = range(1, shown.shape[0]), range(1, shown.shape[1])
+            boxes.append(_box(title, shown, cuts, border))
+        lines += [name] * bool(name) + _in_rows(boxes)
+    if count > MOST_CHANNELS:
+        lines.append(f"and {count - MOST_CHANNELS} more channels")
+    return "\n".join(lines)
+
+
+def texts_of(values: Array) -> Array:
+    """Numbers as texts, in the same shape: whole ones as they are, floats as `numerals` do."""
+    flat = values.ravel().tolist()
+    texts = numerals(flat) if values.dtype.kind == "f" else [str(int(value)) for value in flat]
+    return np.array(texts, object).reshape(values.shape)
+
+
+def _uncovered(rows: AnyAxis, columns: AnyAxis) -> str:
+    """Say how many rows and columns at the end are in no window."""
+    parts = []
+    for axis, noun in ((rows, "row"), (columns, "column")):
+        rest = axis.size - axis.span(0, axis.count)[1]
+        if rest > 0:
+            parts.append(noun if rest == 1 else f"{rest} {noun}s")
+    return f" (the last {' and the last '.join(parts)} in no window)" if parts else ""
+
+
+def _box(title: str, values: Array, cuts: Cuts, border: Border) -> list[str]:
+    """Frame a 2-D array under its title, with lines at `cuts`; only the title of a large one."""
+    if not is_small(values):
+        return [f"{title} {size_text(values.shape)}"]
+    texts, down = texts_of(values), border.down
+    width = max(map(len, texts.flat))
+    groups = list(pairwise((0, *cuts[1], values.shape[1])))
+    strokes = [border.across * ((last - first) * (width + 1) + 1) for first, last in groups]
+    top, inner, bottom = (ends[0] + ends[1].join(strokes) + ends[2] for ends in border.joints)
+    lines = [f"{title} {size_text(values.shape)}", top]
+    for index, row in enumerate(texts):
+        if index in cuts[0]:
+            lines.append(inner)
+        cells = (" ".join(f"{text:>{width}}" for text in row[slice(*group)]) for group in groups)
+        lines.append(f"{down} " + f" {down} ".join(cells) + f" {down}")
+    return [*lines, bottom]
+
+
+def _in_rows(boxes: Iterable[list[str]]) -> list[str]:
+    """Put boxes side by side for as long as they fit into a line, then below."""
+    rows: list[list[tuple[int, list[str]]]] = []
+    for box in boxes:
+        width = max(map(len, box))
+        if rows and sum(w + len(GAP) for w, _ in rows[-1]) + width + len(GAP) <= LINE_WIDTH:
+            rows[-1].append((width, box))
+        else:
+            rows.append([(width, box)])
+    lines = []
+    for row in rows:
+        widths = [width for width, _ in row]
+        for parts in zip_longest(*(box for _, box in row), fillvalue=""):
+            cells = (f"{part:<{width}}" for part, width in zip(parts, widths, strict=True))
+            lines.append(GAP.join(cells).rstrip())
+    return lines
