@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -32,8 +32,10 @@ class _Screens(ctypes.Structure):
     )
 
 
-def show(title: str, picture: NDArray[np.uint8]) -> None:
-    """Show a BGR picture in a window until a key is pressed or the window is closed.
+def show(
+    title: str, picture: NDArray[np.uint8], *, stop: Callable[[], bool] = lambda: False
+) -> None:
+    """Show a BGR picture in a window until a key is pressed, the window is closed, or `stop()`.
 
     A picture that is larger than the screen is reduced to fit. Raises `DisplayError` when there
     is no screen to show it on.
@@ -47,7 +49,7 @@ def show(title: str, picture: NDArray[np.uint8]) -> None:
             problem = str(error).strip().splitlines()[0]
             raise DisplayError(f"no window can be opened: {problem}") from None
         with contextlib.suppress(cv2.error):  # raised once the window is closed by its button
-            while cv2.waitKey(POLL) == NO_KEY:
+            while not stop() and cv2.waitKey(POLL) == NO_KEY:
                 if cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) < 1:
                     break
             cv2.destroyAllWindows()
@@ -87,11 +89,9 @@ def _display() -> Iterator[tuple[int, int] | None]:
 
 def reduced(picture: NDArray[np.uint8], screen: tuple[int, int] | None) -> NDArray[np.uint8]:
     """Reduce the picture, if need be, to what a screen of (width, height) has room for."""
-    if screen is None:
-        return picture
     height, width = picture.shape[:2]
-    scale = min(1.0, FITS * screen[0] / width, FITS * screen[1] / height)
-    if scale == 1:
+    scale = 1.0 if screen is None else FITS * min(screen[0] / width, screen[1] / height)
+    if scale >= 1:
         return picture
     size = max(1, int(width * scale)), max(1, int(height * scale))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
