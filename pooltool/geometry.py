@@ -6,9 +6,9 @@ Positions and sizes are in pixels. Pairs are (height, width): rows before column
 from __future__ import annotations
 
 import operator
-from functools import lru_cache
-from itertools import chain
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import ClassVar, Literal
 
 from pooltool.errors import WindowError
 
@@ -18,8 +18,9 @@ Padding = Literal["valid", "same"] | int | Pair | tuple[Pair, Pair]
 ResolvedPadding = Literal["valid", "same"] | tuple[Pair, Pair]
 
 
-class Axis(NamedTuple):
-    """Windows of one size that advance by one stride along `size` pixels.
+@dataclass(frozen=True)
+class Axis:
+    """Windows of one size and stride along `size` pixels.
 
     Window `i` holds the pixels `i * stride - before + tap * dilation` for `tap` in
     `range(pool_size)`; those below 0 or from `size` on are padding.
@@ -31,22 +32,17 @@ class Axis(NamedTuple):
     dilation: int
     before: int
     after: int
-    count: int  # type: ignore[assignment]  # a tuple has a method of this name
+    count: int
 
-    @property
+    @cached_property
     def extent(self) -> int:
         """Pixels from a window's first to its last, the gaps of dilation included."""
         return self.dilation * (self.pool_size - 1) + 1
 
-    @property
-    def advance(self) -> int:
-        """Pixels from one window to the next."""
-        return self.stride
-
-    @property
-    def most(self) -> int:
-        """Pixels of the largest window."""
-        return self.pool_size
+    @cached_property
+    def is_inside(self) -> bool:
+        """True when no window reaches out of the image."""
+        return self.before == 0 and self.span(0, self.count)[1] <= self.size
 
     def start(self, index: int) -> int:
         """Position of the first pixel of window `index`; negative in the padding before."""
@@ -58,29 +54,11 @@ class Axis(NamedTuple):
 
     def pixels(self, index: int, *, count_padding: bool = False) -> int:
         """Pixels of window `index` inside the image, or inside image and padding together."""
-        low, high = (-self.before, self.size + self.after) if count_padding else (0, self.size)
+        low, high = self._counted(count_padding)
         start = self.start(index)
         skipped = max(0, _ceil_div(low - start, self.dilation))
         end = min(self.pool_size, _ceil_div(high - start, self.dilation))
         return max(0, end - skipped)
-
-    def part(self, first: int, last: int) -> tuple[int, int, Axis]:
-        """The pixels `low` to `high - 1` that windows `first` to `last - 1` need, and those
-        windows laid over just these pixels.
-        """
-        start, end = self.span(first, last)
-        low, high = max(start, 0), min(end, self.size)
-        before, after = low - start, min(end, self.size + self.after) - high
-        size, count = high - low, last - first
-        laid = Axis(size, self.pool_size, self.stride, self.dilation, before, after, count)
-        return low, high, laid
-
-    def inside(self, *, count_padding: bool = False) -> range:
-        """The windows that lie in the image as a whole, or in image and padding together."""
-        low, high = (-self.before, self.size + self.after) if count_padding else (0, self.size)
-        first = min(self.count, max(0, _ceil_div(low - self.start(0), self.stride)))
-        fitting = max(0, (high - self.extent - self.start(0)) // self.stride + 1)
-        return range(first, max(first, min(fitting, self.count)))
 
     def counts(self, *, count_padding: bool = False) -> list[int]:
         """`pixels` of every window. Only the few at the ends can hold less than the pool size."""
@@ -89,8 +67,33 @@ class Axis(NamedTuple):
         after = [self.pixels(i, count_padding=count_padding) for i in range(whole.stop, self.count)]
         return before + [self.pool_size] * len(whole) + after
 
+    def inside(self, *, count_padding: bool = False) -> range:
+        """The windows that lie in the image as a whole, or in image and padding together."""
+        low, high = self._counted(count_padding)
+        first = min(self.count, max(0, _ceil_div(low - self.start(0), self.stride)))
+        fitting = max(0, (high - self.extent - self.start(0)) // self.stride + 1)
+        return range(first, max(first, min(fitting, self.count)))
 
-class AdaptiveAxis(NamedTuple):
+    def part(self, first: int, last: int) -> tuple[int, int, Axis]:
+        """The pixels `low` to `high - 1` that windows `first` to `last - 1` need, and those
+        windows laid over just these pixels.
+        """
+        start, end = self.span(first, last)
+        low, high = max(start, 0), min(end, self.size)
+        if (low, high, last - first) == (0, self.size, self.count):
+            return low, high, self
+        before, after = low - start, min(end, self.size + self.after) - high
+        size, count = high - low, last - first
+        laid = Axis(size, self.pool_size, self.stride, self.dilation, before, after, count)
+        return low, high, laid
+
+    def _counted(self, count_padding: bool) -> Pair:
+        """Half-open range of the pixels that count."""
+        return (-self.before, self.size + self.after) if count_padding else (0, self.size)
+
+
+@dataclass(frozen=True)
+class AdaptiveAxis:
     """`count` windows that together cover `size` pixels, as evenly as whole pixels allow.
 
     Window `i` covers `floor(i * size / count)` to `ceil((i + 1) * size / count)`: the rule of
@@ -99,70 +102,77 @@ class AdaptiveAxis(NamedTuple):
     """
 
     size: int
-    count: int  # type: ignore[assignment]
-    of: Pair | None = None
+    count: int
+    whole: Pair | None = None
     """Pixels and windows of the axis that this is a part of."""
     first: int = 0
     """Which of those windows is the first here."""
 
-    @property
-    def advance(self) -> int:
+    is_inside: ClassVar[bool] = True
+
+    @cached_property
+    def stride(self) -> int:
         """Pixels from one window to the next, rounded down, but never 0."""
-        return max(1, self._ratio[0] // self._ratio[1])
+        size, count = self.whole or (self.size, self.count)
+        return max(1, size // count)
 
-    @property
-    def least(self) -> int:
+    @cached_property
+    def shorter(self) -> int:
         """Pixels of the smaller windows; the larger ones have one more."""
-        return self._ratio[0] // self._ratio[1] + 1
+        size, count = self.whole or (self.size, self.count)
+        return size // count + 1
 
-    @property
-    def most(self) -> int:
-        """Pixels of the largest window, or one more."""
-        return min(self._ratio[0], self.least + 1)
+    @cached_property
+    def pool_size(self) -> int:
+        """Pixels of the larger windows; none has more."""
+        size, _ = self.whole or (self.size, self.count)
+        return min(size, self.shorter + 1)
 
-    @property
-    def _ratio(self) -> Pair:
-        """Pixels and windows of the whole axis."""
-        return self.of or (self.size, self.count)
+    @cached_property
+    def extent(self) -> int:
+        """The same: there are no gaps."""
+        return self.pool_size
 
     def start(self, index: int) -> int:
         """Position of the first pixel of window `index`."""
-        size, count = self._ratio
+        size, count = self.whole or (self.size, self.count)
         return (self.first + index) * size // count - self.first * size // count
 
     def stop(self, index: int) -> int:
         """Position after the last pixel of window `index`."""
-        size, count = self._ratio
+        size, count = self.whole or (self.size, self.count)
         return _ceil_div((self.first + index + 1) * size, count) - self.first * size // count
+
+    def span(self, first: int, last: int) -> Pair:
+        """Half-open range of pixels that windows `first` to `last - 1` cover."""
+        return self.start(first), self.stop(last - 1)
+
+    def pixels(self, index: int, *, count_padding: bool = False) -> int:
+        """Pixels of window `index`; there is never padding to count."""
+        return self.stop(index) - self.start(index)
+
+    def counts(self, *, count_padding: bool = False) -> list[int]:
+        """`pixels` of every window."""
+        return [self.pixels(index) for index in range(self.count)]
+
+    def inside(self) -> range:
+        """The windows that lie in the image as a whole: all of them."""
+        return range(self.count)
 
     def part(self, first: int, last: int) -> tuple[int, int, AdaptiveAxis]:
         """The pixels `low` to `high - 1` that windows `first` to `last - 1` cover, and those
         windows laid over just these pixels.
         """
         low, high = self.span(first, last)
-        return low, high, AdaptiveAxis(high - low, last - first, self._ratio, self.first + first)
-
-    def span(self, first: int, last: int) -> Pair:
-        """Half-open range of pixels that windows `first` to `last - 1` cover."""
-        return self.start(first), self.stop(last - 1)
-
-    def pixels(self, index: int) -> int:
-        """Pixels of window `index`."""
-        return self.stop(index) - self.start(index)
-
-    def inside(self) -> range:
-        """The windows that lie in the image as a whole: all of them."""
-        return range(self.count)
-
-    def counts(self, *, count_padding: bool = False) -> list[int]:
-        """Pixels of every window; there is never padding to count."""
-        return [self.pixels(index) for index in range(self.count)]
+        whole = self.whole or (self.size, self.count)
+        return low, high, AdaptiveAxis(high - low, last - first, whole, self.first + first)
 
 
 AnyAxis = Axis | AdaptiveAxis
 
 
-class Windows(NamedTuple):
+@dataclass(frozen=True)
+class Windows:
     """The window settings of a pooling layer, checked as far as they can be without an image."""
 
     pool_size: Pair = (2, 2)
@@ -193,10 +203,15 @@ class Windows(NamedTuple):
     def axes(self, shape: tuple[int, ...]) -> tuple[AnyAxis, AnyAxis]:
         """Lay the windows over an image of `shape`; raise `WindowError` if they cannot lie so."""
         with NamingShape(shape):
-            return _lay(self, shape[0], 0), _lay(self, shape[1], 1)
+            return _lay(self, shape[0], shape[1])
 
     def along(self, size: int, axis: int) -> Axis:
-        """Lay the windows along `size` pixels of axis 0, the rows, or 1, the columns."""
+        """Lay the windows along `size` pixels of axis 0, the rows, or 1, the columns.
+
+        Their number is that of PyTorch's pooling layers and of ONNX:
+        `floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1`, or `ceil` of it
+        less a last window that would start in the padding after the image.
+        """
         pool, stride, dilation = self.pool_size[axis], self.stride[axis], self.dilation[axis]
         extent = dilation * (pool - 1) + 1
         if self.padding == "same":
@@ -205,42 +220,39 @@ class Windows(NamedTuple):
             before, after = total // 2, total - total // 2
         else:
             before, after = (0, 0) if self.padding == "valid" else self.padding[axis]
-            count = _output_count(size, before, after, extent, stride, self.ceil_mode)
-        laid = Axis(size, pool, stride, dilation, before, after, count)
-        self._require_fit(laid, axis, extent)
-        self._require_pixels(laid, axis)
-        return laid
-
-    def _require_fit(self, laid: Axis, axis: int, extent: int) -> None:
-        if laid.count < 1:
+            room = size + before + after - extent
+            count = (_ceil_div(room, stride) if self.ceil_mode else room // stride) + 1
+            if self.ceil_mode and count > 1 and (count - 1) * stride >= size + before:
+                count -= 1
+        if count < 1:
             side = ("rows", "columns")[axis]
-            dilated = "" if extent == laid.pool_size else f", dilation={_text(self.dilation)}"
+            dilated = "" if extent == pool else f", dilation={_text(self.dilation)}"
             raise WindowError(
                 f"pool_size={_text(self.pool_size)}{dilated} does not fit: a window takes {extent} "
-                f"{side}, the image has {laid.size} and padding={_text(self.padding)}; "
+                f"{side}, the image has {size} and padding={_text(self.padding)}; "
                 "use a smaller pool size or padding 'same'"
             )
-
-    def _require_pixels(self, laid: Axis, axis: int) -> None:
-        if not laid.before and not laid.after:
-            return
-        starting_before = range(min(laid.count, _ceil_div(laid.before, laid.stride)))
-        if any(not laid.pixels(i) for i in chain(starting_before, [laid.count - 1])):
+        laid = Axis(size, pool, stride, dilation, before, after, count)
+        starting_before = range(min(count, _ceil_div(before, stride)))
+        padded = [*starting_before, count - 1] if before or after else []
+        if not all(map(laid.pixels, padded)):
             side = ("row", "column")[axis]
             raise WindowError(
                 f"padding={_text(self.padding)} leaves a window without a {side} of the image "
                 f"(pool_size={_text(self.pool_size)}, dilation={_text(self.dilation)}); "
                 "use less padding"
             )
+        return laid
 
 
-@lru_cache(maxsize=256)
-def _lay(windows: Windows, size: int, axis: int) -> Axis:
-    """Remember the last layouts: programs pool many images of one size."""
-    return windows.along(size, axis)
+@lru_cache(maxsize=64)
+def _lay(windows: Windows, height: int, width: int) -> tuple[Axis, Axis]:
+    """Remember the last layouts: that is a fifth of what a call on a small image costs."""
+    return windows.along(height, 0), windows.along(width, 1)
 
 
-class AdaptiveWindows(NamedTuple):
+@dataclass(frozen=True)
+class AdaptiveWindows:
     """Adaptive pooling: windows chosen so that exactly `output_size` results come out."""
 
     output_size: Pair
@@ -292,14 +304,11 @@ def pair(name: str, value: object, *, at_least: int = 1) -> Pair:
 
 
 def _is_integer(value: object) -> bool:
-    """True for int and its kin, numpy's included; bool, float and str are refused."""
+    """True for int and its kin, numpy's included; bool, float, arrays and str are refused."""
     if type(value) is int:
         return True
-    return hasattr(value, "__index__") and not _is_bool(value) and not hasattr(value, "__len__")
-
-
-def _is_bool(value: object) -> bool:
-    return type(value).__name__ in ("bool", "bool_")
+    is_bool = type(value).__name__ in ("bool", "bool_")
+    return hasattr(value, "__index__") and not is_bool and not hasattr(value, "__len__")
 
 
 def _resolve_padding(padding: object) -> ResolvedPadding:
@@ -316,22 +325,6 @@ def _resolve_padding(padding: object) -> ResolvedPadding:
             return pair("padding", rows, at_least=0), pair("padding", columns, at_least=0)
     height, width = pair("padding", padding, at_least=0)
     return (height, height), (width, width)
-
-
-def _output_count(
-    size: int, before: int, after: int, extent: int, stride: int, ceil_mode: bool
-) -> int:
-    """Windows along one axis: the output size of PyTorch's pooling layers and of ONNX.
-
-    `floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1`, or `ceil` of it less a
-    last window that would start in the padding after the image.
-    """
-    room = size + before + after - extent
-    if not ceil_mode:
-        return room // stride + 1
-    count = _ceil_div(room, stride) + 1
-    starts_in_padding = count > 1 and (count - 1) * stride >= size + before
-    return count - 1 if starts_in_padding else count
 
 
 def _ceil_div(numerator: int, denominator: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from pooltool import WindowError
 from pooltool.geometry import AdaptiveWindows, Windows
-from pooltool.kernels import Method, Pooling, means, pool2d, tiles
+from pooltool.kernels import Method, Pooling, means, opencv, pool2d
 from pooltool.kernels import pool as pool_module
 
 Array = NDArray[Any]
@@ -219,7 +220,7 @@ def test_sums_divided_in_parts_or_each(
     image = random_image((17, 23, 2), dtype, 7)
     for windows in (Windows.of(3, 1, "same"), Windows.of(4, 3, 2, 1, True)):
         each = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
-        monkeypatch.setattr(tiles, "FEW", 0)
+        monkeypatch.setattr(pool_module, "FEW", 0)
         monkeypatch.setattr(means, "PIECE", 40)
         parts = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
         monkeypatch.undo()
@@ -227,14 +228,14 @@ def test_sums_divided_in_parts_or_each(
 
 
 @pytest.fixture(params=[True, False], ids=["optimized", "plain"])
-def opencv(request: pytest.FixtureRequest) -> Iterator[None]:
+def vector_units(request: pytest.FixtureRequest) -> Iterator[None]:
     """OpenCV with and without its vector units: it takes other ways through other code."""
     cv2.setUseOptimized(request.param)
     yield
     cv2.setUseOptimized(True)
 
 
-@pytest.mark.usefixtures("opencv")
+@pytest.mark.usefixtures("vector_units")
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 128, 129])
 @pytest.mark.parametrize(("dtype", "pool", "stride"), [
     ("u1", 2, 2), ("u2", 2, 2), ("i2", 2, 2),
@@ -258,51 +259,74 @@ def test_averages_by_opencv_are_exact(
         np.testing.assert_array_equal(got, wanted)
 
 
-@pytest.mark.usefixtures("opencv")
-@pytest.mark.parametrize("count", [9, 15, 16, 225, 255, 256, 289, 961, 1024, 4097])
-def test_every_sum_of_bytes_is_divided_exactly(count: int) -> None:
-    """The checks on the sums beside ties stand for all sums."""
-    assert means.scales_exactly.__wrapped__(count)
-    sums = np.arange(255 * count + 1, dtype=np.int32)
-    scaled = cv2.convertScaleAbs(sums[None], None, 1 / count)
-    np.testing.assert_array_equal(scaled[0], np.rint(sums / count))
+def sums_side_by_side(sums: Array, height: int, width: int) -> Array:
+    """An image of `height` rows: one window after the other, whose pixels have these sums."""
+    whole, rest = np.divmod(sums, height * width)
+    pixels = whole.astype(np.uint8)[:, None] + (np.arange(height * width) < rest[:, None])
+    return pixels.reshape(-1, height, width).swapaxes(0, 1).reshape(height, -1)
 
 
-@pytest.mark.parametrize("count", [6, 12, 36, 1000, 65793, 2**17])
-def test_divisions_that_would_not_be_exact_are_not_left_to_opencv(count: int) -> None:
-    assert not means.scales_exactly.__wrapped__(count)
+def blurred_sides() -> Iterator[tuple[int, int]]:
+    """For every number of pixels that is blurred, the longest window and the squarest."""
+    for area in range(opencv.LEAST_BLURRED | 1, opencv.MOST_BLURRED + 1, 2):
+        squarest = max(side for side in range(1, 33) if area % side == 0)
+        yield from {(1, area), (squarest, area // squarest), (area // squarest, squarest)}
 
 
-@pytest.mark.usefixtures("opencv")
+@pytest.mark.usefixtures("vector_units")
+def test_opencv_blurs_every_size_exactly() -> None:
+    """The sums on both sides of every tie stand for all sums: those between them lie farther off
+    from a tie. This is the proof that `opencv.blurs` rests on.
+    """
+    checked = 0
+    for height, width in blurred_sides():
+        count = height * width
+        sums = np.array([count * n + count // 2 + up for n in range(255) for up in (0, 1)])
+        image = sums_side_by_side(sums, height, width)
+        blurred = cv2.blur(image, (width, height), anchor=(0, 0))[0, ::width]
+        np.testing.assert_array_equal(blurred, np.rint(sums / count), err_msg=f"{height}x{width}")
+        checked += 1
+    assert checked > 1000
+
+
+@pytest.mark.usefixtures("vector_units")
 @pytest.mark.parametrize("sides", [(3, 3), (5, 5), (3, 7), (15, 15), (1, 9), (51, 5), (31, 31)])
 def test_every_sum_of_a_blur_is_exact(sides: tuple[int, int]) -> None:
     height, width = sides
-    assert means.blurs_exactly.__wrapped__(height, width)
-    count = height * width
-    every = np.arange(255 * count + 1)
+    assert opencv.LEAST_BLURRED <= height * width <= opencv.MOST_BLURRED
+    every = np.arange(255 * height * width + 1)
     for sums in np.array_split(every, 1 + len(every) // 5000):  # as wide as images are
-        whole, rest = np.divmod(sums, count)
-        pixels = whole.astype(np.uint8)[:, None] + (np.arange(count) < rest[:, None])
-        image = pixels.reshape(-1, height, width).swapaxes(0, 1).reshape(height, -1)
+        image = sums_side_by_side(sums, height, width)
         blurred = cv2.blur(image, (width, height), anchor=(0, 0))[0, ::width]
-        np.testing.assert_array_equal(blurred, np.rint(sums / count))
+        np.testing.assert_array_equal(blurred, np.rint(sums / (height * width)))
 
 
-def test_what_opencv_rounds_otherwise_is_done_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = random_image((70, 61, 3), "u1", 8)
-    sizes = [(pool, 1) for pool in (3, 5, 31)] + [(4, 4), (17, 17)]
-    exact = [pool2d(image, Pooling("avg", Windows.of(*size), dtype=image.dtype)) for size in sizes]
-    refused = []
-    for module, name in ((means, "blurs_exactly"), (means, "scales_exactly")):
-        monkeypatch.setattr(module, name, lambda *size: refused.append(size))
-    monkeypatch.setattr(pool_module, "_thread", pool_module._Thread())
-    for size, wanted in zip(sizes, exact, strict=True):
-        got = pool2d(image, Pooling("avg", Windows.of(*size), dtype=image.dtype))
+@pytest.mark.parametrize("result", ["f2", "f4", "f8", "u1", "i8", "u8"])
+@pytest.mark.parametrize("dtype", ["i8", "u8"])
+def test_sums_beyond_64_bits(dtype: str, result: str) -> None:
+    """Small numbers fit, large ones do not; both are divided exactly."""
+    small = np.random.default_rng(2).integers(0, 2**50, (9, 7, 2)).astype(dtype)
+    for image in (small, random_image((9, 7, 2), dtype, 4)):
+        windows = Windows.of((3, 2), (2, 1), "same", ceil_mode=True)
+        along = expected_windows(image.shape, windows)
+        assert along
+        got = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
+        wanted = reference.pool(image, "avg", *along, dtype=np.dtype(result))
         np.testing.assert_array_equal(got, wanted)
-    assert len(refused) >= len(sizes)
 
 
-@pytest.mark.usefixtures("opencv")
+def test_threads_share_nothing() -> None:
+    """Each call has memory of its own for what is between, however many run at once."""
+    images = [random_image((300, 200, 3), "u2", seed) for seed in range(8)]
+    pooling = Pooling("avg", Windows.of(3, 2, 1), dtype=np.dtype("u2"))
+    wanted = [pool2d(image, pooling).tobytes() for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            got = pool.map(lambda image: pool2d(image, pooling, tile_bytes=20000), images)
+            assert [pooled.tobytes() for pooled in got] == wanted
+
+
+@pytest.mark.usefixtures("vector_units")
 @pytest.mark.parametrize("channels", [1, 3, 129])
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "i4", "f4", "f8"])
 @pytest.mark.parametrize("method", ["max", "min"])

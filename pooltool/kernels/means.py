@@ -8,23 +8,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache
-from typing import Any, NamedTuple
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.errors import ArrayTypeError
-from pooltool.geometry import AnyAxis
-from pooltool.kernels.tiles import Memory
-from pooltool.native import import_cv2
+from pooltool.geometry import AnyAxis, Axis
+from pooltool.kernels.reduce import Scratch, depth
 
-cv2 = import_cv2()
 Array = NDArray[Any]
-Write = Callable[[Array], None]
-"""Writes the means of a tile, (rows, columns, C)."""
-IntArray = NDArray[np.int64]
+Counts = int | NDArray[np.int64]
+"""Pixels that sums are divided by: one number for all windows, or (rows, columns, 1) of them."""
 
 SINGLE_DEPTH = 15
 """Additions in a row that float32 bears: 16 roundings of 2**-24 stay within 1e-6."""
@@ -35,33 +31,7 @@ EXACT_SUM = 2**52
 EXACT_COUNT = 2**28
 """Below this many pixels the same holds when the quotient is rounded on to float32."""
 PIECE = 2**14
-"""So many windows of different sizes are divided at a time: what that takes stays small."""
-
-
-class Counts(NamedTuple):
-    """Pixels that sums are divided by: window (i, j) holds `rows[i] * columns[j]` of them."""
-
-    rows: IntArray
-    columns: IntArray
-
-    @classmethod
-    def over(cls, rows: AnyAxis, columns: AnyAxis, count_padding: bool) -> Counts:
-        """Count the pixels of the windows that lie so."""
-        along = [axis.counts(count_padding=count_padding) for axis in (rows, columns)]
-        return cls(np.array(along[0]), np.array(along[1]))
-
-    def uniform(self) -> int | None:
-        """The one number of pixels that all windows hold, if so."""
-        if np.ptp(self.rows) or np.ptp(self.columns):
-            return None
-        return int(self.rows[0]) * int(self.columns[0])
-
-    def pieces(self) -> Iterator[tuple[slice, IntArray]]:
-        """Some rows of windows at a time, and the pixels of each window, (rows, columns, 1)."""
-        step = max(1, PIECE // len(self.columns))
-        for first in range(0, len(self.rows), step):
-            rows = slice(first, first + step)
-            yield rows, self.rows[rows, None, None] * self.columns[None, :, None]
+"""So many windows are divided at a time in float64: what that takes stays small."""
 
 
 def mean_dtype(image: np.dtype[Any], wanted: np.dtype[Any] | None) -> np.dtype[Any]:
@@ -73,105 +43,87 @@ def mean_dtype(image: np.dtype[Any], wanted: np.dtype[Any] | None) -> np.dtype[A
     return np.dtype(np.float32 if image.itemsize <= 2 else np.float64)
 
 
-@lru_cache(maxsize=256)
-def integer_sum_dtype(image: np.dtype[Any], count: int) -> np.dtype[Any]:
-    """The narrowest dtype that holds the sum of `count` integers and their rounding: speed."""
-    low, high = integer_range(image)
-    signs = (np.uint16, np.uint32) if low >= 0 else (np.int16, np.int32)
-    for dtype in signs:
-        least, most = integer_range(np.dtype(dtype))
+def integer_range(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Smallest and largest value of an integer dtype; bool counts as the integers 0 and 1."""
+    if dtype.kind == "b":
+        return 0, 1
+    bits = 8 * dtype.itemsize
+    return (0, 2**bits - 1) if dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def integer_sum_dtype(image: np.dtype[Any], low: int, high: int, count: int) -> np.dtype[Any]:
+    """The narrowest dtype that holds the sum of `count` integers from `low` to `high`, and what
+    is added to round it. Beyond 64 bits that is Python's own integers: slow, and exact.
+    """
+    narrow: tuple[str, ...] = (
+        () if image.itemsize == 8 else ("u2", "u4") if image.kind == "u" else ("i2", "i4")
+    )
+    for name in (*narrow, "i8"):
+        dtype = np.dtype(name)
+        least, most = integer_range(dtype)
         if count * low >= least and count * (high + 1) <= most:
-            return np.dtype(dtype)
-    return np.dtype(np.int64)
+            return dtype
+    return np.dtype(object)
 
 
-def float_sum_dtype(image: np.dtype[Any], result: np.dtype[Any], depth: int) -> np.dtype[Any]:
-    """The dtype to sum floats in, for windows whose tree of additions is `depth` levels deep."""
-    single = image == result == np.float32 and depth <= SINGLE_DEPTH
+def float_sum_dtype(
+    image: np.dtype[Any], result: np.dtype[Any], rows: AnyAxis, columns: AnyAxis
+) -> np.dtype[Any]:
+    """What floats are summed in: float32 only where its roundings stay within 1e-6."""
+    single = image == result == np.float32 and depth(rows, columns) <= SINGLE_DEPTH
     return np.dtype(np.float32 if single else np.float64)
 
 
-def integer_divider(
-    sums: Array, counts: Counts, saturates: bool, result: np.dtype[Any], memory: Memory
-) -> Write:
-    """Write the mean of the exact integers that `sums` will hold, rounded once.
+def counts(rows: AnyAxis, columns: AnyAxis, count_padding: bool) -> Counts:
+    """Count the pixels of the windows that lie so."""
+    if all(isinstance(axis, Axis) and axis.is_inside for axis in (rows, columns)):
+        return rows.pool_size * columns.pool_size
+    down, across = (axis.counts(count_padding=count_padding) for axis in (rows, columns))
+    pixels: NDArray[np.int64] = np.array(down)[:, None, None] * np.array(across)[:, None]
+    return pixels
 
-    Windows of one size are divided by one number and in narrow integers; `sums` is used up.
+
+def divide_floats(sums: Array, count: Counts, out: Array) -> None:
+    """Divide float sums; by a power of two, multiplying is as exact and faster."""
+    if not isinstance(count, int):
+        np.divide(sums, count.astype(sums.dtype), out=out)
+    elif count & (count - 1) == 0:
+        np.multiply(sums, sums.dtype.type(1 / count), out=out)
+    else:
+        np.divide(sums, sums.dtype.type(count), out=out)
+
+
+def divide_integers(
+    sums: Array, count: Counts, limits: tuple[int, int], out: Array, scratch: Scratch
+) -> None:
+    """Write the mean of exact sums, rounded once, into `out`; `sums` is used up.
+
+    `limits` are the smallest and the largest value that a mean can have.
     """
-    count = counts.uniform()
-    if count is None:
-        return lambda out: _divide_each(sums, counts, out)
-    if result.kind == "f":
-        return _float_divider(sums, counts, count, result)
-    if result == np.uint8 and not saturates and scales_exactly(count):
-        return _scaling(sums, count)
-    return _half_even(sums, count, saturates, result, memory)
-
-
-def _float_divider(sums: Array, counts: Counts, count: int, result: np.dtype[Any]) -> Write:
-    """Divide by one number into floats, in float32 where that holds the sums."""
-
-    def write(out: Array) -> None:
-        if result != np.float32 or count > SINGLE_SUM or not _within(sums, SINGLE_SUM):
-            _divide_each(sums, counts, out)
+    most = max(-limits[0], limits[1]) * (count if isinstance(count, int) else int(count.max()))
+    if isinstance(count, int) and not sums.dtype.hasobject:
+        if out.dtype.kind != "f":
+            _half_even(sums, count, limits, out, scratch)
             return
-        np.copyto(out, sums, casting="unsafe")
-        _divide(out, count, out)
-
-    return write
-
-
-def _scaling(sums: Array, count: int) -> Write:
-    """Divide sums of bytes by OpenCV, in one pass."""
-    rows = sums.reshape(len(sums), -1).view(sums.dtype.str.replace("u4", "i4"))
-
-    def write(out: Array) -> None:
-        target = out.reshape(rows.shape)
-        scaled = cv2.convertScaleAbs(rows, target, 1 / count)
-        assert np.may_share_memory(scaled, target)
-
-    return write
+        if out.dtype == np.float32 and count <= SINGLE_SUM and _within(sums, most, SINGLE_SUM):
+            np.copyto(out, sums, casting="unsafe")
+            divide_floats(out, count, out)
+            return
+    each = np.broadcast_to(count, (*sums.shape[1:3], 1))
+    step = max(1, PIECE // (sums.size // sums.shape[1]))
+    for first in range(0, sums.shape[1], step):
+        piece = slice(first, first + step)
+        _divide_each(sums[:, piece], each[piece], most, out[:, piece])
 
 
-@lru_cache(maxsize=256)
-def scales_exactly(count: int) -> bool:
-    """True when OpenCV divides all sums of `count` bytes as the rule for means has it.
-
-    It multiplies by the reciprocal and rounds half to even, in float32. That is exact for powers
-    of 2; of odd numbers, whose means are never ties, as long as errors stay below the distance of
-    a mean from a tie. To be sure of every build of it, the sums beside all ties are tried.
-    """
-    if count * 255 >= SINGLE_SUM or (count % 2 == 0 and count & (count - 1)):
-        return False
-    beside = [count * n + half for n in range(255) for half in (count // 2, -(-count // 2))]
-    sums = np.array([[*beside, 0, 255 * count]], np.int32)
-    wanted = np.rint(sums / count)
-    dtypes = (np.int32, np.uint16) if sums.max() <= 65535 else (np.int32,)
-    return all(
-        (cv2.convertScaleAbs(sums.astype(d), None, 1 / count) == wanted).all() for d in dtypes
-    )
-
-
-@lru_cache(maxsize=64)
-def blurs_exactly(height: int, width: int) -> bool:
-    """True when OpenCV's box filter rounds the mean of so many bytes to the nearest.
-
-    It rounds ties up, but an odd number of pixels has none. It divides by shifts and a
-    multiplication, in ways that differ with sizes. To be sure of every build of it, the sums on
-    both sides of all ties are tried.
-    """
-    count = height * width
-    sums = np.array([count * n + count // 2 + up for n in range(255) for up in (0, 1)])
-    whole, rest = np.divmod(sums, count)
-    bytes_ = whole.astype(np.uint8)[:, None] + (np.arange(count) < rest[:, None])
-    side_by_side = bytes_.reshape(-1, height, width).swapaxes(0, 1).reshape(height, -1)
-    means = cv2.blur(side_by_side, (width, height), anchor=(0, 0))[0, ::width]
-    return bool((means == np.rint(sums / count)).all())
+def _within(sums: Array, most: int, limit: int) -> bool:
+    """True when no sum is beyond `limit`; they are looked at where `most` does not say so."""
+    return most <= limit or (-limit <= int(sums.min()) and int(sums.max()) <= limit)
 
 
 def _half_even(
-    sums: Array, count: int, saturates: bool, result: np.dtype[Any], memory: Memory
-) -> Write:
+    sums: Array, count: int, limits: tuple[int, int], out: Array, scratch: Scratch
+) -> None:
     """Round sums to the integer nearest to `sums / count`, the even one of two.
 
     Half of `count` is added before dividing down, and 1 less when that ends on an even number:
@@ -180,113 +132,65 @@ def _half_even(
     kind, power = sums.dtype.type, count & (count - 1) == 0
     divide: np.ufunc = np.right_shift if power else np.floor_divide
     divisor = kind(count.bit_length() - 1 if power else count)
-    parity = memory.take(sums.shape, sums.dtype) if count % 2 == 0 else None
-    addend = kind(count // 2 - (count % 2 == 0))
-    low, high = integer_range(result)
-    least, most = integer_range(sums.dtype)
-    limits = max(low, least), min(high, most)
-
-    def write(out: Array) -> None:
-        if parity is not None:
-            divide(sums, divisor, out=parity)
-            np.bitwise_and(parity, kind(1), out=parity)
-            np.add(sums, parity, out=sums)
-        if count > 1:
-            np.add(sums, addend, out=sums)
-            divide(sums, divisor, out=sums)
-        if saturates:
-            np.clip(sums, *limits, out=sums)
-        np.copyto(out, sums, casting="unsafe")
-
-    return write
+    if count % 2 == 0:
+        parity = divide(sums, divisor, out=scratch.take("parity", sums.shape, sums.dtype))
+        np.bitwise_and(parity, kind(1), out=parity)
+        np.add(sums, parity, out=sums)
+    if count > 1:
+        np.add(sums, kind(count // 2 - (count % 2 == 0)), out=sums)
+        divide(sums, divisor, out=sums)
+    low, high = integer_range(out.dtype)
+    if limits[0] < low or limits[1] > high:
+        least, most = integer_range(sums.dtype)
+        np.clip(sums, max(low, least), min(high, most), out=sums)
+    np.copyto(out, sums, casting="unsafe")
 
 
-def _within(sums: Array, limit: int) -> bool:
-    """True when all sums lie between `-limit` and `limit`; read off the dtype if that is enough."""
-    low, high = integer_range(sums.dtype)
-    if -limit <= low and high <= limit:
-        return True
-    return -limit <= int(sums.min()) and int(sums.max()) <= limit
-
-
-def _divide_each(sums: Array, counts: Counts, out: Array) -> None:
-    """Divide each sum by its own number of pixels."""
-    for rows, each in counts.pieces():
-        _divide_piece(sums[rows].astype(np.int64), each, out[rows])
-
-
-def _divide_piece(sums: IntArray, counts: IntArray, out: Array) -> None:
-    means = sums / counts
-    store(means, out)
-    doubtful = (np.abs(means) * counts >= EXACT_SUM) | (counts >= EXACT_COUNT)
-    if doubtful.any():
-        chosen = np.nonzero(doubtful)
-        _divide_exactly(sums[chosen].tolist(), counts, chosen, out)
-
-
-def _divide_exactly(
-    sums: list[int], counts: IntArray, chosen: tuple[IntArray, ...], out: Array
-) -> None:
-    """Divide the sums of the chosen windows in whole numbers of any length."""
-    each = np.broadcast_to(counts, out.shape)[chosen].tolist()
-    out[chosen] = [_exact(total, count, out.dtype) for total, count in zip(sums, each, strict=True)]
-
-
-def divide_wide_integers(high: IntArray, low: IntArray, counts: Counts, out: Array) -> None:
-    """Write the mean of the sums `high * 2**32 + low`, which 64 bits may not hold, into `out`."""
-    for rows, each in counts.pieces():
-        top, bottom, results = high[rows], low[rows], out[rows]
-        narrow = np.abs(top) < 2**19
-        _divide_piece(np.where(narrow, (top << 32) + bottom, 0), each, results)
-        chosen = np.nonzero(~narrow)
-        halves = zip(top[chosen].tolist(), bottom[chosen].tolist(), strict=True)
-        _divide_exactly([(first << 32) + rest for first, rest in halves], each, chosen, results)
-
-
-def float_divider(counts: Counts, dtype: np.dtype[Any]) -> Callable[[Array], None]:
-    """Turn float sums of this dtype into means, in place."""
-    count = counts.uniform()
-    if count is not None:
-        return lambda sums: _divide(sums, count, sums)
-
-    def divide(sums: Array) -> None:
-        for rows, each in counts.pieces():
-            np.divide(sums[rows], each.astype(dtype), out=sums[rows])
-
-    return divide
-
-
-def _divide(values: Array, count: int, out: Array) -> None:
-    """Divide floats; by a power of two, multiplying is as exact and faster."""
-    if count & (count - 1) == 0:
-        np.multiply(values, values.dtype.type(1 / count), out=out)
+def _divide_each(sums: Array, count: NDArray[np.int64], most: int, out: Array) -> None:
+    """Divide each sum by its own count, in float64; where that is not exact, in whole numbers."""
+    if sums.dtype.hasobject:
+        doubtful = np.ones(sums.shape, bool)
     else:
-        np.divide(values, values.dtype.type(count), out=out)
+        means = sums / count
+        store(means, out)
+        if most < EXACT_SUM and count.max() < EXACT_COUNT:
+            return
+        doubtful = (np.abs(means) * count >= EXACT_SUM) | (count >= EXACT_COUNT)
+    each = np.broadcast_to(count, sums.shape)[doubtful].tolist()
+    pairs = zip(sums[doubtful].tolist(), each, strict=True)
+    nearest = _nearest_float if out.dtype.kind == "f" else _nearest_integer
+    out[doubtful] = [nearest(total, pixels, out.dtype) for total, pixels in pairs]
 
 
-def all_finite(values: Array) -> bool:
-    """True when no value is infinite or NaN."""
-    return bool(np.isfinite(values).all())
+def _nearest_integer(total: int, count: int, dtype: np.dtype[Any]) -> int:
+    low, high = integer_range(dtype)
+    return min(max(round(Fraction(total, count)), low), high)
 
 
-def settle(values: Array, finite: bool = False) -> None:
+def _nearest_float(total: int, count: int, dtype: np.dtype[Any]) -> Any:
+    """The value of `dtype` nearest to `total / count`. Python rounds that once, to float64; when
+    it is then rounded on to less, the neighbour may have been nearer.
+    """
+    guess = dtype.type(total / count)
+    around = [guess, *(np.nextafter(guess, dtype.type(end)) for end in (-np.inf, np.inf))]
+    if not np.isfinite(around).all():
+        return guess
+    return min(around, key=lambda value: abs(Fraction(float(value)) * count - total))
+
+
+def canonicalize(values: Array) -> None:
     """Give floats one zero and one NaN in place; they compare equal but differ in their bits."""
-    if not finite and np.isnan(values.max()):
+    if np.isnan(np.maximum.reduce(values, axis=None)):
         values[np.isnan(values)] = np.nan
-    negative_zero, signed = integer_range(_SIGNED[values.itemsize])[0], _SIGNED[values.itemsize]
-    if values.view(signed).min() == negative_zero:  # no other float has bits that are less
-        np.add(values, values.dtype.type(0), out=values)
+    np.add(values, values.dtype.type(0), out=values)
 
 
-_SIGNED = {size: np.dtype(f"i{size}") for size in (2, 4, 8)}
-
-
-def store(means: Array, out: Array, finite: bool = False) -> None:
+def store(means: Array, out: Array) -> None:
     """Write float means into `out`: as floats, or rounded half to even and saturated."""
     if out.dtype.kind == "f":
         if means is not out:
             np.copyto(out, means, casting="same_kind")
-        settle(out, finite)
+        canonicalize(out)
         return
     if np.isnan(means).any():
         raise ArrayTypeError(f"dtype={out.dtype}: the average of a window is NaN, which it lacks")
@@ -295,33 +199,3 @@ def store(means: Array, out: Array, finite: bool = False) -> None:
     out[...] = np.where((rounded > low) & (rounded < high), rounded, 0).astype(out.dtype)
     out[rounded <= low] = low
     out[rounded >= high] = high
-
-
-def _exact(total: int, count: int, dtype: np.dtype[Any]) -> int | float:
-    """The mean `total / count` rounded once into `dtype`, in whole numbers of any length."""
-    if dtype.kind == "f":
-        return _quotient(total, count, dtype)
-    whole, rest = divmod(total, count)
-    whole += 2 * rest > count or (2 * rest == count and whole % 2)
-    low, high = integer_range(dtype)
-    return min(max(whole, low), high)
-
-
-def _quotient(total: int, count: int, dtype: np.dtype[Any]) -> float:
-    """`total / count`, rounded to odd when `dtype` is narrower, so that rounding on is exact."""
-    nearest = total / count
-    numerator, denominator = nearest.as_integer_ratio()
-    error = total * denominator - numerator * count
-    even = not int(np.float64(nearest).view(np.int64)) & 1
-    if error and even and dtype.itemsize < 8:
-        return float(np.nextafter(nearest, np.inf if error > 0 else -np.inf))
-    return nearest
-
-
-@lru_cache(maxsize=32)
-def integer_range(dtype: np.dtype[Any]) -> tuple[int, int]:
-    """Smallest and largest value of an integer dtype; bool counts as the integers 0 and 1."""
-    if dtype.kind == "b":
-        return 0, 1
-    limits = np.iinfo(dtype)
-    return int(limits.min), int(limits.max)

@@ -1,34 +1,57 @@
 """The arithmetic of max, min and average pooling on arrays. Knows no files and no options.
 
-A window is reduced in two steps: its rows into one row, then that row's columns into one pixel.
-The output is worked through in tiles whose input stays in the processor's cache, so the memory
-taken beyond input and output stays small whatever the image's size.
-
-Every result comes from the same operations in the same order wherever its window lies, so equal
-input gives equal bits whatever the tiles, the memory layout or the number of channels.
+A window is reduced in two steps: its rows into one row, then that row's columns into one pixel;
+an average is then divided. The output is worked through in tiles whose input stays in the
+processor's cache, so the memory taken beyond input and output stays small whatever the image's
+size. Inside, arrays are (planes, rows, columns, channels): planes and channels are independent.
 """
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from math import prod
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.geometry import AnyAxis, AnyWindows
-from pooltool.kernels.averages import average
-from pooltool.kernels.extremes import extreme
-from pooltool.kernels.reading import copy, is_turned, lies_in_order
-from pooltool.kernels.tiles import TILE_BYTES, Kernel, Memory, tiles
-from pooltool.kernels.work import Method, Task, work_on
+from pooltool.geometry import AnyAxis, AnyWindows, Pair
+from pooltool.kernels import means, opencv
+from pooltool.kernels.reduce import (
+    CHUNK,
+    SUM,
+    Reduction,
+    Scratch,
+    Tile,
+    copy_pixels,
+    one_by_one,
+    reduce_columns,
+    reduce_rows,
+)
 
 Array = NDArray[Any]
+Method = Literal["max", "min", "avg"]
 
-KERNELS = 64
-"""How many kernels a thread remembers: programs pool many images of one size."""
+TILE_BYTES = 2 << 20
+"""Bytes of a tile's pixels and of what they become: few enough to stay in the cache, and so many
+that the calls of a tile, some tens of microseconds, hardly show."""
+FEW = 2048
+"""So few windows are not parted into those inside the image and those that reach out of it."""
+HEIGHTS = 1, 2, 3, 4, 6, 8, 12, 16
+"""Heights that a tile may have, in windows, unless it is as wide as the image."""
+LEAST_WINDOWS = 8
+"""A tile of windows that overlap is no smaller than so many of them, side by side."""
+ROW_START = 160
+"""Pixels that could be reduced in the time that it takes to start with a row."""
+
+
+KEPT_BYTES = 1 << 23
+"""Memory for intermediate arrays is kept for the next call unless it is more."""
+_unused: list[Scratch] = []
+"""What calls have left, one for each that ran at the same time; a call takes one out."""
 
 
 @dataclass(frozen=True)
@@ -61,64 +84,193 @@ def pool_axes(
     tile_bytes: int = TILE_BYTES,
 ) -> Array:
     """Pool `image` as `pool2d` does, by windows that lie over its rows and columns already."""
-    method, dtype, counted = pooling.method, pooling.dtype, pooling.count_include_pad
-    pixels = image if image.ndim == 3 else image[:, :, None]
-    if image.dtype.kind == "b":
-        pixels = pixels.view(np.uint8)
-    turned = is_turned(pixels) and (method != "avg" or pixels.dtype.kind != "f")
-    if turned:  # what does not depend on the order of rows and columns follows the memory
-        rows, columns, pixels = columns, rows, pixels.swapaxes(0, 1)
-    in_place, channels = lies_in_order(pixels), pixels.shape[2]
-    work = work_on(method, pixels.dtype, dtype, channels, rows, columns, counted, in_place, turned)
-    counts = (columns.count, rows.count) if turned else (rows.count, columns.count)
-    out = np.empty((*counts, channels), work.result)
-    target = out.swapaxes(0, 1) if turned else out
-    exact = method != "avg" and work.dtype.kind != "f"
-    with nullcontext() if exact else np.errstate(all="ignore"):
-        for tile in tiles(rows, columns, work.bytes_a_pixel, tile_bytes, work.filtered_bytes):
-            kernel = _kernel(Task(work, tile.rows, tile.columns))
-            kernel(pixels[tile.pixels], target[tile.results])
-    if image.dtype.kind == "b" and method != "avg":
-        out = out.view(np.bool_)
-    return out.reshape(*counts, *image.shape[2:])
+    is_bool = image.dtype.kind == "b"
+    planes = (image.view(np.uint8) if is_bool else image)[None]
+    if image.ndim == 2:
+        planes = planes[..., None]
+    dtype = planes.dtype.newbyteorder("=")
+    result = means.mean_dtype(dtype, pooling.dtype) if pooling.method == "avg" else dtype
+    out = np.empty((1, rows.count, columns.count, planes.shape[3]), result)
+    pooled = out.view(np.bool_) if is_bool and pooling.method != "avg" else out
+    exact = pooling.method != "avg" or dtype.kind != "f"
+    if exact and abs(planes.strides[1]) < abs(planes.strides[2]):
+        # A transposed view is read along its memory; in what order cannot be seen in the result.
+        planes, out, rows, columns = planes.swapaxes(1, 2), out.swapaxes(1, 2), columns, rows
+    with nullcontext() if pooling.method != "avg" else np.errstate(all="ignore"):
+        _pool_planes(planes, pooling, rows, columns, out, tile_bytes)
+    return pooled.reshape(pooled.shape[1:3] + image.shape[2:])
 
 
-class _Thread(threading.local):
-    """What each thread has of its own: memory, and the kernels that work in it."""
+def _pool_planes(
+    planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, out: Array, tile_bytes: int
+) -> None:
+    """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
+    in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
+    scratch = _take_scratch()
+    dtype = planes.dtype.newbyteorder("=")
+    reduction = SUM if pooling.method == "avg" else _extreme_of(pooling.method, dtype)
+    size = 2 * (dtype.itemsize if pooling.method != "avg" else max(2, dtype.itemsize))
+    pixel_bytes = planes.shape[3] * (dtype.itemsize + size // rows.stride)
+    if opencv.blurs(planes, out, rows, columns):
+        pixel_bytes = planes.shape[3]
+    elif one_by_one(rows):
+        pixel_bytes = planes.shape[3] * 2 * size
+    room = max(1, tile_bytes // pixel_bytes)
+    for part, down, across in _tiles(len(planes), rows, columns, room):
+        top, bottom, tile_rows = rows.part(down.start, down.stop)
+        left, right, tile_columns = columns.part(across.start, across.stop)
+        pixels, target = planes[part, top:bottom, left:right], out[part, down, across]
+        tile = Tile(pixels, tile_rows, tile_columns, in_order, scratch)
+        results = scratch.take("turned", target.shape, out.dtype) if turned else target
+        if pooling.method != "avg":
+            _pool_extreme(tile, reduction, results)
+        elif dtype.kind == "f":
+            _average_floats(tile, pooling, results)
+        else:
+            _average_integers(tile, pooling, results)
+        if turned:
+            copy_pixels(results, target)
+    if scratch.nbytes <= KEPT_BYTES:
+        _unused.append(scratch)
 
-    def __init__(self) -> None:
-        self.blocks: list[NDArray[np.uint8]] = []
-        self.kernels: dict[Task, Kernel] = {}
+
+def _take_scratch() -> Scratch:
+    try:
+        return _unused.pop()
+    except IndexError:  # also where another thread was faster
+        return Scratch()
 
 
-_thread = _Thread()
+def _extreme_of(method: Method, dtype: np.dtype[Any]) -> Reduction:
+    low, high = (-np.inf, np.inf) if dtype.kind == "f" else means.integer_range(dtype)
+    combine, neutral = (np.maximum, low) if method == "max" else (np.minimum, high)
+    return Reduction(combine, neutral, idempotent=True)
 
 
-def _kernel(task: Task) -> Kernel:
-    """The kernel of a tile, prepared only once for all tiles that are alike."""
-    known = _thread.kernels
-    kernel = known.get(task)
-    if kernel is None:
-        memory = Memory(_thread.blocks)
-        kernel = _turned(task, memory) if task.work.turned else _straight(task, memory)
-        if len(known) >= KERNELS:
-            known.clear()
-        if memory.sufficed:
-            known[task] = kernel
-    return kernel
+def _pool_extreme(tile: Tile, reduction: Reduction, out: Array) -> None:
+    """The largest or smallest pixel of each window; a NaN in it gives NaN."""
+    if not opencv.extreme(tile, reduction, out):
+        reduce_columns(tile, reduce_rows(tile, reduction, out.dtype), reduction, out)
+    if out.dtype.kind == "f":
+        means.canonicalize(out)
 
 
-def _straight(task: Task, memory: Memory) -> Kernel:
-    return average(task, memory) if task.work.method == "avg" else extreme(task, memory)
+def _average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
+    """Means of integers: their sum is exact, and divided and rounded once."""
+    if opencv.mean(tile, out):
+        return
+    pixels, shape = tile.pixels.dtype, (tile.rows.pool_size, tile.columns.pool_size)
+    low, high = means.integer_range(pixels)
+    if pixels.itemsize == 8:  # most sums fit into 64 bits even so
+        low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
+    dtype = means.integer_sum_dtype(pixels, low, high, prod(shape))
+    sums = opencv.sums(tile, dtype)
+    if sums is None:
+        reduced = reduce_rows(tile, SUM, means.integer_sum_dtype(pixels, low, high, shape[0]))
+        sums = tile.scratch.take("sums", tile.shape, dtype)
+        reduce_columns(tile, reduced, SUM, sums)
+    counts = means.counts(tile.rows, tile.columns, pooling.count_include_pad)
+    means.divide_integers(sums, counts, (low, high), out, tile.scratch)
 
 
-def _turned(task: Task, memory: Memory) -> Kernel:
-    """Work on a transposed image in the order of its memory; only the results are transposed."""
-    result = memory.take(task.shape, task.work.result)
-    kernel = _straight(task, memory)
+def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
+    """Means of floats. Sums that overflow although their mean does not are taken again of smaller
+    values.
+    """
+    pixels = tile.pixels.dtype.newbyteorder("=")
+    dtype = means.float_sum_dtype(pixels, out.dtype, tile.rows, tile.columns)
+    counts = means.counts(tile.rows, tile.columns, pooling.count_include_pad)
+    mean = out if out.dtype == dtype else tile.scratch.take("sums", tile.shape, dtype)
+    reduce_columns(tile, reduce_rows(tile, SUM, dtype), SUM, mean)
+    means.divide_floats(mean, counts, mean)
+    if dtype == pixels and not np.isfinite(np.add.reduce(mean, axis=None)):
+        most = tile.rows.pool_size * tile.columns.pool_size
+        scale = dtype.type(2.0 ** -most.bit_length())
+        scaled = np.multiply(tile.pixels, scale, order="C")
+        smaller = Tile(scaled, tile.rows, tile.columns, True, tile.scratch)
+        again = np.empty(tile.shape, dtype)
+        reduce_columns(smaller, reduce_rows(smaller, SUM, dtype), SUM, again)
+        means.divide_floats(again, counts, again)
+        np.divide(again, scale, out=mean, where=~np.isfinite(mean))
+    means.store(mean, out)
 
-    def turned(pixels: Array, out: Array) -> None:
-        kernel(pixels, result)
-        copy(result.swapaxes(0, 1), out.swapaxes(0, 1))
 
-    return turned
+def _lies_in_order(planes: Array) -> bool:
+    """True when each row of pixels lies in one piece, in this machine's byte order."""
+    _, _, width, channels = planes.shape
+    _, _, column, channel = planes.strides
+    item = planes.itemsize
+    return (
+        planes.dtype.isnative
+        and planes.flags.aligned
+        and (channels == 1 or channel == item)
+        and (width == 1 or column == item * channels)
+    )
+
+
+def _tiles(
+    planes: int, rows: AnyAxis, columns: AnyAxis, room: int
+) -> Iterator[tuple[slice, slice, slice]]:
+    """Cut planes and windows into tiles that span about `room` pixels.
+
+    Windows that reach into the padding become tiles of their own along the edges: the others hold
+    all the same number of pixels and are read where they lie.
+    """
+    few = planes * rows.count * columns.count <= FEW
+    if few and planes * rows.size * columns.size <= room:
+        yield slice(0, planes), slice(0, rows.count), slice(0, columns.count)
+        return
+    for down, across in product(_around_inside(rows, few), _around_inside(columns, few)):
+        height, width, depth = _tile_shape(rows, columns, down, across, room)
+        yield from product(
+            _slices(range(planes), depth), _slices(down, height), _slices(across, width)
+        )
+
+
+def _around_inside(axis: AnyAxis, few: bool) -> Iterator[range]:
+    """The windows inside the image, and those before and after it that padding takes part in."""
+    inside = range(axis.count) if few else axis.inside()
+    for first, last in ((0, inside.start), (inside.start, inside.stop), (inside.stop, axis.count)):
+        if first < last:
+            yield range(first, last)
+
+
+def _slices(windows: range, count: int) -> Iterator[slice]:
+    for first in range(windows.start, windows.stop, count):
+        yield slice(first, min(first + count, windows.stop))
+
+
+def _tile_shape(
+    rows: AnyAxis, columns: AnyAxis, down: range, across: range, room: int
+) -> tuple[int, int, int]:
+    """How many windows a tile takes along the rows and the columns, and of how many planes.
+
+    What overlapping windows of two tiles share is read and reduced twice, and each row costs some
+    pixels to start with: of some heights, the one is taken that reads least for what it gives.
+    """
+    left, right = columns.span(across.start, across.stop)
+    if one_by_one(rows):  # a tile holds no more than a chunk of the rows, and the results
+        heights, shared = [min(rows.extent, CHUNK)], 0
+        room *= heights[0]
+    else:
+        heights, shared = [rows.extent * n for n in HEIGHTS], max(0, rows.extent - rows.stride)
+        room = max(room, LEAST_WINDOWS * rows.extent * columns.extent)
+    widths = [min(right - left, max(room // height, columns.extent)) for height in heights]
+    shapes = [
+        (max(height, room // width), width) for height, width in zip(heights, widths, strict=True)
+    ]
+
+    def cost(shape: Pair) -> float:
+        height, width = shape
+        useful = width - max(0, columns.extent - columns.stride)
+        return height / (height - shared) * (width + ROW_START) / useful
+
+    height, width = min(shapes, key=cost)
+    top, bottom = rows.span(down.start, down.stop)
+    planes = room // (min(height, bottom - top) * width)
+    windows = 1 + (height - rows.extent) // rows.stride
+    return (
+        max(1, min(len(down), windows)),
+        1 + (width - columns.extent) // columns.stride,
+        max(1, planes),
+    )

@@ -1,0 +1,370 @@
+"""Reduce the rows of each window to one row, then the columns of that row to one pixel.
+
+A window is reduced by the same operations in the same order wherever it lies, so that equal input
+gives equal bits whatever the tiles, the memory layout or the number of channels.
+
+The cost should not grow with the size of windows that overlap. Runs do that: two runs of n values
+side by side make one of 2n for every window at once, so a window of 31 takes 5 steps, not 30.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd, isqrt, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pooltool.geometry import AdaptiveAxis, AnyAxis, Axis
+
+Array = NDArray[Any]
+
+CACHE_LINE = 64
+"""Bytes; vector units are slower where their loads cross its ends."""
+CHUNK = 64
+"""Rows of a large window that are read and reduced at once."""
+MANY = 16
+"""From so many rows on, windows that share no row are reduced one after the other."""
+FEW_CHANNELS = 16
+"""So many channels are copied one after the other, and more pixel by pixel."""
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How the values of a window combine: an associative ufunc and the value it ignores."""
+
+    combine: np.ufunc
+    neutral: Any
+    idempotent: bool
+    """True when taking a value twice changes nothing: max and min, not sums."""
+
+
+SUM = Reduction(np.add, 0, idempotent=False)
+
+
+class Scratch:
+    """Memory for the intermediate arrays of a call, used again by each tile and by later calls.
+
+    Fresh memory comes from the system page by page, which costs as much as the work on it.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, NDArray[np.uint8]] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array of undefined content; it ends the use of the last one of this name."""
+        if dtype.hasobject:
+            return np.empty(shape, dtype)
+        size = prod(shape) * dtype.itemsize
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.nbytes < size:
+            memory = np.empty(size + CACHE_LINE, np.uint8)
+            start = -memory.ctypes.data % CACHE_LINE
+            buffer = self._buffers[name] = memory[start:]
+        return np.ndarray(shape, dtype, buffer)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that it holds."""
+        return sum(buffer.nbytes for buffer in self._buffers.values())
+
+
+@dataclass
+class Tile:
+    """Some windows, and the part of the image that they need."""
+
+    pixels: Array
+    """(planes, rows, columns, channels) of any memory layout and byte order."""
+    rows: AnyAxis
+    columns: AnyAxis
+    in_order: bool
+    """True when each row of pixels lies in one piece and can be worked on where it is."""
+    scratch: Scratch
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The results: planes, rows, columns, channels."""
+        planes, _, _, channels = self.pixels.shape
+        return planes, self.rows.count, self.columns.count, channels
+
+    def read(self, top: int, bottom: int, neutral: Any) -> Array:
+        """Rows `top` to `bottom - 1` as (planes, rows, values); `neutral` outside of the image."""
+        planes, height, width, channels = self.pixels.shape
+        if self.in_order and top >= 0 and bottom <= height:
+            return self.pixels[:, top:bottom].reshape(planes, bottom - top, width * channels)
+        shape, dtype = (planes, bottom - top, width, channels), self.pixels.dtype.newbyteorder("=")
+        block = self.scratch.take("read", shape, dtype)
+        above, below = (min(max(edge - top, 0), bottom - top) for edge in (0, height))
+        block[:, :above] = neutral
+        inside, pixels = block[:, above:below], self.pixels[:, top + above : top + below]
+        if self.in_order:
+            np.copyto(inside, pixels)
+        else:
+            copy_pixels(pixels, inside)
+        block[:, below:] = neutral
+        return block.reshape(planes, bottom - top, width * channels)
+
+
+def one_by_one(axis: AnyAxis) -> bool:
+    """True for windows whose rows are reduced one window after the other, by chunks: adaptive
+    ones, and large ones that share no row. The rows of a tile need not fit into the cache then.
+    """
+    if isinstance(axis, AdaptiveAxis):
+        return True
+    return axis.pool_size >= MANY and axis.stride >= axis.pool_size * gcd(
+        axis.stride, axis.dilation
+    )
+
+
+def depth(rows: AnyAxis, columns: AnyAxis) -> int:
+    """Additions in a row, at the most, that a sum over a window goes through."""
+    if isinstance(rows, AdaptiveAxis) or one_by_one(rows):
+        chunk = min(_chunk(rows), rows.pool_size)
+        down = 2 * chunk.bit_length() + rows.pool_size // chunk
+    else:
+        period = _period(rows)
+        periods, rest = divmod(rows.pool_size, period)
+        down = period - 1 + _additions(periods) + rest
+    return down + _additions(columns.pool_size)
+
+
+def _additions(taps: int) -> int:
+    """How many steps `_steps` takes to a sum of so many values."""
+    return taps.bit_length() + bin(taps).count("1") - 2
+
+
+def reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array:
+    """Reduce the rows of each window in `dtype`, to (planes, windows down, columns, channels).
+
+    The columns are as many as the windows span: those in the padding hold the neutral value, and
+    a few more at the end make their number a multiple of the stride.
+    """
+    planes, count, _, channels = tile.shape
+    columns = tile.columns
+    low, high = columns.span(0, columns.count)
+    stride = columns.stride if isinstance(columns, Axis) else 1
+    width = -(-(high - low) // stride) * stride
+    reduced = tile.scratch.take("reduced", (planes, count, width, channels), dtype)
+    first, last = max(low, 0) - low, min(high, columns.size) - low
+    if last - first < width:
+        reduced[:, :, :first] = reduced[:, :, last:] = reduction.neutral
+    inside = reduced.reshape(planes, count, -1)[:, :, first * channels : last * channels]
+    if isinstance(tile.rows, AdaptiveAxis) or one_by_one(tile.rows):
+        _reduce_one_by_one(tile, tile.rows, reduction, inside)
+    else:
+        _reduce_together(tile, tile.rows, reduction, inside)
+    return reduced
+
+
+def _reduce_together(tile: Tile, axis: Axis, reduction: Reduction, out: Array) -> None:
+    """Reduce the rows of all windows at once: each step takes one tap of every window.
+
+    Taps a period apart lie a whole number of windows apart. So the taps of one period are
+    combined once, and the windows are runs of periods and a rest.
+    """
+    combine, count, dilation, stride = reduction.combine, axis.count, axis.dilation, axis.stride
+    top, bottom = axis.span(0, count)
+    pixels = tile.read(top, bottom, reduction.neutral)
+
+    def tap(index: int, windows: int) -> Array:
+        start = index * dilation
+        return pixels[:, start : start + (windows - 1) * stride + 1 : stride]
+
+    period = _period(axis)
+    periods, rest = divmod(axis.pool_size, period)
+    if periods == 1:
+        _fold([tap(index, count) for index in range(axis.pool_size)], combine, out)
+        return
+    shift = period * dilation // stride
+    windows = count + (periods - 1) * shift
+    shared = tap(0, windows)
+    if period > 1 or stride > 1 or shared.dtype != out.dtype:
+        taps = [tap(index, windows) for index in range(period)]
+        shared = tile.scratch.take("shared", shared.shape, out.dtype)
+        _fold(taps, combine, shared)
+    run, other, shift = _runs(shared, periods, shift, reduction, tile.scratch)
+    combine(run[:, :count], other[:, shift : shift + count], out=out)
+    for index in range(periods * period, periods * period + rest):
+        combine(out, tap(index, count), out=out, dtype=out.dtype)
+
+
+def _reduce_one_by_one(tile: Tile, axis: AnyAxis, reduction: Reduction, out: Array) -> None:
+    """Reduce the rows of one window after the other, by chunks that fit into the cache."""
+    dilation = axis.dilation if isinstance(axis, Axis) else 1
+    chunk = _chunk(axis)
+    for index in range(axis.count):
+        top, bottom = axis.span(index, index + 1)
+        row = target = out[:, index]
+        for first in range(top, bottom, chunk * dilation):
+            last = min(first + (chunk - 1) * dilation + 1, bottom)
+            pixels = tile.read(first, last, reduction.neutral)[:, ::dilation]
+            _reduce_all(pixels, reduction, target, tile.scratch)
+            if target is not row:
+                reduction.combine(row, target, out=row)
+            elif last < bottom:
+                target = tile.scratch.take("chunk", row.shape, row.dtype)
+
+
+def _reduce_all(rows: Array, reduction: Reduction, out: Array, scratch: Scratch) -> None:
+    """Reduce all rows of (planes, rows, values) to one.
+
+    Sums of floats are a tree of one shape: its errors stay small, and its bits are the same in
+    every memory layout, which those of numpy's own sums are not.
+    """
+    combine = reduction.combine
+    if reduction.idempotent or out.dtype.kind != "f":
+        combine.reduce(rows, axis=1, dtype=out.dtype, out=out)
+        return
+    planes, count, values = rows.shape
+    turn = 0
+    while count > 3:
+        count, odd = divmod(count, 2)
+        halved = scratch.take(f"half {turn}", (planes, count, values), out.dtype)
+        combine(rows[:, :count], rows[:, count : 2 * count], out=halved, dtype=out.dtype)
+        if odd:
+            combine(halved[:, -1], rows[:, -1], out=halved[:, -1], dtype=out.dtype)
+        rows, turn = halved, 1 - turn
+    _fold([rows[:, index] for index in range(count)], combine, out)
+
+
+def _chunk(axis: AnyAxis) -> int:
+    """Rows of a chunk: more in huge windows, so that sums of chunks do not become long."""
+    return max(CHUNK, isqrt(axis.pool_size))
+
+
+def _period(axis: Axis) -> int:
+    """After so many taps they fall on the first taps of other windows; at most all taps."""
+    return min(axis.pool_size, axis.stride // gcd(axis.stride, axis.dilation))
+
+
+def _fold(parts: list[Array], combine: np.ufunc, out: Array) -> None:
+    """Combine arrays one after the other, in the dtype of `out`."""
+    if len(parts) == 1:
+        np.copyto(out, parts[0])
+        return
+    combine(parts[0], parts[1], out=out, dtype=out.dtype)
+    for part in parts[2:]:
+        combine(out, part, out=out, dtype=out.dtype)
+
+
+def _runs(
+    values: Array, taps: int, shift: int, reduction: Reduction, scratch: Scratch
+) -> tuple[Array, Array, int]:
+    """Combine `taps` values, `shift` apart along axis 1, for every window: all but the last step.
+
+    Returns two arrays and a shift: the first combined with the second, shifted, are the windows.
+    Both are as large as `values`; what would reach beyond their end is left undefined.
+    """
+    run, length = values, 1
+    *steps, (last, doubles) = _steps(taps, reduction.idempotent)
+    for turn, (offset, joins_itself) in enumerate(steps):
+        other = run if joins_itself else values
+        length = offset + (length if joins_itself else 1)
+        size, start = values.shape[1] - (length - 1) * shift, offset * shift
+        longer = scratch.take(f"run {turn % 2}", values.shape, values.dtype)
+        reduction.combine(run[:, :size], other[:, start : start + size], out=longer[:, :size])
+        run = longer
+    return run, run if doubles else values, last * shift
+
+
+def _steps(taps: int, idempotent: bool) -> list[tuple[int, bool]]:
+    """Steps from a run of 1 value to one of `taps`: the offset of what is joined to the run, and
+    whether that is the run itself or one value.
+
+    A sum, where nothing may be taken twice, follows the binary digits of `taps`. A max or min
+    doubles and at last joins two runs that overlap.
+    """
+    steps, length = [], 1
+    for digit in bin(taps)[3:]:
+        steps.append((length, True))
+        length *= 2
+        if digit == "1" and not idempotent:
+            steps.append((length, False))
+            length += 1
+    if length < taps:
+        steps.append((taps - length, True))
+    return steps
+
+
+def reduce_columns(tile: Tile, reduced: Array, reduction: Reduction, out: Array) -> None:
+    """Reduce the columns of each window, from what `reduce_rows` gives, in the dtype of `out`.
+
+    Windows slide over all columns and every stride-th is kept. They slide over the whole block as
+    one run of memory, which is faster than row by row; what wraps around is not kept.
+    """
+    axis, channels, scratch = tile.columns, reduced.shape[3], tile.scratch
+    if reduced.dtype != out.dtype:
+        wide = scratch.take("wide", reduced.shape, out.dtype)
+        np.copyto(wide, reduced)
+        reduced = wide
+    if isinstance(axis, AdaptiveAxis):
+        _reduce_adaptive_columns(axis, reduced, reduction, out, scratch)
+        return
+    if axis.stride > 1 or axis.pool_size == 1:
+        _keep(_slide(reduced, axis.pool_size, axis.dilation, reduction, scratch), axis.stride, out)
+        return
+    shift = axis.dilation * channels
+    run, other, shift = _runs(reduced.reshape(1, -1), axis.pool_size, shift, reduction, scratch)
+    first, last = (array.reshape(reduced.shape) for array in (run, other))
+    last = last[:, :, shift // channels :]
+    reduction.combine(first[:, :, : axis.count], last[:, :, : axis.count], out=out)
+
+
+def _slide(
+    pixels: Array, pool_size: int, dilation: int, reduction: Reduction, scratch: Scratch
+) -> Array:
+    """Windows that start at every column; the last columns, where none fits, mean nothing."""
+    if pool_size == 1:
+        return pixels
+    shift = dilation * pixels.shape[3]
+    run, other, offset = _runs(pixels.reshape(1, -1), pool_size, shift, reduction, scratch)
+    free = len(_steps(pool_size, reduction.idempotent)) % 2  # the last run lies in the other
+    slid = scratch.take(f"run {1 - free}", pixels.shape, pixels.dtype)
+    target = slid.reshape(1, -1)[:, : pixels.size - (pool_size - 1) * shift]
+    end = offset + target.shape[1]
+    reduction.combine(run[:, : target.shape[1]], other[:, offset:end], out=target)
+    return slid
+
+
+def _reduce_adaptive_columns(
+    axis: AdaptiveAxis, reduced: Array, reduction: Reduction, out: Array, scratch: Scratch
+) -> None:
+    """Slide by the shorter of the two sizes of window, then add the pixel that the longer lack."""
+    slid = _slide(reduced, axis.shorter, 1, reduction, scratch)
+    starts, stops = np.array([axis.span(i, i + 1) for i in range(axis.count)]).T
+    np.take(slid, starts, axis=2, out=out, mode="clip")
+    longer = np.flatnonzero(stops - starts > axis.shorter)
+    if len(longer):
+        lacking = reduced[:, :, stops[longer] - 1]
+        out[:, :, longer] = reduction.combine(out[:, :, longer], lacking)
+
+
+def _keep(pixels: Array, stride: int, out: Array) -> None:
+    """Keep every stride-th column; there is a whole number of strides."""
+    planes, rows, _, channels = pixels.shape
+    size, kept = channels * pixels.itemsize, pixels[:, :, : out.shape[2] * stride]
+    if pixels.dtype.hasobject or size not in _WORDS:
+        copy_pixels(kept[:, :, ::stride], out)
+    elif size * stride in (2, 4, 8) and np.little_endian:
+        # The low end of a wide word is its first pixel, and a cast that truncates keeps just
+        # that: several times as fast as steps through memory.
+        lines = kept.reshape(planes, rows, -1).view(f"u{size * stride}")
+        np.copyto(out.view(f"u{size}")[..., 0], lines, casting="unsafe")
+    else:
+        np.copyto(out.view(_WORDS[size]), kept.view(_WORDS[size])[:, :, ::stride])
+
+
+def copy_pixels(pixels: Array, out: Array) -> None:
+    """Copy pixels that do not lie side by side. Few channels are copied one after the other: numpy
+    loops over the last axis, and starts anew for every pixel.
+    """
+    if out.shape[3] > FEW_CHANNELS:
+        np.copyto(out, pixels)
+        return
+    for channel in range(out.shape[3]):
+        np.copyto(out[..., channel], pixels[..., channel])
+
+
+_WORDS = {1: "u1", 2: "u2", 4: "u4", 8: "u8", 16: "c16"}
+"""A dtype for the bytes of one pixel, so that it is moved in one piece."""
