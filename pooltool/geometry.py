@@ -111,36 +111,38 @@ class AdaptiveAxis:
     is_inside: ClassVar[bool] = True
 
     @cached_property
+    def _ratio(self) -> Pair:
+        """Pixels and windows of the whole axis."""
+        return self.whole or (self.size, self.count)
+
+    @cached_property
     def stride(self) -> int:
         """Pixels from one window to the next, rounded down, but never 0."""
-        size, count = self.whole or (self.size, self.count)
-        return max(1, size // count)
+        return max(1, self._ratio[0] // self._ratio[1])
 
     @cached_property
     def shorter(self) -> int:
         """Pixels of the smaller windows; the larger ones have one more."""
-        size, count = self.whole or (self.size, self.count)
-        return size // count + 1
+        return self._ratio[0] // self._ratio[1] + 1
 
     @cached_property
     def pool_size(self) -> int:
         """Pixels of the larger windows; none has more."""
-        size, _ = self.whole or (self.size, self.count)
-        return min(size, self.shorter + 1)
+        return min(self._ratio[0], self.shorter + 1)
 
-    @cached_property
+    @property
     def extent(self) -> int:
         """The same: there are no gaps."""
         return self.pool_size
 
     def start(self, index: int) -> int:
         """Position of the first pixel of window `index`."""
-        size, count = self.whole or (self.size, self.count)
+        size, count = self._ratio
         return (self.first + index) * size // count - self.first * size // count
 
     def stop(self, index: int) -> int:
         """Position after the last pixel of window `index`."""
-        size, count = self.whole or (self.size, self.count)
+        size, count = self._ratio
         return _ceil_div((self.first + index + 1) * size, count) - self.first * size // count
 
     def span(self, first: int, last: int) -> Pair:
@@ -164,8 +166,7 @@ class AdaptiveAxis:
         windows laid over just these pixels.
         """
         low, high = self.span(first, last)
-        whole = self.whole or (self.size, self.count)
-        return low, high, AdaptiveAxis(high - low, last - first, whole, self.first + first)
+        return low, high, AdaptiveAxis(high - low, last - first, self._ratio, self.first + first)
 
 
 AnyAxis = Axis | AdaptiveAxis
@@ -295,7 +296,7 @@ class NamingShape:
 def pair(name: str, value: object, *, at_least: int = 1) -> Pair:
     """Read an int or a (height, width) pair of integers `>= at_least`; raise `WindowError`."""
     values = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) == 2 and _is_integer(values[0]) and _is_integer(values[1]):
+    if len(values) == 2 and all(map(_is_integer, values)):
         height, width = operator.index(values[0]), operator.index(values[1])
         if height >= at_least and width >= at_least:
             return height, width

@@ -26,8 +26,10 @@ SINGLE_DEPTH = 15
 """Additions in a row that float32 bears: 16 roundings of 2**-24 stay within 1e-6."""
 SINGLE_SUM = 2**24
 """Up to this float32 holds every integer, so that a quotient of two is rounded just once."""
-EXACT_SUM = 2**52
-"""Below this a float64 quotient of integers lies on the right side of every rounding tie."""
+SINGLE_QUOTIENT, EXACT_SUM = 2**23, 2**52
+"""Below these a float32 and a float64 quotient of integers lie on the right side of every rounding
+tie: 1 / (2 * count) or more from it, which is more than half a unit in the last place.
+"""
 EXACT_COUNT = 2**28
 """Below this many pixels the same holds when the quotient is rounded on to float32."""
 PIECE = 2**14
@@ -102,6 +104,21 @@ def divide_integers(
     """
     most = max(-limits[0], limits[1]) * (count if isinstance(count, int) else int(count.max()))
     if isinstance(count, int) and not sums.dtype.hasobject:
+        if (
+            out.dtype.kind != "f"
+            and sums.itemsize > 2
+            and count % 2 == 0
+            and most < SINGLE_QUOTIENT
+        ):
+            single = scratch.take("parity", sums.shape, np.dtype(np.float32))
+            np.copyto(single, sums, casting="unsafe")
+            divide_floats(single, count, single)
+            np.rint(single, out=single)
+            low, high = integer_range(out.dtype)
+            if limits[0] < low or limits[1] > high:
+                np.clip(single, low, high, out=single)
+            np.copyto(out, single, casting="unsafe")
+            return
         if out.dtype.kind != "f":
             _half_even(sums, count, limits, out, scratch)
             return

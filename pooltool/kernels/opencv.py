@@ -85,7 +85,7 @@ def _halve(tile: Tile, out: Array) -> bool:
     return True
 
 
-def blurs(pixels: Array, out: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
+def blurs(pixels: Array, result: np.dtype[Any] | None, rows: AnyAxis, columns: AnyAxis) -> bool:
     """True for rounded means of bytes that OpenCV's box filter takes, of windows that start at
     every pixel.
 
@@ -94,7 +94,7 @@ def blurs(pixels: Array, out: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
     """
     area = rows.pool_size * columns.pool_size
     odd = area % 2 == 1 and LEAST_BLURRED <= area <= MOST_BLURRED
-    bytes_ = pixels.dtype == out.dtype == np.uint8
+    bytes_ = pixels.dtype == result == np.uint8
     few = len(pixels) == 1 and pixels.shape[3] <= MOST_CHANNELS
     return odd and bytes_ and few and _is_dense(rows, columns)
 
@@ -102,7 +102,7 @@ def blurs(pixels: Array, out: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
 def _blur(tile: Tile, out: Array) -> bool:
     rows, columns = tile.rows, tile.columns
     inside = rows.is_inside and columns.is_inside
-    if not (inside and blurs(tile.pixels, out, rows, columns)):
+    if not (inside and blurs(tile.pixels, out.dtype, rows, columns)):
         return False
     pixels = _pixels(tile)
     blurred = tile.scratch.take("filtered", pixels.shape, pixels.dtype)

@@ -35,7 +35,7 @@ from pooltool.kernels.reduce import (
 Array = NDArray[Any]
 Method = Literal["max", "min", "avg"]
 
-TILE_BYTES = 2 << 20
+TILE_BYTES = 3 << 20
 """Bytes of a tile's pixels and of what they become: few enough to stay in the cache, and so many
 that the calls of a tile, some tens of microseconds, hardly show."""
 FEW = 2048
@@ -46,12 +46,6 @@ LEAST_WINDOWS = 8
 """A tile of windows that overlap is no smaller than so many of them, side by side."""
 ROW_START = 160
 """Pixels that could be reduced in the time that it takes to start with a row."""
-
-
-KEPT_BYTES = 1 << 23
-"""Memory for intermediate arrays is kept for the next call unless it is more."""
-_unused: list[Scratch] = []
-"""What calls have left, one for each that ran at the same time; a call takes one out."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +100,10 @@ def _pool_planes(
 ) -> None:
     """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
     in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
-    scratch = _take_scratch()
+    scratch = Scratch.take_unused()
     dtype = planes.dtype.newbyteorder("=")
     reduction = SUM if pooling.method == "avg" else _extreme_of(pooling.method, dtype)
-    size = 2 * (dtype.itemsize if pooling.method != "avg" else max(2, dtype.itemsize))
-    pixel_bytes = planes.shape[3] * (dtype.itemsize + size // rows.stride)
-    if opencv.blurs(planes, out, rows, columns):
-        pixel_bytes = planes.shape[3]
-    elif one_by_one(rows):
-        pixel_bytes = planes.shape[3] * 2 * size
-    room = max(1, tile_bytes // pixel_bytes)
+    room = max(1, tile_bytes // (planes.shape[3] * _bytes_a_value(planes, pooling, rows, columns)))
     for part, down, across in _tiles(len(planes), rows, columns, room):
         top, bottom, tile_rows = rows.part(down.start, down.stop)
         left, right, tile_columns = columns.part(across.start, across.stop)
@@ -130,15 +118,21 @@ def _pool_planes(
             _average_integers(tile, pooling, results)
         if turned:
             copy_pixels(results, target)
-    if scratch.nbytes <= KEPT_BYTES:
-        _unused.append(scratch)
+    scratch.leave()
 
 
-def _take_scratch() -> Scratch:
-    try:
-        return _unused.pop()
-    except IndexError:  # also where another thread was faster
-        return Scratch()
+def _bytes_a_value(planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis) -> int:
+    """What a tile holds for each value that it reads: the value itself, and its share of rows
+    that are being reduced and of sums that are being divided.
+    """
+    if pooling.method == "avg" and opencv.blurs(planes, pooling.dtype, rows, columns):
+        return 1
+    size, sums = planes.itemsize, pooling.method == "avg" and planes.dtype.kind != "f"
+    added = max(2, min(2 * size, 8)) if sums else size
+    if one_by_one(rows):
+        return 4 * added
+    divided = 2 * added if sums else 0
+    return size + 2 * added // rows.stride + divided // (rows.stride * columns.stride)
 
 
 def _extreme_of(method: Method, dtype: np.dtype[Any]) -> Reduction:
@@ -221,9 +215,12 @@ def _tiles(
         yield slice(0, planes), slice(0, rows.count), slice(0, columns.count)
         return
     for down, across in product(_around_inside(rows, few), _around_inside(columns, few)):
-        height, width, depth = _tile_shape(rows, columns, down, across, room)
+        low, high = rows.span(down.start, down.stop)
+        height, width = _tile_pixels(rows, columns, len(across), room)
         yield from product(
-            _slices(range(planes), depth), _slices(down, height), _slices(across, width)
+            _slices(range(planes), room // (width * min(height, high - low))),
+            _slices(down, 1 + (height - rows.extent) // rows.stride),
+            _slices(across, 1 + (width - columns.extent) // columns.stride),
         )
 
 
@@ -236,41 +233,32 @@ def _around_inside(axis: AnyAxis, few: bool) -> Iterator[range]:
 
 
 def _slices(windows: range, count: int) -> Iterator[slice]:
-    for first in range(windows.start, windows.stop, count):
-        yield slice(first, min(first + count, windows.stop))
+    for first in range(windows.start, windows.stop, max(1, count)):
+        yield slice(first, min(first + max(1, count), windows.stop))
 
 
-def _tile_shape(
-    rows: AnyAxis, columns: AnyAxis, down: range, across: range, room: int
-) -> tuple[int, int, int]:
-    """How many windows a tile takes along the rows and the columns, and of how many planes.
+def _tile_pixels(rows: AnyAxis, columns: AnyAxis, across: int, room: int) -> Pair:
+    """The height and width of a tile, in pixels, where so many windows lie side by side.
 
     What overlapping windows of two tiles share is read and reduced twice, and each row costs some
     pixels to start with: of some heights, the one is taken that reads least for what it gives.
     """
-    left, right = columns.span(across.start, across.stop)
     if one_by_one(rows):  # a tile holds no more than a chunk of the rows, and the results
-        heights, shared = [min(rows.extent, CHUNK)], 0
+        heights = [min(rows.extent, CHUNK)]
         room *= heights[0]
     else:
-        heights, shared = [rows.extent * n for n in HEIGHTS], max(0, rows.extent - rows.stride)
+        heights = [rows.extent * n for n in HEIGHTS]
         room = max(room, LEAST_WINDOWS * rows.extent * columns.extent)
-    widths = [min(right - left, max(room // height, columns.extent)) for height in heights]
-    shapes = [
-        (max(height, room // width), width) for height, width in zip(heights, widths, strict=True)
-    ]
+    shapes = []
+    for height in heights:
+        most = 1 + max(0, room // height - columns.extent) // columns.stride
+        windows = -(-across // -(-across // most))  # pieces of one size
+        width = columns.extent + (windows - 1) * columns.stride
+        shapes.append((max(height, room // width), width))
 
     def cost(shape: Pair) -> float:
         height, width = shape
-        useful = width - max(0, columns.extent - columns.stride)
-        return height / (height - shared) * (width + ROW_START) / useful
+        down_twice, across_twice = (max(0, a.extent - a.stride) for a in (rows, columns))
+        return height / max(1, height - down_twice) * (width + ROW_START) / (width - across_twice)
 
-    height, width = min(shapes, key=cost)
-    top, bottom = rows.span(down.start, down.stop)
-    planes = room // (min(height, bottom - top) * width)
-    windows = 1 + (height - rows.extent) // rows.stride
-    return (
-        max(1, min(len(down), windows)),
-        1 + (width - columns.extent) // columns.stride,
-        max(1, planes),
-    )
+    return min(shapes, key=cost)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import gcd, isqrt, prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ Array = NDArray[Any]
 
 CACHE_LINE = 64
 """Bytes; vector units are slower where their loads cross its ends."""
+KEPT_BYTES = 1 << 23
+"""So much memory for intermediate arrays is kept for later calls."""
 CHUNK = 64
 """Rows of a large window that are read and reduced at once."""
 MANY = 16
@@ -49,8 +51,23 @@ class Scratch:
     Fresh memory comes from the system page by page, which costs as much as the work on it.
     """
 
+    _unused: ClassVar[list[Scratch]] = []
+
     def __init__(self) -> None:
         self._buffers: dict[str, NDArray[np.uint8]] = {}
+
+    @classmethod
+    def take_unused(cls) -> Scratch:
+        """One that no other call is using."""
+        try:
+            return cls._unused.pop()
+        except IndexError:
+            return cls()
+
+    def leave(self) -> None:
+        """Leave it to later calls, unless it is large."""
+        if sum(buffer.nbytes for buffer in self._buffers.values()) <= KEPT_BYTES:
+            self._unused.append(self)
 
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """An array of undefined content; it ends the use of the last one of this name."""
@@ -60,14 +77,8 @@ class Scratch:
         buffer = self._buffers.get(name)
         if buffer is None or buffer.nbytes < size:
             memory = np.empty(size + CACHE_LINE, np.uint8)
-            start = -memory.ctypes.data % CACHE_LINE
-            buffer = self._buffers[name] = memory[start:]
+            buffer = self._buffers[name] = memory[-memory.ctypes.data % CACHE_LINE :]
         return np.ndarray(shape, dtype, buffer)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all that it holds."""
-        return sum(buffer.nbytes for buffer in self._buffers.values())
 
 
 @dataclass
