@@ -1,6 +1,6 @@
 """Cut, zeroed and corrupt files are refused with a reason; nothing crashes, hangs or leaks a line.
 
-The environment variable POOLTOOL_FUZZ sets how many damaged files are tried; 20000 by default.
+The environment variable POOLTOOL_FUZZ sets how many damaged files are tried; 2000 by default.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pooltool import images, native
 from pooltool.errors import DamageError, ImageError, PooltoolError
 from pooltool.images import Picture, formats, npy
 
-ROUNDS = int(os.environ.get("POOLTOOL_FUZZ", "20000"))
+ROUNDS = int(os.environ.get("POOLTOOL_FUZZ", "2000"))
 PHOTO = smooth()
 MOVING = [PHOTO, PHOTO[::-1].copy(), PHOTO[:, ::-1].copy()]
 
@@ -134,7 +134,7 @@ def test_fuzz() -> None:
             continue
         assert all(frame.size for frame in picture.frames)
         assert complaints(picture.format.name, data) == [], name
-        if refused % 10 == 0 and picture.frames[0].size < 1_000_000:
+        if picture.format.written and refused % 10 == 0 and picture.frames[0].size < 1_000_000:
             with_error(lambda: images.encode(picture, picture.format))  # noqa: B023
     assert refused > ROUNDS // 2
 

@@ -1,23 +1,18 @@
-"""How still pictures become one animated file: APNG and WebP by wrapping, GIF by its palette.
+"""How still pictures become one animated file: APNG and WebP by wrapping.
 
-OpenCV's own writers cut 16-bit APNG to 8 bits, lose colors under transparency in WebP, merge equal
-frames, and move GIF colors by up to 80 levels, also where 256 colors would hold them exactly.
+OpenCV's own writers cut 16-bit APNG to 8 bits, lose colors under transparency in WebP and merge
+equal frames.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from pooltool.images import containers
 from pooltool.images.containers import png_chunk
 from pooltool.images.metadata import riff, riff_chunk, webp_canvas
-
-Array = NDArray[Any]
 
 
 class Timing(NamedTuple):
@@ -64,132 +59,6 @@ def webp(stills: Sequence[bytes], timing: Timing, alpha: bool) -> bytes:
 
 
 _NO_BLENDING = 2
-
-
-def gif(frames: Sequence[Array], timing: Timing | None) -> tuple[bytes, int]:
-    """Encode frames of one size; return the file and by how many levels a color moved at most."""
-    height, width = frames[0].shape[:2]
-    out = b"GIF89a" + struct.pack("<HHBBB", width, height, 0xF0, 0, 0) + _GLOBAL_TABLE
-    if timing and timing.loop != 1:
-        again = min(timing.loop - 1, 0xFFFF) if timing.loop else 0
-        out += b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", again) + b"\0"
-    worst = 0
-    for index, frame in enumerate(frames):
-        block, moved = _gif_frame(frame, timing.durations[index] if timing else 0)
-        out += block
-        worst = max(worst, moved)
-    return out + b";", worst
-
-
-_GLOBAL_TABLE = bytes(6)
-"""Two colors nobody uses: readers want the background's color to be one of a global table."""
-
-
-def _gif_frame(frame: Array, milliseconds: int) -> tuple[bytes, int]:
-    """One frame with its own palette; a see-through pixel is the last color of the palette."""
-    height, width = frame.shape[:2]
-    colors, clear = _opaque(frame)
-    palette, indices, moved = _palette(colors[~clear], 255 if clear.any() else 256)
-    bits = max(2, int(len(palette) + clear.any() - 1).bit_length())
-    pixels = np.full(clear.shape, (1 << bits) - 1, np.uint8)
-    pixels[~clear] = indices
-    flags = 0x09 if clear.any() else 0x04
-    time = min(round(milliseconds / 10), 0xFFFF)
-    control = b"!\xf9\x04" + struct.pack("<BHBB", flags, time, (1 << bits) - 1, 0)
-    place = b"," + struct.pack("<HHHHB", 0, 0, width, height, 0x80 | bits - 1)
-    table = palette[:, ::-1].astype(np.uint8).tobytes().ljust(3 << bits, b"\0")
-    return control + place + table + _sub_blocks(bits, _lzw(pixels.tobytes(), bits)), moved
-
-
-def _opaque(frame: Array) -> tuple[Array, Array]:
-    """The pixels as a list of (blue, green, red), and which of them are see-through."""
-    height, width = frame.shape[:2]
-    pixels = np.broadcast_to(frame.reshape(height * width, -1), (height * width, 3)) if (
-        frame.ndim == 2 or frame.shape[2] == 1
-    ) else frame.reshape(height * width, -1)  # fmt: skip
-    clear = pixels[:, 3] < 128 if pixels.shape[1] == 4 else np.zeros(len(pixels), bool)
-    return pixels[:, :3], clear
-
-
-def _palette(colors: Array, most: int) -> tuple[Array, Array, int]:
-    """Palette, index of each pixel in it, and the largest error: 0 where the colors fit."""
-    keys = colors.astype(np.uint32) @ np.array([1, 256, 65536], np.uint32)
-    unique, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    found = np.stack([unique & 255, unique >> 8 & 255, unique >> 16], axis=1).astype(np.int64)
-    if len(found) <= most:
-        return found, which, 0
-    labels = _median_cut(found, counts, most)
-    weights = np.bincount(labels, counts)
-    means = np.stack([np.bincount(labels, counts * found[:, c]) for c in range(3)], axis=1)
-    palette = np.rint(means / weights[:, None]).astype(np.int64)
-    return palette, labels[which], int(np.abs(palette[labels] - found).max())
-
-
-def _median_cut(colors: Array, counts: Array, boxes: int) -> Array:
-    """Sort colors into boxes: the widest one is cut at its median until there are enough."""
-    groups = [np.arange(len(colors))]
-    widths = [int(np.ptp(colors, axis=0).max())]
-    while len(groups) < boxes:
-        widest = int(np.argmax(widths))
-        group = groups.pop(widest)
-        widths.pop(widest)
-        group = group[np.argsort(colors[group, np.ptp(colors[group], axis=0).argmax()])]
-        total = np.cumsum(counts[group])
-        middle = int(np.clip(np.searchsorted(total, total[-1] / 2), 1, len(group) - 1))
-        for half in (group[:middle], group[middle:]):
-            groups.append(half)
-            widths.append(int(np.ptp(colors[half], axis=0).max()))
-    labels = np.empty(len(colors), np.int64)
-    for label, group in enumerate(groups):
-        labels[group] = label
-    return labels
-
-
-def _lzw(pixels: bytes, bits: int) -> bytes:
-    """Compress by GIF's LZW: codes of growing width, packed from the lowest bit on."""
-    out, held, room = bytearray(), 0, 0
-    for code, width in _lzw_codes(pixels, bits):
-        held |= code << room
-        room += width
-        if room >= 8:
-            whole = room >> 3
-            out += (held & (1 << 8 * whole) - 1).to_bytes(whole, "little")
-            held, room = held >> 8 * whole, room & 7
-    return bytes(out + held.to_bytes(1, "little")) if room else bytes(out)
-
-
-def _lzw_codes(pixels: bytes, bits: int) -> Iterator[tuple[int, int]]:
-    """The codes and their widths in bits (GIF89a, appendix F)."""
-    clear, table, width = 1 << bits, dict[int, int](), bits + 1
-    yield clear, width
-    prefix = pixels[0]
-    for value in pixels[1:]:
-        key = prefix << 8 | value
-        code = table.get(key)
-        if code is not None:
-            prefix = code
-            continue
-        yield prefix, width
-        prefix = value
-        fresh = clear + 2 + len(table)
-        if fresh < 4096:
-            table[key] = fresh
-            width += fresh >> width
-        else:
-            yield clear, width
-            table.clear()
-            width = bits + 1
-    yield prefix, width
-    # The decoder has added one code more by now, which may have made its codes wider.
-    yield (
-        clear + 1,
-        width + (clear + 2 + len(table) >> width if len(table) + clear + 2 < 4096 else 0),
-    )
-
-
-def _sub_blocks(bits: int, codes: bytes) -> bytes:
-    blocks = (codes[at : at + 255] for at in range(0, len(codes), 255))
-    return bytes([bits]) + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
 
 
 def _delay(milliseconds: int) -> tuple[int, int]:

@@ -341,18 +341,6 @@ def _encode_webp(picture: Picture, fmt: Format, quality: int | None) -> tuple[by
     return (animation.webp(stills, timing, alpha) if timing else stills[0]), []
 
 
-def _encode_gif(picture: Picture, _: Format, __: int | None) -> tuple[bytes, list[str]]:
-    timing, warnings = _timing(picture), []
-    data, moved = animation.gif(picture.frames, timing)
-    if moved:
-        warnings.append(f"GIF holds 256 colors a frame: colors moved by up to {moved} levels")
-    if any(f.ndim == 3 and f.shape[2] == 4 and _half_clear(f[..., 3]) for f in picture.frames):
-        warnings.append("GIF holds no half transparency: pixels became opaque or see-through")
-    if timing and any(time % 10 for time in timing.durations):
-        warnings.append("GIF holds times in 10 ms: durations were rounded")
-    return data, warnings
-
-
 def _encode_avif(picture: Picture, fmt: Format, quality: int | None) -> tuple[bytes, list[str]]:
     cv2, timing = _cv2(), _timing(picture)
     settings = [cv2.IMWRITE_AVIF_DEPTH, formats.AVIF_DEPTHS.get(picture.maxval or 0, 8)]
@@ -392,7 +380,6 @@ def _encode_netpbm(picture: Picture, fmt: Format, _: int | None) -> tuple[bytes,
 _ENCODERS: dict[str, Callable[[Picture, Format, int | None], tuple[bytes, list[str]]]] = {
     "PNG": _encode_png,
     "WebP": _encode_webp,
-    "GIF": _encode_gif,
     "AVIF": _encode_avif,
     "TIFF": _encode_tiff,
     "NPY": _encode_npy,
@@ -448,10 +435,6 @@ def _spread(pixels: Array) -> Array:
     if pixels.ndim == 3 and pixels.shape[2] > 1:
         return pixels
     return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
-
-
-def _half_clear(alpha: Array) -> bool:
-    return bool(np.any((alpha != 0) & (alpha != 255)))
 
 
 def _require_one_kind(picture: Picture, fmt: Format) -> None:

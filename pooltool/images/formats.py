@@ -24,6 +24,8 @@ class Format(NamedTuple):
     timed: bool = False
     """True when its frames are an animation, with durations and a loop count."""
     quality: bool = False
+    written: bool = True
+    """False for a format that is only read."""
     metadata: frozenset[str] = frozenset()
     """Those of exif, xmp and icc that are written into it."""
     sides: tuple[int, int] = (1, (1 << 31) - 1)
@@ -61,8 +63,7 @@ TIFF = Format("TIFF", ("tif", "tiff"), (*_INTEGERS, "float32", "float64"), frame
 WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, metadata=_ALL,
               sides=(1, 16383))  # fmt: skip
 BMP = Format("BMP", ("bmp", "dib"))
-GIF = Format("GIF", ("gif",), frames=True, timed=True, metadata=frozenset({"xmp"}),
-             sides=(1, 65535))  # fmt: skip
+GIF = Format("GIF", ("gif",), frames=True, timed=True, written=False)
 AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, quality=True, metadata=_ALL,
               sides=(1, 65536))  # fmt: skip
 # OpenCV asks OpenJPEG for six resolutions, each half of the last: five halvings of 32 pixels.
@@ -83,18 +84,28 @@ NETPBM = (PBM, PGM, PPM, PNM, PAM)
 
 
 def format_for(extension_or_name: str) -> Format:
-    """Look up a format by `png`, `.PNG` or `some/picture.png`; raise `ImageError` if unknown."""
+    """The format to write by `png`, `.PNG` or `some/picture.png`; raise `ImageError` if none."""
     name = os.path.basename(extension_or_name.rstrip("/"))
     extension = name.rpartition(".")[2].lower()
     if extension in _BY_EXTENSION:
+        require_written(_BY_EXTENSION[extension])
         return _BY_EXTENSION[extension]
-    known = ", ".join(fmt.extensions[0] for fmt in FORMATS)
+    known = ", ".join(fmt.extensions[0] for fmt in FORMATS if fmt.written)
     problem = (
         f"{extension!r} is no format that can be written"
         if extension
         else ("the name has no extension that tells the format")
     )
     raise ImageError(f"{problem}; choose with --format from {known}")
+
+
+def require_written(fmt: Format) -> None:
+    """Raise `ImageError`, naming formats instead, when the format is only read."""
+    if not fmt.written:
+        raise ImageError(
+            f"{fmt.name} is read, not written; choose --format png or webp, "
+            "which hold every colour and the timing"
+        )
 
 
 def require_holds(
@@ -111,10 +122,12 @@ def require_holds(
 
     `maxval` is the value of full brightness where it is less than the dtype's largest.
     """
+    require_written(fmt)
     asked = (str(dtype), channels, frames, (height, width), maxval)
     objections = fmt.objections(*asked)
     if objections:
-        able = [other.extensions[0] for other in FORMATS if not other.objections(*asked)]
+        written = [other for other in FORMATS if other.written]
+        able = [other.extensions[0] for other in written if not other.objections(*asked)]
         remedy = f"use {_listed(able)}" if able else "no format here can"
         raise ImageError(f"{fmt.name} cannot hold {' and '.join(objections)}; {remedy}")
 

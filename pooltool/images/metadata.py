@@ -409,13 +409,6 @@ def _put_jp2(data: bytes, found: Metadata) -> bytes:
     return data
 
 
-def _put_gif(data: bytes, found: Metadata) -> bytes:
-    block = b"!" + _GIF_XMP + (found.xmp or b"") + _GIF_TRAILER
-    parts = containers.gif_blocks(data)
-    at = next(part.at for part in parts if not part.body.startswith(b"\xff\x0bNETSCAPE"))
-    return data[:at] + block + data[at:]
-
-
 def _upright_exif(exif: bytes, height: int, width: int) -> bytes | None:
     """Set orientation and sizes where they are told, cut off the thumbnail; None if unreadable."""
     try:
@@ -458,5 +451,4 @@ _WRITERS: dict[str, Callable[[bytes, Metadata], bytes]] = {
     "WebP": _put_webp,
     "TIFF": _put_tiff,
     "JPEG 2000": _put_jp2,
-    "GIF": _put_gif,
 }
