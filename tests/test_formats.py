@@ -45,7 +45,7 @@ def independent(fmt: Format, data: bytes, dtype: str) -> Array | None:
         return swapped(tifffile.imread(io.BytesIO(data)))
     if fmt is formats.NPY:
         return np.load(io.BytesIO(data))  # type: ignore[no-any-return]
-    if fmt is formats.HDR or (fmt in (formats.PFM, formats.PAM)):
+    if fmt is formats.HDR or fmt is formats.PFM:
         return None
     array = opened(data)
     if fmt is formats.PBM:
@@ -127,6 +127,14 @@ def test_gif_is_read_but_not_written(name: str) -> None:
         formats.format_for(name)
     with pytest.raises(ImageError, match=r"^GIF is read, not written"):
         images.encode(Picture((pixels("uint8", 3),), formats.GIF), formats.GIF)
+
+
+def test_pam_is_no_format() -> None:
+    with pytest.raises(ImageError, match=r"^PAM is neither read nor written; .* png, ppm or pgm"):
+        formats.format_for("x.pam")
+    data = b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n\1"
+    with pytest.raises(ImageError, match=r"^it is a PAM picture, .* convert it to PNG or PPM$"):
+        images.decode(data)
 
 
 def test_frames() -> None:

@@ -172,7 +172,7 @@ def test_xmp_of_a_gif() -> None:
     assert again.metadata.xmp == XMP.replace(b'"6"', b'"1"')
 
 
-@pytest.mark.parametrize("name", ["bmp", "ppm", "pam", "npy"])
+@pytest.mark.parametrize("name", ["bmp", "ppm", "npy"])
 def test_metadata_without_a_place_is_a_warning(name: str) -> None:
     picture = images.decode(saved("JPEG", 1, xmp=XMP, icc_profile=ICC))
     warnings = images.encode(picture, formats.format_for(name)).warnings
@@ -303,7 +303,7 @@ def test_gray() -> None:
     assert "ICC" in picture.warnings[0]
     already = pil(PHOTO[..., 0], "PNG", icc_profile=ICC)
     assert images.decode(already, gray=True).warnings == ()
-    for name in ("jpg", "png", "webp", "tif", "bmp", "avif", "pgm", "pam"):
+    for name in ("jpg", "png", "webp", "tif", "bmp", "avif", "pgm"):
         fmt = formats.format_for(name)
         again = images.decode(images.encode(picture, fmt).data, gray=True)
         error = np.abs(again.frames[0].astype(int) - picture.frames[0])
@@ -574,14 +574,6 @@ def test_png_kinds() -> None:
         (b"P4\n3 2\n\x40\xe0", [[255, 0, 255], [0, 0, 0]]),
         (b"P3 1 1 255 1 2 3", [[[3, 2, 1]]]),
         (b"P6 1 1 255\n\1\2\3", [[[3, 2, 1]]]),
-        (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n\1\2\3",
-         [[[3, 2, 1]]]),
-        (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n\1\2\3\4",
-         [[[3, 2, 1, 4]]]),
-        (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\n\1\4",
-         [[[1, 1, 1, 4]]]),
-        (b"P7\n# c\nHEIGHT 1\nWIDTH 2\nDEPTH 1\nMAXVAL 1\nTUPLTYPE BLACKANDWHITE\nENDHDR\n\0\1",
-         [[0, 255]]),
         (b"Pf\n1 2\n-2.0\n" + struct.pack("<2f", 1, 3), [[6.0], [2.0]]),
         (b"PF\n1 1\n1.0\n" + struct.pack(">3f", 1, 2, 3), [[[3.0, 2.0, 1.0]]]),
     ],
@@ -615,8 +607,7 @@ def test_netpbm_of_several_pictures() -> None:
     "data",
     [b"P2 2 2 255 1 2 3", b"P2 2 1 255 1 2 3", b"P2 2 1 255 1 256", b"P2 2 1 255 1 x",
      b"P5 2 2 255\n\1\2\3", b"P5 2 1 15\n\1\20", b"P5 0 1 255\n", b"P5 2 1 99999\n\1\1",
-     b"P5 2", b"P4 9 1\n\0", b"Pf\n1 1\nx\n\0\0\0\0", b"P5 1 1 255\n\1junk",
-     b"P7\nWIDTH 1\nENDHDR\n\1"],
+     b"P5 2", b"P4 9 1\n\0", b"Pf\n1 1\nx\n\0\0\0\0", b"P5 1 1 255\n\1junk"],
 )  # fmt: skip
 def test_broken_netpbm(data: bytes) -> None:
     with pytest.raises(ImageError, match=r"^it is "):

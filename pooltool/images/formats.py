@@ -73,14 +73,13 @@ PBM = Format("PBM", ("pbm",), channels=(1,), frames=True)
 PGM = Format("PGM", ("pgm",), _U8_U16, (1,), frames=True)
 PPM = Format("PPM", ("ppm",), _U8_U16, (3,), frames=True)
 PNM = Format("PNM", ("pnm",), _U8_U16, (1, 3), frames=True)
-PAM = Format("PAM", ("pam",), _U8_U16, frames=True)
 PFM = Format("PFM", ("pfm",), ("float32",), (1, 3))
 HDR = Format("HDR", ("hdr", "pic"), ("float32",), (3,))
 NPY = Format("NPY", ("npy",), _ANY_REAL, None)
 
-FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PAM, PBM, PFM, HDR, NPY)
+FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PBM, PFM, HDR, NPY)
 _BY_EXTENSION = {extension: fmt for fmt in FORMATS for extension in fmt.extensions}
-NETPBM = (PBM, PGM, PPM, PNM, PAM)
+NETPBM = (PBM, PGM, PPM, PNM)
 
 
 def format_for(extension_or_name: str) -> Format:
@@ -90,6 +89,8 @@ def format_for(extension_or_name: str) -> Format:
     if extension in _BY_EXTENSION:
         require_written(_BY_EXTENSION[extension])
         return _BY_EXTENSION[extension]
+    if extension == "pam":
+        raise ImageError("PAM is neither read nor written; convert to png, ppm or pgm")
     known = ", ".join(fmt.extensions[0] for fmt in FORMATS if fmt.written)
     problem = (
         f"{extension!r} is no format that can be written"

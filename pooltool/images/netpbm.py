@@ -1,7 +1,7 @@
 """The netpbm family and PFM: plain headers and numbers, read and written here.
 
-OpenCV rescales text files whose largest value is below 255, swaps the colors of PAM files from
-other programs and ignores the scale of PFM, so these formats never reach it.
+OpenCV rescales text files whose largest value is below 255 and ignores the scale of PFM, so these
+formats never reach it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,13 @@ from pooltool.images.formats import Format
 Array = NDArray[Any]
 
 _SPACE = rb"(?:\s|#[^\n]*\n)+"
-_HEADERS = {
-    "bitmap": (rb"P([14])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)(?=\s)"),
-    "map": (rb"P([2356])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)(?=\s)"),
-    "arbitrary": (rb"P(7)\n((?:[^\n]*\n)*?)ENDHDR(?=\n)"),
-    "float": (rb"P([fF])\s+(\d+)\s+(\d+)\s+([-+.\deE]+)(?=\s)"),
-}
+_HEADERS = (
+    rb"P([14])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)(?=\s)",
+    rb"P([2356])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)(?=\s)",
+    rb"P([fF])\s+(\d+)\s+(\d+)\s+([-+.\deE]+)(?=\s)",
+)
 _FORMATS = {"1": formats.PBM, "4": formats.PBM, "2": formats.PGM, "5": formats.PGM,
-            "3": formats.PPM, "6": formats.PPM, "7": formats.PAM, "f": formats.PFM,
-            "F": formats.PFM}  # fmt: skip
-_TUPLES = {1: "GRAYSCALE", 3: "RGB", 4: "RGB_ALPHA"}
+            "3": formats.PPM, "6": formats.PPM, "f": formats.PFM, "F": formats.PFM}  # fmt: skip
 
 
 class Header(NamedTuple):
@@ -42,8 +39,6 @@ class Header(NamedTuple):
     maxval: int
     start: int
     scale: float = 1.0
-    bits: bool = False
-    """True for a PAM of black (0) and white (1)."""
 
     @property
     def format(self) -> Format:
@@ -95,8 +90,6 @@ def read(data: bytes, header: Header) -> Array:
         raise DamageError(f"it is damaged: it holds a value above its maximum of {header.maxval}")
     if header.kind in "14":
         numbers = np.where(numbers == 0, np.uint8(255), np.uint8(0))
-    elif header.bits:
-        numbers = numbers * np.uint8(255)
     shape = (header.height, header.width, header.channels)
     pixels = numbers.reshape(shape).astype(numbers.dtype.newbyteorder("="))
     if header.kind in "fF":
@@ -107,12 +100,12 @@ def read(data: bytes, header: Header) -> Array:
 
 def brightness(header: Header) -> int | None:
     """The largest value, where it is less than the dtype's."""
-    full = header.kind in "14fF" or header.bits or header.maxval in (255, 65535)
+    full = header.kind in "14fF" or header.maxval in (255, 65535)
     return None if full else header.maxval
 
 
 def write(pixels: Array, fmt: Format, maxval: int | None, text: bool) -> bytes:
-    """Encode one picture as PBM, PGM, PPM, PAM or PFM."""
+    """Encode one picture as PBM, PGM, PPM or PFM."""
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if fmt is formats.PBM:
         return _write_bitmap(pixels)
@@ -123,21 +116,18 @@ def write(pixels: Array, fmt: Format, maxval: int | None, text: bool) -> bytes:
     largest = maxval or np.iinfo(pixels.dtype).max
     body = ordered.astype(pixels.dtype.newbyteorder(">")).tobytes()
     sides = (pixels.shape[1], pixels.shape[0])
-    if fmt is formats.PAM:
-        return _PAM.format(*sides, channels, largest, _TUPLES[channels]).encode() + body
     kind = 5 if channels == 1 else 6
     head = "P{}\n{} {}\n{}\n".format(kind - 3 if text else kind, *sides, largest)
     return head.encode() + (_as_text(ordered, largest) if text else body)
 
 
-_PAM = "P7\nWIDTH {}\nHEIGHT {}\nDEPTH {}\nMAXVAL {}\nTUPLTYPE {}\nENDHDR\n"
-
-
 def _header(data: bytes, at: int) -> Header:
-    for name, pattern in _HEADERS.items():
+    if data.startswith(b"P7", at):
+        raise ImageError("it is a PAM picture, which is not read; convert it to PNG or PPM")
+    for pattern in _HEADERS:
         found = re.compile(pattern).match(data, at)
         if found:
-            header = _named(found) if name == "arbitrary" else _positional(found)
+            header = _positional(found)
             _require_sense(header)
             return header
     raise DamageError("it is cut or damaged: its header is not complete")
@@ -166,21 +156,6 @@ def _require_sense(header: Header) -> None:
         raise DamageError(
             f"it is damaged: its header tells of values up to {header.maxval}, not 1 to 65535"
         )
-
-
-def _named(found: re.Match[bytes]) -> Header:
-    """The header of a PAM file: lines of a name and a value."""
-    values = dict(re.findall(r"^(\w+)[ \t]+(.*\S)", found[2].decode("latin-1"), re.MULTILINE))
-    try:
-        height, width, depth, maxval = (
-            int(values[name]) for name in ("HEIGHT", "WIDTH", "DEPTH", "MAXVAL")
-        )
-    except (KeyError, ValueError):
-        raise DamageError("it is damaged: its PAM header is not complete") from None
-    if depth not in (1, 2, 3, 4):
-        raise ImageError(f"it is a PAM picture of {depth} channels; pooltool reads 1 to 4")
-    bits = maxval == 1 and values.get("TUPLTYPE", "").startswith("BLACKANDWHITE")
-    return Header("7", height, width, depth, maxval, found.end() + 1, bits=bits)
 
 
 def _text_numbers(data: bytes, header: Header) -> Array:
@@ -212,10 +187,10 @@ def _binary_numbers(data: bytes, header: Header) -> Array:
 
 
 def _as_opencv(pixels: Array) -> Array:
-    """Swap red and blue, drop a single channel's axis, spread gray and alpha over four."""
+    """Swap red and blue, drop a single channel's axis."""
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return pixels.reshape(pixels.shape[:2])
-    return pixels[..., {2: [0, 0, 0, 1], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[pixels.shape[2]]]
+    return pixels[..., ::-1]
 
 
 def _as_text(pixels: Array, largest: int) -> bytes:
