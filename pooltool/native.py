@@ -1,18 +1,17 @@
-"""OpenCV as a guest in this process: how it is imported, and what its codecs say on stderr.
+"""OpenCV as a guest in this process: how it is imported, and what its codecs print.
 
 libjpeg, libpng, libtiff and OpenCV write their complaints straight to file descriptor 2, where no
 setting stops them, and for some damaged pictures those lines are the only sign. A program calls
 `capture` once at start-up: descriptor 2 then leads into a temporary file, and `sys.stderr` to
-where descriptor 2 led before. In a library that never calls it, `listening` turns the descriptor
-aside only while a decode runs.
+where descriptor 2 led before. In a library that never calls it, `captured` redirects the
+descriptor only while a decode runs.
 
-The descriptor is one for all threads. So that they can decode at the same time, they overhear
-each other; only a picture that may be damaged is decoded again while the others wait.
+The descriptor is one for all threads. Decoders that run at once see each other's lines; no output
+proves that nothing was printed. Only a picture that may be damaged is decoded again, exclusively.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import sys
@@ -25,62 +24,8 @@ from typing import IO, Any
 from pooltool.errors import PooltoolError
 
 _STDERR = 2
-_captured: IO[bytes] | None = None
-
-
-class Heard:
-    """The lines that native code wrote while it was listened to."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-
-class _Turns:
-    """Listeners side by side, or one alone: who would be alone waits for the others to be gone,
-    and no other begins before.
-    """
-
-    def __init__(self) -> None:
-        self._changed = Condition()
-        self._together = 0
-        self._waiting = 0
-        self._alone = False
-
-    @contextmanager
-    def beside_others(self, when_last: Callable[[], None]) -> Iterator[None]:
-        """Take part; the last to leave calls `when_last` while nobody else listens."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._alone and not self._waiting)
-            self._together += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._together -= 1
-                if not self._together:
-                    when_last()
-                    self._changed.notify_all()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Listen while nobody else does."""
-        with self._changed:
-            self._waiting += 1
-            try:
-                self._changed.wait_for(lambda: not self._alone and not self._together)
-            finally:  # an interrupt is no reason to keep the others waiting
-                self._waiting -= 1
-                self._changed.notify_all()
-            self._alone = True
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._alone = False
-                self._changed.notify_all()
-
-
-_turns = _Turns()
+_file: IO[bytes] | None = None
+"""Where descriptor 2 leads after `capture`."""
 
 
 PIXEL_LIMIT = "OPENCV_IO_MAX_IMAGE_PIXELS"
@@ -119,63 +64,94 @@ def import_cv2() -> Any:
 
 def capture() -> None:
     """Send all that native code writes to descriptor 2 into a temporary file, from now on."""
-    global _captured  # noqa: PLW0603 - descriptor 2 is global, and so is where it leads
-    if _captured is None:
+    global _file  # noqa: PLW0603 - descriptor 2 is global, and so is where it leads
+    if _file is None:
         sys.stderr.flush()
         encoding, errors = sys.stderr.encoding, sys.stderr.errors
         sys.stderr = os.fdopen(os.dup(_STDERR), "w", 1, encoding=encoding, errors=errors)
-        _captured = _unnamed_file()
-        _append_only(_captured)
-        os.dup2(_captured.fileno(), _STDERR)
+        _file = _unnamed_file()
+        os.dup2(_file.fileno(), _STDERR)
 
 
 @contextmanager
-def listening() -> Iterator[Heard]:
-    """Collect what native code says inside; one thread at a time, the others wait."""
-    heard = Heard()
-    with _turns.alone(), _diverted() as file:
-        try:
-            with _collecting(file, heard):
-                yield heard
-        finally:
-            os.ftruncate(file.fileno(), 0)  # a million noisy pictures are to fill no disk
+def captured(*, exclusive: bool = False) -> Iterator[list[str]]:
+    """Give a list that holds, when the block ends, the lines that native code printed meanwhile.
 
-
-@contextmanager
-def overhearing() -> Iterator[Heard]:
-    """Collect what native code says meanwhile, here or in other threads that do the same.
-
-    Silence is for sure; who said a line that is heard, is not. Before `capture`, as `listening`.
+    They may be of other threads that do the same, unless it is `exclusive`: then the others wait.
+    It always is before `capture`, and where a file cannot be read beside its one position.
     """
-    if _captured is None:
-        with listening() as heard:
-            yield heard
+    lines: list[str] = []
+    if exclusive or _file is None or not hasattr(os, "pread"):
+        with _lock.exclusive(), _redirected() as file:
+            _empty(file)
+            try:
+                yield lines
+            finally:
+                lines += _lines_from(file, 0)
+                _empty(file)
         return
-    heard, file = Heard(), _captured
-    with _turns.beside_others(lambda: os.ftruncate(file.fileno(), 0)), _collecting(file, heard):
-        yield heard
+    file = _file
+    with _lock.shared(lambda: _empty(file)):
+        start = os.fstat(file.fileno()).st_size
+        try:
+            yield lines
+        finally:
+            lines += _lines_from(file, start)
+
+
+class _SharedLock:
+    """A shared/exclusive lock; exclusive waiters go first."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._shared = 0
+        self._waiting = 0
+        self._exclusive = False
+
+    @contextmanager
+    def shared(self, when_first: Callable[[], None]) -> Iterator[None]:
+        """Hold it with others; the first of them calls `when_first` before anybody goes on."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._exclusive and not self._waiting)
+            if not self._shared:
+                when_first()
+            self._shared += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._shared -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold it while nobody else does."""
+        with self._changed:
+            self._waiting += 1
+            try:
+                self._changed.wait_for(lambda: not self._exclusive and not self._shared)
+                self._exclusive = True
+            finally:  # an interrupt is no reason to keep the others waiting
+                self._waiting -= 1
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._exclusive = False
+                self._changed.notify_all()
+
+
+_lock = _SharedLock()
 
 
 @contextmanager
-def _collecting(file: IO[bytes], heard: Heard) -> Iterator[None]:
-    """Add the lines that the file grows by inside."""
-    start = os.fstat(file.fileno()).st_size
-    try:
-        yield
-    finally:
-        size = os.fstat(file.fileno()).st_size
-        said = os.pread(file.fileno(), size - start, start)
-        heard.lines += [line for line in said.decode("utf-8", "replace").splitlines() if line]
-
-
-@contextmanager
-def _diverted() -> Iterator[IO[bytes]]:
+def _redirected() -> Iterator[IO[bytes]]:
     """The file that descriptor 2 leads into: for good after `capture`, else only inside."""
-    if _captured is not None:
-        yield _captured
+    if _file is not None:
+        yield _file
         return
     with _unnamed_file() as file:
-        _append_only(file)
         before = os.dup(_STDERR)
         os.dup2(file.fileno(), _STDERR)
         try:
@@ -191,10 +167,24 @@ def _unnamed_file() -> IO[bytes]:
         return os.fdopen(os.memfd_create("stderr"), "r+b", buffering=0)
     import tempfile
 
-    return tempfile.TemporaryFile()
+    return tempfile.TemporaryFile(buffering=0)
 
 
-def _append_only(file: IO[bytes]) -> None:
-    """Write at the end, wherever that is: other threads may write while the file is emptied."""
-    flags = fcntl.fcntl(file.fileno(), fcntl.F_GETFL)
-    fcntl.fcntl(file.fileno(), fcntl.F_SETFL, flags | os.O_APPEND)
+def _empty(file: IO[bytes]) -> None:
+    """Forget what was printed: a million noisy pictures are to fill no disk.
+
+    Descriptor 2 is a duplicate and shares the position, so it goes back to the start as well.
+    """
+    file.seek(0)
+    file.truncate()
+
+
+def _lines_from(file: IO[bytes], start: int) -> list[str]:
+    """The lines behind a position. Decoders that are not captured may be printing: where it can
+    be, descriptor 2 stays where it is."""
+    if hasattr(os, "pread"):
+        text = os.pread(file.fileno(), os.fstat(file.fileno()).st_size - start, start)
+    else:
+        file.seek(start)
+        text = file.read()
+    return [line for line in text.decode("utf-8", "replace").splitlines() if line]

@@ -164,13 +164,13 @@ def complaints(name: str, data: bytes) -> list[str]:
     cv2 = native.import_cv2()
     if data.startswith((b"P", b"\x93")):
         return []
-    with native.listening() as heard:
+    with native.captured(exclusive=True) as lines:
         if name == "TIFF":
             cv2.imdecodemulti(np.frombuffer(data, np.uint8), 7)
         else:
             cv2.imdecode(np.frombuffer(data.ljust(32, b"\0"), np.uint8), 7)
     bad = re.compile(r"^(Premature end|Corrupt JPEG|libpng error|\[ERROR:)|JPEGLib: (Corr|Prem)")
-    return [line for line in heard.lines if bad.search(line)]
+    return [line for line in lines if bad.search(line)]
 
 
 def with_error(call: Callable[[], object]) -> None:
@@ -313,56 +313,60 @@ def test_no_native_line_reaches_the_user_and_threads_are_told_apart(tmp_path: Pa
         assert ("Corrupt JPEG" in line) == (name == "bad.jpg")
 
 
-TURNS = """
+SHARED = """
 import os
 from threading import Barrier, Thread
 from pooltool import native
 native.capture()
 both, found = Barrier(2, timeout=20), []
-def overhear(word):
-    with native.overhearing() as heard:
+def share(word):
+    with native.captured() as lines:
         both.wait()
         os.write(2, word + b" said\\n")
         both.wait()
         alone.start() if word == b"one" else None
-    found.append(sorted(heard.lines))
-def listen():
-    with native.listening() as heard:
+    found.append(sorted(lines))
+def exclude():
+    with native.captured(exclusive=True) as lines:
         os.write(2, b"alone\\n")
-    found.append(heard.lines)
-alone = Thread(target=listen)
-threads = [Thread(target=overhear, args=(word,)) for word in (b"one", b"two")]
+    found.append(lines)
+alone = Thread(target=exclude)
+threads = [Thread(target=share, args=(word,)) for word in (b"one", b"two")]
 for thread in threads: thread.start()
 for thread in (*threads, alone): thread.join()
 assert sorted(found) == [["alone"], ["one said", "two said"], ["one said", "two said"]], found
-assert os.fstat(native._captured.fileno()).st_size == 0
+for _ in range(3):
+    with native.captured() as lines:
+        os.write(2, b"again\\n")
+    assert lines == ["again"], lines
+assert os.fstat(native._file.fileno()).st_size == len(b"again\\n")
 """
 
 
-def test_threads_overhear_each_other_or_listen_alone() -> None:
-    """Two overhear at the same time, or the barrier breaks; a third hears just itself."""
-    subprocess.run([sys.executable, "-c", TURNS], check=True, timeout=60)
+def test_threads_capture_together_or_one_alone() -> None:
+    """Two at the same time, or the barrier breaks; a third is given its own line only."""
+    subprocess.run([sys.executable, "-c", SHARED], check=True, timeout=60)
 
 
 def test_an_interrupted_wait_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = native._Turns()
+    lock = native._SharedLock()
 
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    def listen() -> None:
-        with turns.beside_others(lambda: None):
+    def share() -> None:
+        with lock.shared(lambda: None):
             pass
 
-    with turns.beside_others(lambda: None):
-        monkeypatch.setattr(turns._changed, "wait_for", interrupt)
-        with pytest.raises(KeyboardInterrupt), turns.alone():
+    with lock.shared(lambda: None):
+        monkeypatch.setattr(lock._changed, "wait_for", interrupt)
+        with pytest.raises(KeyboardInterrupt), lock.exclusive():
             pass
         monkeypatch.undo()
-    listener = Thread(target=listen, daemon=True)
-    listener.start()
-    listener.join(timeout=10)
-    assert not listener.is_alive()
+    other = Thread(target=share, daemon=True)
+    other.start()
+    other.join(timeout=10)
+    assert not other.is_alive()
 
 
 def test_without_capture_descriptor_2_is_given_back(capfd: pytest.CaptureFixture[str]) -> None:

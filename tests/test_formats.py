@@ -44,7 +44,7 @@ def independent(fmt: Format, data: bytes, dtype: str) -> Array | None:
     if fmt is formats.TIFF:
         return swapped(tifffile.imread(io.BytesIO(data)))
     if fmt is formats.NPY:
-        return np.load(io.BytesIO(data))  # type: ignore[no-any-return]
+        return swapped(np.load(io.BytesIO(data)))
     if fmt is formats.HDR or fmt is formats.PFM:
         return None
     array = opened(data)

@@ -1,14 +1,14 @@
 """Encoded bytes <-> pictures: every format that is read and written, and what each can hold."""
 
-from pooltool.images.codecs import Encoded, Picture, decode, encode, pixel_limit
-from pooltool.images.containers import START_BYTES, require_image
-from pooltool.images.metadata import Metadata
+from pooltool.images.codec import START_BYTES, decode, encode, pixel_limit, require_image
+from pooltool.images.picture import Encoded, Metadata, Picture, Resolution
 
 __all__ = [
     "START_BYTES",
     "Encoded",
     "Metadata",
     "Picture",
+    "Resolution",
     "decode",
     "encode",
     "pixel_limit",

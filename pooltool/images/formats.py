@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pooltool.errors import ImageError
 
@@ -11,7 +12,8 @@ _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
 _ANY_REAL = ("bool", *_INTEGERS, "uint64", "int64", "float16", "float32", "float64")
 
 
-class Format(NamedTuple):
+@dataclass(frozen=True)
+class Format:
     """One image format: its names and what it can hold."""
 
     name: str
@@ -27,7 +29,7 @@ class Format(NamedTuple):
     written: bool = True
     """False for a format that is only read."""
     metadata: frozenset[str] = frozenset()
-    """Those of exif, xmp and icc that are written into it."""
+    """Those of exif, xmp, icc and resolution that are written into it."""
     sides: tuple[int, int] = (1, (1 << 31) - 1)
     """Smallest and largest height or width in pixels."""
 
@@ -52,19 +54,20 @@ class Format(NamedTuple):
 AVIF_DEPTHS = {1023: 10, 4095: 12}
 """Largest value and bits of the deep AVIF pictures; other 16-bit values do not fit into AVIF."""
 
-_ALL = frozenset({"exif", "xmp", "icc"})
+_BLOCKS = frozenset({"exif", "xmp", "icc"})
+_DENSE = frozenset({"resolution"})
 _U8_U16 = ("uint8", "uint16")
 
-JPEG = Format("JPEG", ("jpg", "jpeg", "jpe"), channels=(1, 3), quality=True, metadata=_ALL,
-              sides=(1, 65500))  # fmt: skip
-PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, metadata=_ALL)
+JPEG = Format("JPEG", ("jpg", "jpeg", "jpe"), channels=(1, 3), quality=True,
+              metadata=_BLOCKS | _DENSE, sides=(1, 65500))  # fmt: skip
+PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, metadata=_BLOCKS | _DENSE)
 TIFF = Format("TIFF", ("tif", "tiff"), (*_INTEGERS, "float32", "float64"), frames=True,
-              metadata=_ALL)  # fmt: skip
-WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, metadata=_ALL,
+              metadata=_BLOCKS | _DENSE)  # fmt: skip
+WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, metadata=_BLOCKS,
               sides=(1, 16383))  # fmt: skip
-BMP = Format("BMP", ("bmp", "dib"))
+BMP = Format("BMP", ("bmp", "dib"), metadata=_DENSE)
 GIF = Format("GIF", ("gif",), frames=True, timed=True, written=False)
-AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, quality=True, metadata=_ALL,
+AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, quality=True, metadata=_BLOCKS,
               sides=(1, 65536))  # fmt: skip
 # OpenCV asks OpenJPEG for six resolutions, each half of the last: five halvings of 32 pixels.
 JP2 = Format("JPEG 2000", ("jp2",), _U8_U16, metadata=frozenset({"exif", "xmp"}),
@@ -78,8 +81,8 @@ HDR = Format("HDR", ("hdr", "pic"), ("float32",), (3,))
 NPY = Format("NPY", ("npy",), _ANY_REAL, None)
 
 FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PBM, PFM, HDR, NPY)
-_BY_EXTENSION = {extension: fmt for fmt in FORMATS for extension in fmt.extensions}
 NETPBM = (PBM, PGM, PPM, PNM)
+_BY_EXTENSION = {extension: format for format in FORMATS for extension in format.extensions}
 
 
 def format_for(extension_or_name: str) -> Format:
@@ -91,26 +94,26 @@ def format_for(extension_or_name: str) -> Format:
         return _BY_EXTENSION[extension]
     if extension == "pam":
         raise ImageError("PAM is neither read nor written; convert to png, ppm or pgm")
-    known = ", ".join(fmt.extensions[0] for fmt in FORMATS if fmt.written)
+    known = ", ".join(format.extensions[0] for format in FORMATS if format.written)
     problem = (
         f"{extension!r} is no format that can be written"
         if extension
-        else ("the name has no extension that tells the format")
+        else "the name has no extension that tells the format"
     )
     raise ImageError(f"{problem}; choose with --format from {known}")
 
 
-def require_written(fmt: Format) -> None:
+def require_written(format: Format) -> None:
     """Raise `ImageError`, naming formats instead, when the format is only read."""
-    if not fmt.written:
+    if not format.written:
         raise ImageError(
-            f"{fmt.name} is read, not written; choose --format png or webp, "
+            f"{format.name} is read, not written; choose --format png or webp, "
             "which hold every colour and the timing"
         )
 
 
 def require_holds(
-    fmt: Format,
+    format: Format,
     dtype: object,
     channels: int,
     frames: int,
@@ -119,30 +122,32 @@ def require_holds(
     *,
     maxval: int | None = None,
 ) -> None:
-    """Raise `ImageError`, naming formats that can, unless `fmt` holds such a picture.
+    """Raise `ImageError`, naming formats that can, unless `format` holds such a picture.
 
     `maxval` is the value of full brightness where it is less than the dtype's largest.
     """
-    require_written(fmt)
+    require_written(format)
     asked = (str(dtype), channels, frames, (height, width), maxval)
-    objections = fmt.objections(*asked)
+    objections = format.objections(*asked)
     if objections:
         written = [other for other in FORMATS if other.written]
         able = [other.extensions[0] for other in written if not other.objections(*asked)]
-        remedy = f"use {_listed(able)}" if able else "no format here can"
-        raise ImageError(f"{fmt.name} cannot hold {' and '.join(objections)}; {remedy}")
+        remedy = f"use {listed(able, 'or')}" if able else "no format here can"
+        raise ImageError(f"{format.name} cannot hold {' and '.join(objections)}; {remedy}")
 
 
-def require_quality(fmt: Format, quality: int | None) -> None:
+def require_quality(format: Format, quality: int | None) -> None:
     """Raise `ImageError` unless `quality` is None or a 0 to 100 that the format has a use for."""
     if quality is None:
         return
-    if not fmt.quality:
-        able = _listed([other.extensions[0] for other in FORMATS if other.quality])
-        raise ImageError(f"{fmt.name} has no quality setting; leave it out or write {able}")
+    if not format.quality:
+        able = listed([other.extensions[0] for other in FORMATS if other.quality], "or")
+        raise ImageError(f"{format.name} has no quality setting; leave it out or write {able}")
     if not 0 <= quality <= 100:
         raise ImageError(f"quality {quality} is not between 0 and 100")
 
 
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+def listed(names: Iterable[str], word: str = "and") -> str:
+    """Each name once, with commas and, before the last one, the word."""
+    *others, last = dict.fromkeys(names)
+    return f"{', '.join(others)} {word} {last}" if others else last

@@ -1,5 +1,8 @@
 """The .npy format of NumPy: read by rows and written by rows, so that an array may be larger than
 memory. Pickled objects are never loaded.
+
+Colors are red, green, blue (, alpha) in a .npy file, and blue first in a `Picture`. Rows that are
+read and written here never become a picture and keep their order.
 """
 
 from __future__ import annotations
@@ -12,15 +15,18 @@ import stat
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, NamedTuple
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pooltool import files
 from pooltool.errors import DamageError, ImageError
+from pooltool.images import formats
+from pooltool.images.formats import Format
+from pooltool.images.picture import Array, Encoded, Header, Picture
 
-Array = NDArray[Any]
+FORMATS = (formats.NPY,)
 
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 1 << 16
@@ -28,66 +34,56 @@ _BLOCK = 1 << 24
 """Bytes read at once of an array whose columns, not rows, lie together."""
 
 
-class Header(NamedTuple):
-    """What the header of a .npy file says of its array."""
+@dataclass(frozen=True)
+class _Layout:
+    """What the header of a file says of its array, and where the numbers begin."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     fortran: bool
     start: int
-    """Where the numbers begin."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the numbers."""
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
-class ArrayFile(NamedTuple):
+@dataclass(frozen=True)
+class ArrayFile:
     """An array in an open .npy file: its shape and dtype, and its rows on demand."""
 
-    header: Header
-    descriptor: int
+    layout: _Layout
+    file: BinaryIO
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(H, W) or (H, W, C)."""
-        return self.header.shape
+        return self.layout.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype, in the byte order of the file."""
-        return self.header.dtype
+        return self.layout.dtype
 
     def rows(self, first: int, last: int) -> Array:
         """Rows `first` to `last - 1` as a new array; no more than these rows are in memory."""
-        if self.header.fortran:
-            return self._rows_across(first, last)
-        out = np.empty((last - first, *self.shape[1:]), self.dtype)
-        row = self.header.size // self.shape[0]
-        self._fill(out, first * row)
-        return out
-
-    def _rows_across(self, first: int, last: int) -> Array:
-        """The same where columns lie together: walk through all of them, keep these rows."""
+        if not self.layout.fortran:
+            out = np.empty((last - first, *self.shape[1:]), self.dtype)
+            self._fill(out, first * math.prod(self.shape[1:]))
+            return out
+        # Columns lie together: walk through all of them and keep these rows.
         height, lines = self.shape[0], math.prod(self.shape[1:])
         kept = np.empty((lines, last - first), self.dtype)
         step = max(1, _BLOCK // (height * self.dtype.itemsize))
         for at in range(0, lines, step):
             block = np.empty((min(step, lines - at), height), self.dtype)
-            self._fill(block, at * height * self.dtype.itemsize)
+            self._fill(block, at * height)
             kept[at : at + step] = block[:, first:last]
         across = kept.reshape(*self.shape[:0:-1], last - first)
         return np.ascontiguousarray(across.T)
 
-    def _fill(self, out: Array, offset: int) -> None:
-        view = out.reshape(-1).view(np.uint8).data
-        position, done = self.header.start + offset, 0
-        while done < len(view):
-            count = os.preadv(self.descriptor, [view[done:]], position + done)
-            if not count:
-                raise DamageError("it is cut: the file became shorter while it was read")
-            done += count
+    def _fill(self, out: Array, position: int) -> None:
+        """Read as many numbers as there is room for, from the one at `position` on."""
+        self.file.seek(self.layout.start + position * self.dtype.itemsize)
+        room = out.reshape(-1).view(np.uint8).data
+        if self.file.readinto(room) != len(room):  # type: ignore[attr-defined]
+            raise DamageError("it is cut: the file became shorter while it was read")
 
 
 def is_array_file(path: str) -> bool:
@@ -105,8 +101,7 @@ def open_array(path: str) -> Iterator[ArrayFile]:
     """Open a .npy file to read by rows; raise `FileError` or, for its content, `ImageError`."""
     with files.reasons(), open(path, "rb") as file:
         start = file.read(_MAX_HEADER + 12)
-        header = _header(start, os.fstat(file.fileno()).st_size)
-        yield ArrayFile(header, file.fileno())
+        yield ArrayFile(_read_layout(start, os.fstat(file.fileno()).st_size), file)
 
 
 def write_rows(
@@ -114,7 +109,7 @@ def write_rows(
 ) -> None:
     """Write a .npy file from bands of rows that together make an array of `shape`."""
     native = dtype.newbyteorder("=")
-    _write_header(file, shape, native)
+    file.write(_packed_header(shape, native))
     rows = 0
     for band in bands:
         rows += band.shape[0]
@@ -125,11 +120,32 @@ def write_rows(
         raise ValueError(f"the bands hold {rows} rows of {shape[0]}")
 
 
+def matches(start: bytes) -> bool:
+    """True when the data begins as .npy."""
+    return start.startswith(_MAGIC)
+
+
+def read_header(data: bytes) -> Header:
+    """Read the header."""
+    height, width = _read_layout(data, len(data)).shape[:2]
+    return Header(formats.NPY, ((height, width),))
+
+
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+    """The array as a picture, blue first."""
+    return Picture((_swapped(loads(data)),), formats.NPY)
+
+
+def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+    """A picture as an array, red first."""
+    return Encoded(dumps(_swapped(picture.frames[0])))
+
+
 def loads(data: bytes) -> Array:
     """The array in a .npy file's bytes; raise `ImageError` when it is not an image of numbers."""
-    header = _header(data, len(data))
-    flat = np.frombuffer(data, header.dtype, math.prod(header.shape), header.start)
-    return flat.reshape(header.shape, order="F" if header.fortran else "C")
+    layout = _read_layout(data, len(data))
+    flat = np.frombuffer(data, layout.dtype, math.prod(layout.shape), layout.start)
+    return flat.reshape(layout.shape, order="F" if layout.fortran else "C")
 
 
 def dumps(array: Array) -> bytes:
@@ -138,8 +154,11 @@ def dumps(array: Array) -> bytes:
     return _packed_header(native.shape, native.dtype) + native.tobytes()
 
 
-def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    file.write(_packed_header(shape, dtype))
+def _swapped(array: Array) -> Array:
+    """Red and blue exchanged in an array of 3 or 4 channels."""
+    if array.ndim != 3 or array.shape[2] not in (3, 4):
+        return array
+    return array[..., [2, 1, 0, 3][: array.shape[2]]]
 
 
 def _packed_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
@@ -150,11 +169,11 @@ def _packed_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     return _MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text
 
 
-def _header(data: bytes, size: int) -> Header:
+def _read_layout(data: bytes, size: int) -> _Layout:
     """Read a header of version 1, 2 or 3 at the start of a file of `size` bytes."""
-    told, start = _header_text(data)
+    text, start = _header_text(data)
     # Python 2 wrote sizes as 10L, which is no literal any more.
-    text = re.sub(r"(\d)L\b", r"\1", told)
+    text = re.sub(r"(\d)L\b", r"\1", text)
     try:
         words = ast.literal_eval(text)
         shape, fortran = words["shape"], words["fortran_order"]
@@ -163,14 +182,22 @@ def _header(data: bytes, size: int) -> Header:
         raise DamageError("it is damaged: its .npy header cannot be understood") from None
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
         raise DamageError("it is damaged: its .npy header tells no shape")
-    header = Header(shape, dtype, bool(fortran), start)
-    _require_image(header)
-    if size != start + header.size:
-        state = "cut" if size < start + header.size else "damaged, or holds more than one array"
-        raise DamageError(
-            f"it is {state}: {size} bytes where {start + header.size} belong to {shape} {dtype}"
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
+        kind = "Python objects" if dtype.hasobject else f"{dtype} values"
+        raise ImageError(f"it holds {kind}; save real numbers of at most 64 bits")
+    if len(shape) not in (2, 3):
+        raise ImageError(
+            f"its array has shape {shape}; save it as (height, width) or (height, width, channels)"
         )
-    return header
+    if 0 in shape:
+        raise ImageError(
+            f"its array is empty: its shape is {shape}; save one with rows and columns"
+        )
+    whole = start + math.prod(shape) * dtype.itemsize
+    if size != whole:
+        state = "cut" if size < whole else "damaged, or holds more than one array"
+        raise DamageError(f"it is {state}: {size} bytes where {whole} belong to {shape} {dtype}")
+    return _Layout(shape, dtype, bool(fortran), start)
 
 
 def _header_text(data: bytes) -> tuple[str, int]:
@@ -185,19 +212,3 @@ def _header_text(data: bytes) -> tuple[str, int]:
         raise DamageError("it is cut or damaged: its .npy header is not complete")
     text = data[8 + width : 8 + width + length]
     return text.decode("utf-8" if version == b"\3" else "latin-1", "replace"), 8 + width + length
-
-
-def _require_image(header: Header) -> None:
-    """Raise `ImageError` unless the array is one that can be pooled."""
-    dtype, shape = header.dtype, header.shape
-    if dtype.kind not in "buif" or dtype.itemsize > 8:
-        kind = "Python objects" if dtype.hasobject else f"{dtype} values"
-        raise ImageError(f"it holds {kind}; save real numbers of at most 64 bits")
-    if len(shape) not in (2, 3):
-        raise ImageError(
-            f"its array has shape {shape}; save it as (height, width) or (height, width, channels)"
-        )
-    if 0 in shape:
-        raise ImageError(
-            f"its array is empty: its shape is {shape}; save one with rows and columns"
-        )

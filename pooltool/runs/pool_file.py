@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from pooltool import files, images
@@ -140,7 +141,7 @@ def _pool_picture(picture: Picture, settings: Settings, target: Format) -> Pictu
         channels = pixels.shape[2] if pixels.ndim == 3 else 1
         size = rows.count, columns.count
         require_holds(target, pixels.dtype, channels, len(frames), *size, maxval=picture.maxval)
-    return picture._replace(frames=tuple(pool_pixels(pixels, settings) for pixels in frames))
+    return replace(picture, frames=tuple(pool_pixels(pixels, settings) for pixels in frames))
 
 
 def _pool_array_file(job: Job, settings: Settings, source: str) -> Outcome:

@@ -1,0 +1,246 @@
+"""Encoded bytes <-> pictures, whatever the format.
+
+A picture is decoded the way it is seen: turned upright, its depth, gray or color and alpha kept.
+
+A format is a module with `FORMATS`, `matches(start)`, `read_header(data)`, which walks the file
+once, `decode(data, header, frame)` and `encode(picture, format, quality)`. A new one is a module
+and its name in `_MODULES`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from pooltool import native
+from pooltool.errors import DamageError, ImageError
+from pooltool.images import (
+    exif,
+    formats,
+    isobmff,
+    jpeg,
+    netpbm,
+    npy,
+    png,
+    simple,
+    tiff,
+    webp,
+)
+from pooltool.images.formats import Format, require_holds, require_quality, require_written
+from pooltool.images.picture import (
+    MALFORMED,
+    Array,
+    Encoded,
+    Header,
+    Metadata,
+    Picture,
+    left_out,
+    profile_channels,
+)
+
+_MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, isobmff, npy, netpbm, simple)
+_MODULE_OF = {format.name: module for module in _MODULES for format in module.FORMATS}
+START_BYTES = 4096
+"""So much of a file's start tells its format."""
+DEFAULT_LIMIT = 1 << 30
+
+
+def decode(data: bytes, *, gray: bool = False, frame: int | None = None) -> Picture:
+    """Decode a file's bytes, whatever its name; `frame` counts from 0.
+
+    Raise `ImageError` with the reason when they are no picture, too large, or of a kind that would
+    come out wrong, and `DamageError` when they are cut or damaged.
+    """
+    module = _module(data)
+    try:
+        header: Header = module.read_header(data)
+    except MALFORMED:
+        raise DamageError("it is cut or damaged: a header ends too early") from None
+    _require_frame(header, frame)
+    _require_pixels(header, frame)
+    picture = _upright(module.decode(data, header, frame), header)
+    return _grayed(picture) if gray else picture
+
+
+def encode(picture: Picture, format: Format, *, quality: int | None = None) -> Encoded:
+    """Encode a picture; raise `ImageError`, naming formats that can, when `format` cannot hold it.
+
+    What the format cannot hold of the metadata is left out with a warning.
+    """
+    require_written(format)
+    require_quality(format, quality)
+    for frame in picture.frames:
+        channels = 1 if frame.ndim == 2 else frame.shape[2]
+        height, width = frame.shape[:2]
+        count, maxval = len(picture.frames), picture.maxval
+        require_holds(format, frame.dtype, channels, count, height, width, maxval=maxval)
+    if format.timed and len({(frame.shape, frame.dtype) for frame in picture.frames}) > 1:
+        raise ImageError(f"{format.name} cannot hold frames of different sizes or kinds; use tiff")
+    if picture.premultiplied and format not in (formats.TIFF, formats.NPY):
+        raise ImageError(
+            f"{format.name} cannot hold colors premultiplied with alpha; use tiff or npy"
+        )
+    warnings = list(picture.warnings)
+    if picture.durations and len(picture.frames) > 1 and not format.timed:
+        warnings.append(f"{format.name} cannot hold durations: the animation became pages")
+    if picture.maxval and format not in (*formats.NETPBM, formats.AVIF, formats.NPY):
+        warnings.append(f"values were kept as they are, 0 to {picture.maxval}: it may look dark")
+    metadata, missing = _fitting(picture, format)
+    warnings += left_out(missing, f", as {format.name} cannot hold it")
+    frames = tuple(np.ascontiguousarray(f, f.dtype.newbyteorder("=")) for f in picture.frames)
+    picture = replace(picture, frames=frames, metadata=metadata)
+    encoded: Encoded = _MODULE_OF[format.name].encode(picture, format, quality)
+    return Encoded(encoded.data, (*warnings, *encoded.warnings))
+
+
+def require_image(start: bytes) -> None:
+    """Raise `ImageError` unless a file that starts like this is of a format that is known."""
+    _module(start)
+
+
+def pixel_limit() -> int:
+    """The most pixels a file may hold: OpenCV's default, or what its own variable says."""
+    limit = native.limit(native.PIXEL_LIMIT)
+    return DEFAULT_LIMIT if limit is None else limit
+
+
+def _module(start: bytes) -> ModuleType:
+    """The module of the format that a file starts like."""
+    if not start:
+        raise ImageError("it is empty; save it again, or leave it out")
+    for module in _MODULES:
+        if module.matches(start):
+            return module
+    raise ImageError(
+        "it is not an image in a format that pooltool reads; convert it, for example to PNG"
+    )
+
+
+def _require_frame(header: Header, frame: int | None) -> None:
+    count = len(header.sizes)
+    if frame is not None and not 0 <= frame < count:
+        only = "only one frame" if count == 1 else f"frames 0 to {count - 1}"
+        raise ImageError(f"it has no frame {frame}; it holds {only}")
+
+
+def _require_pixels(header: Header, frame: int | None) -> None:
+    """Refuse more pixels than the limit; a .npy file holds all that its header tells of."""
+    sizes = header.sizes
+    if frame is not None and not header.animated:
+        sizes = sizes[frame : frame + 1]
+    if not all(height > 0 and width > 0 for height, width in sizes):
+        raise DamageError("it is damaged: its header tells of a picture without pixels")
+    total, limit = sum(height * width for height, width in sizes), pixel_limit()
+    if total > limit and header.format is not formats.NPY:
+        raise ImageError(
+            f"its header tells of {total} pixels, more than the limit of {limit}; "
+            f"if that is right, set the environment variable {native.PIXEL_LIMIT}={total}"
+        )
+
+
+def _upright(picture: Picture, header: Header) -> Picture:
+    """Turn pixels and metadata upright, and tell what is left out of the file."""
+    transposed, down, right = _TURNS[header.orientation]
+    frames = []
+    for pixels in picture.frames:
+        turned = pixels.swapaxes(0, 1) if transposed else pixels
+        frames.append(np.ascontiguousarray(turned[:: -1 if down else 1, :: -1 if right else 1]))
+    found, missing = header.metadata, list(header.left_out)
+    block = exif.upright(found.exif, transposed) if found.exif else None
+    if found.exif and block is None:
+        missing.append("damaged EXIF")
+    resolution = found.resolution
+    if resolution and transposed:
+        resolution = resolution.transposed()
+    xmp = found.xmp and re.sub(
+        rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]", rb"\g<1>1", found.xmp
+    )
+    resolution = resolution or exif.resolution(block)
+    found = replace(found, exif=block, xmp=xmp, resolution=resolution)
+    warnings = (*picture.warnings, *left_out(missing))
+    return replace(picture, frames=tuple(frames), metadata=found, warnings=warnings)
+
+
+_TURNS = {
+    1: (False, False, False),
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+"""By EXIF orientation: transpose; then flip top to bottom; then flip left to right."""
+
+
+def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:
+    """The metadata that the format holds, as it is after pooling, and the names of the rest."""
+    height, width = picture.frames[0].shape[:2]
+    found, missing = picture.metadata, []
+    changes: dict[str, Any] = {}
+    for name in ("exif", "xmp", "icc"):
+        if getattr(found, name) and name not in format.metadata:
+            missing.append(name.upper())
+            changes[name] = None
+    if found.icc and "icc" in format.metadata and profile_channels(found.icc) is None:
+        missing.append("ICC (not a valid profile)")
+        changes["icc"] = None
+    block = found.exif if "exif" in format.metadata else None
+    if block:
+        changes["exif"] = exif.resized(block, height, width, picture.reduction)
+    if found.resolution:
+        changes["resolution"] = found.resolution.reduced(picture.reduction)
+        if "resolution" not in format.metadata and not exif.resolution(block):
+            missing.append("resolution")
+    if found.verbatim and format.name not in found.verbatim.formats:
+        missing += found.verbatim.names
+        changes["verbatim"] = None
+    return replace(found, **changes), missing
+
+
+def _grayed(picture: Picture) -> Picture:
+    """Weigh the colors as OpenCV's cvtColor does (ITU-R BT.601) and leave alpha out."""
+    warnings, metadata = list(picture.warnings), picture.metadata
+    if any(_is_see_through(pixels) for pixels in picture.frames):
+        warnings.append("its transparency was left out: --gray keeps no alpha")
+    if metadata.icc and any(pixels.ndim == 3 for pixels in picture.frames):
+        warnings.append("the ICC profile was left out: it is not for gray")
+        metadata = replace(metadata, icc=None)
+    return replace(
+        picture,
+        frames=tuple(_gray(pixels) for pixels in picture.frames),
+        metadata=metadata,
+        premultiplied=False,
+        warnings=tuple(warnings),
+    )
+
+
+def _gray(pixels: Array) -> Array:
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[2] == 1:
+        return np.ascontiguousarray(pixels[..., 0])
+    if pixels.shape[2] not in (3, 4):
+        raise ImageError(f"{pixels.shape[2]} channels are not colors; leave out --gray")
+    if pixels.dtype in (np.uint8, np.uint16, np.float32):
+        cv2 = native.import_cv2()
+        result: Array = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
+        return result
+    if pixels.dtype.kind == "b":
+        raise ImageError("bool channels are not colors; leave out --gray")
+    weighed = pixels[..., :3].astype(np.float64) @ np.array([0.114, 0.587, 0.299])
+    rounded: Array = np.rint(weighed) if pixels.dtype.kind in "iu" else weighed
+    return rounded.astype(pixels.dtype)
+
+
+def _is_see_through(pixels: Array) -> bool:
+    """True when a fourth channel says that any pixel is not opaque."""
+    if pixels.ndim != 3 or pixels.shape[2] != 4:
+        return False
+    full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
+    return bool(np.any(pixels[..., 3] != full))

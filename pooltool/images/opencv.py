@@ -1,0 +1,131 @@
+"""OpenCV's codecs: run with what they print caught, their complaints judged, failures in words.
+
+Some damaged files decode with success, and a line on standard error is the only sign. Each format
+says which of its decoder's lines mean that data is missing; those refuse the picture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pooltool import native
+from pooltool.errors import DamageError, ImageError
+from pooltool.images.formats import Format
+from pooltool.images.picture import Array, Header, Picture
+
+_FLAGS = 1 | 2 | 4 | 128
+"""IMREAD_COLOR, ANYDEPTH, ANYCOLOR and IGNORE_ORIENTATION: `codec` turns pictures upright."""
+_SUSPICIOUS = re.compile(r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000")
+"""Words of all complaints, which are found however the lines of several threads are mixed."""
+_MISSING = re.compile(r"(?i)unexpected end|read error|bad scanline|corrupt")
+"""Words of decoders that fail for want of data."""
+
+
+def decode_still(data: bytes, format: Format, complaints: str | None = None) -> Array:
+    """Decode the only or first picture."""
+    buffer = _buffer(data)
+    pixels: Array = run(format, lambda: native.import_cv2().imdecode(buffer, _FLAGS), complaints)
+    return pixels
+
+
+def decode_pages(data: bytes, first: int, last: int, format: Format, complaints: str) -> list[Any]:
+    """Decode the pages `first` to `last - 1` of a TIFF."""
+    buffer = _buffer(data)
+
+    def attempt() -> Any:
+        done, pages = native.import_cv2().imdecodemulti(buffer, _FLAGS, range=(first, last))
+        return pages if done else None
+
+    pages = list(run(format, attempt, complaints))
+    if len(pages) != last - first:
+        raise DamageError(f"it is damaged: only {len(pages)} of {last - first} pages can be read")
+    return pages
+
+
+def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
+    """Decode all frames with their timing, or one frame."""
+    buffer = _buffer(data)
+
+    def attempt() -> Any:
+        done, read = native.import_cv2().imdecodeanimation(buffer)
+        return read if done else None
+
+    read = run(header.format, attempt)
+    frames, durations = tuple(read.frames), tuple(int(time) for time in np.ravel(read.durations))
+    count = len(header.sizes)
+    if len(frames) != count or len(durations) != count:
+        raise DamageError(f"it is damaged: only {len(frames)} of {count} frames can be read")
+    if frame is not None:
+        return Picture((frames[frame],), header.format)
+    return Picture(frames, header.format, durations, int(read.loop_count))
+
+
+def run(format: Format, attempt: Callable[[], Any], complaints: str | None = None) -> Any:
+    """Run a decoder that returns None when it fails; `complaints` matches lines about damage.
+
+    Decoders of several threads run at once, and any of them may have printed what is caught: where
+    it could be a complaint, or nothing was decoded, the decoder runs again while the others wait.
+    """
+    lines: list[str] = []
+    if complaints:
+        with native.captured() as lines:
+            result, _ = _tried(attempt)
+    else:
+        result, _ = _tried(attempt)
+    if result is not None and not _SUSPICIOUS.search(" ".join(lines)):
+        return result
+    with native.captured(exclusive=True) as lines:
+        result, reason = _tried(attempt)
+    judged = [line for line in lines if complaints and re.search(complaints, line)]
+    if judged:
+        raise DamageError(f"it is damaged: {_words(judged[0])}")
+    if result is None:
+        errors = [line for line in lines if re.search(r"^> |error", line, re.IGNORECASE)]
+        words = next(filter(None, map(_words, [*errors, reason or ""])), "")
+        if _MISSING.search(words):
+            raise DamageError(f"it is cut or damaged: {words}")
+        raise ImageError(
+            f"it is damaged, or a kind of {format.name} that is not read"
+            f"{words and f' ({words})'}; if another program opens it, convert it to PNG there"
+        )
+    return result
+
+
+def encode_still(format: Format, pixels: Array, settings: Sequence[int] = ()) -> bytes:
+    """Encode one picture; `settings` are pairs of OpenCV's numbers."""
+    extension = "." + format.extensions[0]
+    return encoded(format, lambda: native.import_cv2().imencode(extension, pixels, list(settings)))
+
+
+def encoded(format: Format, attempt: Callable[[], Any]) -> bytes:
+    """Run an encoder that returns (success, bytes); raise `ImageError` when it writes nothing."""
+    result, reason = _tried(attempt)
+    data: bytes = result[1].tobytes() if result is not None and result[0] else b""
+    if not data:
+        words = f": {_words(reason)}" if reason else ""
+        raise ImageError(f"the {format.name} encoder failed{words}; use png, tiff or npy")
+    return data
+
+
+def _tried(attempt: Callable[[], Any]) -> tuple[Any, str | None]:
+    """What was returned, or the text of the exception."""
+    try:
+        return attempt(), None
+    except (native.import_cv2().error, MemoryError) as error:
+        return None, str(error) or "not enough memory"
+
+
+def _words(line: str) -> str:
+    """A native line without its time stamp, paths and source code."""
+    line = re.sub(r"^\[.*?\]\s+global \S+ \S+ ", "", " ".join(line.split()))
+    line = re.sub(r"^.*?error: \(-?\d+:[^)]*\) ", "", line)
+    return re.sub(r"\s*in function .*$", "", line).strip(" >:")[:200]
+
+
+def _buffer(data: bytes) -> Array:
+    """The bytes as OpenCV takes them; it refuses WebP pictures of one color, below 32 bytes."""
+    return np.frombuffer(data.ljust(32, b"\0"), np.uint8)
