@@ -97,7 +97,9 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         first += [exif.reordered(field, block.layout.order, "<") for field in fields]
     if found.xmp:
         first.append(Field(_XMP, 1, len(found.xmp), found.xmp))
-    density = exif.resolution_fields(found.resolution) if found.resolution else []
+    density = [field for field in first if field.tag in _RESOLUTION]
+    if found.resolution:
+        density = exif.resolution_fields(found.resolution)
     added: list[list[Field]] = []
     for index, frame in enumerate(frames):
         channels = 1 if frame.ndim == 2 else frame.shape[2]
