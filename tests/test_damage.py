@@ -295,7 +295,18 @@ print("to the user", file=sys.stderr)
 """
 
 
-def test_no_native_line_reaches_the_user_and_threads_are_told_apart(tmp_path: Path) -> None:
+NOWHERE_ELSE = """
+import os, sys
+for name in ("pread", "preadv", "memfd_create"):
+    if hasattr(os, name): delattr(os, name)
+sys.modules["fcntl"] = None
+"""
+
+
+@pytest.mark.parametrize("before", ["", NOWHERE_ELSE], ids=["here", "what-all-systems-have"])
+def test_no_native_line_reaches_the_user_and_threads_are_told_apart(
+    tmp_path: Path, before: str
+) -> None:
     half = len(WHOLE["jpeg"]) // 2
     broken = WHOLE["jpeg"][:half] + bytes(90) + WHOLE["jpeg"][half + 90 :]
     packed = WHOLE["tiff-zip"][:9000] + bytes(90) + WHOLE["tiff-zip"][9090:]
@@ -305,7 +316,7 @@ def test_no_native_line_reaches_the_user_and_threads_are_told_apart(tmp_path: Pa
     for name, data in kinds.items():
         (tmp_path / name).write_bytes(data)
     names = [name for _ in range(40) for name in kinds]
-    command = [sys.executable, "-c", QUIET, *[str(tmp_path / name) for name in names]]
+    command = [sys.executable, "-c", before + QUIET, *[str(tmp_path / name) for name in names]]
     done = subprocess.run(command, capture_output=True, check=True, text=True)
     assert done.stderr == "to the user\n"
     for name, line in zip(names, done.stdout.splitlines(), strict=True):

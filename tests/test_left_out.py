@@ -237,22 +237,20 @@ def test_spacing_of_imagej_is_divided_with_its_unit_left_out() -> None:
         assert 270 not in page.tags
 
 
-def test_the_shape_of_pixels_without_a_unit() -> None:
+def test_the_shape_of_pixels_without_a_unit_is_named() -> None:
     wide = JPEG[:13] + struct.pack(">BHH", 0, 2, 1) + JPEG[18:]
-    picture = replace(images.decode(wide), reduction=(1, 4))
-    data = images.encode(picture, formats.JPEG).data
-    assert struct.unpack(">BHH", data[13:18]) == (0, 1, 2)
-    data = images.encode(picture, formats.PNG).data
-    at = data.index(b"pHYs") + 4
-    assert struct.unpack(">IIB", data[at : at + 9]) == (1, 2, 0)
-    plain = images.encode(replace(images.decode(JPEG), reduction=(1, 4)), formats.JPEG).data
-    assert plain[13:18] == JPEG[13:18]
+    for data in (wide, png_with(b"pHYs", struct.pack(">IIB", 2, 1, 0))):
+        assert images.decode(data).warnings == ("left out: shape of pixels",)
+    square = png_with(b"pHYs", struct.pack(">IIB", 1, 1, 0))
+    picture = replace(images.decode(square), reduction=(1, 4))
+    assert picture.warnings == ()
+    assert images.encode(picture, formats.JPEG).data[13:18] == JPEG[13:18]
 
 
 def test_a_resolution_below_one_pixel_an_inch_is_named() -> None:
     picture = replace(images.decode(DENSE["PNG"]), reduction=(1000, 1000))
     assert images.encode(picture, formats.JPEG).warnings == (
-        "left out: resolution (JPEG holds whole numbers)",
+        "left out: resolution (JPEG holds whole pixels an inch)",
     )
 
 

@@ -18,29 +18,10 @@ import numpy as np
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import (
-    exif,
-    formats,
-    isobmff,
-    jpeg,
-    netpbm,
-    npy,
-    png,
-    simple,
-    tiff,
-    webp,
-)
+from pooltool.images import exif, formats, isobmff, jpeg, netpbm, npy, png, simple, tiff, webp
 from pooltool.images.formats import Format, require_holds, require_quality, require_written
-from pooltool.images.picture import (
-    MALFORMED,
-    Array,
-    Encoded,
-    Header,
-    Metadata,
-    Picture,
-    left_out,
-    profile_channels,
-)
+from pooltool.images.headers import MALFORMED, left_out, profile_channels
+from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Resolution
 
 _MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, isobmff, npy, netpbm, simple)
 _MODULE_OF = {format.name: module for module in _MODULES for format in module.FORMATS}
@@ -60,8 +41,7 @@ def decode(data: bytes, *, gray: bool = False, frame: int | None = None) -> Pict
         header: Header = module.read_header(data)
     except MALFORMED:
         raise DamageError("it is cut or damaged: a header ends too early") from None
-    _require_frame(header, frame)
-    _require_pixels(header, frame)
+    _require_decodable(header, frame)
     picture = _upright(module.decode(data, header, frame), header)
     return _grayed(picture) if gray else picture
 
@@ -120,15 +100,15 @@ def _module(start: bytes) -> ModuleType:
     )
 
 
-def _require_frame(header: Header, frame: int | None) -> None:
+def _require_decodable(header: Header, frame: int | None) -> None:
+    """Refuse a frame that is not there, and more pixels than the limit.
+
+    There is no limit for a .npy file, which is as long as its header says.
+    """
     count = len(header.sizes)
     if frame is not None and not 0 <= frame < count:
         only = "only one frame" if count == 1 else f"frames 0 to {count - 1}"
         raise ImageError(f"it has no frame {frame}; it holds {only}")
-
-
-def _require_pixels(header: Header, frame: int | None) -> None:
-    """Refuse more pixels than the limit; a .npy file holds all that its header tells of."""
     sizes = header.sizes
     if frame is not None and not header.animated:
         sizes = sizes[frame : frame + 1]
@@ -144,7 +124,8 @@ def _require_pixels(header: Header, frame: int | None) -> None:
 
 def _upright(picture: Picture, header: Header) -> Picture:
     """Turn pixels and metadata upright, and tell what is left out of the file."""
-    transposed, down, right = _TURNS[header.orientation]
+    turn = header.orientation  # as EXIF numbers it: transpose, then flip rows, then columns
+    transposed, down, right = turn >= 5, turn in (3, 4, 7, 8), turn in (2, 3, 6, 7)
     frames = []
     for pixels in picture.frames:
         turned = pixels.swapaxes(0, 1) if transposed else pixels
@@ -155,7 +136,7 @@ def _upright(picture: Picture, header: Header) -> Picture:
         missing.append("damaged EXIF")
     resolution = found.resolution
     if resolution and transposed:
-        resolution = resolution.transposed()
+        resolution = Resolution(*reversed(resolution))
     xmp = found.xmp and re.sub(
         rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]", rb"\g<1>1", found.xmp
     )
@@ -163,19 +144,6 @@ def _upright(picture: Picture, header: Header) -> Picture:
     found = replace(found, exif=block, xmp=xmp, resolution=resolution)
     warnings = (*picture.warnings, *left_out(missing))
     return replace(picture, frames=tuple(frames), metadata=found, warnings=warnings)
-
-
-_TURNS = {
-    1: (False, False, False),
-    2: (False, False, True),
-    3: (False, True, True),
-    4: (False, True, False),
-    5: (True, False, False),
-    6: (True, False, True),
-    7: (True, True, True),
-    8: (True, True, False),
-}
-"""By EXIF orientation: transpose; then flip top to bottom; then flip left to right."""
 
 
 def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:
@@ -194,7 +162,8 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:
     if block:
         changes["exif"] = exif.resized(block, height, width, picture.reduction)
     if found.resolution:
-        changes["resolution"] = found.resolution.reduced(picture.reduction)
+        sides = zip(found.resolution, picture.reduction, strict=True)
+        changes["resolution"] = Resolution(*(side / divisor for side, divisor in sides))
         if "resolution" not in format.metadata and not exif.resolution(block):
             missing.append("resolution")
     if found.verbatim and format.name not in found.verbatim.formats:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
 from pooltool.errors import DamageError, ImageError
-from pooltool.images.picture import MALFORMED, Resolution
+from pooltool.images.headers import MALFORMED
+from pooltool.images.picture import Resolution
 
 EXIF_PREFIX = b"Exif\0\0"
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
@@ -25,7 +26,6 @@ _WIDTHS, _HEIGHTS = (0x100, 0xA002), (0x101, 0xA003)
 _ACROSS, _DOWN = (X_RESOLUTION, 0xA20E), (Y_RESOLUTION, 0xA20F)
 """Pixels a unit of the picture, and of the plane that the lens drew it on."""
 _MAX_DIRECTORIES = 65536
-_INCH = 0.0254
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
@@ -49,28 +49,13 @@ class Field(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How numbers lie in a file: byte order, and the wider offsets of BigTIFF."""
-
-    order: str
-    big: bool
-
-    def number(self, data: bytes, at: int, code: str) -> int:
-        """Read one integer of struct's type `code`."""
-        try:
-            value: int = struct.unpack_from(self.order + code, data, at)[0]
-        except struct.error:
-            raise DamageError(
-                "it is cut: a tag directory lies beyond the end of the data"
-            ) from None
-        return value
-
-
-@dataclass(frozen=True)
 class Directory:
     """The fields of one directory, and where the position of the next one is written."""
 
-    layout: Layout
+    order: str
+    """Byte order, as struct writes it."""
+    big: bool
+    """True for the wider numbers of BigTIFF."""
     fields: dict[int, Field]
     following: int
     following_at: int
@@ -80,31 +65,41 @@ class Directory:
         found = self.fields.get(tag)
         if found is None or found.kind not in _CODES:
             return default
-        return struct.unpack(f"{self.layout.order}{found.count}{_CODES[found.kind]}", found.raw)
+        return struct.unpack(f"{self.order}{found.count}{_CODES[found.kind]}", found.raw)
+
+    def ratio(self, tag: int) -> Fraction:
+        """The one fraction of a tag; 0 when it is missing or holds none."""
+        found = self.fields.get(tag)
+        if found is None or found.kind != _RATIONAL or found.count != 1:
+            return Fraction(0)
+        above, below = struct.unpack(self.order + "II", found.raw)
+        return Fraction(above, below) if below else Fraction(0)
 
 
 def directories(data: bytes) -> Iterator[Directory]:
     """Walk the main directories of a TIFF file or an EXIF block; raise `DamageError` if broken."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
-    if order is None or len(data) < 8:
+    if order is None or len(data) < 16:
         raise DamageError("it is damaged: the header of its tags is not one")
-    layout = Layout(order, Layout(order, False).number(data, 2, "H") == 43)
-    position = layout.number(data, 8, "Q") if layout.big else layout.number(data, 4, "I")
+    big = struct.unpack_from(order + "H", data, 2) == (43,)
+    position = (
+        struct.unpack_from(order + "Q", data, 8)[0]
+        if big
+        else struct.unpack_from(order + "I", data, 4)[0]
+    )
     seen: set[int] = set()
     while position:
         if position in seen or len(seen) >= _MAX_DIRECTORIES:
             raise DamageError("it is damaged: its tag directories run in a circle")
         seen.add(position)
-        found = _directory(data, layout, position)
+        found = _directory(data, order, big, position)
         yield found
         position = found.following
 
 
 def tree(data: bytes, found: Directory, tags: Iterable[int]) -> tuple[Field, ...]:
     """The fields of a directory whose tags are in `tags`, with the directories they point to."""
-    fields = found.fields
-    known = (tag for tag in tags if tag in fields and fields[tag].kind in _SIZES)
-    return tuple(_with_inner(data, found, tag, depth=2) for tag in known)
+    return tuple(_inner_fields(data, found, tags, depth=2))
 
 
 def pack(
@@ -130,11 +125,9 @@ def pack(
         elif len(raw) > 4:
             if raw not in known:
                 known[raw] = end
-                values += raw + b"\0" * (len(raw) % 2)
+                values += raw + bytes(len(raw) % 2)
             raw = struct.pack(order + "I", known[raw])
-        table += struct.pack(order + "HHI", field.tag, field.kind, field.count) + raw.ljust(
-            4, b"\0"
-        )
+        table += struct.pack(order + "HHI4s", field.tag, field.kind, field.count, raw)
     return bytes(table + struct.pack(order + "I", following) + values)
 
 
@@ -150,160 +143,134 @@ def reordered(field: Field, order: str, wanted: str) -> Field:
 
 def orientation(block: bytes | None) -> int:
     """The EXIF orientation, 1 to 8; 1 when there is none or it makes no sense."""
-    first = _first(block) if block else None
-    value = first.numbers(ORIENTATION)[:1] if first else ()
-    return value[0] if value and 1 <= value[0] <= 8 else 1
+    try:
+        value = next(directories(block or b"")).numbers(ORIENTATION, (1,))[0]
+    except (ImageError, StopIteration, *MALFORMED):
+        return 1
+    return value if 1 <= value <= 8 else 1
 
 
 def upright(block: bytes, transposed: bool) -> bytes | None:
     """The block of a picture that was turned upright, without thumbnail; None if it is damaged."""
-    try:
-        first = next(directories(block))
-        fields = _own_fields(block, first)
-    except (ImageError, StopIteration, *MALFORMED):
+    found = _read(block)
+    if found is None:
         return None
     values = {ORIENTATION: Fraction(1)}
     if transposed:
         for across, down in zip(_ACROSS, _DOWN, strict=True):
-            if across in fields and down in fields:
-                values[across] = _rational(fields[down], first.layout)
-                values[down] = _rational(fields[across], first.layout)
-    return _without_thumbnail(_patched(block, first.layout, fields, values), first)
+            values |= {across: found.ratio(down), down: found.ratio(across)}
+    block = _patched(block, found, values)
+    if found.following and found.following_at + 4 <= len(block):
+        # The thumbnail, which shows what was before pooling, is in the second directory.
+        block = block[: found.following_at] + bytes(4) + block[found.following_at + 4 :]
+    return block
 
 
 def resized(block: bytes, height: int, width: int, reduction: tuple[float, float]) -> bytes:
     """The block that `upright` made, with the size told and the resolution divided."""
-    first = next(directories(block))
-    fields = _own_fields(block, first)
+    found = _read(block)
+    if found is None:
+        return block
     values = {tag: Fraction(height) for tag in _HEIGHTS} | {tag: Fraction(width) for tag in _WIDTHS}
     for tags, divisor in ((_DOWN, reduction[0]), (_ACROSS, reduction[1])):
-        for tag in tags:
-            if tag in fields and divisor != 1:
-                values[tag] = _rational(fields[tag], first.layout) / Fraction(divisor)
-    return _patched(block, first.layout, fields, values)
+        if divisor != 1:
+            values |= {tag: found.ratio(tag) / Fraction(divisor) for tag in tags}
+    return _patched(block, found, values)
 
 
 def resolution(block: bytes | None) -> Resolution | None:
-    """What a block says of the resolution; None where it says nothing."""
-    first = _first(block) if block else None
-    if first is None or not {X_RESOLUTION, Y_RESOLUTION} <= first.fields.keys():
+    """What a block says of the resolution; None where it says nothing, or has no unit."""
+    found = _read(block) if block else None
+    if found is None:
         return None
-    columns, rows = (
-        float(_rational(first.fields[tag], first.layout)) for tag in (X_RESOLUTION, Y_RESOLUTION)
-    )
-    unit = first.numbers(RESOLUTION_UNIT, (2,))[:1]
-    if not (rows and columns) or (unit == (1,) and rows == columns):
-        return None
-    metre = {2: 1 / _INCH, 3: 100.0}.get(unit[0] if unit else 2, 1.0)
-    return Resolution(rows * metre, columns * metre, metric=unit != (1,))
+    unit = found.numbers(RESOLUTION_UNIT, (2,))
+    metre = 1 / 0.0254 if unit == (2,) else 100.0 if unit == (3,) else 0.0
+    sides = Resolution(*(float(found.ratio(tag)) * metre for tag in (Y_RESOLUTION, X_RESOLUTION)))
+    return sides if all(sides) else None
 
 
 def resolution_fields(resolution: Resolution) -> list[Field]:
-    """The fields of a little-endian directory that tell a resolution, in inches where it can."""
-    inch = _INCH if resolution.metric else 1
-    unit = struct.pack("<H", 2 if resolution.metric else 1)
-    sides = ((X_RESOLUTION, resolution.columns), (Y_RESOLUTION, resolution.rows))
+    """The fields of a little-endian directory that tell a resolution in inches."""
+    down, across = (_as_ratio(Fraction(side * 0.0254), "<") for side in resolution)
     return [
-        *(Field(tag, _RATIONAL, 1, _ratio(Fraction(side * inch), "<")) for tag, side in sides),
-        Field(RESOLUTION_UNIT, 3, 1, unit),
+        Field(X_RESOLUTION, _RATIONAL, 1, across),
+        Field(Y_RESOLUTION, _RATIONAL, 1, down),
+        Field(RESOLUTION_UNIT, 3, 1, struct.pack("<H", 2)),
     ]
 
 
-def _directory(data: bytes, layout: Layout, position: int) -> Directory:
-    count = layout.number(data, position, "Q" if layout.big else "H")
-    start, size = position + (8 if layout.big else 2), 20 if layout.big else 12
-    end = start + count * size
-    if end > len(data):
-        raise DamageError("it is cut: a tag directory lies beyond the end of the data")
-    fields = [_field(data, layout, at) for at in range(start, end, size)]
-    following = layout.number(data, end, "Q" if layout.big else "I") if end < len(data) else 0
-    return Directory(layout, {field.tag: field for field in fields}, following, end)
-
-
-def _field(data: bytes, layout: Layout, at: int) -> Field:
-    """Read one entry; of a type that is unknown, only tag and type are known."""
-    tag, kind = layout.number(data, at, "H"), layout.number(data, at + 2, "H")
-    if kind not in _SIZES:
-        return Field(tag, kind, 0, b"")
-    count = layout.number(data, at + 4, "Q" if layout.big else "I")
-    size, room = count * _SIZES[kind], 8 if layout.big else 4
-    where = at + 4 + room
-    if size > room:
-        where = layout.number(data, where, "Q" if layout.big else "I")
-    if where + size > len(data):
-        raise DamageError(f"it is cut: the values of tag {tag} lie beyond the end of the data")
-    return Field(tag, kind, count, data[where : where + size], where)
-
-
-def _with_inner(data: bytes, found: Directory, tag: int, depth: int) -> Field:
-    """The field of `tag` with what it points to; no deeper than `depth`, should it be a circle."""
-    field, position = found.fields[tag], found.numbers(tag)
-    if tag not in POINTERS or len(position) != 1 or not depth:
-        return field
-    below = _directory(data, found.layout, position[0])
-    known = (other.tag for other in below.fields.values() if other.kind in _SIZES)
-    inner = tuple(_with_inner(data, below, other, depth - 1) for other in known)
-    return field._replace(kind=4, count=1, inner=inner)
-
-
-def _first(block: bytes) -> Directory | None:
+def _directory(data: bytes, order: str, big: bool, position: int) -> Directory:
+    """Read a directory; of a field of unknown type, only tag and type are known."""
+    word, room, fields = "Q" if big else "I", 8 if big else 4, {}
+    start = position + (8 if big else 2)
     try:
-        return next(directories(block), None)
-    except (ImageError, *MALFORMED):
+        if position > len(data):
+            raise struct.error
+        end = start + struct.unpack_from(order + ("Q" if big else "H"), data, position)[0] * (
+            4 + 2 * room
+        )
+        if end > len(data):
+            raise struct.error
+        for at in range(start, end, 4 + 2 * room):
+            tag, kind, count = struct.unpack_from(f"{order}HH{word}", data, at)
+            size, where = count * _SIZES.get(kind, 0), at + 4 + room
+            if size > room:
+                where = struct.unpack_from(order + word, data, where)[0]
+            if where + size > len(data):
+                raise DamageError(
+                    f"it is cut: the values of tag {tag} lie beyond the end of the data"
+                )
+            fields[tag] = Field(tag, kind, count, data[where : where + size], where)
+        following = struct.unpack_from(order + word, data, end)[0] if end < len(data) else 0
+    except struct.error:
+        raise DamageError("it is cut: a tag directory lies beyond the end of the data") from None
+    return Directory(order, big, fields, following, end)
+
+
+def _inner_fields(
+    data: bytes, found: Directory, tags: Iterable[int], depth: int
+) -> Iterator[Field]:
+    """The fields of known types with what they point to, no deeper than `depth`: it may circle."""
+    for tag in tags:
+        field = found.fields.get(tag)
+        if field is None or field.kind not in _SIZES:
+            continue
+        position = found.numbers(tag)
+        if tag in POINTERS and len(position) == 1 and depth:
+            below = _directory(data, found.order, found.big, position[0])
+            inner = tuple(_inner_fields(data, below, below.fields, depth - 1))
+            field = field._replace(kind=4, count=1, inner=inner)
+        yield field
+
+
+def _read(block: bytes) -> Directory | None:
+    """The main directory, the fields of its EXIF directory among its own; None if damaged."""
+    try:
+        first = next(directories(block))
+        fields = tree(block, first, first.fields)
+    except (ImageError, StopIteration, *MALFORMED):
         return None
+    inner = next((field.inner for field in fields if field.tag == EXIF), None) or ()
+    return replace(first, fields={field.tag: field for field in (*inner, *fields)})
 
 
-def _own_fields(block: bytes, first: Directory) -> dict[int, Field]:
-    """The fields of the main directory and of its EXIF directory."""
-    fields = {field.tag: field for field in tree(block, first, first.fields)}
-    inner = fields[EXIF].inner if EXIF in fields else None
-    return {field.tag: field for field in inner or ()} | fields
-
-
-def _rational(field: Field, layout: Layout) -> Fraction:
-    """The one value of a field that holds a fraction; 0 when it does not."""
-    if field.kind != _RATIONAL or field.count != 1:
-        return Fraction(0)
-    above, below = struct.unpack(layout.order + "II", field.raw)
-    return Fraction(above, below) if below else Fraction(0)
-
-
-def _ratio(value: Fraction, order: str) -> bytes:
+def _as_ratio(value: Fraction, order: str) -> bytes:
     """A fraction as two numbers of 32 bits, as near as they come to it."""
-    near = min(value, Fraction(0xFFFF0000)).limit_denominator(0xFFFF)
-    near = near if near.numerator <= 0xFFFFFFFF else Fraction(round(near))
+    value = min(value, Fraction(0xFFFFFFFF))
+    near = value.limit_denominator(min(0xFFFF, int(0xFFFFFFFF / max(Fraction(1), value))))
     return struct.pack(order + "II", near.numerator, near.denominator)
 
 
-def _patched(
-    block: bytes, layout: Layout, fields: dict[int, Field], values: dict[int, Fraction]
-) -> bytes:
+def _patched(block: bytes, found: Directory, values: dict[int, Fraction]) -> bytes:
     """Write values over those that are there; what is not told, or not as one number, stays so."""
     patched = bytearray(block)
     for tag, value in values.items():
-        field = fields.get(tag)
+        field = found.fields.get(tag)
         if field is None or field.count != 1:
             continue
         if field.kind in (3, 4):
             most, code = (0xFFFF, "H") if field.kind == 3 else (0xFFFFFFFF, "I")
-            struct.pack_into(layout.order + code, patched, field.at, min(int(value), most))
+            struct.pack_into(found.order + code, patched, field.at, min(int(value), most))
         elif field.kind == _RATIONAL and value:
-            patched[field.at : field.at + 8] = _ratio(value, layout.order)
+            patched[field.at : field.at + 8] = _as_ratio(value, found.order)
     return bytes(patched)
-
-
-def _without_thumbnail(block: bytes, first: Directory) -> bytes:
-    """Cut the chain to the second directory, whose small picture shows what was before pooling."""
-    if not first.following or first.following_at + 4 > len(block):
-        return block
-    cut = block[: first.following_at] + b"\0\0\0\0" + block[first.following_at + 4 :]
-    try:
-        second = _directory(block, first.layout, first.following)
-        start, size = second.numbers(513)[0], second.numbers(514)[0]
-        if start + size < len(block):
-            return cut
-        shorter = cut[:start]
-        _own_fields(shorter, next(directories(shorter)))
-    except (ImageError, *MALFORMED):
-        return cut
-    return shorter

@@ -14,17 +14,8 @@ from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import exif, formats, opencv
 from pooltool.images.formats import Format
-from pooltool.images.picture import (
-    MALFORMED,
-    Encoded,
-    Header,
-    Metadata,
-    Part,
-    Picture,
-    left_out,
-    name_of,
-    repeated,
-)
+from pooltool.images.headers import MALFORMED, left_out, name_of, repeated
+from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture
 
 FORMATS = (formats.AVIF, formats.JP2)
 

@@ -12,18 +12,8 @@ from pooltool.errors import DamageError
 from pooltool.images import exif, formats, opencv
 from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
-from pooltool.images.picture import (
-    Encoded,
-    Header,
-    Metadata,
-    Part,
-    Picture,
-    Resolution,
-    Verbatim,
-    left_out,
-    name_of,
-    require_plausible,
-)
+from pooltool.images.headers import left_out, name_of, require_plausible
+from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Resolution, Verbatim
 
 FORMATS = (formats.JPEG,)
 
@@ -32,8 +22,10 @@ _SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _APP13, _COM = (
     0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xED, 0xFE)  # fmt: skip
 _STRUCTURAL = (*_SOF, 0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF, 0xEE)
 """How the pixels are coded; 0xEE (APP14 of Adobe) tells the kind of colors."""
-_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
-"""In coded pixels 0xFF goes before a 0 or a restart marker; before a marker it may be repeated."""
+_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+"""A marker, which bytes of 0xFF may precede."""
+_NEXT_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
+"""The same behind coded pixels, where a 0 or a restart marker goes after 0xFF."""
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MORE_XMP = b"http://ns.adobe.com/xmp/extension/\0"
@@ -63,7 +55,13 @@ def read_header(data: bytes) -> Header:
             if code < 0xC8:
                 require_plausible(height, width, height * width // 64, len(data) * 8)
         elif code == _APP0 and body.startswith((b"JFIF\0", b"JFXX\0")):
-            resolution = _read_density(body) if body.startswith(b"JFIF\0") else resolution
+            # An unit of 0 tells the shape of pixels only; a thumbnail (JFXX) shows another picture.
+            unit, across, down = struct.unpack_from(">BHH", body.ljust(12, b"\0"), 7)
+            metre = {1: 1 / _INCH, 2: 100.0}.get(unit if body[:4] == b"JFIF" else 0)
+            if metre and across and down:
+                resolution = Resolution(down * metre, across * metre)
+            elif across != down and body[:4] == b"JFIF":
+                lost.append("shape of pixels")
         elif code == _APP1 and body.startswith(EXIF_PREFIX) and "exif" not in blocks:
             blocks["exif"] = body[len(EXIF_PREFIX) :]
         elif code == _APP1 and body.startswith(_XMP) and "xmp" not in blocks:
@@ -117,9 +115,11 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         segments += _segment(code, body)
     start = data[:20]  # the marker of the start, and the JFIF segment that OpenCV writes
     if found.resolution:
-        density = _density(found.resolution)
-        lost += [] if density else ["resolution (JPEG holds whole numbers)"]
-        start = start[:13] + density + start[18:] if density else start
+        down, across = (min(round(side * _INCH), 0xFFFF) for side in found.resolution)
+        if down and across:
+            start = start[:13] + struct.pack(">BHH", 1, across, down) + start[18:]
+        else:
+            lost.append("resolution (JPEG holds whole pixels an inch)")
     return Encoded(start + segments + data[20:], left_out(lost))
 
 
@@ -127,7 +127,7 @@ def _segments(data: bytes) -> Iterator[Part]:
     """All segments, and last what lies behind the end of the image, each by its marker's code."""
     at, scanned = 2, False
     while True:
-        found = _MARKER.search(data, at) if scanned else _MARKER.match(data, at)
+        found = _NEXT_MARKER.search(data, at) if scanned else _MARKER.match(data, at)
         if found is None and scanned:
             raise DamageError("it is cut: the JPEG data has no end-of-image marker")
         if found is None or (found[1][0] in (_SOI, _EOI) and not scanned):
@@ -164,28 +164,3 @@ def _behind(rest: bytes) -> list[str]:
     if not rest:
         return []
     return ["a second picture" if b"\xff\xd8\xff" in rest else "data after the end of the picture"]
-
-
-def _read_density(body: bytes) -> Resolution | None:
-    """The unit and the pixels a unit across and down, of a JFIF segment."""
-    unit, across, down = struct.unpack_from(">BHH", body, 7)
-    if not (across and down) or (unit not in (1, 2) and across == down):
-        return None
-    metre = {1: 1 / _INCH, 2: 100.0}.get(unit, 1.0)
-    return Resolution(down * metre, across * metre, metric=unit in (1, 2))
-
-
-def _density(resolution: Resolution) -> bytes | None:
-    """The same in the unit that needs less rounding; None when it is below one pixel a unit."""
-    rows, columns = resolution.rows, resolution.columns
-    if not resolution.metric:
-        across, down = resolution.ratio()
-        return struct.pack(">BHH", 0, min(across, 0xFFFF), down)
-    best = None
-    for unit, metre in ((1, _INCH), (2, 0.01)):
-        across, down = round(columns * metre), round(rows * metre)
-        error = abs(across / metre / columns - 1) + abs(down / metre / rows - 1)
-        held = min(across, down) > 0 and max(across, down) <= 0xFFFF
-        if held and (not best or error < best[0]):
-            best = error, struct.pack(">BHH", unit, across, down)
-    return best and best[1]

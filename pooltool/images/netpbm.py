@@ -16,18 +16,11 @@ import numpy as np
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats
 from pooltool.images.formats import Format
-from pooltool.images.picture import (
-    Array,
-    Encoded,
-    Header,
-    Metadata,
-    Part,
-    Picture,
-    Verbatim,
-)
+from pooltool.images.picture import Array, Encoded, Header, Metadata, Part, Picture, Verbatim
 
 FORMATS = (*formats.NETPBM, formats.PFM)
 
+_TEXT, _FLOAT = "123", "fF"
 _SPACE = rb"(?:\s|#[^\n]*\n)+"
 _HEADERS = tuple(
     re.compile(pattern)
@@ -58,16 +51,8 @@ class _Plain:
         return 3 if self.kind in "36F" else 1
 
     @property
-    def is_text(self) -> bool:
-        return self.kind in "123"
-
-    @property
-    def is_float(self) -> bool:
-        return self.kind in "fF"
-
-    @property
     def dtype(self) -> np.dtype[Any]:
-        if self.is_float:
+        if self.kind in _FLOAT:
             return np.dtype("<f4" if self.scale < 0 else ">f4")
         return np.dtype("u1" if self.maxval < 256 else ">u2")
 
@@ -92,7 +77,7 @@ def matches(start: bytes) -> bool:
 def read_header(data: bytes) -> _Header:
     """Walk the headers of all pictures; their comments stay in the family."""
     found = [_plain_header(data, 0)]
-    while not found[-1].is_text and not found[-1].is_float:
+    while found[-1].kind not in _TEXT and found[-1].kind not in _FLOAT:
         end = found[-1].start + found[-1].size
         if end > len(data):
             raise DamageError("it is cut: it holds fewer pixels than its header says")
@@ -100,7 +85,7 @@ def read_header(data: bytes) -> _Header:
             break
         found.append(_plain_header(data, end))
     first = found[0]
-    head = b"" if first.is_float else data if first.is_text else data[: first.start]
+    head = b"" if first.kind in _FLOAT else data if first.kind in _TEXT else data[: first.start]
     comments = tuple(Part(b"#", text) for text in re.findall(rb"#([^\n]*)", head))
     names = tuple(format.name for format in formats.NETPBM)
     verbatim = Verbatim(names, comments, ()) if comments else None
@@ -119,7 +104,7 @@ def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
     if len(levels) > 1:
         raise ImageError("its pictures have different maximum values; choose one with --frame")
     frames = tuple(_pixels(data, each) for each in pictures)
-    return Picture(frames, header.format, maxval=levels.pop(), text=pictures[0].is_text)
+    return Picture(frames, header.format, maxval=levels.pop(), text=pictures[0].kind in _TEXT)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -175,7 +160,7 @@ def _plain_header(data: bytes, at: int) -> _Plain:
 
 def _pixels(data: bytes, plain: _Plain) -> Array:
     """The pixels of one picture, (H, W) or (H, W, 3) with blue first."""
-    if plain.is_text:
+    if plain.kind in _TEXT:
         numbers = _text_numbers(data, plain)
     else:
         body = data[plain.start : plain.start + plain.size]
@@ -184,13 +169,13 @@ def _pixels(data: bytes, plain: _Plain) -> Array:
         numbers = np.frombuffer(body, plain.dtype)
     if plain.kind == "4":
         numbers = np.unpackbits(numbers.reshape(plain.height, -1), axis=1)[:, : plain.width]
-    if numbers.size and not plain.is_float and numbers.max() > plain.maxval:
+    if numbers.size and plain.kind not in _FLOAT and numbers.max() > plain.maxval:
         raise DamageError(f"it is damaged: it holds a value above its maximum of {plain.maxval}")
     if plain.kind in "14":
         numbers = np.where(numbers == 0, np.uint8(255), np.uint8(0))
     shape = (plain.height, plain.width, plain.channels)
     pixels = numbers.reshape(shape).astype(numbers.dtype.newbyteorder("="))
-    if plain.is_float:
+    if plain.kind in _FLOAT:
         with np.errstate(all="ignore"):
             pixels = pixels[::-1] * np.float32(abs(plain.scale))
     return np.ascontiguousarray(_red_first(pixels))

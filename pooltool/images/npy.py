@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -34,10 +34,7 @@ _BLOCK = 1 << 24
 """Bytes read at once of an array whose columns, not rows, lie together."""
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """What the header of a file says of its array, and where the numbers begin."""
-
+class _Layout(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     fortran: bool
@@ -46,24 +43,21 @@ class _Layout:
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """An array in an open .npy file: its shape and dtype, and its rows on demand."""
+    """An array in an open .npy file: its rows on demand."""
 
-    layout: _Layout
+    shape: tuple[int, ...]
+    """(H, W) or (H, W, C)."""
+    dtype: np.dtype[Any]
+    """The dtype, in the byte order of the file."""
+    fortran: bool
+    """True when columns lie together, not rows."""
+    start: int
+    """Where the numbers begin."""
     file: BinaryIO
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(H, W) or (H, W, C)."""
-        return self.layout.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype, in the byte order of the file."""
-        return self.layout.dtype
 
     def rows(self, first: int, last: int) -> Array:
         """Rows `first` to `last - 1` as a new array; no more than these rows are in memory."""
-        if not self.layout.fortran:
+        if not self.fortran:
             out = np.empty((last - first, *self.shape[1:]), self.dtype)
             self._fill(out, first * math.prod(self.shape[1:]))
             return out
@@ -80,7 +74,7 @@ class ArrayFile:
 
     def _fill(self, out: Array, position: int) -> None:
         """Read as many numbers as there is room for, from the one at `position` on."""
-        self.file.seek(self.layout.start + position * self.dtype.itemsize)
+        self.file.seek(self.start + position * self.dtype.itemsize)
         room = out.reshape(-1).view(np.uint8).data
         if self.file.readinto(room) != len(room):  # type: ignore[attr-defined]
             raise DamageError("it is cut: the file became shorter while it was read")
@@ -101,7 +95,7 @@ def open_array(path: str) -> Iterator[ArrayFile]:
     """Open a .npy file to read by rows; raise `FileError` or, for its content, `ImageError`."""
     with files.reasons(), open(path, "rb") as file:
         start = file.read(_MAX_HEADER + 12)
-        yield ArrayFile(_read_layout(start, os.fstat(file.fileno()).st_size), file)
+        yield ArrayFile(*_read_layout(start, os.fstat(file.fileno()).st_size), file)
 
 
 def write_rows(

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from pooltool.errors import DamageError
-from pooltool.images.formats import Format, listed
+from pooltool.images.formats import Format
 
 Array = NDArray[Any]
 Sizes = tuple[tuple[int, int], ...]
-
-MALFORMED = (struct.error, IndexError, ValueError)
-"""What walking through a broken header raises where no check of ours comes first."""
-_MAX_FRAMES = 1 << 20
 
 
 class Part(NamedTuple):
@@ -29,27 +21,11 @@ class Part(NamedTuple):
     at: int = 0
 
 
-@dataclass(frozen=True)
-class Resolution:
+class Resolution(NamedTuple):
     """Pixels a metre, down and across."""
 
     rows: float
     columns: float
-    metric: bool = True
-    """False when no unit is told: only the shape of a pixel is known."""
-
-    def reduced(self, reduction: tuple[float, float]) -> Resolution:
-        """The same physical size with so many times fewer rows and columns."""
-        return Resolution(self.rows / reduction[0], self.columns / reduction[1], self.metric)
-
-    def transposed(self) -> Resolution:
-        """Rows and columns exchanged."""
-        return Resolution(self.columns, self.rows, self.metric)
-
-    def ratio(self) -> tuple[int, int]:
-        """(across, down) as small whole numbers."""
-        ratio = Fraction(self.columns / self.rows).limit_denominator(255)
-        return max(1, ratio.numerator), ratio.denominator
 
 
 @dataclass(frozen=True)
@@ -120,39 +96,3 @@ class Encoded(NamedTuple):
 
     data: bytes
     warnings: tuple[str, ...] = ()
-
-
-def left_out(names: Iterable[str], why: str = "") -> tuple[str, ...]:
-    """The one warning that names what is not in the result; none where nothing is missing."""
-    names = tuple(names)
-    return (f"left out{why}: {listed(names)}",) if names else ()
-
-
-def repeated(size: tuple[int, int], count: int) -> Sizes:
-    """The sizes of the frames of an animation."""
-    if not 0 < count <= _MAX_FRAMES:
-        raise DamageError(f"it is damaged: its header tells of {count} frames")
-    return (size,) * count
-
-
-def require_plausible(height: int, width: int, least: int, most: int) -> None:
-    """Refuse a header that lies about the size, before memory is taken for its pixels.
-
-    Its pixels take at least `least` of what the file's data can hold, at most `most`.
-    """
-    if least > most:
-        raise DamageError(
-            f"it is cut or damaged: its header tells of {height} x {width} pixels, "
-            "more than its data can hold"
-        )
-
-
-def name_of(raw: bytes) -> str:
-    """The printable start of a name in a file."""
-    text = raw[:24].partition(b"\0")[0].decode("latin-1")
-    return "".join(letter if letter.isprintable() else "?" for letter in text).strip()
-
-
-def profile_channels(icc: bytes) -> int | None:
-    """How many channels an ICC profile is for; None when it is not a profile."""
-    return {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4, b"Lab ": 3}.get(icc[16:20])

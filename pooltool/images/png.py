@@ -13,18 +13,8 @@ from pooltool.errors import DamageError
 from pooltool.images import exif, formats, opencv
 from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
-from pooltool.images.picture import (
-    Encoded,
-    Header,
-    Metadata,
-    Part,
-    Picture,
-    Resolution,
-    Verbatim,
-    name_of,
-    repeated,
-    require_plausible,
-)
+from pooltool.images.headers import name_of, repeated, require_plausible
+from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Resolution, Verbatim
 
 FORMATS = (formats.PNG,)
 
@@ -87,8 +77,10 @@ def read_header(data: bytes) -> _Header:
     count = struct.unpack_from(">I", single[b"acTL"])[0] if animated else 1
     icc = _inflated(single.get(b"iCCP", b"").partition(b"\0")[2][1:])
     exif_block = single.get(b"eXIf") or exif_block
-    density = _read_density(single.get(b"pHYs", b""))
-    found = Metadata(exif_block, xmp, icc, density, _verbatim(kept))
+    across, down, unit = struct.unpack(">IIB", single.get(b"pHYs", bytes(9)))
+    resolution = Resolution(down, across) if unit == 1 and across and down else None
+    lost += ["shape of pixels"] if unit != 1 and across != down else []
+    found = Metadata(exif_block, xmp, icc, resolution, _verbatim(kept))
     sizes, turn = repeated((height, width), count), exif.orientation(exif_block)
     return _Header(formats.PNG, sizes, found, tuple(lost), turn, animated, transparent)
 
@@ -117,18 +109,15 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     for name, body, _ in found.verbatim.parts if found.verbatim else ():
         chunks += _chunk(name, body)
     if found.resolution:
-        sides: tuple[float, float] = found.resolution.ratio()
-        if found.resolution.metric:
-            sides = found.resolution.columns, found.resolution.rows
-        across, down = (min(max(1, round(side)), (1 << 31) - 1) for side in sides)
-        chunks += _chunk(b"pHYs", struct.pack(">IIB", across, down, found.resolution.metric))
+        down, across = (min(max(1, round(side)), (1 << 31) - 1) for side in found.resolution)
+        chunks += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
     if found.icc:
         chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(found.icc))
     if found.exif:
         chunks += _chunk(b"eXIf", found.exif)
     if found.xmp:
         chunks += _chunk(b"iTXt", _XMP + b"\0\0\0\0" + found.xmp)
-    return Encoded(data[:_BEHIND_IHDR] + chunks + data[_BEHIND_IHDR:])
+    return Encoded(data[:_BEHIND_IHDR] + chunks + data[_BEHIND_IHDR:] if chunks else data)
 
 
 def _chunks(data: bytes, *, verify: bool = False) -> Iterator[Part]:
@@ -187,16 +176,6 @@ def _verbatim(kept: Sequence[Part]) -> Verbatim | None:
     )
     names = (f"PNG chunks {', '.join(lost)}",) if lost else ()
     return Verbatim(("PNG",), tuple(kept), names)
-
-
-def _read_density(body: bytes) -> Resolution | None:
-    """Pixels a unit across and down; the unit is the metre, or is not told."""
-    if len(body) != 9:
-        return None
-    across, down, unit = struct.unpack(">IIB", body)
-    if not (across and down) or (unit != 1 and across == down):
-        return None
-    return Resolution(down, across, metric=unit == 1)
 
 
 def _raw_exif(part: Part) -> bytes | None:

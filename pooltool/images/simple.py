@@ -12,17 +12,8 @@ import numpy as np
 from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
 from pooltool.images.formats import Format
-from pooltool.images.picture import (
-    Encoded,
-    Header,
-    Metadata,
-    Part,
-    Picture,
-    Resolution,
-    left_out,
-    name_of,
-    repeated,
-)
+from pooltool.images.headers import name_of, repeated
+from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Resolution
 
 FORMATS = (formats.BMP, formats.HDR, formats.GIF)
 
@@ -62,11 +53,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     """Encode BMP or HDR."""
     data, resolution = opencv.encode_still(format, picture.frames[0]), picture.metadata.resolution
     if format is formats.BMP and resolution:
-        if not resolution.metric:
-            return Encoded(data, left_out(["resolution (BMP holds it a metre)"]))
-        sides = (resolution.columns, resolution.rows)
-        density = struct.pack("<ii", *(min(round(side), (1 << 31) - 1) for side in sides))
-        data = data[:38] + density + data[46:]
+        down, across = (min(round(side), (1 << 31) - 1) for side in resolution)
+        data = data[:38] + struct.pack("<ii", across, down) + data[46:]
     return Encoded(data)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -13,13 +14,8 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images import exif, formats, opencv
 from pooltool.images.exif import Directory, Field
 from pooltool.images.formats import Format
-from pooltool.images.picture import (
-    Encoded,
-    Header,
-    Metadata,
-    Picture,
-    profile_channels,
-)
+from pooltool.images.headers import profile_channels
+from pooltool.images.picture import Encoded, Header, Metadata, Picture
 
 FORMATS = (formats.TIFF,)
 
@@ -72,13 +68,17 @@ def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
             f"it is a TIFF with {reason}, which is not read; convert it to an interleaved gray "
             "or RGB TIFF of 8, 16 or 32 bits"
         )
-    patched = bytearray(data)
-    for page in header.pages:
-        # OpenCV multiplies colors of 8 bits with straight alpha, unless that is done already.
-        if page.numbers(_EXTRA_SAMPLES) == (2,) and page.numbers(258)[:1] == (8,):
-            at = page.fields[_EXTRA_SAMPLES].at
-            struct.pack_into(page.layout.order + "H", patched, at, 1)
-    frames = opencv.decode_pages(bytes(patched), first, last, formats.TIFF, _COMPLAINTS)
+    # OpenCV multiplies colors of 8 bits with straight alpha, unless that is told to be done.
+    is_straight = [
+        page.numbers(_EXTRA_SAMPLES) == (2,) and page.numbers(258)[:1] == (8,)
+        for page in header.pages
+    ]
+    if any(is_straight):
+        patched = bytearray(data)
+        for page in compress(header.pages, is_straight):
+            struct.pack_into(page.order + "H", patched, page.fields[_EXTRA_SAMPLES].at, 1)
+        data = bytes(patched)
+    frames = opencv.decode_pages(data, first, last, formats.TIFF, _COMPLAINTS)
     for index, page in enumerate(header.pages[first:last]):
         if page.numbers(262) == (0,) and page.numbers(258) > (8,):
             frames[index] = np.invert(frames[index])
@@ -94,7 +94,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     if found.exif:
         block = next(exif.directories(found.exif))
         fields = exif.tree(found.exif, block, _DESCRIPTIVE)
-        first += [exif.reordered(field, block.layout.order, "<") for field in fields]
+        first += [exif.reordered(field, block.order, "<") for field in fields]
     if found.xmp:
         first.append(Field(_XMP, 1, len(found.xmp), found.xmp))
     density = [field for field in first if field.tag in _RESOLUTION]
@@ -169,7 +169,7 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, tuple[
         lost.append("ICC profiles, which differ between pages")
     icc = first.fields[_ICC].raw if _ICC in first.fields and len(profiles) == 1 else None
     xmp = first.fields[_XMP].raw if _XMP in first.fields else None
-    order, block = first.layout.order, None
+    order, block = first.order, None
     if kept:
         head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
         block = head + exif.pack(kept.values(), order, 8)
@@ -220,7 +220,7 @@ def _with_fields(data: bytes, added: Sequence[Sequence[Field]]) -> bytes:
             out += bytes(len(out) % 2)
             at = len(out)
             out += exif.pack(merged.values(), "<", at, page.following, known)
-            if page.layout.big or len(out) >= 1 << 32:
+            if page.big or len(out) >= 1 << 32:
                 raise ImageError("TIFF files above 4 GB cannot take metadata or alpha; write npy")
             struct.pack_into("<I", out, pointer, at)
             following_at = at + 2 + 12 * len(merged)

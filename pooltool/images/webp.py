@@ -12,15 +12,8 @@ from pooltool.errors import DamageError
 from pooltool.images import exif, formats, opencv
 from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
-from pooltool.images.picture import (
-    Encoded,
-    Header,
-    Metadata,
-    Part,
-    Picture,
-    name_of,
-    repeated,
-)
+from pooltool.images.headers import name_of, repeated
+from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture
 
 FORMATS = (formats.WEBP,)
 
