@@ -63,6 +63,7 @@ LEFT_OUT = {
     "jpeg": (JPEG, None),
     "jpeg-ducky": (jpeg_with(segment(0xEC, b"Ducky\0\1")), "APP12 (Ducky)"),
     "jpeg-no-name": (jpeg_with(segment(0xE5, b"")), "APP5"),
+    "jpeg-thumbnail": (jpeg_with(segment(0xE0, b"JFXX\0\x10")), None),
     "jpeg-adobe": (jpeg_with(segment(0xEE, b"Adobe\0d\0\0\0\0\1")), None),
     "jpeg-more-xmp": (
         jpeg_with(segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(99))),
@@ -75,6 +76,7 @@ LEFT_OUT = {
     "png": (PNG, None),
     "png-background": (png_with(b"bKGD", bytes(6)), "PNG chunk bKGD"),
     "png-unknown": (png_with(b"abCd", b"x"), "PNG chunk abCd"),
+    "png-short-density": (png_with(b"pHYs", b"\0"), None),
     "png-time": (png_with(b"tIME", bytes((7, 208, 1, 1, 0, 0, 0))), None),
     "png-behind": (PNG + b"more", "data after the end of the picture"),
     "webp-unknown": (webp_with(b"abcd", b"xy"), "RIFF chunk abcd"),
@@ -85,6 +87,10 @@ LEFT_OUT = {
     "gif-profile": (GIF[:-1] + b"!\xff\x0bICCRGBG1012\x01x\0;", "GIF extension ICCRGBG1012"),
     "gif-loop": (pil_frames([PHOTO // 86 * 85, PHOTO // 99], "GIF", loop=0), None),
     "avif": (AVIF, None),
+    "avif-hdr": (
+        AVIF.replace(b"nclx\0\1\0\x0d", b"nclx\0\x09\0\x10"),
+        "wide or HDR colors",
+    ),
     "avif-box": (AVIF + box(b"uuid", bytes(20)), "box uuid"),
     "jp2": (JP2, None),
     "jp2-xml": (JP2 + box(b"xml ", b"<a/>"), "box xml"),

@@ -134,15 +134,25 @@ def _read_avif(data: bytes) -> _Header:
     deep = next((part.body[2] for part in properties if part.name == b"av1C"), 0)
     maxval = {0x40: 1023, 0x60: 4095}.get(deep & 0x60)
     lost = _unknown(properties, _AVIF_PROPERTIES, "AVIF property")
+    if any(part.name == b"colr" and _is_wide(part.body) for part in properties):
+        lost.append("wide or HDR colors")
+    found = Metadata()
     try:
-        lost += _unknown(list(_boxes(data)), _AVIF_BOXES, "box")
         found, items = _read_avif_metadata(data, meta, properties)
         lost += _unknown(items, _AVIF_ITEMS, "AVIF item")
+        lost += _unknown(list(_boxes(data)), _AVIF_BOXES, "box")
     except (ImageError, *MALFORMED):
-        found = Metadata()
         lost.append("damaged metadata")
     sizes, turn = repeated((height, width), count), _avif_orientation(properties)
     return _Header(formats.AVIF, sizes, found, tuple(lost), turn, count > 1, maxval)
+
+
+def _is_wide(color: bytes) -> bool:
+    """True for the primaries of P3 or BT.2020 and the curves of HDR (ISO/IEC 23091-2)."""
+    if color[:4] != b"nclx":
+        return False
+    primaries, transfer = struct.unpack_from(">HH", color, 4)
+    return primaries in (9, 11, 12) or transfer in (16, 18)
 
 
 def _avif_orientation(properties: Sequence[Part]) -> int:

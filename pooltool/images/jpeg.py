@@ -54,14 +54,11 @@ def read_header(data: bytes) -> Header:
             # Huffman codes take at least one bit for each block of 8 x 8 pixels.
             if code < 0xC8:
                 require_plausible(height, width, height * width // 64, len(data) * 8)
-        elif code == _APP0 and body.startswith((b"JFIF\0", b"JFXX\0")):
-            # An unit of 0 tells the shape of pixels only; a thumbnail (JFXX) shows another picture.
-            unit, across, down = struct.unpack_from(">BHH", body.ljust(12, b"\0"), 7)
-            metre = {1: 1 / _INCH, 2: 100.0}.get(unit if body[:4] == b"JFIF" else 0)
-            if metre and across and down:
-                resolution = Resolution(down * metre, across * metre)
-            elif across != down and body[:4] == b"JFIF":
-                lost.append("shape of pixels")
+        elif code == _APP0 and body.startswith(b"JFIF\0"):
+            resolution, shape = _read_density(body)
+            lost += shape
+        elif code == _APP0 and body.startswith(b"JFXX\0"):
+            pass  # a thumbnail, which shows what was before pooling
         elif code == _APP1 and body.startswith(EXIF_PREFIX) and "exif" not in blocks:
             blocks["exif"] = body[len(EXIF_PREFIX) :]
         elif code == _APP1 and body.startswith(_XMP) and "xmp" not in blocks:
@@ -144,6 +141,15 @@ def _segments(data: bytes) -> Iterator[Part]:
 
 def _segment(code: int, body: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, code, len(body) + 2) + body
+
+
+def _read_density(body: bytes) -> tuple[Resolution | None, list[str]]:
+    """The resolution in a JFIF segment. Without a unit it tells just the shape of the pixels."""
+    unit, across, down = struct.unpack_from(">BHH", body.ljust(12, b"\0"), 7)
+    metre = {1: 1 / _INCH, 2: 100.0}.get(unit)
+    if metre is None:
+        return None, ["shape of pixels"] if across != down else []
+    return Resolution(down * metre, across * metre) if across and down else None, []
 
 
 def _name(code: int, body: bytes) -> str:

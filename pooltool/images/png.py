@@ -77,7 +77,7 @@ def read_header(data: bytes) -> _Header:
     count = struct.unpack_from(">I", single[b"acTL"])[0] if animated else 1
     icc = _inflated(single.get(b"iCCP", b"").partition(b"\0")[2][1:])
     exif_block = single.get(b"eXIf") or exif_block
-    across, down, unit = struct.unpack(">IIB", single.get(b"pHYs", bytes(9)))
+    across, down, unit = struct.unpack_from(">IIB", single.get(b"pHYs", b"").ljust(9, b"\0"))
     resolution = Resolution(down, across) if unit == 1 and across and down else None
     lost += ["shape of pixels"] if unit != 1 and across != down else []
     found = Metadata(exif_block, xmp, icc, resolution, _verbatim(kept))
