@@ -55,10 +55,9 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from pooltool import pooling
 
-        value = globals()[name] = getattr(pooling, name)
-        return value
+        return getattr(pooling, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -7,7 +7,10 @@ PooltoolError
  ├── ImageError        a file's content that cannot be read, or not be held by a format
  │    └── DamageError  content that is cut or damaged
  ├── FileError         a file that cannot be opened, read or written
- └── PlanError         a run that would lose something, refused before it starts
+ ├── UsageProblem      options that do not go together
+ ├── PlanError         a run that would lose a file, refused before it starts
+ ├── ClusterError      a Dask cluster that cannot be reached or went away
+ └── DisplayError      a window that cannot be opened
 """
 
 
@@ -56,11 +59,3 @@ class ClusterError(PooltoolError):
 
 class DisplayError(PooltoolError):
     """A window that cannot be opened, for want of a screen."""
-
-
-class Interrupted(BaseException):
-    """The run was asked to end by a signal; `status` is the exit status that says so."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.status = 128 + number

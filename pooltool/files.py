@@ -6,34 +6,37 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, BinaryIO, TextIO
+from typing import BinaryIO, TextIO
 
 from pooltool.errors import FileError
-from pooltool.temporaries import Temporary
 
 STREAM = "-"
 STREAM_LIMIT = 1 << 30
 """Most bytes read from what has no size of its own: a pipe, a terminal, /dev/zero."""
 
 _REASONS = {
-    errno.ENOENT: "no such file or folder; check the name",
-    errno.EACCES: "permission denied; check the permissions of the file and its folder",
-    errno.EPERM: "not permitted; check the permissions of the file and its folder",
-    errno.EEXIST: "a file of that name is in the way; write elsewhere",
-    errno.EISDIR: "it is a directory; name a file",
-    errno.ENOTDIR: "a part of its path is not a directory; check the name",
-    errno.ENOSPC: "no space left on the disk; free some or write elsewhere",
-    errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
-    errno.EFBIG: "the file grows larger than allowed here; write elsewhere",
-    errno.EROFS: "the file system is read-only; write elsewhere",
-    errno.ENAMETOOLONG: "its name is too long; use a shorter one",
-    errno.ELOOP: "its symbolic links run in a circle; check where they lead",
-    errno.EMFILE: "too many files are open; use fewer --jobs",
-    errno.ENXIO: "it is a socket or device that cannot be read; name a file",
-    errno.EIO: "the disk or device reports an error; check it",
+    "ENOENT": "no such file or folder; check the name",
+    "EACCES": "permission denied; check the permissions of the file and its folder",
+    "EPERM": "not permitted; check the permissions of the file and its folder",
+    "EEXIST": "a file of that name is in the way; write elsewhere",
+    "EISDIR": "it is a directory; name a file",
+    "ENOTDIR": "a part of its path is not a directory; check the name",
+    "ENOSPC": "no space left on the disk; free some or write elsewhere",
+    "EDQUOT": "the disk quota is used up; free some space or write elsewhere",
+    "EFBIG": "the file grows larger than allowed here; write elsewhere",
+    "EROFS": "the file system is read-only; write elsewhere",
+    "ENAMETOOLONG": "its name is too long; use a shorter one",
+    "ELOOP": "its symbolic links run in a circle; check where they lead",
+    "EMFILE": "too many files are open; use fewer --jobs",
+    "ENXIO": "it is a socket or device that cannot be read; name a file",
+    "EIO": "the disk or device reports an error; check it",
 }
+_temporaries: set[str] = set()
+"""Hidden files that have not yet taken their place."""
+_creating = threading.RLock()
 
 
 def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
@@ -44,7 +47,13 @@ def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
     with reading(path) as file:
         if path != STREAM and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file.read()
-        return _limited(file, limit)
+        pieces, total = [], 0
+        while piece := file.read(1 << 20):
+            pieces.append(piece)
+            total += len(piece)
+            if total > limit:
+                raise FileError(f"it holds more than {limit} bytes; save it to a file first")
+        return b"".join(pieces)
 
 
 @contextmanager
@@ -73,6 +82,14 @@ def is_special(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
+def is_done(path: str) -> bool:
+    """True when `path` exists and is not empty: a power cut can leave an empty file."""
+    try:
+        return os.stat(path).st_size > 0
+    except OSError:
+        return False
+
+
 def require_readable(path: str) -> None:
     """Raise `FileError` unless there is such a file, which may be read; leave it unopened."""
     with reasons():
@@ -90,7 +107,7 @@ def require_writable(path: str, folder: str = "") -> None:
         if path == STREAM:
             return
         if os.path.islink(path):
-            path, folder = _followed(path), ""
+            path, folder = os.path.realpath(path), ""
         folder = folder.rstrip(os.sep)
         parent = folder or os.path.dirname(path)
         while folder and parent and not os.path.lexists(parent):
@@ -113,12 +130,12 @@ def write(path: str, data: bytes) -> None:
 
 
 @contextmanager
-def replacing(path: str, *, placing: Callable[[], None] | None = None) -> Iterator[BinaryIO]:
+def replacing(path: str) -> Iterator[BinaryIO]:
     """Open a file to write that takes the place of `path` when all has been written.
 
-    Just before it does, `placing` is called: what has not been broken off by then is done.
-    When anything is raised inside, an interrupt included, `path` stays as it was and nothing else
-    is left. Symbolic links are followed. What is not a regular file, such as `-` for standard
+    Until then it is a hidden file beside its place. When anything is raised inside, it is removed
+    and `path` stays as it was. Symbolic links are followed; an old file's owner and permissions
+    are kept as far as the system allows. What is not a regular file, such as `-` for standard
     output, a FIFO or /dev/null, is written directly. A closed pipe is a `BrokenPipeError`, all
     else that goes wrong a `FileError`.
     """
@@ -129,12 +146,24 @@ def replacing(path: str, *, placing: Callable[[], None] | None = None) -> Iterat
             stream.flush()
             return
         before = _status(path)
-        if before is None or stat.S_ISREG(before.st_mode):
-            with _temporary(_followed(path), before, placing) as file:
-                yield file
-        else:
+        if before is not None and not stat.S_ISREG(before.st_mode):
             with open(path, "wb") as file:
                 yield file
+            return
+        place = os.path.realpath(path) if os.path.islink(path) else path
+        if before is not None and not os.access(place, os.W_OK):
+            raise OSError(errno.EACCES, "read-only")
+        name = os.path.join(os.path.dirname(place), f".pooltool-{os.urandom(8).hex()}.tmp")
+        try:
+            with _create(name) as file:
+                if before is not None:
+                    _keep_access(file.fileno(), before)
+                yield file
+            os.replace(name, place)  # once it is closed: Windows moves no open file
+            _temporaries.discard(name)
+        finally:
+            if name in _temporaries:
+                _remove(name)
 
 
 def make_directory(path: str) -> None:
@@ -144,46 +173,33 @@ def make_directory(path: str) -> None:
             os.makedirs(path, exist_ok=True)
 
 
-def split_records(file: IO[bytes], separator: bytes) -> Iterator[bytes]:
-    """Read what `separator` ends, however long the file is."""
-    rest = b""
-    while block := file.read(1 << 16):
-        *records, rest = (rest + block).split(separator)
-        yield from records
-    if rest:
-        yield rest
+def remove_temporaries() -> None:
+    """Remove all hidden files, and let none be made any more: the process is about to end."""
+    _creating.acquire(timeout=1)  # a thread may wait for a network disk while it holds this
+    for name in list(_temporaries):
+        _remove(name)
 
 
-@contextmanager
-def _temporary(
-    target: str, before: os.stat_result | None, placing: Callable[[], None] | None
-) -> Iterator[BinaryIO]:
-    """A file that takes the place of `target` at the end, or leaves nothing."""
-    if before and not os.access(target, os.W_OK):
-        raise OSError(errno.EACCES, "read-only")
-    temporary = Temporary(target)
-    try:
-        if before:
-            _keep_access(temporary.file.fileno(), before)
-        yield temporary.file
-        if placing:
-            placing()
-        temporary.place()
-    finally:
-        temporary.discard()
+def _create(name: str) -> BinaryIO:
+    with _creating:
+        _temporaries.add(name)
+        return open(name, "xb")
+
+
+def _remove(name: str) -> None:
+    with suppress(OSError):
+        os.unlink(name)
+    _temporaries.discard(name)
 
 
 def _keep_access(descriptor: int, before: os.stat_result) -> None:
     """Give the new file the owner and permissions of the old one, as far as that is allowed."""
-    with suppress(OSError):
-        os.fchown(descriptor, before.st_uid, before.st_gid)
-    with suppress(OSError):
-        os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
-
-
-def _followed(path: str) -> str:
-    """The file that a link leads to; what is no link is itself, whatever leads to its folder."""
-    return os.path.realpath(path) if os.path.islink(path) else path
+    if hasattr(os, "fchown"):
+        with suppress(OSError):
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+    if hasattr(os, "fchmod"):
+        with suppress(OSError):
+            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -191,17 +207,6 @@ def _status(path: str) -> os.stat_result | None:
         return os.stat(path)
     except FileNotFoundError:
         return None
-
-
-def _limited(file: BinaryIO, limit: int) -> bytes:
-    """Read to the end, or raise `FileError` where more than `limit` bytes come."""
-    pieces, total = [], 0
-    while piece := file.read(1 << 20):
-        pieces.append(piece)
-        total += len(piece)
-        if total > limit:
-            raise FileError(f"it holds more than {limit} bytes; save it to a file and name that")
-    return b"".join(pieces)
 
 
 def _standard(stream: TextIO | None, name: str) -> BinaryIO:
@@ -213,7 +218,8 @@ def _standard(stream: TextIO | None, name: str) -> BinaryIO:
 
 def reason(error: OSError) -> str:
     """What went wrong and what to do about it."""
-    return _REASONS.get(error.errno or 0) or f"{error.strerror or error}; check the file"
+    known = _REASONS.get(errno.errorcode.get(error.errno or 0, ""))
+    return known or f"{error.strerror or error}; check the file"
 
 
 @contextmanager

@@ -44,6 +44,11 @@ class Axis:
         """True when no window reaches out of the image."""
         return self.before == 0 and self.span(0, self.count)[1] <= self.size
 
+    @property
+    def reduction(self) -> float:
+        """Pixels of the image that one result stands for."""
+        return self.stride
+
     def start(self, index: int) -> int:
         """Position of the first pixel of window `index`; negative in the padding before."""
         return index * self.stride - self.before
@@ -134,6 +139,11 @@ class AdaptiveAxis:
     def extent(self) -> int:
         """The same: there are no gaps."""
         return self.pool_size
+
+    @property
+    def reduction(self) -> float:
+        """Pixels of the image that one result stands for."""
+        return self._ratio[0] / self._ratio[1]
 
     def start(self, index: int) -> int:
         """Position of the first pixel of window `index`."""

@@ -1,26 +1,70 @@
-"""What a run tells its user: a line an image, failures, a progress bar and the closing count."""
+"""What a run tells its user: a line an image, failures, a bar, the closing count, the status.
+
+Each line is one that a terminal can show, whatever file names hold.
+"""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from pooltool.errors import Interrupted
-from pooltool.geometry import AnyWindows, Windows
-from pooltool.messages import complain, say, unheard
-from pooltool.runs.batch import Tally
-from pooltool.runs.pool_file import Outcome, Settings
+if TYPE_CHECKING:
+    from pooltool.job import Outcome, Settings
 
 BAR_AFTER_SECONDS = 1.0
 _CLEAR_LINE, _SHOW_CURSOR = "\r\x1b[K", "\x1b[?25h"
 _CUT_LINES, _WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
 """What a terminal does with a line that is longer than it is wide (DEC private mode 7)."""
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Controls of terminals, line breaks, what turns the direction of text, and byte order marks."""
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line on standard output or, with `err`, on standard error.
+
+    Controls in it, which names may hold, are shown as escapes such as `\\n`. Standard output
+    raises `OSError` when it takes no more; the work goes on when standard error does.
+    """
+    line = _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+    if err:
+        with _unless_closed():
+            click.echo(line, err=True)
+    else:
+        click.echo(line)
+
+
+def complain(text: str) -> None:
+    """Print a line on standard error that begins with the program's name."""
+    say(f"pooltool: {text}", err=True)
+
+
+@contextmanager
+def _unless_closed() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        redirect_to_devnull(sys.stderr)
+
+
+def redirect_to_devnull(stream: TextIO) -> None:
+    """Redirect a stream that takes no more, so that the flush at exit cannot fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def json_line(fields: dict[str, Any]) -> str:
+    """One line of JSON."""
+    import json
+
+    return json.dumps(fields)
 
 
 def as_line(outcome: Outcome) -> str:
@@ -38,67 +82,54 @@ def as_line(outcome: Outcome) -> str:
 
 
 def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
-    """The same as the fields of a JSON object; what does not apply is None."""
-    job, planned = outcome.job, outcome.status == "planned"
+    """The same as the fields of a JSON object; what does not apply is None.
+
+    Adaptive windows have no size of their own.
+    """
+    from pooltool.geometry import Windows
+
+    windows, padding = settings.pooling.windows, None
+    sized = windows if isinstance(windows, Windows) else None
+    if sized:  # the command line pads top and bottom alike, and left and right
+        named = isinstance(sized.padding, str)
+        padding = sized.padding if named else tuple(side[0] for side in sized.padding)
     return {
-        "input": job.input,
-        "output": job.output,
-        "method": settings.method,
-        **_window_fields(settings.windows),
-        "status": None if planned else outcome.status,
+        "input": outcome.job.input,
+        "output": outcome.job.output,
+        "method": settings.pooling.method,
+        "status": outcome.status,
         "input_shape": outcome.input_shape,
         "output_shape": outcome.output_shape,
         "dtype": outcome.dtype,
+        "pool_size": sized and sized.pool_size,
+        "stride": sized and sized.stride,
+        "padding": padding,
+        "dilation": sized and sized.dilation,
         "frames": outcome.frames,
+        "warnings": outcome.warnings,
         "error": outcome.error,
     }
 
 
-def _window_fields(windows: AnyWindows) -> dict[str, Any]:
-    """Sizes as (height, width); None for adaptive windows, which have none of their own."""
-    if not isinstance(windows, Windows):
-        return dict.fromkeys(("pool_size", "stride", "padding", "dilation"))
-    padding = windows.padding
-    return {
-        "pool_size": windows.pool_size,
-        "stride": windows.stride,
-        # The command line pads top and bottom alike, and left and right.
-        "padding": padding if isinstance(padding, str) else tuple(side[0] for side in padding),
-        "dilation": windows.dilation,
-    }
-
-
-def as_json(fields: dict[str, Any]) -> str:
-    """One line of JSON."""
-    import json
-
-    return json.dumps(fields)
-
-
 class Report:
-    """Prints outcomes as they come, in a context: a batch closes with its count."""
+    """Prints outcomes as they come and counts them, in a context: a batch closes with its count.
 
-    def __init__(
-        self,
-        line: Callable[[Outcome], str],
-        total: int,
-        *,
-        quiet: bool = False,
-        err: bool = False,
-        progress: bool | None = None,
-    ) -> None:
-        """Print `line(outcome)` on stdout, or on stderr with `err` when images go to stdout.
+    The bar appears on a terminal only: at once with `--progress`, never without, and after a
+    second where neither is given.
+    """
 
-        The bar appears on a terminal only: at once with `progress`, never without, and after a
-        second where it is None.
-        """
-        self.tally = Tally()
-        self.ended: str | None = None
+    def __init__(self, settings: Settings, total: int, *, err: bool = False) -> None:
+        """Print on stdout, or on stderr with `err` when images go to stdout."""
+        self.status = 0
+        """The exit status: 1 when an image failed, or something else did."""
+        self.ended = ""
         """A word for how the run ended before all was done."""
-        self._line, self._total, self._quiet, self._err = line, total, quiet, err
+        self._settings, self._total, self._err = settings, total, err
+        self._counts: Counter[str] = Counter()
         self._started = time.monotonic()
         self._bar: Any = None
-        wanted = total > 1 and not quiet if progress is None else progress
+        progress = False if settings.dry_run else settings.progress
+        wanted = total > 1 and not settings.quiet if progress is None else progress
         wait = BAR_AFTER_SECONDS if progress is None else 0
         able = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._bar_from = self._started + wait if wanted and able else math.inf
@@ -108,44 +139,46 @@ class Report:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._clear_bar()
-        if kind is Interrupted:
-            self.ended = "interrupted"
-        if self._quiet or self._total == 1 or kind not in (None, Interrupted):
+        if self._settings.quiet or self._total == 1 or kind is not None:
             return
-        left = self._total - self.tally.total
-        complain(f"{self.ended}: {self.tally}, {left} left" if self.ended else str(self.tally))
+        ok, planned = self._counts["ok"], self._counts["planned"]
+        line = f"{planned} planned" if planned else f"{ok} done"
+        line += f", {self._counts['skipped']} skipped, {self._counts['failed']} failed"
+        left = self._total - self._counts.total()
+        complain(f"{self.ended}: {line}, {left} left" if self.ended else line)
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome and print it."""
-        self.tally.add(outcome)
+        self._counts[outcome.status] += 1
         self._clear_bar()
-        name = outcome.job.input
-        if not self._quiet:
+        quiet, name = self._settings.quiet, outcome.job.input
+        if not quiet:
             for warning in outcome.warnings:
                 complain(f"{name}: warning: {warning}")
         if outcome.error is not None:
-            complain(f"{name}: {outcome.error}")
-        if not self._quiet and (line := self._line(outcome)):
+            self.fail(f"{name}: {outcome.error}")
+        if not quiet and self._settings.as_json:
+            say(json_line(record(outcome, self._settings)), err=self._err)
+        elif not quiet and (line := as_line(outcome)):
             say(line, err=self._err)
-        self._show_bar()
+        if time.monotonic() >= self._bar_from:
+            self._draw_bar()
 
-    def stop(self, reason: str) -> None:
-        """Say why the run ends before all is done."""
+    def fail(self, reason: str) -> None:
+        """Say what went wrong; the exit status is 1 then."""
         self._clear_bar()
         complain(reason)
-        self.ended = "stopped"
+        self.status = 1
 
-    def _show_bar(self) -> None:
+    def _draw_bar(self) -> None:
         """Draw the bar: images done, how many a second, and the time left."""
-        now = time.monotonic()
-        if now < self._bar_from:
-            return
+        elapsed = time.monotonic() - self._started
         if self._bar is None:
             self._bar = click.progressbar(length=self._total, file=sys.stderr, show_pos=True)
-            self._bar.start = time.time() - (now - self._started)  # the bar's clock
-        done = self.tally.total
-        self._bar.label = f"{done / (now - self._started):.0f} images/s"
-        with unheard():
+            self._bar.start = time.time() - elapsed  # the bar's clock
+        done = self._counts.total()
+        self._bar.label = f"{done / elapsed:.0f} images/s"
+        with _unless_closed():
             click.echo(_CUT_LINES, nl=False, err=True)
             self._bar.update(done - self._bar.pos)
             # The bar hides the cursor, and may be the last word.
@@ -153,5 +186,5 @@ class Report:
 
     def _clear_bar(self) -> None:
         if self._bar is not None:
-            with unheard():
+            with _unless_closed():
                 click.echo(_CLEAR_LINE, nl=False, err=True)

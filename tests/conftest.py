@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,24 +14,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
+
+from pooltool import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "sample_images"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Tests interrupt runs; those would ignore it where the tests themselves run in the background."""
-
-
-def _knows_unnamed_files() -> bool:
-    try:
-        os.close(os.open(tempfile.gettempdir(), os.O_RDWR | os.O_TMPFILE))
-    except (OSError, AttributeError):
-        return False
-    return True
-
-
-UNNAMED = _knows_unnamed_files()
-"""True where the tests' disk keeps a file without a name until it is whole."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +39,26 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `pooltool WORDS` in a process of its own, in the test's folder."""
+    """Run `pooltool WORDS` here, in the test's folder, with streams of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pooltool.native.capture", lambda: None)  # descriptor 2 is the tests'
+
+    def pooltool(*words: object, input: str = "") -> Result:
+        with CliRunner().isolation(input) as (out, err, _):
+            try:
+                status = cli.main([str(word) for word in words])
+            except SystemExit as end:
+                status = int(end.code or 0)
+        return Result(status, out.getvalue().decode(), err.getvalue().decode())
+
+    return pooltool
+
+
+@pytest.fixture
+def run_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `pooltool WORDS` in a process of its own, in the test's folder: for what concerns
+    descriptors, signals, names that are no text, start-up, or what native code prints.
+    """
     monkeypatch.chdir(tmp_path)
 
     def pooltool(*words: object, **options: Any) -> Result:

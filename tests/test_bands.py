@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from conftest import ROOT, load
 
-from pooltool import avg_pool2d, max_pool2d
+from pooltool import avg_pool2d, job, max_pool2d
 from pooltool.geometry import AdaptiveWindows, Windows
+from pooltool.job import Job, Settings, pool_file
 from pooltool.kernels import Method, Pooling, pool2d
-from pooltool.runs import pool_file
-from pooltool.runs.plan import Job
 
 WINDOWS = [
     Windows.of(2),
@@ -39,11 +38,12 @@ def test_bands_do_not_show(
     image = np.random.default_rng(4).standard_normal((41, 23, 2)).astype(np.float32)
     stored = image.astype(">f4") if layout == ">" else np.asarray(image, order="F")
     np.save(tmp_path / "a.npy", image if layout == "C" else stored)
-    job = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
-    wanted = pool2d(image, Pooling(method, windows, count_include_pad=True))
+    arrays = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
+    pooling = Pooling(method, windows, count_include_pad=True)
+    wanted = pool2d(image, pooling)
     for band_bytes in (1, 1000, 1 << 20):
-        monkeypatch.setattr(pool_file, "BAND_BYTES", band_bytes)
-        outcome = pool_file.pool_file(job, pool_file.Settings(method, windows, True))
+        monkeypatch.setattr(job, "BAND_BYTES", band_bytes)
+        outcome = pool_file(arrays, Settings(pooling))
         assert (outcome.status, outcome.error) == ("ok", None)
         assert outcome.output_shape == wanted.shape
         assert load(tmp_path / "b.npy").tobytes() == wanted.tobytes()
@@ -78,8 +78,8 @@ def test_a_cut_array_leaves_nothing(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((100, 100)))
     data = (tmp_path / "a.npy").read_bytes()
     (tmp_path / "a.npy").write_bytes(data[:-5])
-    job = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
-    outcome = pool_file.pool_file(job, pool_file.Settings("max", Windows.of(2)))
+    arrays = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
+    outcome = pool_file(arrays, Settings(Pooling("max", Windows.of(2))))
     assert outcome.status == "failed"
     assert "it is cut" in str(outcome.error)
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
@@ -88,8 +88,8 @@ def test_a_cut_array_leaves_nothing(tmp_path: Path) -> None:
 def test_averages_by_bands_are_rounded_into_the_dtype(tmp_path: Path) -> None:
     image = np.random.default_rng(4).integers(0, 256, (9, 8), np.uint8)
     np.save(tmp_path / "a.npy", image)
-    job = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
-    pool_file.pool_file(job, pool_file.Settings("avg", Windows.of(2)))
+    arrays = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
+    pool_file(arrays, Settings(Pooling("avg", Windows.of(2))))
     np.testing.assert_array_equal(load(tmp_path / "b.npy"), avg_pool2d(image, dtype=np.uint8))
-    pool_file.pool_file(job, pool_file.Settings("max", Windows.of(3)))
+    pool_file(arrays, Settings(Pooling("max", Windows.of(3))))
     np.testing.assert_array_equal(load(tmp_path / "b.npy"), max_pool2d(image, 3))

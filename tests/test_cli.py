@@ -291,21 +291,21 @@ def test_no_arguments(run: Run) -> None:
     assert "'zoom'" in run("zoom").err
 
 
-def test_help_and_version_import_neither_numpy_nor_cv2(run: Run, tmp_path: Path) -> None:
+def test_help_and_version_import_neither_numpy_nor_cv2(run_process: Run, tmp_path: Path) -> None:
     for module in ("numpy", "cv2"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit('imported')\n")
     for words in (["--help"], ["max", "--help"], ["--version"]):
-        result = run(*words)  # `python -m` puts the folder with the decoys first
+        result = run_process(*words)  # `python -m` puts the folder with the decoys first
         assert (result.status, result.err) == (0, "")
-    assert run("--version").out == "pooltool 0.1.0\n"
-    assert run("max", "a.png").err.strip() == "imported"
+    assert run_process("--version").out == "pooltool 0.1.0\n"
+    assert run_process("max", "a.png").err.strip() == "imported"
 
 
-def test_permissions_follow_the_umask_and_the_old_file(run: Run, tmp_path: Path) -> None:
+def test_permissions_follow_the_umask_and_the_old_file(run_process: Run, tmp_path: Path) -> None:
     save("a.png", np.zeros((4, 4), np.uint8))
-    run("max", "a.png", umask=0o027)
+    run_process("max", "a.png", umask=0o027)
     assert (tmp_path / "a_max.png").stat().st_mode & 0o777 == 0o640
     (tmp_path / "a_max.png").chmod(0o604)
-    run("max", "a.png")
+    run_process("max", "a.png")
     assert (tmp_path / "a_max.png").stat().st_mode & 0o777 == 0o604
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a_max.png"]

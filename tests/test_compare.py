@@ -12,7 +12,6 @@ import pytest
 from conftest import SAMPLES, Run, load, save
 from numpy.typing import NDArray
 
-from pooltool.compare.comparison import output_path
 from pooltool.compare.measures import METHODS, Measures, measure, pool_all
 from pooltool.compare.panel import (
     NAN_COLOUR,
@@ -24,7 +23,7 @@ from pooltool.compare.panel import (
     tones_of,
 )
 from pooltool.compare.text import as_grids, as_records, as_table, numerals, window_text
-from pooltool.errors import PlanError, WindowError
+from pooltool.errors import WindowError
 from pooltool.geometry import AdaptiveWindows, Windows
 
 Array = NDArray[Any]
@@ -416,10 +415,10 @@ def test_compare(run: Run, tmp_path: Path) -> None:
     np.testing.assert_array_equal(load("lecture_compare.png"), drawn(LECTURE))
 
 
-def test_compare_without_box_characters(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare_without_box_characters(run_process: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     save("a.png", LECTURE)
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
-    result = run("compare", "a.png")
+    result = run_process("compare", "a.png")
     assert result.out.isascii()
     assert "| 0 3 | 3 0 |" in result.out
 
@@ -465,13 +464,3 @@ def test_compare_never_overwrites_its_image(run: Run) -> None:
     result = run("compare", "a.png", "-o", "./a.png")
     assert (result.status, result.err.count("\n")) == (2, 1)
     np.testing.assert_array_equal(load("a.png"), LECTURE)
-
-
-def test_where_the_panel_goes(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").touch()
-    assert output_path("in/a.jpg", None) == "in/a_compare.png"
-    assert output_path("in/a.jpg", "out/") == "out/a_compare.png"
-    assert output_path("in/a.jpg", str(tmp_path)) == str(tmp_path / "a_compare.png")
-    assert output_path("in/a.jpg", "b.webp") == "b.webp"
-    with pytest.raises(PlanError, match="overwrite"):
-        output_path(str(tmp_path / "a.jpg"), str(tmp_path / "a.jpg"))

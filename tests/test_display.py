@@ -184,7 +184,7 @@ def test_ctrl_c_works_while_the_window_is_open(desktop: Desktop) -> None:
     desktop.window("pooltool max lecture.pgm")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
+    assert process.returncode == -signal.SIGINT
     assert "Traceback" not in err
 
 

@@ -14,29 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import UNNAMED
 
-from pooltool import files, temporaries
+from pooltool import files
 from pooltool.errors import FileError
 
 ROOT = os.geteuid() == 0
 ODD_NAME = os.fsdecode(b"na\xefve \xff\n.png")
-
-
-@pytest.fixture(params=["unnamed", "hidden", "copied"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How a file may come to its place, as systems differ: the last where links are refused."""
-
-    def refused(*_: object) -> None:
-        raise OSError(errno.EPERM, "no links here")
-
-    if request.param == "hidden":
-        monkeypatch.setattr(temporaries, "_UNNAMED", 0)
-    elif not UNNAMED:
-        pytest.skip("every file has a name here")
-    elif request.param == "copied":
-        monkeypatch.setattr(temporaries.Temporary, "_link", refused)
-    return str(request.param)
 
 
 @pytest.fixture
@@ -105,12 +88,15 @@ def test_reasons_for_not_reading_or_writing(tmp_path: Path, path: str, reason: s
 
 @pytest.mark.usefixtures("umask")
 def test_new_files_obey_the_umask(tmp_path: Path) -> None:
-    files.write(f"{tmp_path}/new", b"x")
+    files.write(f"{tmp_path}/new", b"x" * 100_000)
     assert mode(tmp_path / "new") == 0o640
+    files.write(f"{tmp_path}/new", b"y" * 200_000)
+    assert mode(tmp_path / "new") == 0o640
+    assert names(tmp_path) == ["new"]
 
 
 @pytest.mark.usefixtures("umask")
-def test_permissions_of_a_replaced_file_are_kept(tmp_path: Path, way: str) -> None:
+def test_permissions_of_a_replaced_file_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "old"
     path.write_bytes(b"old")
     path.chmod(0o604)
@@ -118,7 +104,7 @@ def test_permissions_of_a_replaced_file_are_kept(tmp_path: Path, way: str) -> No
     assert (mode(path), path.read_bytes()) == (0o604, b"new")
 
 
-def test_symbolic_links_are_followed(tmp_path: Path, way: str) -> None:
+def test_symbolic_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     target = tmp_path / "far" / "target"
     target.write_bytes(b"old")
@@ -134,14 +120,14 @@ def test_symbolic_links_are_followed(tmp_path: Path, way: str) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_an_exception_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, error: type[BaseException], way: str
+    tmp_path: Path, error: type[BaseException]
 ) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
     with pytest.raises(error), files.replacing(str(path)) as file:
         file.write(b"half")
         file.flush()
-        assert len(names(tmp_path)) == (2 if way == "hidden" else 1)
+        assert len(names(tmp_path)) == 2
         raise error
     assert names(tmp_path) == ["a"]
     assert path.read_bytes() == b"old"
@@ -243,7 +229,7 @@ for call in ((files.write, 'read-only', b'new'), (files.read, 'secret'), (files.
     assert names(tmp_path) == ["open", "read-only", "secret"]
 
 
-def test_a_full_disk_leaves_the_old_file(small_disk: Path, way: str) -> None:
+def test_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
     path = small_disk / "picture.png"
     files.write(str(path), b"old")
     with pytest.raises(FileError, match="no space left"):
@@ -298,38 +284,27 @@ while True:
 
 HALF_WRITTEN = """
 import signal, sys, time
-from pooltool import files, temporaries
+from pooltool import files
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-if sys.argv[2] == 'hidden': temporaries._UNNAMED = 0
 with files.replacing(sys.argv[1]) as file:
     file.write(b'half'); file.flush(); print('ready', flush=True); time.sleep(30)"""
 
 
-@pytest.mark.parametrize(
-    ("way", "number"),
-    [
-        ("hidden", signal.SIGINT),
-        ("hidden", signal.SIGTERM),
-        ("unnamed", signal.SIGTERM),
-        ("unnamed", signal.SIGKILL),  # which a hidden file outlives
-    ],
-)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("old", [b"old", None])
 def test_a_signal_leaves_no_temporary_file(
-    tmp_path: Path, way: str, number: signal.Signals, old: bytes | None
+    tmp_path: Path, number: signal.Signals, old: bytes | None
 ) -> None:
-    if way == "unnamed" and not UNNAMED:
-        pytest.skip("every file has a name here")
     path = tmp_path / "a"
     if old is not None:
         path.write_bytes(old)
     before = names(tmp_path)
-    command = [sys.executable, "-c", HALF_WRITTEN, str(path), way]
     pipe = subprocess.PIPE
+    command = [sys.executable, "-c", HALF_WRITTEN, str(path)]
     with subprocess.Popen(command, stdout=pipe, stderr=pipe) as process:
         assert process.stdout
         process.stdout.readline()
-        assert len(names(tmp_path)) == len(before) + (way == "hidden")
+        assert len(names(tmp_path)) == len(before) + 1
         process.send_signal(number)
         process.communicate()
     assert process.returncode != 0
@@ -337,14 +312,29 @@ def test_a_signal_leaves_no_temporary_file(
     assert old is None or path.read_bytes() == old
 
 
-def test_a_new_file_obeys_the_umask_however_it_is_placed(
-    tmp_path: Path, umask: None, way: str
-) -> None:
-    files.write(f"{tmp_path}/a", b"x" * 100_000)
-    files.write(f"{tmp_path}/a", b"y" * 200_000)
-    assert mode(tmp_path / "a") == 0o640
-    assert (tmp_path / "a").read_bytes() == b"y" * 200_000
-    assert names(tmp_path) == ["a"]
+def test_no_temporary_file_is_left_or_made_once_all_are_removed(tmp_path: Path) -> None:
+    """Threads go on writing while the process is about to end."""
+    code = """
+import threading, time
+def work(name):
+    while True: files.write(f'{sys.argv[1]}/{name}', b'x' * 100_000)
+for name in 'abcd': threading.Thread(target=work, args=(name,), daemon=True).start()
+time.sleep(0.2)
+files.remove_temporaries()
+time.sleep(0.2)
+import os; os._exit(0)"""
+    for _ in range(3):
+        with python(code, tmp_path) as process:
+            process.communicate()
+        assert names(tmp_path) == ["a", "b", "c", "d"]
+        assert {path.stat().st_size for path in tmp_path.iterdir()} == {100_000}
+
+
+def test_an_empty_file_is_not_done(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "full").write_bytes(b"x")
+    done = [files.is_done(f"{tmp_path}/{name}") for name in ("empty", "full", "missing")]
+    assert done == [False, True, False]
 
 
 def test_unknown_errors_keep_the_words_of_the_system() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pooltool import PlanError
-from pooltool.runs.plan import Job, Name, Plan, Target, expand
+from pooltool.geometry import Windows
+from pooltool.job import Job, Settings
+from pooltool.kernels import Method, Pooling
+from pooltool.plan import Name, expand, panel_path, plan
 
 
 @pytest.fixture(autouse=True)
@@ -18,17 +21,16 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "there").mkdir()
 
 
-def jobs_of(names: Iterable[Name], target: Target) -> list[Job]:
-    with Plan(names, target) as jobs:
-        return list(jobs)
+def jobs_of(*paths: str, method: Method = "max", **words: Any) -> list[Job]:
+    return plan(paths, Settings(Pooling(method, Windows.of()), **words))
 
 
-def outputs(target: Target, *paths: str) -> list[str]:
-    return [job.output for job in jobs_of(map(Name, paths), target)]
+def outputs(*paths: str, **words: Any) -> list[str]:
+    return [job.output for job in jobs_of(*paths, **words)]
 
 
 @pytest.mark.parametrize(
-    ("output", "extension", "path", "wanted"),
+    ("output", "format", "path", "wanted"),
     [
         (None, None, "a.jpg", "a_max.jpg"),
         (None, None, "b/a.jpg", "b/a_max.jpg"),
@@ -43,30 +45,30 @@ def outputs(target: Target, *paths: str) -> list[str]:
         ("c.png", None, "-", "c.png"),
     ],
 )
-def test_one_image(output: str | None, extension: str | None, path: str, wanted: str) -> None:
-    assert outputs(Target("max", output, extension), path) == [wanted]
+def test_one_image(output: str | None, format: str | None, path: str, wanted: str) -> None:
+    assert outputs(path, output=output, format=format) == [wanted]
 
 
 @pytest.mark.parametrize(
-    ("target", "path", "extension"),
+    ("words", "path", "format"),
     [
-        (Target("max"), "a.JPG", ".JPG"),
-        (Target("max", "c.png"), "a.jpg", ".png"),
-        (Target("max", "c.dat", "png"), "a.jpg", "png"),
-        (Target("max", "-"), "a.tif", ".tif"),
-        (Target("max"), "-", ".png"),
-        (Target("max", extension="webp"), "-", "webp"),
-        (Target("max", "c.bmp"), "-", ".bmp"),
+        ({}, "a.JPG", ".JPG"),
+        ({"output": "c.png"}, "a.jpg", ".png"),
+        ({"output": "c.dat", "format": "png"}, "a.jpg", "png"),
+        ({"output": "-"}, "a.tif", ".tif"),
+        ({}, "-", ".png"),
+        ({"format": "webp"}, "-", "webp"),
+        ({"output": "c.bmp"}, "-", ".bmp"),
     ],
 )
-def test_the_format_that_is_written(target: Target, path: str, extension: str) -> None:
-    (job,) = jobs_of([Name(path)], target)
-    assert job.extension == extension
+def test_the_format_that_is_written(words: dict[str, Any], path: str, format: str) -> None:
+    (job,) = jobs_of(path, **words)
+    assert job.format == format
 
 
 def test_several_images_go_into_a_directory() -> None:
-    target = Target("avg", "new", several=True)
-    assert outputs(target, "a.jpg", "b/c.png") == ["new/a_avg.jpg", "new/c_avg.png"]
+    wanted = ["new/a_avg.jpg", "new/c_avg.png"]
+    assert outputs("a.jpg", "b/c.png", method="avg", output="new") == wanted
 
 
 def test_trees_are_mirrored(tmp_path: Path) -> None:
@@ -74,26 +76,22 @@ def test_trees_are_mirrored(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     os.symlink("..", "in/deep/loop")
-    names = list(expand(["in"], recursive=True, beside="in/out"))
+    names = list(expand("in", recursive=True, results="in/out"))
     assert names == [Name("in/b.png"), Name("in/deep/er/a.JPG", "deep/er")]
-    target = Target("max", "in/out", several=True)
-    assert jobs_of(names, target) == [
+    assert jobs_of("in", output="in/out", recursive=True) == [
         Job("in/b.png", "in/out/b_max.png", ".png", "in/out/"),
         Job("in/deep/er/a.JPG", "in/out/deep/er/a_max.JPG", ".JPG", "in/out/deep/er"),
     ]
 
 
 def test_a_directory_without_recursive_is_a_problem_of_its_own() -> None:
-    (name,) = expand(["there"], recursive=False, beside=None)
+    (name,) = expand("there", recursive=False, results=None)
     assert "add --recursive" in name.problem
 
 
-def test_names_come_back_as_they_were_given() -> None:
+def test_names_stay_as_they_were_given() -> None:
     odd = [os.fsdecode(b"caf\xe9.png"), "new\nline.png", " ", "ü.png"]
-    with Plan(map(Name, odd), Target("max")) as jobs:
-        assert len(jobs) == 4
-        assert [job.input for job in jobs] == odd
-        assert [job.input for job in jobs] == odd  # and again
+    assert [job.input for job in jobs_of(*odd)] == odd
 
 
 @pytest.mark.parametrize(
@@ -103,6 +101,7 @@ def test_names_come_back_as_they_were_given() -> None:
         ("there/../a.png", ["a.png"], "would overwrite the image a.png"),
         ("link.png", ["a.png"], "would overwrite the image a.png"),
         (None, ["a.png", "a_max.png"], "a_max.png: the result of a.png would overwrite"),
+        (None, ["a_max.png", "a.png"], "a_max.png: the result of a.png would overwrite"),
         ("out/", ["a.png", "b/a.png"], "out/a_max.png: a.png and b/a.png would both"),
         ("b/", ["a.png", "a.png", "c/a.png"], "b/a_max.png: a.png and c/a.png would both"),
     ],
@@ -114,25 +113,34 @@ def test_runs_that_would_lose_a_file_are_refused(
     os.mkdir("b")
     os.symlink("b", "link")
     with pytest.raises(PlanError, match=problem):
-        Plan(map(Name, paths), Target("max", output, several=len(paths) > 1))
+        jobs_of(*paths, output=output)
 
 
 def test_what_is_named_twice_is_noted() -> None:
     os.mkdir("b")
     os.symlink("b", "link")
     paths = ["b/a.png", "a.png", "link/a.png", "./a.png", "b/c.png"]
-    jobs = jobs_of(map(Name, paths), Target("max"))
+    jobs = jobs_of(*paths)
     assert [job.input for job in jobs] == paths
     assert [job.repeated for job in jobs] == [False, False, True, True, False]
 
 
-def test_equal_keys_of_different_files_are_no_collision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pooltool.runs.plan._key", lambda path: path == "-")
-    assert outputs(Target("max"), "a.png", "b.png") == ["a_max.png", "b_max.png"]
-    with pytest.raises(PlanError):
-        outputs(Target("max"), "a.png", "b.png", "a_max.png")
-
-
 def test_standard_input_has_no_directory() -> None:
     with pytest.raises(PlanError, match="name a file for standard input"):
-        Plan([Name("-")], Target("max", "there"))
+        jobs_of("-", output="there")
+
+
+def test_where_the_panel_of_compare_goes(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    for image, output, wanted in [
+        ("in/a.jpg", None, "in/a_compare.png"),
+        ("in/a.jpg", "out/", "out/a_compare.png"),
+        ("in/a.jpg", "there", "there/a_compare.png"),
+        ("in/a.jpg", "b.webp", "b.webp"),
+        ("-", None, "-"),
+        ("-", "there", "there/stdin_compare.png"),
+        ("in/a.jpg", "-", "-"),
+    ]:
+        assert panel_path(image, output) == wanted
+    with pytest.raises(PlanError, match="overwrite the image itself"):
+        panel_path(str(tmp_path / "a.jpg"), "a.jpg")

@@ -1,0 +1,261 @@
+"""Many images in one run: pooled by threads or by a Dask cluster, told in the order of names."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, NoReturn
+
+from pooltool import files
+from pooltool.errors import ClusterError
+from pooltool.job import Job, Outcome, Settings, pool_file
+
+SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+"""Ctrl-C, what `kill` and `timeout` send, and that the terminal has gone."""
+POLL_SECONDS = 0.05
+"""How soon a run tells what is done, and notices that it was asked to stop."""
+AHEAD = 1000
+"""Jobs that may be begun while an earlier one is not told yet; their outcomes take 1 KB each."""
+GRACE_SECONDS = 5
+"""How long what has begun may take to finish: a pipe may never end, a network disk never answer."""
+SAME_SECONDS = 0.5
+CONNECT_SECONDS = 5
+CHECK_SECONDS = 5
+WORKERLESS_SECONDS = 60
+"""How long a run waits for a worker to come back when the cluster has lost the last one."""
+DASK_LOGGERS = (
+    "distributed", "distributed.client", "tornado.application", "concurrent.futures", "asyncio"
+)  # fmt: skip
+"""Silenced: what a job's worker did is told by its outcome, a cluster that is gone by an error."""
+
+
+class Interrupts:
+    """Notes the first of the signals while a run is on, and ends the process at the run's end.
+
+    One that is ignored, as the shell makes background jobs and `nohup` its command do, stays
+    ignored. The handler only notes the first: `run` looks for it. A second one ends the process on
+    the spot, and with `finish=False` the first does.
+    """
+
+    def __init__(self, *, finish: bool = True) -> None:
+        self._finish, self._number, self._since = finish, 0, 0.0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        for number in SIGNALS:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._number:
+            end(self._number)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __bool__(self) -> bool:
+        """True once a signal has come."""
+        return self._number > 0
+
+    @property
+    def overdue(self) -> bool:
+        """True when a signal came so long ago that what has not ended is given up."""
+        return self._number > 0 and time.monotonic() - self._since > GRACE_SECONDS
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        # `timeout` sends its signal twice, to the command and to its group, and a terminal that
+        # goes away is told by the kernel and by the shell; fingers do press Ctrl-C twice.
+        soon = time.monotonic() - self._since < SAME_SECONDS
+        if not self._finish or (self._number and (number == signal.SIGINT or not soon)):
+            end(number)
+        if not self._number:
+            self._number, self._since = number, time.monotonic()
+
+
+def end(number: int) -> NoReturn:
+    """End the process by a signal, so that shells know and stop their loops; leave nothing half
+    done. Windows has no such end: there it is the exit status that shells give it elsewhere.
+    """
+    files.remove_temporaries()
+    if os.name == "posix":
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    os._exit(128 + number)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Those who do the jobs of a run."""
+
+    threads: int
+    """Jobs that are done at the same time, each awaited by a thread of its own."""
+    ahead: int
+    """Jobs that may be begun while an earlier one is not told yet."""
+    pool_file: Callable[[Job, Settings], Outcome] = pool_file
+    require_alive: Callable[[], None] = lambda: None
+    """Raises `ClusterError` once there is nobody left to do a job."""
+    remote: bool = False
+    """True when threads only wait for a cluster, so that the process may end without them."""
+
+
+def run(
+    jobs: Sequence[Job], settings: Settings, workers: Workers, interrupts: Interrupts
+) -> Generator[Outcome, None, None]:
+    """Pool every image on the workers; yield the outcomes in the order of the jobs.
+
+    One that fails is an outcome too and does not stop the others. After an interrupt nothing more
+    is begun; what has begun is finished, unless that takes too long. Raises `ClusterError` when
+    there are no workers any more.
+    """
+    # Not concurrent.futures: to load it takes 5 ms, and pooling a photograph takes 140 in all.
+    changed = threading.Condition()
+    results: dict[int, Outcome | BaseException] = {}
+    begun = told = 0
+    stopped = False
+
+    def work() -> None:
+        nonlocal begun
+        while True:
+            with changed:
+                while not stopped and begun >= told + workers.ahead:
+                    changed.wait()
+                if stopped or interrupts or begun == len(jobs):
+                    return
+                number, begun = begun, begun + 1
+            result = _attempt(jobs[number], settings, workers)
+            with changed:
+                results[number] = result
+                if number == told and (begun == len(jobs) or begun == told + workers.ahead):
+                    changed.notify_all()  # else it is told at the next poll: to wake costs 0.1 ms
+
+    try:
+        for _ in range(min(workers.threads, len(jobs))):
+            threading.Thread(target=work, daemon=workers.remote).start()
+        while told < (begun if interrupts else len(jobs)):
+            with changed:
+                if told not in results:
+                    changed.wait(POLL_SECONDS)
+                result = results.pop(told, None)
+                if result is not None or interrupts.overdue:
+                    told += 1
+                    changed.notify_all()
+            if isinstance(result, BaseException):
+                raise result
+            if result is not None:
+                yield result
+            else:
+                workers.require_alive()
+    finally:
+        with changed:
+            stopped = True
+            changed.notify_all()
+
+
+def _attempt(job: Job, settings: Settings, workers: Workers) -> Outcome | BaseException:
+    """Do a job; what nobody foresaw fails its image, what concerns all of them ends the run."""
+    try:
+        return workers.pool_file(job, settings)
+    except (BrokenPipeError, ClusterError) as error:
+        return error
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return Outcome(job, "failed", error=text)
+
+
+@contextmanager
+def workers_for(settings: Settings) -> Iterator[Workers]:
+    """Threads of this machine or, with a scheduler, its cluster."""
+    if settings.scheduler is not None:
+        with cluster(settings.scheduler) as workers:
+            yield workers
+    else:
+        # A preview of megabytes waits until the window before it is closed.
+        yield Workers(1, 1) if settings.show else Workers(settings.jobs or cores(), AHEAD)
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Workers]:
+    """The workers of the Dask scheduler at `address`.
+
+    Dask gives a job of a lost worker, or one whose outcome was lost, to another. Raises
+    `ClusterError` when the scheduler cannot be reached within a few seconds, or has no worker.
+    """
+    client = _connect(address)
+
+    def pool_there(job: Job, settings: Settings) -> Outcome:
+        future = None
+        try:
+            future = client.submit(pool_file, job, settings, pure=False, retries=2)
+            outcome: Outcome = future.result()
+            return outcome
+        except BaseException:  # of which Dask's CancelledError is one
+            if future is not None and future.status == "error":
+                raise  # what the job itself raised, or that it killed its workers
+            raise gone("went away") from None
+
+    def gone(reason: str) -> ClusterError:
+        advice = "the same command with --skip-existing goes on"
+        return ClusterError(f"the scheduler {address} {reason}; {advice}")
+
+    looked = seen = time.monotonic()
+
+    def require_alive() -> None:
+        """Dask itself waits for ever for a worker."""
+        nonlocal looked, seen
+        if client.status != "running":
+            raise gone("went away")
+        now = time.monotonic()
+        if now - looked < CHECK_SECONDS:
+            return
+        looked = now
+        try:
+            if client.sync(client.scheduler.ncores, callback_timeout=CONNECT_SECONDS):
+                seen = now
+        except Exception:
+            raise gone("does not answer any more") from None
+        if now - seen > WORKERLESS_SECONDS:
+            raise gone(f"has had no worker for {WORKERLESS_SECONDS} seconds")
+
+    try:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise ClusterError(
+                f"the scheduler {address} has no worker; start one with `dask worker`"
+            )
+        # One job that is done and one that waits, for each thread of the cluster.
+        yield Workers(2 * threads, AHEAD, pool_there, require_alive, remote=True)
+    finally:
+        with suppress(Exception):  # a scheduler that is gone cannot be taken leave of
+            client.close(timeout=CONNECT_SECONDS)
+
+
+def _connect(address: str) -> Any:
+    try:
+        import dask
+
+        dask.config.set({"logging": dict.fromkeys(DASK_LOGGERS, "critical")})
+        from distributed import Client
+    except ImportError:
+        raise ClusterError(
+            "--scheduler needs Dask; install pooltool with it: pip install '.[dask]'"
+        ) from None
+    try:
+        return Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ClusterError(
+            f"cannot reach the scheduler {address}: {reason}; check that it runs"
+        ) from None
