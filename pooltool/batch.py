@@ -117,28 +117,29 @@ def run(
     changed = threading.Condition()
     results: dict[int, Outcome | BaseException] = {}
     begun = told = 0
-    stopped = False
 
     def work() -> None:
         nonlocal begun
         while True:
             with changed:
-                while not stopped and begun >= told + workers.ahead:
+                while told + workers.ahead <= begun < len(jobs):
                     changed.wait()
-                if stopped or interrupts or begun == len(jobs):
+                if interrupts or begun == len(jobs):
                     return
                 number, begun = begun, begun + 1
             result = _attempt(jobs[number], settings, workers)
             with changed:
                 results[number] = result
-                if number == told and (begun == len(jobs) or begun == told + workers.ahead):
+                if number == told and begun in (len(jobs), told + workers.ahead):
                     changed.notify_all()  # else it is told at the next poll: to wake costs 0.1 ms
 
     try:
         for _ in range(min(workers.threads, len(jobs))):
             threading.Thread(target=work, daemon=workers.remote).start()
-        while told < (begun if interrupts else len(jobs)):
+        while True:
             with changed:
+                if told == (begun if interrupts else len(jobs)):
+                    return
                 if told not in results:
                     changed.wait(POLL_SECONDS)
                 result = results.pop(told, None)
@@ -153,7 +154,7 @@ def run(
                 workers.require_alive()
     finally:
         with changed:
-            stopped = True
+            begun = len(jobs)
             changed.notify_all()
 
 

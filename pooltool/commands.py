@@ -22,7 +22,7 @@ from pooltool.errors import (
 from pooltool.files import STREAM
 from pooltool.geometry import AnyWindows
 from pooltool.images.formats import PNG, format_for
-from pooltool.job import Settings, pool_file
+from pooltool.job import Settings, pool_file, writing
 from pooltool.plan import panel_path, plan, takes_several
 from pooltool.pooling import as_image
 from pooltool.report import Report, complain, json_line, redirect_to_devnull, say
@@ -60,7 +60,7 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
                 report.add(outcome)
                 if outcome.preview is not None and shows and not interrupts:
                     title = f"pooltool {settings.pooling.method} {outcome.job.input}"
-                    shows = _show(title, outcome.preview, report.fail, interrupts.__bool__)
+                    shows = _show(title, outcome.preview, report.fail, lambda: bool(interrupts))
         except ClusterError as error:
             report.fail(str(error))
             report.ended = "stopped"
@@ -85,7 +85,7 @@ def _collect_garbage() -> None:
 
 def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
     """Refuse options that do not go together."""
-    streams = (STREAM in names, settings.output == STREAM)
+    reads, writes = STREAM in names, settings.output == STREAM
     several = takes_several(names, settings)
     refusals = {
         "no image is named; give IMAGES or --files-from": not names and not settings.files_from,
@@ -94,10 +94,10 @@ def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
             settings.files_from.count(STREAM) > 1,
         "--recursive needs -o DIR, where the results are mirrored":
             settings.recursive and settings.output in (None, STREAM),
-        "- (standard input) is pooled on its own, without other images": streams[0] and several,
-        "-o - takes one image; name a directory for several": streams[1] and several,
+        "- (standard input) is pooled on its own, without other images": reads and several,
+        "-o - takes one image; name a directory for several": writes and several,
         "--scheduler pools files, not standard input or output":
-            settings.scheduler is not None and any(streams),
+            settings.scheduler is not None and (reads or writes),
         "--show opens windows here; leave out --scheduler":
             settings.scheduler is not None and settings.show,
     }  # fmt: skip
@@ -144,7 +144,9 @@ def compare(
             pooled = pool_all(pixels, windows, count_include_pad)
             drawn = panel(pixels, windows, pooled)
             found = measure(pixels, windows, count_include_pad, pooled=pooled)
-            _write_panel(path, images.encode(images.Picture((drawn,), format), format).data)
+            encoded = images.encode(images.Picture((drawn,), format), format)
+            with writing(path, os.path.dirname(path)) as file:
+                file.write(encoded.data)
             if count > 1:
                 note = f"frame 0 of {count} is compared; choose another with --frame"
                 complain(f"{name}: warning: {note}")
@@ -161,15 +163,6 @@ def compare(
     except PooltoolError as error:
         complain(f"{name}: {error}")
         return 1
-
-
-def _write_panel(path: str, data: bytes) -> None:
-    try:
-        if folder := os.path.dirname(path):
-            files.make_directory(folder)
-        files.write(path, data)
-    except FileError as error:
-        raise FileError(f"cannot write {path}: {error}") from None
 
 
 def _as_text(

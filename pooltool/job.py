@@ -70,7 +70,7 @@ class Job:
     """True when an earlier job of the run reads the same image and writes the same result."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What became of a job. What does not apply to it is None; shapes are of the first frame."""
 
@@ -97,7 +97,8 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
 
 
 def _pool_file(job: Job, settings: Settings) -> Outcome:
-    source, output = located(job.input, settings), located(job.output, settings)
+    source = located(job.input, settings.directory)
+    output = located(job.output, settings.directory)
     if job.repeated or (settings.skip_existing and files.is_done(output)):
         return Outcome(job, "skipped")
     if job.problem:
@@ -106,7 +107,7 @@ def _pool_file(job: Job, settings: Settings) -> Outcome:
     require_quality(format, settings.quality)
     if settings.dry_run:
         files.require_readable(source)
-        with _naming(job):
+        with _naming(job.output):
             files.require_writable(output, job.folder)
         return Outcome(job, "planned")
     by_bands = not (settings.gray or settings.frame or settings.show)
@@ -115,7 +116,7 @@ def _pool_file(job: Job, settings: Settings) -> Outcome:
     picture = images.decode(files.read(source), gray=settings.gray, frame=settings.frame)
     pooled = pool_picture(picture, settings.pooling, format)
     encoded = images.encode(pooled, format, quality=settings.quality)
-    with _writing(job, settings) as file:
+    with writing(job.output, job.folder, settings.directory) as file:
         file.write(encoded.data)
     before, after = picture.frames[0], pooled.frames[0]
     return Outcome(
@@ -178,30 +179,32 @@ def _pool_array_file(job: Job, settings: Settings, source: str) -> Outcome:
                 low, high, part = rows.part(first, min(first + step, rows.count))
                 yield pool_axes(array.rows(low, high), pooling, part, columns)
 
-        with _writing(job, settings) as file:
+        with writing(job.output, job.folder, settings.directory) as file:
             npy.write_rows(file, shape, array.dtype, bands())
         return Outcome(job, "ok", array.shape, shape, array.dtype.newbyteorder("=").name, 1)
 
 
 @contextmanager
-def _writing(job: Job, settings: Settings) -> Iterator[BinaryIO]:
-    """Open the job's output, which appears whole or not at all."""
-    with _naming(job):
-        if job.folder:
-            files.make_directory(located(job.folder, settings))
-        with files.replacing(located(job.output, settings)) as file:
+def writing(path: str, folder: str = "", directory: str = "") -> Iterator[BinaryIO]:
+    """Open an output, which appears whole or not at all; what goes wrong with it names it.
+
+    `folder` is made if it is missing; relative names start in `directory`.
+    """
+    with _naming(path):
+        if folder:
+            files.make_directory(located(folder, directory))
+        with files.replacing(located(path, directory)) as file:
             yield file
 
 
 @contextmanager
-def _naming(job: Job) -> Iterator[None]:
-    """Name the output in what goes wrong with it."""
+def _naming(path: str) -> Iterator[None]:
     try:
         yield
     except FileError as error:
-        raise FileError(f"cannot write {job.output}: {error}") from None
+        raise FileError(f"cannot write {path}: {error}") from None
 
 
-def located(path: str, settings: Settings) -> str:
+def located(path: str, directory: str) -> str:
     """The path as a worker elsewhere sees it; a stream stays what it is."""
-    return path if path == files.STREAM else os.path.join(settings.directory, path)
+    return path if path == files.STREAM else os.path.join(directory, path)

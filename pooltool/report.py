@@ -24,7 +24,7 @@ BAR_AFTER_SECONDS = 1.0
 _CLEAR_LINE, _SHOW_CURSOR = "\r\x1b[K", "\x1b[?25h"
 _CUT_LINES, _WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
 """What a terminal does with a line that is longer than it is wide (DEC private mode 7)."""
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_UNSEEN = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 """Controls of terminals, line breaks, what turns the direction of text, and byte order marks."""
 
 
@@ -34,12 +34,13 @@ def say(text: str, *, err: bool = False) -> None:
     Controls in it, which names may hold, are shown as escapes such as `\\n`. Standard output
     raises `OSError` when it takes no more; the work goes on when standard error does.
     """
-    line = _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+    if not text.isprintable():
+        text = re.sub(_UNSEEN, lambda found: ascii(found[0])[1:-1], text)
     if err:
         with _unless_closed():
-            click.echo(line, err=True)
+            click.echo(text, err=True)
     else:
-        click.echo(line)
+        click.echo(text)
 
 
 def complain(text: str) -> None:

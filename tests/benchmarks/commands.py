@@ -26,7 +26,11 @@ import cv2
 import numpy as np
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_images" / "mountain.jpg"
-POOLTOOL = [sys.executable, "-c", "import sys; from pooltool.cli import main; sys.exit(main())"]
+POOLTOOL = [
+    sys.executable,
+    "-c",
+    "import sys; from pooltool.__main__ import main; sys.exit(main())",
+]
 """What the installed `pooltool` script runs, in the interpreter that runs this."""
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 """Modules are compiled once, not at every start, as they are where a program is installed."""
