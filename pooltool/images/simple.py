@@ -65,7 +65,7 @@ def _read_bmp(data: bytes) -> _Header:
     if header >= 40:
         columns, rows = struct.unpack_from("<ii", data, 38)
         resolution = Resolution(rows, columns) if min(rows, columns) > 0 else None
-    if header >= 124 and struct.unpack_from("<I", data, 126)[0]:
+    if header >= 124 and struct.unpack_from("<I", data, 130)[0]:
         lost.append("ICC profile of a BMP")
     return _Header(
         formats.BMP,
