@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import ClassVar, Literal
 
 from pooltool.errors import WindowError
@@ -245,7 +246,7 @@ class Windows:
             )
         laid = Axis(size, pool, stride, dilation, before, after, count)
         starting_before = range(min(count, _ceil_div(before, stride)))
-        padded = [*starting_before, count - 1] if before or after else []
+        padded = chain(starting_before, [count - 1]) if before or after else ()
         if not all(map(laid.pixels, padded)):
             side = ("row", "column")[axis]
             raise WindowError(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pooltool import WindowError
 from pooltool.geometry import AdaptiveWindows, Windows
-from pooltool.kernels import Method, Pooling, means, opencv, pool2d
+from pooltool.kernels import Method, Pooling, means, opencv, pool2d, pool_axes
 from pooltool.kernels import pool as pool_module
 
 Array = NDArray[Any]
@@ -313,6 +313,19 @@ def test_sums_beyond_64_bits(dtype: str, result: str) -> None:
         got = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
         wanted = reference.pool(image, "avg", *along, dtype=np.dtype(result))
         np.testing.assert_array_equal(got, wanted)
+
+
+def test_parts_of_axes_give_the_same_bits() -> None:
+    """Files are pooled by bands of rows; a band knows nothing of the others."""
+    image = random_image((61, 19, 2), "f4", 4)
+    for windows in (Windows.of((5, 3), 2, "same"), Windows.of(20, 20, 3), AdaptiveWindows.of(7)):
+        pooling = Pooling("avg", windows, count_include_pad=True)
+        rows, columns = windows.axes(image.shape)
+        bands = []
+        for first in range(0, rows.count, 2):
+            low, high, part = rows.part(first, min(first + 2, rows.count))
+            bands.append(pool_axes(image[low:high], pooling, part, columns))
+        assert np.concatenate(bands).tobytes() == pool2d(image, pooling).tobytes()
 
 
 def test_threads_share_nothing() -> None:

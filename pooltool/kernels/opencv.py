@@ -93,10 +93,10 @@ def blurs(pixels: Array, result: np.dtype[Any] | None, rows: AnyAxis, columns: A
     from one. OpenCV errs by less for all the sizes here, which a test tries sum by sum.
     """
     area = rows.pool_size * columns.pool_size
-    odd = area % 2 == 1 and LEAST_BLURRED <= area <= MOST_BLURRED
-    bytes_ = pixels.dtype == result == np.uint8
+    if area % 2 == 0 or not LEAST_BLURRED <= area <= MOST_BLURRED:
+        return False
     few = len(pixels) == 1 and pixels.shape[3] <= MOST_CHANNELS
-    return odd and bytes_ and few and _is_dense(rows, columns)
+    return few and pixels.dtype == result == np.uint8 and _is_dense(rows, columns)
 
 
 def _blur(tile: Tile, out: Array) -> bool:
