@@ -237,22 +237,20 @@ class Windows:
             if self.ceil_mode and count > 1 and (count - 1) * stride >= size + before:
                 count -= 1
         if count < 1:
-            side = ("rows", "columns")[axis]
             dilated = "" if extent == pool else f", dilation={_text(self.dilation)}"
             raise WindowError(
                 f"pool_size={_text(self.pool_size)}{dilated} does not fit: a window takes {extent} "
-                f"{side}, the image has {size} and padding={_text(self.padding)}; "
-                "use a smaller pool size or padding 'same'"
+                f"{('rows', 'columns')[axis]}, the image has {size} and "
+                f"padding={_text(self.padding)}; use a smaller pool size or padding 'same'"
             )
         laid = Axis(size, pool, stride, dilation, before, after, count)
         starting_before = range(min(count, _ceil_div(before, stride)))
         padded = chain(starting_before, [count - 1]) if before or after else ()
         if not all(map(laid.pixels, padded)):
-            side = ("row", "column")[axis]
             raise WindowError(
-                f"padding={_text(self.padding)} leaves a window without a {side} of the image "
-                f"(pool_size={_text(self.pool_size)}, dilation={_text(self.dilation)}); "
-                "use less padding"
+                f"padding={_text(self.padding)} leaves a window without a "
+                f"{('row', 'column')[axis]} of the image (pool_size={_text(self.pool_size)}, "
+                f"dilation={_text(self.dilation)}); use less padding"
             )
         return laid
 
