@@ -115,6 +115,20 @@ def read_format(text: str) -> str:
     return text
 
 
+def read_panel_format(text: str) -> str:
+    """Check that the text is `html` or names a format that can be written."""
+    return text if text.lstrip(".").lower() == "html" else read_format(text)
+
+
+def read_position(text: str | Pair) -> Pair:
+    """Read `ROW,COLUMN`, counted from 0."""
+    if isinstance(text, tuple):
+        return text
+    if match := re.fullmatch(r"(\d{1,9}),(\d{1,9})", text, re.ASCII):
+        return int(match[1]), int(match[2])
+    raise click.BadParameter(f"{text!r} is not ROW,COLUMN counted from 0; write for example 120,80")
+
+
 def _frame(default: str) -> Option:
     return Option(
         "--frame",
@@ -171,6 +185,14 @@ WINDOW_OPTIONS = [
         help="Pool to exactly this size (adaptive); excludes the options above.",
     ),
 ]
+POOL_SIZES = Option(
+    "--pool-size",
+    section=WINDOWS,
+    metavar="SIZE",
+    type=read_size,
+    multiple=True,
+    help="Window, in pixels; given again, a row of the panel each.  [default: 2]",
+)
 COUNT_INCLUDE_PAD = Option(
     "--count-include-pad",
     section=WINDOWS,
@@ -251,28 +273,33 @@ BATCH_OPTIONS = [
 ]
 
 
-def _take_windows(words: dict[str, Any]) -> AnyWindows:
-    """Take the options of the windows out of `words`; refuse those that exclude each other."""
+def _take_windows(words: dict[str, Any]) -> list[AnyWindows]:
+    """Take the options of the windows out of `words`; refuse those that exclude each other.
+
+    There are several settings where `--pool-size` was given several times.
+    """
     from pooltool.geometry import AdaptiveWindows, Windows
 
     given = {
         option: value
         for option in WINDOW_OPTIONS
-        if (value := words.pop(str(option.name))) not in (None, False)
+        if (value := words.pop(str(option.name))) not in (None, False, ())
     }
     settings = {str(option.name): value for option, value in given.items()}
     output_size = settings.pop("output_size", None)
     if output_size is None:
-        return Windows.of(**settings)
+        sizes = settings.pop("pool_size", (2, 2))
+        several = sizes if isinstance(sizes[0], tuple) else (sizes,)
+        return [Windows.of(size, **settings) for size in several]
     others = [option.opts[0] for option in given if option.name != "output_size"]
     others += COUNT_INCLUDE_PAD.opts if words.get("count_include_pad") else []
     if others:
         raise click.UsageError(f"{others[0]} and --output-size exclude each other; give one")
-    return AdaptiveWindows.of(output_size)
+    return [AdaptiveWindows.of(output_size)]
 
 
 def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:
-    windows = _take_windows(words)
+    (windows,) = _take_windows(words)
     from pooltool import commands
     from pooltool.job import Settings
     from pooltool.kernels import Pooling
@@ -287,19 +314,24 @@ def _compare(image: str, **words: Any) -> int:
     \b
     pooltool compare mountain.jpg --pool-size 8   writes mountain_compare.png
     pooltool compare lecture.pgm                  a small image also as numbers
+    pooltool compare a.png --pool-size 2 --pool-size 4    a row of the panel each
+    pooltool compare a.png -o page.html           a page to explore, for any browser
 
-    The panel shows the image and its three poolings side by side. The table gives for each its
-    mean and standard deviation, and two figures between 0 and about 1:
+    The panel shows the image and its three poolings, each value where its window lies; the page
+    lets you slide the windows yourself. The table gives, for the image and each pooling, mean and
+    standard deviation and three figures:
 
-    noise: how much of a faint random noise, 2 % of the range, is still there after pooling. 0.25
-    means that pooling leaves a quarter of it; above 1, pooling makes it stronger.
+    noise: how much of a faint random noise is still there. 1 is all of it; the average halves it
+    with each doubling of the window.
 
-    shift: how much the result changes when the image moves one pixel to the left, beside how much
-    the image itself changes. 0.3 means: less than a third.
+    bias: how far that noise alone moves the result, in units of the noise: up with max, down with
+    min, 0 with avg. It is the price of keeping the largest.
 
-    Both are of colours, without alpha; of images above 1200 pixels a side they are of the centre.
-    NaN and infinity are left out of every figure. A dash stands where there is none: the shift of
-    an image of one color, or of one that is no wider than a window.
+    shift: how much of its own contrast a picture changes by when it moves one pixel. Compare it
+    with that of the input: where it is less, small changes of the input change little.
+
+    All are of colours, without alpha; of images above 1200 pixels a side noise, bias and shift are
+    of the centre. NaN and infinity are left out. A dash stands where there is nothing to measure.
     """
     windows = _take_windows(words)
     from pooltool import commands
@@ -337,11 +369,26 @@ cli.add_command(
         callback=_compare,
         params=[
             click.Argument(["image"], type=FileName()),
-            *WINDOW_OPTIONS,
+            POOL_SIZES,
+            *WINDOW_OPTIONS[1:],
             COUNT_INCLUDE_PAD,
             GRAY,
             _frame("the first"),
-            _output("Write the panel here: a file or directory."),
+            _output("Write the panel here: a file or directory; a page to explore if .html."),
+            Option(
+                "--format",
+                section=WRITTEN,
+                metavar="EXT",
+                type=read_panel_format,
+                help="Write html, the page, or a picture format.  [default: png]",
+            ),
+            Option(
+                "--detail",
+                section=SHOWN,
+                metavar="ROW,COLUMN",
+                type=read_position,
+                help="The pixel, counted from 0, whose surroundings the panel enlarges.",
+            ),
             SHOW,
             AS_JSON,
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +20,16 @@ from pooltool.errors import (
     UsageProblem,
 )
 from pooltool.files import STREAM
-from pooltool.geometry import AnyWindows
-from pooltool.images.formats import PNG, format_for
+from pooltool.geometry import AnyWindows, Pair
+from pooltool.images.formats import format_for
 from pooltool.job import Settings, pool_file, writing
-from pooltool.plan import panel_path, plan, takes_several
+from pooltool.plan import PAGE, panel_path, plan, takes_several
 from pooltool.pooling import as_image
 from pooltool.report import Report, complain, json_line, redirect_to_devnull, say
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from pooltool.compare.measures import Measures
-    from pooltool.kernels import Method
 
     Array = NDArray[Any]
 
@@ -116,47 +113,59 @@ def _current_directory() -> str:
 
 def compare(
     name: str,
-    windows: AnyWindows,
+    windows: Sequence[AnyWindows],
     *,
     count_include_pad: bool = False,
     gray: bool = False,
     frame: int | None = None,
+    detail: Pair | None = None,
     output: str | None = None,
+    format: str | None = None,
     show: bool = False,
     as_json: bool = False,
 ) -> int:
-    """Compare max, min and average pooling of an image, write the panel, print what was found.
+    """Compare max, min and average pooling of an image, under each of the settings in `windows`.
 
-    Averages are not rounded into the image's dtype here. Returns the exit status.
+    Writes the panel, or the page to explore, and prints what was found. Averages are not rounded
+    into the image's dtype here. Returns the exit status.
     """
     from pooltool.compare.measures import measure, pool_all
     from pooltool.compare.panel import panel
-    from pooltool.compare.text import as_records
+    from pooltool.compare.text import as_lines, as_records, can_draw_lines
 
     _collect_garbage()
     native.capture()
     try:
         with Interrupts(finish=False):
-            path = panel_path(name, output)
-            format = PNG if path == STREAM else format_for(path)
+            path, extension = panel_path(name, output, format)
             picture = images.decode(files.read(name), gray=gray, frame=frame)
             pixels, count = as_image(picture.frames[0]), len(picture.frames)
-            pooled = pool_all(pixels, windows, count_include_pad)
-            drawn = panel(pixels, windows, pooled)
-            found = measure(pixels, windows, count_include_pad, pooled=pooled)
-            encoded = images.encode(images.Picture((drawn,), format), format)
+            results = [pool_all(pixels, each, count_include_pad) for each in windows]
+            found = [measure(pixels, result) for result in results]
+            drawn = panel(pixels, results, detail)
+            shape = "" if extension == PAGE else f" {drawn.shape}"
+            if extension == PAGE:
+                data = _page(name, pixels, windows[0], count_include_pad, count)
+            else:
+                kind = format_for(extension)
+                data = images.encode(images.Picture((drawn,), kind), kind).data
             with writing(path, os.path.dirname(path)) as file:
-                file.write(encoded.data)
+                file.write(data)
             if count > 1:
                 note = f"frame 0 of {count} is compared; choose another with --frame"
                 complain(f"{name}: warning: {note}")
+            err = path == STREAM
+            ascii_only = not can_draw_lines(
+                getattr(sys.stderr if err else sys.stdout, "encoding", "")
+            )
+            lines = [f"{name} {pixels.shape} -> {path}{shape}"]
+            for result, measures in zip(results, found, strict=True):
+                lines += ["", *as_lines(pixels, result, measures, ascii_only=ascii_only)]
             if as_json:
-                lines = [json_line(record) for record in as_records(found)]
-            else:
-                lines = [f"{name} {pixels.shape} -> {path} {drawn.shape}", ""]
-                lines += _as_text(pixels, windows, pooled, found, err=path == STREAM)
+                records = map(as_records, found, windows)
+                lines = [json_line(record) for each in records for record in each]
             for line in lines:
-                say(line, err=path == STREAM)
+                say(line, err=err)
             return 0 if not show or _show(f"pooltool compare {name}", drawn, complain) else 1
     except (UsageProblem, PlanError):
         raise
@@ -165,23 +174,15 @@ def compare(
         return 1
 
 
-def _as_text(
-    pixels: Array,
-    windows: AnyWindows,
-    pooled: dict[Method, Array],
-    found: list[Measures],
-    *,
-    err: bool,
-) -> list[str]:
-    """The table of measures and, of a small image, all its numbers; drawn as the stream can."""
-    from pooltool.compare.text import as_grids, as_table, can_draw_lines, is_small
+def _page(
+    name: str, pixels: Array, windows: AnyWindows, count_include_pad: bool, count: int
+) -> bytes:
+    """The page to explore, as the bytes of its file."""
+    from pooltool.compare.page import page
 
-    text = as_table(found)
-    if is_small(pixels):
-        encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None)
-        ascii_only = not can_draw_lines(encoding or "ascii")
-        text += "\n\n" + as_grids(pixels, windows, pooled, ascii_only=ascii_only)
-    return text.split("\n")
+    title, frame = os.path.basename(name), None if count == 1 else (0, count)
+    text = page(pixels, windows, title=title, count_include_pad=count_include_pad, frame=frame)
+    return text.encode()
 
 
 def _show(

@@ -16,6 +16,8 @@ from pooltool.job import Job, Settings
 
 NOT_A_FILE = "it is a pipe, a socket or a device; leave it out, or name it itself to read from it"
 IMAGE_SUFFIXES = frozenset(f".{name}" for known in FORMATS for name in known.extensions)
+PAGE = "html"
+"""The extension of the page that `compare` writes."""
 UTF8_MARK = b"\xef\xbb\xbf"
 """What some editors begin a text with."""
 
@@ -192,26 +194,27 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
     return checked
 
 
-def panel_path(image: str, output: str | None) -> str:
-    """Where the panel of `compare` goes: beside the image as `mountain_compare.png`, or to
-    `output`, which is a directory if it is one or ends in a slash, else a file.
+def panel_path(image: str, output: str | None, format: str | None) -> tuple[str, str]:
+    """Where `compare` writes, and the extension that tells what: the panel, or for `html` a page.
 
-    The panel of standard input, `-`, goes to standard output. Raises `PlanError` if the image
-    itself would be overwritten.
+    That is beside the image as `mountain_compare.png`, or `output`, which is a directory if it is
+    one or ends in a slash, else a file. Of standard input it is standard output. Raises
+    `PlanError` if the image itself would be overwritten.
     """
+    extension = (format or "png").lstrip(".").lower()
     if STREAM in (output, output or image):
-        return STREAM
+        return STREAM, extension
     folder, name = os.path.split(image)
-    own_name = f"{'stdin' if image == STREAM else os.path.splitext(name)[0]}_compare.png"
+    own_name = "stdin" if image == STREAM else os.path.splitext(name)[0]
     if output is None:
-        path = os.path.join(folder, own_name)
+        path = os.path.join(folder, f"{own_name}_compare.{extension}")
     elif not os.path.basename(output) or os.path.isdir(output):
-        path = os.path.join(output, own_name)
+        path = os.path.join(output, f"{own_name}_compare.{extension}")
     else:
-        path = output
+        path, extension = output, format or _suffix(output).lstrip(".").lower()
     if os.path.exists(path) and os.path.exists(image) and os.path.samefile(path, image):
         raise PlanError(f"{path}: would overwrite the image itself; name another place with -o")
-    return path
+    return path, extension
 
 
 def _suffix(path: str) -> str:

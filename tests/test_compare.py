@@ -22,9 +22,17 @@ from pooltool.compare.panel import (
     side_by_side,
     tones_of,
 )
-from pooltool.compare.text import as_grids, as_records, as_table, numerals, window_text
-from pooltool.errors import WindowError
-from pooltool.geometry import AdaptiveWindows, Windows
+from pooltool.compare.text import (
+    as_grids,
+    as_lines,
+    as_records,
+    as_table,
+    numerals,
+    uncovered_text,
+    window_text,
+)
+from pooltool.errors import UsageProblem, WindowError
+from pooltool.geometry import AdaptiveWindows, Padding, Windows
 
 Array = NDArray[Any]
 rng = np.random.default_rng(6)
@@ -32,7 +40,6 @@ LECTURE = np.array([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]], np.
 TWO = Windows.of(2)
 
 LECTURE_GRIDS = """\
-windows 2x2, stride 2x2
 input 4x4       max 2x2     min 2x2     avg 2x2
 ┌─────┬─────┐   ┌───┬───┐   ┌───┬───┐   ┌──────┬──────┐
 │ 0 3 │ 3 0 │   │ 7 │ 8 │   │ 0 │ 0 │   │ 3.00 │ 4.25 │
@@ -42,7 +49,7 @@ input 4x4       max 2x2     min 2x2     avg 2x2
 │ 1 3 │ 5 6 │
 └─────┴─────┘"""
 OVERLAPPING_GRIDS = """\
-windows 3x3, stride 1x1 (not drawn: they overlap or leave gaps)
+windows are not drawn: they overlap or leave gaps
 input 4x4     max 2x2   min 2x2   avg 2x2
 +---------+   +-----+   +-----+   +-----------+
 | 0 3 3 0 |   | 7 8 |   | 0 0 |   | 3.22 4.56 |
@@ -52,16 +59,20 @@ input 4x4     max 2x2   min 2x2   avg 2x2
 +---------+"""
 
 
+def measured(pixels: Array, windows: Any = TWO) -> list[Measures]:
+    return measure(pixels, pool_all(pixels, windows))
+
+
 def by_method(pixels: Array, windows: Any = TWO) -> dict[str, Measures]:
-    return {found.method: found for found in measure(pixels, windows)}
+    return {found.method: found for found in measured(pixels, windows)}
 
 
 def grids(pixels: Array, windows: Any = TWO, **options: bool) -> str:
-    return as_grids(pixels, windows, pool_all(pixels, windows), **options)
+    return as_grids(pixels, pool_all(pixels, windows), **options)
 
 
 def drawn(pixels: Array, windows: Any = TWO) -> Array:
-    return panel(pixels, windows, pool_all(pixels, windows))
+    return panel(pixels, [pool_all(pixels, windows)])
 
 
 # Measures
@@ -69,11 +80,16 @@ def drawn(pixels: Array, windows: Any = TWO) -> Array:
 
 def test_the_lectures_figures() -> None:
     found = by_method(LECTURE)
-    assert list(found) == list(METHODS)
+    assert list(found) == ["input", *METHODS]
+    assert found.pop("input").output_shape == (4, 4)
     assert all(figures.output_shape == (2, 2) for figures in found.values())
-    assert (found["max"].mean, found["max"].std) == (6.25, float(np.std([7, 8, 3, 7])))
-    assert (found["min"].mean, found["min"].std) == (1.25, float(np.std([0, 0, 0, 5])))
-    assert (found["avg"].mean, found["avg"].std) == (3.625, float(np.std([3, 4.25, 1.25, 6])))
+    for method, values in (
+        ("max", [7, 8, 3, 7]),
+        ("min", [0, 0, 0, 5]),
+        ("avg", [3, 4.25, 1.25, 6]),
+    ):
+        assert found[method].mean == np.mean(values)
+        assert found[method].std == pytest.approx(np.std(values))
 
 
 def test_shift_of_the_lecture_by_hand() -> None:
@@ -81,35 +97,61 @@ def test_shift_of_the_lecture_by_hand() -> None:
     # max: 7 and 7, 3 and 7.  min: 0 and 3, 0 and 1.  avg: 3 and 4.75, 1.25 and 4.
     # Neighbours differ by 3+0+3 + 5+1+2 + 1+6+1 + 2+2+1 = 27 over 12 pairs.
     found = by_method(LECTURE)
-    assert found["max"].shift == pytest.approx((0 + 4) / 2 / (27 / 12))
-    assert found["min"].shift == pytest.approx((3 + 1) / 2 / (27 / 12))
-    assert found["avg"].shift == pytest.approx((1.75 + 2.75) / 2 / (27 / 12))
+    assert found["input"].shift == pytest.approx(27 / 12 / np.std(LECTURE))
+    assert found["max"].shift == pytest.approx((0 + 4) / 2 / np.std([7, 8, 3, 7]))
+    assert found["min"].shift == pytest.approx((3 + 1) / 2 / np.std([0, 0, 0, 5]))
+    assert found["avg"].shift == pytest.approx((1.75 + 2.75) / 2 / np.std([3, 4.25, 1.25, 6]))
 
 
 def test_windows_of_one_pixel_change_nothing() -> None:
-    for figures in measure(rng.integers(0, 256, (20, 30, 3)).astype(np.uint8), Windows.of(1)):
+    image = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    before, *after = measured(image, Windows.of(1))
+    assert (before.noise, before.bias) == (1, 0)
+    for figures in after:
+        assert (figures.mean, figures.std) == (before.mean, before.std)
         assert figures.noise == pytest.approx(1)
-        assert figures.shift == pytest.approx(1)
+        assert figures.bias == pytest.approx(0, abs=0.01)
+        assert figures.shift == pytest.approx(before.shift)
 
 
-def test_shift_of_a_ramp_is_one_and_of_stripes_under_even_windows_none() -> None:
-    ramp = np.tile(np.arange(64, dtype=np.float32), (8, 1))
-    assert [figures.shift for figures in measure(ramp, TWO)] == pytest.approx([1, 1, 1])
-    stripes = np.tile(np.array([0, 200], np.uint8), (8, 20))
-    assert [figures.shift for figures in measure(stripes, TWO)] == [0, 0, 0]
+def test_shift_of_stripes_under_even_windows_is_none() -> None:
+    stripes = np.tile(np.array([[0], [200]], np.uint8), (8, 40))
+    assert [figures.shift for figures in measured(stripes)] == [0, None, None, None]
+    stripes = np.ascontiguousarray(stripes.T)
+    assert [figures.shift for figures in measured(stripes)] == [2, None, None, None]
 
 
-@pytest.mark.parametrize("dtype", ["u1", "u2", "i4", "u8"])
-def test_noise_on_a_flat_image_follows_theory(dtype: str) -> None:
-    # The mean of n values has 1/sqrt(n) of their spread; the rest is sampled another way.
-    flat = np.full((200, 200), 100, dtype)
-    found = by_method(flat)
-    assert found["avg"].noise == pytest.approx(0.5, abs=0.01)
-    for method in ("max", "min"):
-        sample = np.abs(np.random.default_rng(1).normal(size=(100_000, 4)).max(axis=1)).mean()
-        assert found[method].noise == pytest.approx(sample / np.sqrt(2 / np.pi), abs=0.02)
-    assert {figures.shift for figures in found.values()} == {None}
-    assert {figures.std for figures in found.values()} == {0}
+def test_shift_of_a_page_with_one_square_is_of_its_own_contrast() -> None:
+    # 40 of 90,000 pixels change when the square moves, at its left and at its right.
+    page = np.full((300, 300), 255, np.uint8)
+    page[20:60, 30:80] = 0
+    found = by_method(page, Windows.of(10))
+    assert found["input"].shift == pytest.approx(2 * 40 * 255 / (300 * 299) / np.std(page))
+    assert all(figures.shift is not None and figures.shift < 0.05 for figures in found.values())
+
+
+@pytest.mark.parametrize(
+    ("side", "noise", "bias"),
+    [(2, 0.70, 1.03), (4, 0.54, 1.77), (8, 0.45, 2.34), (16, 0.39, 2.82)],
+)
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_noise_and_bias_on_a_flat_image_as_loops_find_them(
+    side: int, noise: float, bias: float, dtype: str
+) -> None:
+    own = np.random.default_rng(1)
+    windows = [own.normal(size=side * side) for _ in range(4000)]
+    largest = [max(window) for window in windows]
+    assert np.std(largest) == pytest.approx(noise, abs=0.02)
+    assert np.mean(largest) == pytest.approx(bias, abs=0.03)
+    flat = np.full((256, 512), 100, dtype)
+    flat[0, 0] = 101  # without which a float image has no range
+    found = by_method(flat, Windows.of(side))
+    assert found["max"].noise == pytest.approx(np.std(largest), abs=0.02)
+    assert found["max"].bias == pytest.approx(np.mean(largest), abs=0.06)
+    assert found["min"].noise == pytest.approx(found["max"].noise, abs=0.03)
+    assert found["min"].bias == pytest.approx(-bias, abs=0.06)
+    assert found["avg"].noise == pytest.approx(1 / side, abs=0.01)
+    assert found["avg"].bias == pytest.approx(0, abs=0.01)
 
 
 @pytest.mark.parametrize(("dtype", "spread"), [("u1", 255), ("u2", 65535), ("f8", 0.1)])
@@ -119,21 +161,24 @@ def test_noise_is_two_percent_of_the_range(dtype: str, spread: float) -> None:
     step = round(0.03 * spread, 3) if dtype == "f8" else round(0.03 * spread)
     image = np.tile(np.array([[0, 0], [0, step]], dtype), (500, 500))
     image[0, 0] = spread
-    drawn = np.random.default_rng(1).normal(size=(200_000, 4)) * 0.02 * spread
-    changed = np.add(drawn, [0, 0, 0, step]).max(axis=1) - step
-    wanted = np.abs(changed).mean() / np.abs(drawn).mean()
-    assert by_method(image)["max"].noise == pytest.approx(wanted, abs=0.01)
+    own = np.random.default_rng(1).normal(size=(200_000, 4)) * 0.02 * spread
+    changed = np.add(own, [0, 0, 0, step]).max(axis=1) - step
+    found = by_method(image)["max"]
+    assert found.noise == pytest.approx(changed.std() / own.std(), abs=0.01)
+    assert found.bias == pytest.approx(changed.mean() / own.std(), abs=0.01)
 
 
 def test_noise_of_a_tiny_image_is_not_left_to_chance() -> None:
     assert by_method(np.full((2, 2, 3), 9, np.uint8))["avg"].noise == pytest.approx(0.5, abs=0.01)
     assert by_method(LECTURE)["avg"].noise == pytest.approx(0.5, abs=0.01)
+    assert by_method(LECTURE)["avg"].bias == pytest.approx(0, abs=0.01)
 
 
 def test_noise_is_not_clipped_at_the_ends_of_the_range() -> None:
     black, gray = (np.full((64, 64), value, np.uint8) for value in (0, 128))
-    for one, other in zip(measure(black, TWO), measure(gray, TWO), strict=True):
+    for one, other in zip(measured(black), measured(gray), strict=True):
         assert one.noise == pytest.approx(other.noise, rel=1e-4)
+        assert one.bias == pytest.approx(other.bias, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -141,24 +186,26 @@ def test_noise_is_not_clipped_at_the_ends_of_the_range() -> None:
     [
         np.full((1, 1), 7, np.uint8),
         np.full((1, 1), 0.5),
-        np.full((6, 4), 3.25, np.float32),
+        np.full((6, 4), 0.1),
+        np.full((6, 4), 3.3, np.float32),
         np.full((4, 4), np.nan),
         np.full((4, 4), np.inf),
         np.full((4, 4), -1e308) * np.tile([1, -1], (4, 2)),
     ],
-    ids=["pixel", "float pixel", "constant", "nan", "inf", "huge"],
+    ids=["pixel", "float pixel", "constant", "float32", "nan", "inf", "huge"],
 )
 def test_figures_that_would_be_zero_by_zero_are_none(image: Array) -> None:
     windows = Windows.of(min(2, *image.shape))
-    for figures in measure(image, windows):
-        assert figures.shift is None or image.max() == 1e308
-        json.dumps(as_records([figures]), allow_nan=False)
-    assert "nan" not in as_table(measure(image, windows))
+    for figures in measured(image, windows):
+        assert figures.shift is None
+        json.dumps(as_records([figures], windows), allow_nan=False)
+    assert "nan" not in as_table(measured(image, windows))
     assert drawn(image, windows).dtype == np.uint8
 
 
 def test_an_image_as_narrow_as_a_window_has_no_shift() -> None:
-    found = measure(rng.random((9, 3)), Windows.of(3))
+    before, *found = measured(rng.random((9, 3)), Windows.of(3))
+    assert before.shift is not None
     assert [figures.shift for figures in found] == [None] * 3
     assert all(figures.noise for figures in found)
 
@@ -166,7 +213,7 @@ def test_an_image_as_narrow_as_a_window_has_no_shift() -> None:
 def test_nan_is_left_out() -> None:
     image = rng.random((40, 40))
     image[0, 0] = np.nan
-    for whole, part in zip(measure(image, TWO), measure(image[2:], TWO), strict=True):
+    for whole, part in zip(measured(image), measured(image[2:]), strict=True):
         assert whole.mean == pytest.approx(part.mean, rel=0.02)
         assert whole.noise == pytest.approx(part.noise, rel=0.1)
         assert whole.shift == pytest.approx(part.shift, rel=0.1)
@@ -174,8 +221,8 @@ def test_nan_is_left_out() -> None:
 
 def test_alpha_is_not_measured_and_seven_channels_are() -> None:
     image = rng.integers(0, 256, (12, 14, 4)).astype(np.uint8)
-    for whole, colours in zip(measure(image, TWO), measure(image[..., :3], TWO), strict=True):
-        assert whole.output_shape == (6, 7, 4)
+    for whole, colours in zip(measured(image), measured(image[..., :3]), strict=True):
+        assert whole.output_shape[2] == 4
         assert (whole.mean, whole.std, whole.shift) == (colours.mean, colours.std, colours.shift)
     many = rng.random((8, 9, 7))
     assert by_method(many)["avg"].mean == pytest.approx(many[:, :8].mean())
@@ -193,20 +240,20 @@ def test_a_large_image_is_measured_by_its_centre_but_its_mean_by_the_whole() -> 
 
 @pytest.mark.parametrize("windows", [AdaptiveWindows.of((7, 1900)), Windows.of(3, 2, padding=1)])
 def test_a_large_image_under_any_windows(windows: Any) -> None:
-    for figures in measure(rng.random((20, 3000)), windows):
+    for figures in measured(rng.random((20, 3000)), windows):
         assert figures.noise is not None and figures.shift is not None
 
 
 def test_the_same_on_every_run_and_the_image_stays() -> None:
     image = rng.integers(0, 65536, (30, 40, 3)).astype(np.uint16)
     image.setflags(write=False)
-    assert measure(image, TWO) == measure(image.copy(), TWO)
+    assert measured(image) == measured(image.copy())
     np.testing.assert_array_equal(drawn(image), drawn(image.copy()))
 
 
 def test_a_window_that_does_not_fit() -> None:
     with pytest.raises(WindowError, match=r"pool_size=5 does not fit.*\(4, 4\)"):
-        measure(LECTURE, Windows.of(5))
+        measured(LECTURE, Windows.of(5))
 
 
 # Text
@@ -214,20 +261,27 @@ def test_a_window_that_does_not_fit() -> None:
 
 def test_table() -> None:
     found = [
-        Measures("max", (2, 2), 6.25, 1.92, 0.7, 0.888),
-        Measures("avg", (87, 128, 3), 124.0531, None, None, 12.0),
+        Measures("input", (4, 4), 3.625, 2.7, 1.0, 0.0, 0.83),
+        Measures("max", (2, 2), 6.25, 1.92, 0.7, 1.03, 0.888),
+        Measures("avg", (87, 128, 3), 124.0531, None, None, -0.001, 12.0),
     ]
     assert as_table(found).splitlines() == [
-        "method  output shape    mean     std   noise   shift",
-        "max     (2, 2)          6.25    1.92    0.70    0.89",
-        "avg     (87, 128, 3)  124.05       -       -   12.00",
+        "method  output shape    mean     std   noise    bias   shift",
+        "input   (4, 4)          3.62    2.70    1.00    0.00    0.83",
+        "max     (2, 2)          6.25    1.92    0.70    1.03    0.89",
+        "avg     (87, 128, 3)  124.05       -       -    0.00   12.00",
     ]
 
 
 def test_records_have_the_promised_keys() -> None:
-    record = as_records(measure(LECTURE, TWO))[0]
-    assert list(record) == ["method", "output_shape", "mean", "std", "noise", "shift"]
+    record = as_records(measured(LECTURE), TWO)[1]
+    assert list(record) == [
+        "pool_size", "method", "output_shape", "mean", "std", "noise", "bias", "shift",
+    ]  # fmt: skip
+    assert (record["pool_size"], record["method"]) == ([2, 2], "max")
     assert record["output_shape"] == [2, 2]
+    adaptive = AdaptiveWindows.of(2)
+    assert as_records(measured(LECTURE, adaptive), adaptive)[0]["pool_size"] is None
 
 
 @pytest.mark.parametrize(
@@ -279,9 +333,32 @@ def test_borders_of_padded_partial_and_adaptive_windows() -> None:
     assert "| 0 | 1 2 | 3 4 |" in grids(row, Windows.of((1, 2), padding=(0, 1)), ascii_only=True)
     assert "| 0 1 | 2 3 | 4 |" in grids(row, Windows.of((1, 2), ceil_mode=True), ascii_only=True)
     assert "| 0 | 1 | 2 | 3 | 4 |" in grids(row, AdaptiveWindows.of((1, 5)), ascii_only=True)
-    text = grids(row, Windows.of((1, 2)), ascii_only=True)
-    assert "| 0 1 | 2 3 | 4 |" in text
-    assert "(the last column in no window)" in text
+    assert "| 0 1 | 2 3 | 4 |" in grids(row, Windows.of((1, 2)), ascii_only=True)
+
+
+@pytest.mark.parametrize(
+    ("windows", "text"),
+    [
+        (Windows.of((1, 2)), " (the last column in no window)"),
+        (Windows.of((3, 1)), " (the last 2 rows in no window)"),
+        (Windows.of(2), " (the last row and the last column in no window)"),
+        (Windows.of(2, padding="same"), ""),
+        (AdaptiveWindows.of(3), ""),
+    ],
+)
+def test_what_is_in_no_window(windows: Any, text: str) -> None:
+    assert uncovered_text(*windows.axes((5, 7))) == text
+
+
+def test_lines_begin_with_the_windows_and_end_with_the_numbers_of_a_small_image() -> None:
+    result = pool_all(LECTURE, Windows.of(3))
+    found = measure(LECTURE, result)
+    first, *table = as_lines(LECTURE, result, found)
+    assert first == "windows 3x3, stride 3x3 (the last row and the last column in no window)"
+    assert table == [*as_table(found).split("\n"), "", *as_grids(LECTURE, result).split("\n")]
+    large = np.zeros((17, 3), np.uint8)
+    result = pool_all(large, TWO)
+    assert len(as_lines(large, result, measure(large, result))) == 6
 
 
 def test_channels_by_name_red_first() -> None:
@@ -292,7 +369,7 @@ def test_channels_by_name_red_first() -> None:
     assert lines[lines.index("red") + 3].startswith("|  2  6 |")
     assert lines[lines.index("alpha") + 4].startswith("| 11 15 |")
     colour = grids(image[..., :3], ascii_only=True).splitlines()
-    assert colour[1] == "red"
+    assert colour[0] == "red"
     assert colour[colour.index("blue") + 3].startswith("|  0  4 |")
     many = grids(np.zeros((2, 2, 10)))
     assert "channel 7" in many
@@ -338,7 +415,7 @@ def test_a_panel_of_anything(image: Array, windows: Any) -> None:
     assert picture.dtype == np.uint8
     height, width, channels = picture.shape
     assert 150 < height <= 2000 and 500 < width <= 2250 and channels == 3
-    pair = side_by_side(image, windows, "max", pool_all(image, windows)["max"])
+    pair = side_by_side(image, windows, "max", pool_all(image, windows).pooled["max"])
     assert pair.shape[1] <= 2250
 
 
@@ -366,13 +443,163 @@ def test_what_is_reduced_is_averaged() -> None:
 
 def test_the_panel_shows_each_block_in_one_colour() -> None:
     image = rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    pooled = pool_all(image, Windows.of(8))
+    pooled = pool_all(image, Windows.of(8)).pooled
     picture = drawn(image, Windows.of(8))
-    x, y, side = 28 + 1 + 512 + 2 + 28, 28 + 40, 64
+    x, y, side = 28 + 1 + 512 + 2 + 28, 14 + 32 + 40, 64
     place = picture[y : y + 512, x : x + 512]
     blocks = place.reshape(8, side, 8, side, 3)
     assert (blocks == blocks[:, :1, :, :1]).all()
     np.testing.assert_array_equal(blocks[:, 0, :, 0], pooled["max"])
+
+
+# Where results lie
+
+
+def pictures(pixels: Array, windows: Any, height: int, width: int) -> list[Array]:
+    """The input and its three results, cut out of the panel; they are (height, width) there."""
+    picture = drawn(pixels, windows)[86 : 86 + height]
+    lefts = [29 + index * (width + 30) for index in range(4)]
+    return [picture[:, left : left + width] for left in lefts]
+
+
+def gray(values: Array, rows: int, columns: int) -> Array:
+    """Values as blocks of so many pixels of the panel."""
+    return values[..., np.newaxis].repeat(3, 2).repeat(rows, 0).repeat(columns, 1)
+
+
+PAGE = np.full((96, 128), 255, np.uint8)
+PAGE[10:20, 10:30] = 0
+"""A white page with one black square in its upper left; its pixels are shown 4 x 4 large."""
+
+
+def test_a_square_stays_where_it_is_and_what_is_in_no_window_is_hatched() -> None:
+    before, _, smallest, average = pictures(PAGE, Windows.of(40), 384, 512)
+    np.testing.assert_array_equal(before[:320, :480], gray(PAGE[:80, :120], 4, 4))
+    assert (smallest[:160, :160] == 0).all()
+    assert (smallest[:160, 160:480] == 255).all()
+    assert (average[:160, :160] == 223).all()  # 1,400 of 1,600 pixels are white: 223.1
+    for picture in (before, smallest, average):
+        for strip in (picture[320:], picture[:, 480:]):
+            assert 2 <= len(np.unique(strip.reshape(-1, 3), axis=0)) <= 4
+            assert 0.1 < (strip[..., 0] < 200).mean() < 0.3
+
+
+def test_overlapping_windows_are_drawn_at_their_centres() -> None:
+    image = rng.integers(0, 256, (48, 64)).astype(np.uint8)
+    _, largest, *_ = pictures(image, Windows.of(3, 1), 384, 512)
+    result = pool_all(image, Windows.of(3, 1)).pooled["max"]
+    np.testing.assert_array_equal(largest[8:-8, 8:-8], gray(result, 8, 8))
+    assert (largest[:8] == 247).all() and (largest[:, -8:] == 247).all()
+
+
+def test_windows_with_gaps_between_them() -> None:
+    image = rng.integers(0, 256, (96, 128)).astype(np.uint8)
+    before, largest, *_ = pictures(image, Windows.of(2, 3), 384, 512)
+    result = pool_all(image, Windows.of(2, 3)).pooled["max"]
+    for row, column in np.ndindex(result.shape):
+        here = np.s_[12 * row : 12 * row + 8, 12 * column : 12 * column + 8]
+        assert (largest[here] == result[row, column]).all()
+        np.testing.assert_array_equal(
+            before[here][::4, ::4, 0], image[3 * row : 3 * row + 2, 3 * column : 3 * column + 2]
+        )
+    assert (largest[8:12] != before[8:12]).any()
+    assert {247, 120, 112, 108} >= set(largest[8:12].ravel().tolist())
+
+
+def test_padding_lies_around_the_image_and_windows_reach_into_it() -> None:
+    image = rng.integers(0, 256, (96, 128)).astype(np.uint8)
+    windows = Windows.of(8, padding=4)
+    before, largest, *_ = pictures(image, windows, 312, 408)
+    np.testing.assert_array_equal(before[12:-12, 12:-12], gray(image, 3, 3))
+    assert (before[:12] == (214, 212, 210)).all() and (before[:, -12:] == (214, 212, 210)).all()
+    np.testing.assert_array_equal(largest, gray(pool_all(image, windows).pooled["max"], 24, 24))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_value_lies_at_the_centre_of_its_window(seed: int) -> None:
+    own = np.random.default_rng(seed)
+    image = own.integers(0, 256, (40, 60)).astype(np.uint8)
+    image[0, :2] = 0, 255
+    pool, stride, dilation = (
+        (int(own.integers(1, most)), int(own.integers(1, most))) for most in (8, 9, 4)
+    )
+    paddings: list[Padding] = ["valid", "same", (pool[0] // 2, pool[1] // 2)]
+    windows = Windows.of(pool, stride, paddings[seed % 3], dilation, bool(seed % 2))
+    axes = windows.axes(image.shape)
+    tops = [min(0, axis.start(0)) for axis in axes]
+    ends = [max(axis.size, axis.span(0, axis.count)[1]) for axis in axes]
+    height, width = (end - top for end, top in zip(ends, tops, strict=True))
+    scale = 512 // width
+    _, largest, *_ = pictures(image, windows, height * scale, width * scale)
+    result = pool_all(image, windows).pooled["max"]
+    for place in np.ndindex(result.shape):
+        y, x = (
+            int((sum(axis.span(index, index + 1)) / 2 - top) * scale)
+            for axis, index, top in zip(axes, place, tops, strict=True)
+        )
+        assert (largest[y, x] == result[place]).all(), (windows, place)
+
+
+def test_adaptive_windows_share_the_image_evenly() -> None:
+    image = rng.integers(0, 256, (96, 128)).astype(np.uint8)
+    _, largest, *_ = pictures(image, AdaptiveWindows.of((6, 32)), 384, 512)
+    result = pool_all(image, AdaptiveWindows.of((6, 32))).pooled["max"]
+    np.testing.assert_array_equal(largest, gray(result, 64, 16))
+    _, largest, *_ = pictures(image, AdaptiveWindows.of((7, 5)), 384, 512)
+    result = pool_all(image, AdaptiveWindows.of((7, 5))).pooled["max"]
+    for row, column in np.ndindex(result.shape):
+        y, x = int((row + 0.5) * 384 / 7), int((column + 0.5) * 512 / 5)
+        assert (largest[y, x] == result[row, column]).all()
+
+
+@pytest.mark.parametrize(("shape", "least"), [((3, 600), (500, 1800)), ((600, 3), (1200, 500))])
+def test_thin_pictures_fill_the_panel(shape: tuple[int, int], least: tuple[int, int]) -> None:
+    height, width, _ = drawn(rng.integers(0, 256, shape).astype(np.uint8)).shape
+    assert height >= least[0] and width >= least[1]
+
+
+def test_several_sizes_are_rows_of_one_panel() -> None:
+    image = rng.integers(0, 256, (300, 400)).astype(np.uint8)
+    results = [pool_all(image, Windows.of(size)) for size in (40, 50)]
+    one, other = (panel(image, [result]) for result in results)
+    both, below = panel(image, results), 14  # the paper beneath the last row
+    assert both.shape == (len(one) + len(other) - below, *one.shape[1:])
+    np.testing.assert_array_equal(both[: len(one) - below], one[:-below])
+    np.testing.assert_array_equal(both[len(one) - below :], other)
+
+
+def test_the_close_up_shows_the_row_and_column_that_is_asked_for() -> None:
+    image = np.zeros((700, 1000), np.uint8)
+    image[:10, :10] = 255
+    image[640, 30] = image[641, 30] = 200  # two pixels beside which nothing changes
+    result = pool_all(image, TWO)
+    for detail, level in ((None, 255), ((641, 31), 200), ((699, 999), 0), ((0, 0), 255)):
+        picture = panel(image, [result], detail)[86 + 358 + 14 :, 29 : 29 + 512]
+        assert (picture[:380] == level).all(axis=2).any()
+    # A pixel of the image is 7 x 7 large.
+    picture = panel(image, [result], (641, 31))[86 + 358 + 14 :, 29 : 29 + 512]
+    assert (picture == 200).all(axis=2).sum() == 2 * 49
+    coarse = pool_all(image, Windows.of(100))
+    assert len(panel(image, [coarse], (5, 5))) > len(panel(image, [coarse])) + 300
+
+
+@pytest.mark.parametrize("detail", [(-1, 0), (0, 4), (4, 0)])
+def test_a_close_up_of_what_is_not_there(detail: tuple[int, int]) -> None:
+    with pytest.raises(UsageProblem, match="rows are 0 to 3 and columns 0 to 3"):
+        panel(LECTURE, [pool_all(LECTURE, TWO)], detail)
+
+
+def test_small_colour_grids_show_their_numbers() -> None:
+    image = np.full((3, 4, 3), 90, np.uint8)
+    before, *results = pictures(image, Windows.of((1, 2)), 384, 512)
+    for picture, side in ((before, 128), *((result, 256) for result in results)):
+        block = picture[5:123, 5 : side - 5]
+        light = (block > 200).all(axis=(1, 2)) | (block.min(axis=2) > 150).any(axis=1)
+        lines = np.flatnonzero(np.diff(light.astype(int)) == 1).size
+        assert lines == 3, "red, green and blue below each other"
+
+
+# Tones
 
 
 def test_black_and_white() -> None:
@@ -409,7 +636,7 @@ def test_compare(run: Run, tmp_path: Path) -> None:
     shape = load("lecture_compare.png").shape
     first, table, drawing = result.out.split("\n\n")
     assert first == f"lecture.pgm (4, 4) -> lecture_compare.png {shape}"
-    assert table == as_table(measure(LECTURE, TWO))
+    assert table == "windows 2x2, stride 2x2\n" + as_table(measured(LECTURE))
     assert drawing == LECTURE_GRIDS + "\n"
     assert (result.err, result.status) == ("", 0)
     np.testing.assert_array_equal(load("lecture_compare.png"), drawn(LECTURE))
@@ -427,16 +654,17 @@ def test_compare_as_json(run: Run) -> None:
     save("a.npy", np.full((3, 3), 2.5))
     result = run("compare", "a.npy", "--json", "--pool-size", 3, "-o", "new/b.png")
     records = [json.loads(line) for line in result.out.splitlines()]
-    assert [record.pop("method") for record in records] == ["max", "min", "avg"]
-    wanted = {"output_shape": [1, 1], "mean": 2.5, "std": 0.0, "noise": None, "shift": None}
-    assert records == [wanted] * 3
+    assert [record.pop("method") for record in records] == ["input", "max", "min", "avg"]
+    assert [record.pop("output_shape") for record in records] == [[3, 3], *[[1, 1]] * 3]
+    wanted = {"mean": 2.5, "std": 0.0, "noise": None, "bias": None, "shift": None}
+    assert records == [{"pool_size": [3, 3], **wanted}] * 4
     assert load("new/b.png").dtype == np.uint8
 
 
 def test_compare_a_large_image_prints_no_grids(run: Run) -> None:
     save("a.png", rng.integers(0, 256, (17, 4, 3)).astype(np.uint8))
     result = run("compare", "a.png", "--gray", "-o", "here/")
-    assert len(result.out.splitlines()) == 6
+    assert len(result.out.splitlines()) == 8
     assert "(17, 4) -> here/a_compare.png" in result.out
 
 

@@ -1,4 +1,4 @@
-"""What pooling does to an image, in figures: brightness, spread, noise and shift.
+"""What pooling does to an image, in figures: brightness, contrast, noise, bias and shift.
 
 The figures are about pooling and nothing else: averages are not rounded and noise is not clipped
 to the image's range. Images are (H, W) or (H, W, C); the fourth channel of four is alpha and is
@@ -7,25 +7,28 @@ left out. NaN and infinity are left out of every mean; a figure that would be 0 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.errors import WindowError
-from pooltool.geometry import AdaptiveWindows, AnyAxis, AnyWindows
+from pooltool.errors import ArrayShapeError, WindowError
+from pooltool.geometry import AdaptiveWindows, AnyWindows
 from pooltool.kernels import Method, Pooling, pool2d
 
 Array = NDArray[Any]
+MeanAndStd = tuple[float | None, float | None]
 
 METHODS: tuple[Method, ...] = ("max", "min", "avg")
 NOISE_LEVEL = 0.02
 """Standard deviation of the noise that is added, as a part of the range of the image."""
 NOISE_SEED = 0
-FEWEST_DRAWS = 1 << 16
-"""Noise is drawn anew until it is so many values, so that a tiny image is not left to chance."""
+FEWEST_RESULTS, MOST_DRAWN = 1 << 14, 1 << 20
+"""Noise is drawn anew until it made so many results, so that a small image is not left to chance,
+or so many values were drawn.
+"""
 SAMPLE_SIDE = 1200
 """Rows and columns, in pixels, of the centre of a larger image that noise and shift look at."""
 FEWEST_WINDOWS = 8
@@ -35,79 +38,81 @@ BAND = 1 << 20
 
 
 @dataclass(frozen=True)
-class Measures:
-    """The figures of one method on one image; None where there is nothing to measure.
+class Result:
+    """What every method makes of an image under one setting of the windows."""
 
-    `mean` and `std` (standard deviation) are those of the pooled values, in the image's units.
-    `noise` and `shift` are ratios: how much of a change of the input is left after pooling.
+    windows: AnyWindows
+    pooled: Mapping[Method, Array]
+    count_include_pad: bool = False
+
+
+@dataclass(frozen=True)
+class Measures:
+    """A row of figures; None where there is nothing to measure.
+
+    `mean` and `std` (standard deviation) are those of the values, in the image's units. The others
+    are ratios, see `measure`.
     """
 
-    method: Method
+    method: Method | Literal["input"]
     output_shape: tuple[int, ...]
     mean: float | None
     std: float | None
     noise: float | None
+    bias: float | None
     shift: float | None
 
 
-def pool_all(
-    pixels: Array, windows: AnyWindows, count_include_pad: bool = False
-) -> dict[Method, Array]:
+def pool_all(pixels: Array, windows: AnyWindows, count_include_pad: bool = False) -> Result:
     """Pool by every method: max and min in the image's dtype, the average not rounded into it."""
-    return {
+    pooled = {
         method: pool2d(pixels, Pooling(method, windows, count_include_pad)) for method in METHODS
     }
+    return Result(windows, pooled, count_include_pad)
 
 
-def measure(
-    pixels: Array,
-    windows: AnyWindows,
-    count_include_pad: bool = False,
-    *,
-    pooled: dict[Method, Array] | None = None,
-) -> list[Measures]:
-    """Measure max, min and average pooling of an image.
+def measure(pixels: Array, result: Result) -> list[Measures]:
+    """Measure an image, (H, W) or (H, W, C) of a real dtype, and its results.
 
-    Parameters
-    ----------
-    pixels
-        (H, W) or (H, W, C) of a real dtype.
-    pooled
-        What `pool_all` gave for the same image, if it is at hand.
+    Returns one `Measures` for the input and one a method. With x the image, n Gaussian noise, the
+    same on every run, whose standard deviation is 2 % of the dtype's range (of a float image: of
+    its largest less its smallest finite value), and d = pool(x + n) - pool(x):
 
-    Returns
-    -------
-    One `Measures` a method. With x the image and mean |.| the mean of absolute values:
+    noise = std(d) / std(n): how much of the noise is left. 1 keeps it as it is, 0 removes it.
 
-    noise = mean |pool(x + n) - pool(x)| / mean |n|, where n is Gaussian noise, the same on every
-    run, with a standard deviation of 2 % of the dtype's range (of a float image: of its largest
-    less its smallest finite value). 1 keeps noise as it is, 0 removes it.
+    bias = mean(d) / std(n): how far noise alone moves the result, up or down. 0 does not move it.
 
-    shift = mean |pool(x) - pool(x moved)| / mean |x - x moved|, where x is moved one pixel along
-    its columns and only the part that both have is pooled. 1 changes as much as the image does,
-    0 does not notice.
+    shift = mean |pool(x) - pool(x moved)| / std(pool(x)), where x is moved one pixel along its
+    columns, and what is compared are the columns that both have: how much of its own contrast a
+    result changes by. 0 does not notice. None where the result has no contrast.
 
-    Of an image with more than `SAMPLE_SIDE` rows or columns these two are measured on its centre;
-    mean and std are always those of the whole result.
-
-    Raises
-    ------
-    WindowError
-        The windows do not fit the image.
+    Of an image with more than `SAMPLE_SIDE` rows or columns these three are measured on its
+    centre; mean and std are always those of the whole. Raises `WindowError` where the windows do
+    not fit the image.
     """
-    if pooled is None:
-        pooled = pool_all(pixels, windows, count_include_pad)
-    sample, windows = _centre(_colours(pixels), windows)
+    colours = _colours(pixels)
+    sample, windows = _centre(colours, result.windows)
     # float32 holds every value of integers up to 16 bits.
     single = pixels.dtype.itemsize <= 2 or pixels.dtype.str[1:] == "f4"
     values = sample.astype(np.float32 if single else np.float64)
-    noise = _noise(values, _range(_colours(pixels)))
-    found = []
-    for method, result in pooled.items():
-        mean, std = _mean_and_std(_colours(result))
-        pooling = Pooling(method, windows, count_include_pad)
-        noise_left, shift_left = _noise_left(values, noise, pooling), _shift_left(values, pooling)
-        found.append(Measures(method, result.shape, mean, std, noise_left, shift_left))
+    noise = _noise(values, _range(colours), windows)
+    level, contrast = _mean_and_std(noise)[1], _mean_and_std(values)[1]
+    change = _mean_change(values[:, 1:], values[:, :-1])
+    ratios = _divided(level, level), _divided(0.0, level), _divided(change, contrast)
+    mean, std = _mean_and_std(colours)
+    found = [Measures("input", pixels.shape, mean, std, *ratios)]
+    for method, pooled in result.pooled.items():
+        pooling = Pooling(method, windows, result.count_include_pad)
+        still = pool2d(values, pooling)
+        bias, left = _change_by_noise(values, noise, still, pooling)
+        try:
+            change = _mean_change(*(pool2d(x, pooling) for x in (values[:, 1:], values[:, :-1])))
+        except (WindowError, ArrayShapeError):  # one column less is narrower than a window
+            change = None
+        contrast = _mean_and_std(still)[1]
+        ratios = _divided(left, level), _divided(bias, level), _divided(change, contrast)
+        mean, std = _mean_and_std(_colours(pooled))
+        found.append(Measures(method, pooled.shape, mean, std, *ratios))
     return found
 
 
@@ -129,20 +134,18 @@ def _centre(pixels: Array, windows: AnyWindows) -> tuple[Array, AnyWindows]:
 
     Adaptive windows are as many as were cut, so theirs is the same size up to a pixel.
     """
-    (top, bottom, rows), (left, right, columns) = map(_middle, windows.axes(pixels.shape))
+    parts, counts = [], []
+    for axis in windows.axes(pixels.shape):
+        low, high, count = 0, axis.size, axis.count
+        if axis.size > SAMPLE_SIDE:
+            count = min(axis.count, max(FEWEST_WINDOWS, axis.count * SAMPLE_SIDE // axis.size))
+            first = (axis.count - count) // 2
+            low, high = axis.span(first, first + count)
+        parts.append(slice(max(0, low), min(axis.size, high)))
+        counts.append(count)
     if isinstance(windows, AdaptiveWindows):
-        windows = AdaptiveWindows((rows, columns))
-    return pixels[top:bottom, left:right], windows
-
-
-def _middle(axis: AnyAxis) -> tuple[int, int, int]:
-    """First and last + 1 pixel to keep along an axis, and how many windows they hold."""
-    if axis.size <= SAMPLE_SIDE:
-        return 0, axis.size, axis.count
-    kept = min(axis.count, max(FEWEST_WINDOWS, axis.count * SAMPLE_SIDE // axis.size))
-    first = (axis.count - kept) // 2
-    low, high = axis.span(first, first + kept)
-    return max(low, 0), min(high, axis.size), kept
+        windows = AdaptiveWindows((counts[0], counts[1]))
+    return pixels[parts[0], parts[1]], windows
 
 
 def _range(pixels: Array) -> float:
@@ -156,54 +159,53 @@ def _range(pixels: Array) -> float:
     return high - low
 
 
-def _noise(values: Array, spread: float) -> Array:
-    """Noise for each value; several draws along a last axis where the image is small."""
-    shape = (*values.shape, max(1, FEWEST_DRAWS // values.size))
+def _noise(values: Array, spread: float, windows: AnyWindows) -> Array:
+    """Noise for each value; several draws along a last axis where there are few results."""
+    rows, columns = windows.axes(values.shape)
+    wanted = FEWEST_RESULTS // (rows.count * columns.count)
+    shape = (*values.shape, max(1, min(wanted, MOST_DRAWN // values.size)))
     drawn = np.random.default_rng(NOISE_SEED).standard_normal(shape, values.dtype)
     with np.errstate(all="ignore"):
         noise: Array = drawn * values.dtype.type(NOISE_LEVEL * spread)
     return noise
 
 
-def _noise_left(values: Array, noise: Array, pooling: Pooling) -> float | None:
-    """The change that noise makes; its draws are pooled as channels of one image."""
-    still = pool2d(values, pooling)[..., np.newaxis]
+def _change_by_noise(values: Array, noise: Array, still: Array, pooling: Pooling) -> MeanAndStd:
+    """Mean and std of pool(x + n) - pool(x); the draws are pooled as channels of one image."""
     with np.errstate(all="ignore"):
         disturbed = (values[..., np.newaxis] + noise).reshape(*values.shape[:2], -1)
-        noisy = pool2d(disturbed, pooling).reshape(*still.shape[:-1], -1)
-        return _ratio(noisy - still, noise)
+        noisy = pool2d(disturbed, pooling).reshape(*still.shape, -1)
+        return _mean_and_std(noisy - still[..., np.newaxis])
 
 
-def _shift_left(values: Array, pooling: Pooling) -> float | None:
-    """None also for an image that is as narrow as a window: less one column, none fits."""
-    here, moved = values[:, 1:], values[:, :-1]
-    if not here.size:
-        return None
-    try:
-        before = pool2d(here, pooling)
-    except WindowError:
-        return None
+def _mean_change(here: Array, moved: Array) -> float | None:
     with np.errstate(all="ignore"):
-        return _ratio(pool2d(moved, pooling) - before, moved - here)
+        return _mean_and_std(np.abs(here - moved))[0] if here.size else None
 
 
-def _ratio(change: Array, cause: Array) -> float | None:
-    """mean |change| / mean |cause|; None for 0 / 0 and where nothing is finite."""
-    above, below = (_mean_and_std(np.abs(values))[0] for values in (change, cause))
-    return above / below if above is not None and below else None
+def _divided(change: float | None, unit: float | None) -> float | None:
+    return change / unit if unit and change is not None else None
 
 
-def _mean_and_std(values: Array) -> tuple[float | None, float | None]:
-    """Mean and standard deviation of the finite values, in float64."""
+def _mean_and_std(values: Array) -> MeanAndStd:
+    """Mean and standard deviation of the finite values, in float64.
+
+    Taken of the differences to one of the values, so that those of a constant image are exact.
+    """
+    origin, count, total, squares = 0.0, 0, 0.0, 0.0
     with np.errstate(all="ignore"):
-        sums = [(band.size, band.sum(dtype=np.float64)) for band in _finite_bands(values)]
-        count = sum(size for size, _ in sums)
+        for band in _finite_bands(values):
+            if band.size:
+                origin = origin if count else float(band.flat[0])
+                differences = np.subtract(band, origin, dtype=np.float64)
+                count += band.size
+                total += float(differences.sum())
+                squares += float(np.square(differences).sum())
         if not count:
             return None, None
-        mean = sum(float(total) for _, total in sums) / count
-        squares = (np.square(band - np.float64(mean)).sum() for band in _finite_bands(values))
-        std = float(np.sqrt(sum(squares) / count))
-    return (mean, std) if np.isfinite([mean, std]).all() else (None, None)
+        mean = total / count
+        std = float(np.sqrt(max(0.0, squares / count - mean * mean)))
+    return (origin + mean, std) if np.isfinite([mean, std]).all() else (None, None)
 
 
 def _finite_bands(values: Array) -> Iterator[Array]:

@@ -1,53 +1,53 @@
 """The picture that `compare` writes: an image and its pooled results, side by side.
 
-Results are enlarged to the image's size without smoothing, so that their blocks show. A picture
-that is larger than its place is reduced as every viewer does it, by averaging; where that leaves
-blocks too small to see, a second row shows one detail of each picture, enlarged without smoothing.
-Colours are blue, green, red throughout, as in OpenCV.
+A value of a result is a block that lies where its window lies in the image, enlarged without
+smoothing. A picture that is larger than its place is reduced as every viewer does it, by averaging;
+where that leaves blocks too small to see, a close-up of each picture stands beneath it. Colours are
+blue, green, red throughout, as in OpenCV. Lengths are in pixels of the panel unless said otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import ceil
+from itertools import product
+from math import ceil, floor
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.compare.measures import finite_range
+from pooltool.compare.measures import Result, finite_range
 from pooltool.compare.text import (
+    CHANNEL_NAMES,
     LARGEST_GRID,
     is_partition,
     numerals,
     texts_of,
+    uncovered_text,
     window_borders,
     window_text,
 )
-from pooltool.geometry import AnyAxis, AnyWindows, Pair
+from pooltool.errors import UsageProblem
+from pooltool.geometry import AdaptiveAxis, AnyAxis, AnyWindows, Pair
 from pooltool.kernels import Method
 
 Array = NDArray[Any]
 Bgr = NDArray[np.uint8]
 Colour = tuple[int, int, int]
-Axes = tuple[AnyAxis, AnyAxis]
-Span = tuple[int, int]
-"""First and last + 1."""
 
-NAMES: dict[Method, str] = {"max": "max", "min": "min", "avg": "average"}
 PAPER: Colour = (247, 247, 247)
 INK: Colour = (38, 34, 32)
 PALE_INK: Colour = (120, 112, 108)
 EDGE: Colour = (170, 166, 164)
 ACCENT: Colour = (36, 120, 240)
+OUTSIDE: Colour = (214, 212, 210)
 NAN_COLOUR: Colour = (196, 64, 214)
 """A pixel that is not a number; no gray image holds this colour."""
-CHECKS = (188, 228)
-CHECK_SIDE = 12
-"""Pixels on the screen; a checkerboard of these two grays shows through where alpha is low."""
+CHECKS, CHECK_SIDE = (188, 228), 12
+"""A checkerboard of these two grays shows through where alpha is low."""
 LUMA = (0.114, 0.587, 0.299)
 """How bright blue, green and red look (ITU-R BT.601)."""
 
@@ -55,34 +55,33 @@ REGULAR, BOLD = 400, 600
 TYPE_SIZE, NOTE_SIZE = 26, 21
 LABEL_HEIGHT, NOTE_HEIGHT = 40, 32
 SMALLEST_TYPE, LARGEST_TYPE = 11, 44
-MARGIN = 28
+MARGIN, GAP = 28, 14
 LARGEST_PIXEL = 128
-"""Side, on the picture, that a pixel of a tiny image is enlarged to at most."""
+"""Side that a pixel of a tiny image is enlarged to at most."""
 NUMBERED_PIXEL = 28
-"""Pixels enlarged to this or more are drawn apart, with their value if type fits into them."""
-THINNEST = 24
-"""Height or width of an image of very few rows or columns; it is then drawn out of proportion."""
+"""Pixels of a small image enlarged to this or more are drawn apart, with their numbers."""
+THINNEST = 120
+"""Height or width of an image of few rows or columns, if need be out of proportion."""
 LITTLE = 1 / 8
 """An integer image that uses less of its dtype's range than this is stretched to be seen."""
 SAMPLES = 4
-"""Pixels per pixel of the screen that are averaged, at most, along each axis."""
-SMALLEST_BLOCK = 6
-"""Blocks shown smaller than this, in pixels, are shown again in a detail."""
-DETAIL_BLOCK = 14
-"""About the side, in pixels, of a block in a detail."""
-LEAST_ROOM = 96
-"""Pixels below which a detail would show nothing."""
-BUSY_SIDE = 512
-"""Rows and columns that are looked at to choose a detail."""
+"""Pixels per pixel of the panel that are averaged, at most, along each axis."""
+VISIBLE = 3
+"""Rows and columns without a window are hatched where they are as thick as this."""
+SMALLEST_BLOCK, CLOSE_BLOCK = 6, 14
+"""Blocks smaller than the first are shown again in a close-up, with about the second as side."""
+BUSY_SIDE, BUSY_PART = 512, (25, 36)
+"""Rows and columns that are looked at to choose a close-up, and those of the part looked for."""
 
 
-ARRANGEMENTS = {
-    4: ((2.0, (4, 512, 640)), (6.0, (2, 1024, 512))),
-    2: ((2.0, (2, 720, 720)),),
+PLACES = {
+    4: ((2.0, (4, 512, 1200, 384)), (6.0, (2, 1024, 512, 256))),
+    2: ((2.0, (2, 720, 1200, 540)),),
 }
-"""For so many pictures: up to which width / height of the image how many stand in a row, and the
-largest width and height of each, in pixels."""
-STACKED = (1, 2080, 400)
+"""For so many pictures: up to which width / height of the image how many of them stand in a row,
+the largest width and height of each, and the height of its close-up.
+"""
+STACKED = (1, 2080, 400, 128)
 
 
 @dataclass(frozen=True)
@@ -96,61 +95,118 @@ class Tones:
 
 
 @dataclass(frozen=True)
-class Detail:
-    """A part of the image and the windows that lie there, all as (rows, columns)."""
+class View:
+    """The part of an axis that is drawn, from `low` to `high` in pixels of the image."""
 
-    windows: tuple[Span, Span]
-    covered: tuple[Span, Span]
-    """The pixels of the image that these windows stand for."""
-    zoom: int
-    """Side, on the picture, of a pixel of the image."""
-    room: Pair
-    """Largest height and width on the picture; blocks that reach beyond are cut."""
+    axis: AnyAxis
+    low: float
+    high: float
+    scale: float
+    """Side of a pixel of the image on the panel."""
+
+    def at(self, position: float) -> int:
+        """Where a position in the image lies on the panel."""
+        return floor((position - self.low) * self.scale + 0.5)
 
     @property
-    def shown(self) -> list[Span]:
-        """Those of the covered pixels that are seen at all."""
-        pairs = zip(self.covered, self.room, strict=True)
-        return [(low, min(high, low + ceil(side / self.zoom))) for (low, high), side in pairs]
+    def side(self) -> int:
+        """Height or width of the part on the panel."""
+        return self.at(self.high)
+
+    def blocks(self, *, is_input: bool) -> tuple[int, float, float, float]:
+        """How many blocks the image's pixels, or the values of its windows, are; where the first
+        begins; from one to the next; and their width: all in pixels of the image.
+
+        A value takes its whole window where windows do not overlap. Where they do, or where the
+        gaps between them are too small to be seen, it takes one stride around the window's centre.
+        """
+        axis = self.axis
+        if is_input:
+            return axis.size, 0, 1, 1
+        if isinstance(axis, AdaptiveAxis):
+            return axis.count, 0, axis.size / axis.count, axis.size / axis.count
+        stride = axis.stride if axis.count > 1 else axis.extent
+        width = axis.extent if (stride - axis.extent) * self.scale >= VISIBLE else stride
+        return axis.count, axis.start(0) + (axis.extent - width) / 2, stride, width
+
+    def uncovered(self, *, is_input: bool) -> NDArray[np.bool_]:
+        """Which rows or columns of the panel no window holds, as far as they can be seen.
+
+        A result's blocks hide the pixels that dilation leaves out of a window.
+        """
+        axis, seen = self.axis, np.zeros(self.side, bool)
+        if isinstance(axis, AdaptiveAxis):
+            return seen
+        held = np.zeros(axis.size, bool)
+        step = axis.dilation if is_input else 1
+        if axis.stride <= axis.extent and step == 1:
+            held[max(0, axis.start(0)) : axis.span(0, axis.count)[1]] = True
+        else:
+            starts = axis.start(0) + axis.stride * np.arange(axis.count)
+            for pixels in (starts + offset for offset in range(0, axis.extent, step)):
+                held[pixels[(pixels >= 0) & (pixels < axis.size)]] = True
+        edges = np.flatnonzero(np.diff(held, prepend=True, append=True))
+        for first, last in edges.reshape(-1, 2).tolist():
+            if (last - first) * self.scale >= VISIBLE:
+                seen[max(0, self.at(first)) : max(0, self.at(last))] = True
+        return seen
 
 
-def panel(pixels: Array, windows: AnyWindows, pooled: Mapping[Method, Array]) -> Bgr:
-    """Draw the image and what max, min and average pooling make of it.
+Views = tuple[View, View]
+
+
+def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) -> Bgr:
+    """Draw the image and what each method makes of it, a row of pictures for each result.
 
     Parameters
     ----------
     pixels
         (H, W) or (H, W, C) of a real dtype, three or four channels as BGR or BGRA. Of 2, 5 or
         more channels the first is shown.
-    pooled
-        The result of each method, shown in this order.
+    results
+        What `pool_all` gave for the image under one or several settings of the windows.
+    detail
+        Row and column of the image, counted from 0, that close-ups show; where neighbouring values
+        differ most unless it is given. Images whose numbers are written have no close-up.
 
     Returns
     -------
     (H', W', 3) uint8 in BGR, at most about 2200 pixels wide. Shades are those of `tones_of`; a
     caption says when they are stretched. NaN is magenta; transparent parts show a checkerboard.
-    Up to 16 x 16 values of one channel are written into their blocks.
+    Up to 16 x 16 pixels and their results are drawn with their numbers.
+
+    Raises `UsageProblem` where `detail` lies outside the image.
     """
-    tones, axes = tones_of(pixels), windows.axes(pixels.shape)
     height, width = pixels.shape[:2]
-    choices = ARRANGEMENTS[1 + len(pooled)]
-    place = next((place for limit, place in choices if width / height <= limit), STACKED)
-    columns, widest, tallest = place
-    scale = min(widest / width, tallest / height, LARGEST_PIXEL)
-    if scale >= 1:
-        scale = int(scale)  # a whole number, so that all blocks are alike
-    size = max(THINNEST, round(height * scale)), max(THINNEST, round(width * scale))
-    detail = _choose_detail(axes, size, list(pooled.values())[-1], tones)
-    drawn = [_labelled("input", pixels, tones, size, axes, detail)]
-    for method, result in pooled.items():
-        drawn.append(_labelled(NAMES[method], result, tones, size, axes, detail))
-    notes = [window_text(windows), *_notes(pixels, tones, size, detail)]
-    return _sheet(drawn, columns, notes)
+    if detail is not None and not (0 <= detail[0] < height and 0 <= detail[1] < width):
+        raise UsageProblem(
+            f"detail {detail[0]},{detail[1]} lies outside the image, whose rows are 0 to "
+            f"{height - 1} and columns 0 to {width - 1}"
+        )
+    tones = tones_of(pixels)
+    centre = detail or _busiest(pixels.shape, list(results[0].pooled.values())[-1], tones)
+    bands = [_band(pixels, one, tones, centre, always=detail is not None) for one in results]
+    notes = []
+    if tones.stretched:
+        low, high = numerals([tones.black, tones.white])
+        notes.append(f"{low} is shown black, {high} white")
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if channels not in CHANNEL_NAMES:
+        notes.append(f"only channel 0 of {channels}, counted from 0, is shown")
+    elif channels > 1 and max(height, width) <= LARGEST_GRID:
+        names = ", ".join(name for _, name in CHANNEL_NAMES[channels])
+        notes.append(f"numbers from top to bottom: {names}")
+    if pixels.dtype.kind == "f" and np.isnan(colours(pixels)).any():
+        notes.append("NaN is magenta")
+    widest = max(band.shape[1] for band in bands)
+    bands.append(_lines(notes, widest, PALE_INK))
+    padded = [np.pad(band, ((0, 0), (0, widest - band.shape[1]), (0, 0)), "edge") for band in bands]
+    return np.asarray(np.vstack(padded), np.uint8)
 
 
 def side_by_side(pixels: Array, windows: AnyWindows, method: Method, pooled: Array) -> Bgr:
     """Draw an image beside its result, as `panel` does."""
-    return panel(pixels, windows, {method: pooled})
+    return panel(pixels, [Result(windows, {method: pooled})])
 
 
 # Tones: values of any kind -> colours
@@ -245,157 +301,220 @@ def _fit(values: Array, height: int, width: int) -> Array:
     return np.asarray(values[rows[:, np.newaxis], columns])
 
 
-# Pictures: a whole one, and a detail of it
+# A band of pictures: the image and its results under one setting
 
 
-def _labelled(
-    name: str, values: Array, tones: Tones, size: Pair, axes: Axes, detail: Detail | None
-) -> Bgr:
-    """Put a picture's name and shape above it and its detail, on paper just large enough."""
-    parts = [_paint_whole(values, tones, size, axes, is_input=name == "input")]
-    if detail is not None:
-        scales = (side / axis.size for side, axis in zip(size, axes, strict=True))
-        (top, bottom), (left, right) = (
-            (round(low * scale), round(high * scale))
-            for (low, high), scale in zip(detail.shown, scales, strict=True)
+def _band(pixels: Array, result: Result, tones: Tones, centre: Pair, *, always: bool) -> Bgr:
+    """Draw a result's pictures under a line that names its windows, and captions beneath."""
+    pictures = [("input", pixels), *result.pooled.items()]
+    aspect, choices = pixels.shape[1] / pixels.shape[0], PLACES[len(pictures)]
+    place = next((place for limit, place in choices if aspect <= limit), STACKED)
+    columns, widest, tallest, close_height = place
+    axes = result.windows.axes(pixels.shape)
+    ends = []
+    for axis in axes:
+        low, high = axis.span(0, axis.count)
+        ends.append((min(0, low), max(axis.size, high)))
+    height, width = (high - low for low, high in ends)
+    scale = min(widest / width, tallest / height, LARGEST_PIXEL)
+    if scale >= 1:
+        scale = int(scale)  # a whole number, so that all blocks are alike
+    views = (
+        View(axes[0], *ends[0], max(scale, THINNEST / height)),
+        View(axes[1], *ends[1], max(scale, THINNEST / width)),
+    )
+    close = _close_up(views, close_height, centre, always=always)
+    drawn = [_labelled(name, values, views, close, tones) for name, values in pictures]
+    height = max(picture.shape[0] for picture in drawn) + GAP
+    width = max(picture.shape[1] for picture in drawn) + MARGIN
+    lines = -(-len(drawn) // columns)
+    sheet = np.full((lines * height, MARGIN + columns * width, 3), PAPER, np.uint8)
+    for index, picture in enumerate(drawn):
+        row, column = divmod(index, columns)
+        top, left = row * height, MARGIN + column * width
+        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    heading = _lines([window_text(result.windows) + uncovered_text(*axes)], sheet.shape[1], INK)
+    captions = _lines(_captions(views, close), sheet.shape[1], PALE_INK)
+    return np.asarray(np.vstack([heading, sheet, captions]), np.uint8)
+
+
+def _captions(views: Views, close: Views | None) -> list[str]:
+    """What a reader has to know to read the pictures of a band right."""
+    captions = []
+    if close is not None:
+        rows, columns = (
+            f"{max(0, ceil(view.low))} to {min(view.axis.size, floor(view.high)) - 1}"
+            for view in close
         )
-        _frame(parts[0], (left, top, right, bottom), ACCENT, 2)
-        rows, columns = detail.covered if name == "input" else detail.windows
-        height, width = ((high - low) * detail.zoom for low, high in detail.covered)
-        enlarged = paint(values[slice(*rows), slice(*columns)], tones, height, width)
-        parts.append(enlarged[: detail.room[0], : detail.room[1]])
+        captions.append(
+            f"below, {close[0].scale} times enlarged: rows {rows} and columns {columns}, counted "
+            "from 0, both ends included"
+        )
+    shown = [*views, *(close or ())]
+    if any(view.uncovered(is_input=True).any() for view in shown):
+        captions.append("hatched: in no window")
+    if any(view.at(0) > 0 or view.at(view.axis.size) < view.side for view in shown):
+        captions.append("gray: outside the image")
+    axes = [view.axis for view in views]
+    if any(axis.count > 1 and axis.span(0, 1)[1] > axis.start(1) for axis in axes):
+        captions.append("windows overlap; each value is drawn at the centre of its window")
+    if _shows_numbers(views) and not all(map(is_partition, axes)):
+        captions.append("framed: the first window and its value")
+    thicker = views[0].scale / views[1].scale
+    if thicker > 1.1:
+        captions.append(f"rows are drawn {thicker:.3g} times as tall as columns are wide")
+    elif thicker < 0.9:
+        captions.append(f"columns are drawn {1 / thicker:.3g} times as wide as rows are tall")
+    return captions
+
+
+def _labelled(name: str, values: Array, views: Views, close: Views | None, tones: Tones) -> Bgr:
+    """Put a picture's name and shape above it and its close-up, on paper just large enough."""
+    is_input = name == "input"
+    parts = [_draw(values, views, tones, is_input=is_input)]
+    if _shows_numbers(views):
+        _mark(parts[0], values, views, is_input=is_input)
+    if close is not None:
+        parts.append(_draw(values, close, tones, is_input=is_input))
+        (top, bottom), (left, right) = (
+            (view.at(part.low), view.at(part.high)) for view, part in zip(views, close, strict=True)
+        )
+        cv2.rectangle(parts[0], (left - 1, top - 1), (right, bottom), ACCENT, 2)
     shape_at = _text_width(name, TYPE_SIZE, BOLD) + 12
     label = shape_at + _text_width(str(values.shape), TYPE_SIZE)
     width = 2 + max(label, *(part.shape[1] for part in parts))
-    height = LABEL_HEIGHT + sum(part.shape[0] + MARGIN // 2 for part in parts)
+    height = LABEL_HEIGHT + sum(part.shape[0] + GAP for part in parts)
     paper = np.full((height, width, 3), PAPER, np.uint8)
     _write(paper, name, (0, TYPE_SIZE), TYPE_SIZE, INK, BOLD)
     _write(paper, str(values.shape), (shape_at, TYPE_SIZE), TYPE_SIZE, PALE_INK)
     top = LABEL_HEIGHT
     for part in parts:
         bottom, right = top + part.shape[0], 1 + part.shape[1]
+        cv2.rectangle(paper, (0, top - 1), (right, bottom), EDGE, 1)
         paper[top:bottom, 1:right] = part
-        _frame(paper, (1, top, right, bottom), EDGE)
-        top = bottom + MARGIN // 2
+        top = bottom + GAP
     return paper
 
 
-def _paint_whole(values: Array, tones: Tones, size: Pair, axes: Axes, *, is_input: bool) -> Bgr:
-    """Paint the image or a result, (height, width) `size` large.
-
-    A tiny one is drawn with lines between its pixels and its windows, and with its numbers. The
-    blocks of a result lie where their windows do; what is in no window stays paper.
-    """
-    scales = [shown / axis.size for shown, axis in zip(size, axes, strict=True)]
-    if max(axis.size for axis in axes) > LARGEST_GRID or min(scales) < NUMBERED_PIXEL:
-        return paint(values, tones, *size)
-    tiled = all(map(is_partition, axes))
-    ends, borders = [], []
-    for axis, scale in zip(axes, scales, strict=True):
-        stops = [axis.span(index, index + 1)[1] for index in range(axis.count)]
-        blocks = np.array([0, *(min(stop, axis.size) for stop in stops)])
-        if is_input:
-            blocks = np.arange(axis.size + 1)
-        elif not tiled:
-            blocks = np.linspace(0, axis.size, axis.count + 1)
-        ends.append(np.rint(blocks * scale).astype(int))
-        borders.append([border * scale for border in window_borders(axis)])
-    rows, columns = ends
-    sheet = np.full((*size, 3), PAPER, np.uint8)
-    picture = sheet[: rows[-1], : columns[-1]]
-    blocks = values.repeat(np.diff(rows), 0).repeat(np.diff(columns), 1)
-    picture[...] = paint(blocks, tones, *picture.shape[:2])
-    _rule(picture, rows[1:-1], columns[1:-1], EDGE, 1)
-    if tiled:
-        bottom, right = (
-            ceil(axis.span(0, axis.count)[1] * scale) + 2
-            for axis, scale in zip(axes, scales, strict=True)
-        )
-        _rule(sheet[:bottom, :right], borders[0], borders[1], ACCENT, 3)
-    if values.ndim == 2 or values.shape[2] == 1:
-        _number(picture, texts_of(values.reshape(values.shape[:2])), rows, columns)
-    return sheet
-
-
-def _number(picture: Bgr, texts: Array, rows: Array, columns: Array) -> None:
-    """Write each text into the middle of its block, if type that fits into it can be read.
-
-    Blocks end at the pixels `rows` and `columns`, from 0 on.
-    """
-    longest = max(_text_width(text, 100) for text in texts.flat)
-    height, width = (float(np.diff(ends).min()) for ends in (rows, columns))
-    size = int(min(0.45 * height, 75 * width / longest, LARGEST_TYPE))
-    if size < SMALLEST_TYPE:
-        return
-    ys, xs = ((ends[1:] + ends[:-1]) // 2 for ends in (rows, columns))
-    dark = picture[np.ix_(ys, xs)] @ LUMA < 140
-    for (row, column), text in np.ndenumerate(texts):
-        left = round(int(xs[column]) - _text_width(text, size) / 2)
-        baseline = round(int(ys[row]) + 0.36 * size)
-        _write(picture, text, (left, baseline), size, PAPER if dark[row, column] else INK)
-
-
-def _choose_detail(axes: Axes, size: Pair, result: Array, tones: Tones) -> Detail | None:
-    """Choose the detail to enlarge, where neighbours in `result` differ most.
-
-    None where the blocks can be seen in the whole picture.
-    """
-    if all(shown >= SMALLEST_BLOCK * axis.count for shown, axis in zip(size, axes, strict=True)):
-        return None
-    if min(size) < LEAST_ROOM or any(axis.count > axis.size for axis in axes):
-        return None
-    zoom = max(1, round(DETAIL_BLOCK / max(axis.size / axis.count for axis in axes)))
-    room = min(size[0], size[1] * 3 // 4), size[1]
-    counts = [
-        min(axis.count, ceil(shown * axis.count / (zoom * axis.size)))
-        for axis, shown in zip(axes, room, strict=True)
-    ]
-    step = max(1, max(result.shape[:2]) // BUSY_SIDE)
-    thinned = result[::step, ::step]
+def _busiest(shape: tuple[int, ...], values: Array, tones: Tones) -> Pair:
+    """Row and column of the image around which neighbouring values of a result differ most."""
+    step = max(1, max(values.shape[:2]) // BUSY_SIDE)
+    thinned = values[::step, ::step]
     shown = paint(thinned, tones, *thinned.shape[:2]).mean(axis=2, dtype=np.float64)
     change = np.abs(np.diff(shown, axis=0, prepend=shown[:1]))
     change += np.abs(np.diff(shown, axis=1, prepend=shown[:, :1]))
-    tall, wide = (max(1, count // step) for count in counts)
-    sums = np.pad(change, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-    totals = sums[tall:, wide:] - sums[:-tall, wide:] - sums[tall:, :-wide] + sums[:-tall, :-wide]
-    busiest = np.unravel_index(np.argmax(totals), totals.shape)
-    chosen, covered = [], []
-    for axis, count, place in zip(axes, counts, busiest, strict=True):
-        first = min(int(place) * step, axis.count - count)
-        last = first + count
-        high = axis.start(last) if last < axis.count else axis.span(first, last)[1]
-        chosen.append((first, last))
-        covered.append((max(0, axis.start(first)), min(axis.size, high)))
-    return Detail((chosen[0], chosen[1]), (covered[0], covered[1]), zoom, room)
+    tall, wide = (most // step + 1 for most in BUSY_PART)
+    around = cv2.blur(change, (wide, tall), borderType=cv2.BORDER_CONSTANT)
+    row, column = np.unravel_index(np.argmax(around), around.shape)
+    return int(row) * shape[0] // around.shape[0], int(column) * shape[1] // around.shape[1]
 
 
-# The sheet: pictures and captions
+def _close_up(views: Views, height: int, centre: Pair, *, always: bool) -> Views | None:
+    """What to show enlarged, around `centre`; None where the blocks can be seen as it is."""
+    pitches = [view.blocks(is_input=False)[2] for view in views]
+    sides = [view.scale * pitch for view, pitch in zip(views, pitches, strict=True)]
+    if _shows_numbers(views) or (min(sides) >= SMALLEST_BLOCK and not always) or min(pitches) < 1:
+        return None
+    zoom = max(1, round(CLOSE_BLOCK / max(pitches)))
+    found = []
+    for view, room, middle in zip(views, (height, views[1].side), centre, strict=True):
+        axis, length = view.axis, min(view.high - view.low, room // zoom)
+        low = min(max(view.low, floor(middle - length / 2)), view.high - length)
+        if not isinstance(axis, AdaptiveAxis) and 4 * axis.stride <= length:
+            low -= (low - axis.start(0)) % axis.stride  # begin with a whole window
+        found.append(View(axis, low, low + length, zoom))
+    return found[0], found[1]
 
 
-def _notes(pixels: Array, tones: Tones, size: Pair, detail: Detail | None) -> list[str]:
-    """What a reader has to know to read the picture right."""
-    notes = []
-    if detail is not None:
-        rows, columns = (f"{low} to {high - 1}" for low, high in detail.shown)
-        notes.append(f"below: rows {rows}, columns {columns}, enlarged {detail.zoom} times")
-    if tones.stretched:
-        low, high = numerals([tones.black, tones.white])
-        notes.append(f"{low} is shown black, {high} white")
-    if pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4):
-        notes.append(f"channel 0 of {pixels.shape[2]} is shown")
-    if pixels.dtype.kind == "f" and np.isnan(colours(pixels)).any():
-        notes.append("NaN is magenta")
-    (height, width), (rows_shown, columns_shown) = pixels.shape[:2], size
-    if not 0.9 < rows_shown * width / (columns_shown * height) < 1.1:
-        notes.append("drawn thicker than it is")
-    return notes
+# One picture: blocks in their places, what is in no window, numbers
 
 
-def _sheet(drawn: Sequence[Bgr], columns: int, notes: Sequence[str]) -> Bgr:
-    """Lay the labelled pictures out in rows of `columns`, the notes beneath."""
-    tall, wide = (max(part.shape[axis] for part in drawn) for axis in (0, 1))
-    rows = -(-len(drawn) // columns)
-    width = MARGIN + columns * (wide + MARGIN)
+def _draw(values: Array, views: Views, tones: Tones, *, is_input: bool) -> Bgr:
+    """Paint the image or a result, each value where it lies; hatch what is in no window."""
+    shape, parts, ends = (views[0].side, views[1].side), [], []
+    for view in views:
+        number, first, pitch, _ = view.blocks(is_input=is_input)
+        start = max(0, floor((view.low - first) / pitch))
+        stop = min(number, ceil((view.high - first) / pitch))
+        parts.append(slice(start, stop))
+        ends.append((view.at(first + start * pitch), view.at(first + stop * pitch)))
+    (top, bottom), (left, right) = ends
+    sheet = np.full((*shape, 3), OUTSIDE if is_input else PAPER, np.uint8)
+    if top < bottom and left < right:
+        painted = paint(values[parts[0], parts[1]], tones, bottom - top, right - left)
+        shown = sheet[max(0, top) : bottom, max(0, left) : right]
+        cut = painted[max(0, -top) :, max(0, -left) :]
+        shown[...] = cut[: shown.shape[0], : shown.shape[1]]
+    rows, columns = (view.uncovered(is_input=is_input) for view in views)
+    free = rows[:, np.newaxis] | columns
+    if free.any():
+        stripes = np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % 10 < 2
+        sheet[free] = (sheet[free].astype(int) + PAPER) // 2 if is_input else PAPER
+        sheet[free & stripes] = EDGE if is_input else PALE_INK
+    return sheet
+
+
+def _shows_numbers(views: Views) -> bool:
+    return all(view.axis.size <= LARGEST_GRID and view.scale >= NUMBERED_PIXEL for view in views)
+
+
+def _mark(sheet: Bgr, values: Array, views: Views, *, is_input: bool) -> None:
+    """Draw the blocks of a small picture apart, with their numbers, and its windows."""
+    ends, first, borders, reach = [], [], [], []
+    for view in views:
+        axis, (number, start, pitch, width) = view.axis, view.blocks(is_input=is_input)
+        starts = [start + index * pitch for index in range(number)]
+        ends.append([(view.at(start), view.at(start + width)) for start in starts])
+        low, high = axis.span(0, 1)
+        step = 0 if isinstance(axis, AdaptiveAxis) or axis.dilation == 1 else axis.dilation
+        pieces = [(pixel, pixel + 1) for pixel in range(low, high, step)] if step else [(low, high)]
+        first.append([(view.at(low), view.at(high)) for low, high in pieces])
+        borders.append([view.at(border) for border in window_borders(axis)])
+        reach.append(slice(*(max(0, view.at(end)) for end in axis.span(0, axis.count))))
+    if min(stop - start for along in ends for start, stop in along) < SMALLEST_TYPE:
+        return
+    for (top, bottom), (left, right) in product(*ends):
+        cv2.rectangle(sheet, (left, top), (right, bottom), EDGE, 1)
+    if all(is_partition(view.axis) for view in views):
+        for row in borders[0]:
+            sheet[row - 1 : row + 2, reach[1]] = ACCENT
+        for column in borders[1]:
+            sheet[reach[0], column - 1 : column + 2] = ACCENT
+    else:
+        framed = first if is_input else [along[:1] for along in ends]
+        for (top, bottom), (left, right) in product(*framed):
+            cv2.rectangle(sheet, (left, top), (right, bottom), ACCENT, 3)
+    _number(sheet, values, ends)
+
+
+def _number(sheet: Bgr, values: Array, ends: Sequence[Sequence[Pair]]) -> None:
+    """Write the values into the middle of their blocks, if type that fits can be read.
+
+    The values of three or four channels stand one below the other, red first.
+    """
+    count = values.shape[2] if values.ndim == 3 else 1
+    channels = [index for index, _ in CHANNEL_NAMES.get(count, CHANNEL_NAMES[1])]
+    texts = texts_of(values.reshape(*values.shape[:2], count)[..., channels])
+    longest = max(_text_width(text, 100) for text in texts.flat)
+    height, width = (min(stop - start for start, stop in along) for along in ends)
+    lines = len(channels)
+    size = int(min(0.45 * height, 0.8 * height / lines, 75 * width / longest, LARGEST_TYPE))
+    if size < SMALLEST_TYPE:
+        return
+    for (row, column), _ in np.ndenumerate(texts[..., 0]):
+        (top, bottom), (left, right) = ends[0][row], ends[1][column]
+        bright = sheet[top:bottom, left:right].mean(axis=(0, 1)) @ LUMA >= 140
+        for line, text in enumerate(texts[row, column]):
+            x = round((left + right) / 2 - _text_width(text, size) / 2)
+            y = round((top + bottom) / 2 + (0.36 + 1.1 * (line - (lines - 1) / 2)) * size)
+            _write(sheet, text, (x, y), size, INK if bright else PAPER)
+
+
+# Type
+
+
+def _lines(notes: Sequence[str], width: int, colour: Colour) -> Bgr:
+    """A strip of paper with notes, as many in a line as have room."""
     lines: list[str] = []
     for note in notes:
         longer = f"{lines[-1]}   ·   {note}" if lines else note
@@ -403,20 +522,11 @@ def _sheet(drawn: Sequence[Bgr], columns: int, notes: Sequence[str]) -> Bgr:
             lines[-1] = longer
         else:
             lines.append(note)
-    below = MARGIN + rows * (tall + MARGIN // 2)
-    height = below + len(lines) * NOTE_HEIGHT + MARGIN // 2
-    sheet = np.full((height, width, 3), PAPER, np.uint8)
-    for index, part in enumerate(drawn):
-        row, column = divmod(index, columns)
-        top, left = MARGIN + row * (tall + MARGIN // 2), MARGIN + column * (wide + MARGIN)
-        sheet[top : top + part.shape[0], left : left + part.shape[1]] = part
+    strip = np.full((GAP + len(lines) * NOTE_HEIGHT, width, 3), PAPER, np.uint8)
     for index, line in enumerate(lines):
-        baseline = below + index * NOTE_HEIGHT + NOTE_SIZE - 6
-        _write(sheet, line, (MARGIN, baseline), NOTE_SIZE, PALE_INK)
-    return sheet
-
-
-# Marks: type and lines
+        baseline = GAP + index * NOTE_HEIGHT + NOTE_SIZE
+        _write(strip, line, (MARGIN, baseline), NOTE_SIZE, colour)
+    return strip
 
 
 @cache
@@ -440,25 +550,3 @@ def _write(
     """Write a line whose baseline begins at `at`, (x, y); `size` is in pixels."""
     no_wrap = (0, 1 << 20)
     cv2.putText(picture, text, at, colour, _typeface(weight), size, weight, wrap=no_wrap)
-
-
-def _frame(
-    picture: Bgr, box: tuple[int, int, int, int], colour: Colour, thickness: int = 1
-) -> None:
-    """Draw around (not on) the box of (left, top, right, bottom), its last two excluded."""
-    left, top, right, bottom = box
-    for step in range(1, thickness + 1):
-        corners = (left - step, top - step), (right - 1 + step, bottom - 1 + step)
-        cv2.rectangle(picture, *corners, colour, 1)
-
-
-def _rule(
-    picture: Bgr, rows: Iterable[float], columns: Iterable[float], colour: Colour, thickness: int
-) -> None:
-    """Draw lines across the whole picture at these positions, in pixels."""
-    for row in rows:
-        top = max(0, round(row) - thickness // 2)
-        picture[top : top + thickness] = colour
-    for column in columns:
-        left = max(0, round(column) - thickness // 2)
-        picture[:, left : left + thickness] = colour

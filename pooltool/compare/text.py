@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import pairwise, zip_longest
 from math import floor, isfinite, log10
 from typing import Any
@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.compare.measures import Measures
+from pooltool.compare.measures import Measures, Result
 from pooltool.geometry import AnyAxis, AnyWindows, Windows
-from pooltool.kernels import Method
 
 Array = NDArray[Any]
 Cuts = tuple[Sequence[int], Sequence[int]]
@@ -27,18 +26,8 @@ LINE_WIDTH = 100
 GAP = "   "
 
 
-@dataclass(frozen=True)
-class Border:
-    """The characters of a frame: its two strokes, then its corners and joints row by row."""
-
-    across: str
-    down: str
-    joints: tuple[str, str, str]
-    """Left, inner and right joint of the top line, the inner lines and the bottom line."""
-
-
-LINES = Border("─", "│", ("┌┬┐", "├┼┤", "└┴┘"))
-ASCII = Border("-", "|", ("+++", "+++", "+++"))
+LINES, ASCII = "─│┌┬┐├┼┤└┴┘", "-|+++++++++"
+"""Strokes across and down, then left, inner and right joints of the first, inner and last line."""
 
 CHANNEL_NAMES: dict[int, tuple[tuple[int, str], ...]] = {
     1: ((0, ""),),
@@ -48,16 +37,32 @@ CHANNEL_NAMES: dict[int, tuple[tuple[int, str], ...]] = {
 """Channels in the order they are shown; the arrays hold them as OpenCV does, blue first."""
 
 
-def as_records(measures: Iterable[Measures]) -> list[dict[str, Any]]:
-    """One dict a method, ready for JSON: None where there is no figure."""
-    return [{**asdict(found), "output_shape": list(found.output_shape)} for found in measures]
+def as_lines(
+    pixels: Array, result: Result, measures: Sequence[Measures], *, ascii_only: bool = False
+) -> list[str]:
+    """Write what was found under one setting: windows, table, and the numbers of a small image."""
+    axes = result.windows.axes(pixels.shape)
+    lines = [window_text(result.windows) + uncovered_text(*axes), *as_table(measures).split("\n")]
+    if is_small(pixels):
+        lines += ["", *as_grids(pixels, result, ascii_only=ascii_only).split("\n")]
+    return lines
+
+
+def as_records(measures: Iterable[Measures], windows: AnyWindows) -> list[dict[str, Any]]:
+    """One dict a row of the table, ready for JSON: None where there is no figure."""
+    pool_size = list(windows.pool_size) if isinstance(windows, Windows) else None
+    return [
+        {"pool_size": pool_size, **asdict(found), "output_shape": list(found.output_shape)}
+        for found in measures
+    ]
 
 
 def as_table(measures: Sequence[Measures]) -> str:
-    """Align the measures under their names, a row a method; `-` where there is no figure."""
+    """Align the measures under their names, a row each; `-` where there is no figure."""
 
     def ratios(values: Iterable[float | None]) -> list[str]:
-        return [MISSING if value is None else f"{value:.2f}" for value in values]
+        # Adding 0 makes 0.00 of -0.00.
+        return [MISSING if value is None else f"{round(value, 2) + 0:.2f}" for value in values]
 
     columns = [
         ("method", *(found.method for found in measures)),
@@ -65,6 +70,7 @@ def as_table(measures: Sequence[Measures]) -> str:
         ("mean", *numerals([found.mean for found in measures], at_least=2)),
         ("std", *numerals([found.std for found in measures], at_least=2)),
         ("noise", *ratios(found.noise for found in measures)),
+        ("bias", *ratios(found.bias for found in measures)),
         ("shift", *ratios(found.shift for found in measures)),
     ]
     widths = [max(6, *map(len, column)) for column in columns]
@@ -113,6 +119,16 @@ def window_text(windows: AnyWindows) -> str:
     return ", ".join(words)
 
 
+def uncovered_text(rows: AnyAxis, columns: AnyAxis) -> str:
+    """Say how many rows and columns at the end are in no window; nothing where all are."""
+    parts = []
+    for axis, noun in ((rows, "row"), (columns, "column")):
+        rest = axis.size - axis.span(0, axis.count)[1]
+        if rest > 0:
+            parts.append(noun if rest == 1 else f"{rest} {noun}s")
+    return f" (the last {' and the last '.join(parts)} in no window)" if parts else ""
+
+
 def size_text(size: Sequence[int]) -> str:
     """`HEIGHTxWIDTH` of a shape or a size."""
     return "x".join(map(str, size[:2]))
@@ -127,7 +143,7 @@ def is_small(pixels: Array) -> bool:
 def can_draw_lines(encoding: str | None) -> bool:
     """True when text of this encoding can hold the box-drawing characters."""
     try:
-        "".join((LINES.across, LINES.down, *LINES.joints)).encode(encoding or "ascii")
+        LINES.encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
@@ -147,33 +163,22 @@ def window_borders(axis: AnyAxis) -> tuple[int, ...]:
     return tuple(sorted(end for end in ends if 0 < end < axis.size))
 
 
-def as_grids(
-    pixels: Array, windows: AnyWindows, pooled: Mapping[Method, Array], *, ascii_only: bool = False
-) -> str:
+def as_grids(pixels: Array, result: Result, *, ascii_only: bool = False) -> str:
     """Write an image of up to 16 rows and columns and its results as grids of numbers.
 
     Lines between the numbers of the input are the borders of its windows. Where windows overlap or
-    leave gaps no such lines can be drawn; the first line of the text then says so, as it says how
-    much of the image is in no window. A result of more than 16 rows or columns is named but not
-    written out.
-
-    Parameters
-    ----------
-    pixels, pooled
-        (H, W) or (H, W, C) in OpenCV's channel order, and the result of each method.
-    ascii_only
-        Draw with `-`, `|` and `+` instead of box-drawing characters.
+    leave gaps no such lines can be drawn; the first line of the text then says so. A result of
+    more than 16 rows or columns is named but not written out. `ascii_only` draws with -, | and +.
     """
     border = ASCII if ascii_only else LINES
-    axes = windows.axes(pixels.shape)
+    axes = result.windows.axes(pixels.shape)
     drawn = all(map(is_partition, axes))
-    remark = _uncovered(*axes) if drawn else " (not drawn: they overlap or leave gaps)"
-    lines = [window_text(windows) + remark]
+    lines = [] if drawn else ["windows are not drawn: they overlap or leave gaps"]
     count = pixels.shape[2] if pixels.ndim == 3 else 1
     plain = tuple((index, f"channel {index}") for index in range(min(count, MOST_CHANNELS)))
     for index, name in CHANNEL_NAMES.get(count, plain):
         boxes = []
-        for title, values in [("input", pixels), *pooled.items()]:
+        for title, values in [("input", pixels), *result.pooled.items()]:
             shown = values if values.ndim == 2 else values[..., index]
             cuts: Cuts = ((), ())
             if drawn and title == "input":
@@ -194,25 +199,17 @@ def texts_of(values: Array) -> Array:
     return np.array(texts, object).reshape(values.shape)
 
 
-def _uncovered(rows: AnyAxis, columns: AnyAxis) -> str:
-    """Say how many rows and columns at the end are in no window."""
-    parts = []
-    for axis, noun in ((rows, "row"), (columns, "column")):
-        rest = axis.size - axis.span(0, axis.count)[1]
-        if rest > 0:
-            parts.append(noun if rest == 1 else f"{rest} {noun}s")
-    return f" (the last {' and the last '.join(parts)} in no window)" if parts else ""
-
-
-def _box(title: str, values: Array, cuts: Cuts, border: Border) -> list[str]:
+def _box(title: str, values: Array, cuts: Cuts, border: str) -> list[str]:
     """Frame a 2-D array under its title, with lines at `cuts`; only the title of a large one."""
     if not is_small(values):
         return [f"{title} {size_text(values.shape)}"]
-    texts, down = texts_of(values), border.down
+    across, down, texts = border[0], border[1], texts_of(values)
     width = max(map(len, texts.flat))
     groups = list(pairwise((0, *cuts[1], values.shape[1])))
-    strokes = [border.across * ((last - first) * (width + 1) + 1) for first, last in groups]
-    top, inner, bottom = (ends[0] + ends[1].join(strokes) + ends[2] for ends in border.joints)
+    strokes = [across * ((last - first) * (width + 1) + 1) for first, last in groups]
+    top, inner, bottom = (
+        border[at] + border[at + 1].join(strokes) + border[at + 2] for at in (2, 5, 8)
+    )
     lines = [f"{title} {size_text(values.shape)}", top]
     for index, row in enumerate(texts):
         if index in cuts[0]:
