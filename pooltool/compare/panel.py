@@ -27,7 +27,6 @@ from pooltool.compare.text import (
     numerals,
     texts_of,
     uncovered_text,
-    window_borders,
     window_text,
 )
 from pooltool.errors import UsageProblem
@@ -198,10 +197,7 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
         notes.append(f"numbers from top to bottom: {names}")
     if pixels.dtype.kind == "f" and np.isnan(colours(pixels)).any():
         notes.append("NaN is magenta")
-    widest = max(band.shape[1] for band in bands)
-    bands.append(_lines(notes, widest, PALE_INK))
-    padded = [np.pad(band, ((0, 0), (0, widest - band.shape[1]), (0, 0)), "edge") for band in bands]
-    return np.asarray(np.vstack(padded), np.uint8)
+    return _stacked([*bands, _lines(notes, max(band.shape[1] for band in bands), PALE_INK)])
 
 
 def side_by_side(pixels: Array, windows: AnyWindows, method: Method, pooled: Array) -> Bgr:
@@ -307,7 +303,7 @@ def _fit(values: Array, height: int, width: int) -> Array:
 def _band(pixels: Array, result: Result, tones: Tones, centre: Pair, *, always: bool) -> Bgr:
     """Draw a result's pictures under a line that names its windows, and captions beneath."""
     pictures = [("input", pixels), *result.pooled.items()]
-    aspect, choices = pixels.shape[1] / pixels.shape[0], PLACES[len(pictures)]
+    aspect, choices = pixels.shape[1] / pixels.shape[0], PLACES.get(len(pictures), PLACES[4])
     place = next((place for limit, place in choices if aspect <= limit), STACKED)
     columns, widest, tallest, close_height = place
     axes = result.windows.axes(pixels.shape)
@@ -335,7 +331,7 @@ def _band(pixels: Array, result: Result, tones: Tones, centre: Pair, *, always: 
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     heading = _lines([window_text(result.windows) + uncovered_text(*axes)], sheet.shape[1], INK)
     captions = _lines(_captions(views, close), sheet.shape[1], PALE_INK)
-    return np.asarray(np.vstack([heading, sheet, captions]), np.uint8)
+    return _stacked([heading, sheet, captions])
 
 
 def _captions(views: Views, close: Views | None) -> list[str]:
@@ -346,10 +342,8 @@ def _captions(views: Views, close: Views | None) -> list[str]:
             f"{max(0, ceil(view.low))} to {min(view.axis.size, floor(view.high)) - 1}"
             for view in close
         )
-        captions.append(
-            f"below, {close[0].scale} times enlarged: rows {rows} and columns {columns}, counted "
-            "from 0, both ends included"
-        )
+        captions.append(f"below, {close[0].scale} times enlarged: rows {rows}, columns {columns}")
+        captions.append("rows and columns count from 0, both ends are included")
     shown = [*views, *(close or ())]
     if any(view.uncovered(is_input=True).any() for view in shown):
         captions.append("hatched: in no window")
@@ -358,8 +352,11 @@ def _captions(views: Views, close: Views | None) -> list[str]:
     axes = [view.axis for view in views]
     if any(axis.count > 1 and axis.span(0, 1)[1] > axis.start(1) for axis in axes):
         captions.append("windows overlap; each value is drawn at the centre of its window")
-    if _shows_numbers(views) and not all(map(is_partition, axes)):
-        captions.append("framed: the first window and its value")
+    if _shows_numbers(views):
+        windows = "windows and their values"
+        if not all(map(is_partition, axes)):
+            windows = "the first window and its value"
+        captions.append(f"framed: {windows}")
     thicker = views[0].scale / views[1].scale
     if thicker > 1.1:
         captions.append(f"rows are drawn {thicker:.3g} times as tall as columns are wide")
@@ -459,32 +456,35 @@ def _shows_numbers(views: Views) -> bool:
 
 
 def _mark(sheet: Bgr, values: Array, views: Views, *, is_input: bool) -> None:
-    """Draw the blocks of a small picture apart, with their numbers, and its windows."""
-    ends, first, borders, reach = [], [], [], []
-    for view in views:
-        axis, (number, start, pitch, width) = view.axis, view.blocks(is_input=is_input)
-        starts = [start + index * pitch for index in range(number)]
-        ends.append([(view.at(start), view.at(start + width)) for start in starts])
-        low, high = axis.span(0, 1)
-        step = 0 if isinstance(axis, AdaptiveAxis) or axis.dilation == 1 else axis.dilation
-        pieces = [(pixel, pixel + 1) for pixel in range(low, high, step)] if step else [(low, high)]
-        first.append([(view.at(low), view.at(high)) for low, high in pieces])
-        borders.append([view.at(border) for border in window_borders(axis)])
-        reach.append(slice(*(max(0, view.at(end)) for end in axis.span(0, axis.count))))
+    """Draw the blocks of a small picture apart, with their numbers, and frame its windows.
+
+    All windows where they lie side by side, else only the first, its pixels one by one if dilated.
+    """
+    ends = [_block_ends(view, is_input=is_input) for view in views]
     if min(stop - start for along in ends for start, stop in along) < SMALLEST_TYPE:
         return
-    for (top, bottom), (left, right) in product(*ends):
-        cv2.rectangle(sheet, (left, top), (right, bottom), EDGE, 1)
-    if all(is_partition(view.axis) for view in views):
-        for row in borders[0]:
-            sheet[row - 1 : row + 2, reach[1]] = ACCENT
-        for column in borders[1]:
-            sheet[reach[0], column - 1 : column + 2] = ACCENT
-    else:
-        framed = first if is_input else [along[:1] for along in ends]
-        for (top, bottom), (left, right) in product(*framed):
-            cv2.rectangle(sheet, (left, top), (right, bottom), ACCENT, 3)
+    framed = [_block_ends(view, is_input=False) for view in views]
+    if not all(is_partition(view.axis) for view in views):
+        framed = [along[:1] for along in framed]
+        if is_input:
+            framed = [_first_window(view) for view in views]
+    for boxes, colour, thickness in ((ends, EDGE, 1), (framed, ACCENT, 3)):
+        for (top, bottom), (left, right) in product(*boxes):
+            cv2.rectangle(sheet, (left, top), (right, bottom), colour, thickness)
     _number(sheet, values, ends)
+
+
+def _block_ends(view: View, *, is_input: bool) -> list[Pair]:
+    number, first, pitch, width = view.blocks(is_input=is_input)
+    starts = (first + index * pitch for index in range(number))
+    return [(view.at(start), view.at(start + width)) for start in starts]
+
+
+def _first_window(view: View) -> list[Pair]:
+    axis, (start, stop) = view.axis, view.axis.span(0, 1)
+    if isinstance(axis, AdaptiveAxis) or axis.dilation == 1:
+        return [(view.at(start), view.at(stop))]
+    return [(view.at(at), view.at(at + 1)) for at in range(start, stop, axis.dilation)]
 
 
 def _number(sheet: Bgr, values: Array, ends: Sequence[Sequence[Pair]]) -> None:
@@ -510,11 +510,18 @@ def _number(sheet: Bgr, values: Array, ends: Sequence[Sequence[Pair]]) -> None:
             _write(sheet, text, (x, y), size, INK if bright else PAPER)
 
 
-# Type
+# Paper and type
+
+
+def _stacked(parts: Sequence[Bgr]) -> Bgr:
+    """Put parts below each other, the narrower ones on paper as wide as the widest."""
+    widest = max(part.shape[1] for part in parts)
+    padded = [np.pad(part, ((0, 0), (0, widest - part.shape[1]), (0, 0)), "edge") for part in parts]
+    return np.asarray(np.vstack(padded), np.uint8)
 
 
 def _lines(notes: Sequence[str], width: int, colour: Colour) -> Bgr:
-    """A strip of paper with notes, as many in a line as have room."""
+    """A strip of paper with notes, as many in a line as have room; wider if a note needs it."""
     lines: list[str] = []
     for note in notes:
         longer = f"{lines[-1]}   ·   {note}" if lines else note
@@ -522,6 +529,7 @@ def _lines(notes: Sequence[str], width: int, colour: Colour) -> Bgr:
             lines[-1] = longer
         else:
             lines.append(note)
+    width = max([width, *(_text_width(line, NOTE_SIZE) + 2 * MARGIN for line in lines)])
     strip = np.full((GAP + len(lines) * NOTE_HEIGHT, width, 3), PAPER, np.uint8)
     for index, line in enumerate(lines):
         baseline = GAP + index * NOTE_HEIGHT + NOTE_SIZE
