@@ -208,6 +208,8 @@ def test_an_image_as_narrow_as_a_window_has_no_shift() -> None:
     assert before.shift is not None
     assert [figures.shift for figures in found] == [None] * 3
     assert all(figures.noise for figures in found)
+    for windows in (Windows.of(1), AdaptiveWindows.of((2, 3))):
+        assert [one.shift for one in measured(rng.random((9, 1)), windows)] == [None] * 4
 
 
 def test_nan_is_left_out() -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.errors import ArrayShapeError, WindowError
+from pooltool.errors import WindowError
 from pooltool.geometry import AdaptiveWindows, AnyWindows
 from pooltool.kernels import Method, Pooling, pool2d
 
@@ -97,7 +97,7 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
     values = sample.astype(np.float32 if single else np.float64)
     noise = _noise(values, _range(colours), windows)
     level, contrast = _mean_and_std(noise)[1], _mean_and_std(values)[1]
-    change = _mean_change(values[:, 1:], values[:, :-1])
+    change = _change_by_move(values)
     ratios = _divided(level, level), _divided(0.0, level), _divided(change, contrast)
     mean, std = _mean_and_std(colours)
     found = [Measures("input", pixels.shape, mean, std, *ratios)]
@@ -105,10 +105,7 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
         pooling = Pooling(method, windows, result.count_include_pad)
         still = pool2d(values, pooling)
         bias, left = _change_by_noise(values, noise, still, pooling)
-        try:
-            change = _mean_change(*(pool2d(x, pooling) for x in (values[:, 1:], values[:, :-1])))
-        except (WindowError, ArrayShapeError):  # one column less is narrower than a window
-            change = None
+        change = _change_by_move(values, pooling)
         contrast = _mean_and_std(still)[1]
         ratios = _divided(left, level), _divided(bias, level), _divided(change, contrast)
         mean, std = _mean_and_std(_colours(pooled))
@@ -178,9 +175,18 @@ def _change_by_noise(values: Array, noise: Array, still: Array, pooling: Pooling
         return _mean_and_std(noisy - still[..., np.newaxis])
 
 
-def _mean_change(here: Array, moved: Array) -> float | None:
+def _change_by_move(values: Array, pooling: Pooling | None = None) -> float | None:
+    """mean |pool(x) - pool(x moved)|; None where one column less leaves no window."""
+    here, moved = values[:, 1:], values[:, :-1]
+    if not here.size:
+        return None
+    try:
+        if pooling is not None:
+            here, moved = pool2d(here, pooling), pool2d(moved, pooling)
+    except WindowError:
+        return None
     with np.errstate(all="ignore"):
-        return _mean_and_std(np.abs(here - moved))[0] if here.size else None
+        return _mean_and_std(np.abs(here - moved))[0]
 
 
 def _divided(change: float | None, unit: float | None) -> float | None:

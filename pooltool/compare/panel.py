@@ -71,8 +71,6 @@ SMALLEST_BLOCK, CLOSE_BLOCK = 6, 14
 """Blocks smaller than the first are shown again in a close-up, with about the second as side."""
 BUSY_SIDE, BUSY_PART = 512, (25, 36)
 """Rows and columns that are looked at to choose a close-up, and those of the part looked for."""
-
-
 PLACES = {
     4: ((2.0, (4, 512, 1200, 384)), (6.0, (2, 1024, 512, 256))),
     2: ((2.0, (2, 720, 1200, 540)),),
@@ -192,9 +190,6 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if channels not in CHANNEL_NAMES:
         notes.append(f"only channel 0 of {channels}, counted from 0, is shown")
-    elif channels > 1 and max(height, width) <= LARGEST_GRID:
-        names = ", ".join(name for _, name in CHANNEL_NAMES[channels])
-        notes.append(f"numbers from top to bottom: {names}")
     if pixels.dtype.kind == "f" and np.isnan(colours(pixels)).any():
         notes.append("NaN is magenta")
     return _stacked([*bands, _lines(notes, max(band.shape[1] for band in bands), PALE_INK)])
@@ -330,11 +325,11 @@ def _band(pixels: Array, result: Result, tones: Tones, centre: Pair, *, always: 
         top, left = row * height, MARGIN + column * width
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     heading = _lines([window_text(result.windows) + uncovered_text(*axes)], sheet.shape[1], INK)
-    captions = _lines(_captions(views, close), sheet.shape[1], PALE_INK)
+    captions = _lines(_captions(views, close, pixels), sheet.shape[1], PALE_INK)
     return _stacked([heading, sheet, captions])
 
 
-def _captions(views: Views, close: Views | None) -> list[str]:
+def _captions(views: Views, close: Views | None, pixels: Array) -> list[str]:
     """What a reader has to know to read the pictures of a band right."""
     captions = []
     if close is not None:
@@ -357,6 +352,9 @@ def _captions(views: Views, close: Views | None) -> list[str]:
         if not all(map(is_partition, axes)):
             windows = "the first window and its value"
         captions.append(f"framed: {windows}")
+        if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
+            names = ", ".join(name for _, name in CHANNEL_NAMES[pixels.shape[2]])
+            captions.append(f"numbers from top to bottom: {names}")
     thicker = views[0].scale / views[1].scale
     if thicker > 1.1:
         captions.append(f"rows are drawn {thicker:.3g} times as tall as columns are wide")

@@ -24,8 +24,6 @@ LARGEST_GRID = 16
 MOST_CHANNELS = 8
 LINE_WIDTH = 100
 GAP = "   "
-
-
 LINES, ASCII = "─│┌┬┐├┼┤└┴┘", "-|+++++++++"
 """Strokes across and down, then left, inner and right joints of the first, inner and last line."""
 
