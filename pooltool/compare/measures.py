@@ -95,7 +95,7 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
     # float32 holds every value of integers up to 16 bits.
     single = pixels.dtype.itemsize <= 2 or pixels.dtype.str[1:] == "f4"
     values = sample.astype(np.float32 if single else np.float64)
-    noise = _noise(values, _range(colours), windows)
+    noise = _noise(values, value_range(pixels), windows)
     level, contrast = _mean_and_std(noise)[1], _mean_and_std(values)[1]
     change = _change_by_move(values)
     ratios = _divided(level, level), _divided(0.0, level), _divided(change, contrast)
@@ -145,14 +145,14 @@ def _centre(pixels: Array, windows: AnyWindows) -> tuple[Array, AnyWindows]:
     return pixels[parts[0], parts[1]], windows
 
 
-def _range(pixels: Array) -> float:
-    """Largest less smallest value that the dtype holds or, of floats, that the image does."""
+def value_range(pixels: Array) -> float:
+    """Largest less smallest value that the dtype holds or, of floats, that the colours do."""
     if pixels.dtype.kind == "b":
         return 1.0
     if pixels.dtype.kind in "iu":
         limits = np.iinfo(pixels.dtype)
         return float(int(limits.max) - int(limits.min))
-    low, high = finite_range(pixels) or (0.0, 0.0)
+    low, high = finite_range(_colours(pixels)) or (0.0, 0.0)
     return high - low
 
 

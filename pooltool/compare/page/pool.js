@@ -1,0 +1,86 @@
+"use strict";
+// Max, min and average pooling by the rules of pooltool/geometry.py. A test compares this file with
+// the package's results. `settings` holds, each [rows, columns]: pool_size, stride, dilation and
+// output_size (adaptive windows, or null); padding: "same" or [[top, bottom], [left, right]];
+// ceil_mode and count_include_pad.
+
+const MOST_WINDOWS = 4e6;
+const METHODS = ["max", "min", "avg"];
+
+// Lay windows along `size` pixels; k is 0 for rows, 1 for columns. Window i holds the pixels
+// `first`, `first + step`, ..., `taken` of them; of its `length` taps, `counted` lie in image or
+// padding. Throws {reason, ...} where windows cannot lie so.
+function lay(size, settings, k) {
+  const { ceil, floor, max, min } = Math;
+  const adaptive = settings.output_size;
+  const stride = settings.stride[k], step = adaptive ? 1 : settings.dilation[k];
+  const extent = step * (settings.pool_size[k] - 1) + 1;
+  let [before, after] = adaptive || settings.padding === "same" ? [0, 0] : settings.padding[k];
+  let count, dropped = false;
+  if (adaptive) {
+    count = adaptive[k];
+  } else if (settings.padding === "same") {
+    count = ceil(size / stride);
+    const total = max((count - 1) * stride + extent - size, 0);
+    [before, after] = [floor(total / 2), ceil(total / 2)];
+  } else {
+    const steps = (size + before + after - extent) / stride;
+    count = (settings.ceil_mode ? ceil(steps) : floor(steps)) + 1;
+    dropped = settings.ceil_mode && count > 1 && (count - 1) * stride >= size + before;
+    if (dropped) count -= 1; // it would start in the padding after the image
+  }
+  if (count < 1) throw { reason: "no_fit", k, extent, size };
+  if (count > MOST_WINDOWS) throw { reason: "too_many", k };
+  const windows = Array.from({ length: count }, (_, i) => {
+    const start = adaptive ? floor(i * size / count) : i * stride - before;
+    const length = adaptive ? ceil((i + 1) * size / count) - start : settings.pool_size[k];
+    const tapsBelow = (end) => max(0, min(length, ceil((end - start) / step)));
+    const skipped = tapsBelow(0), taken = tapsBelow(size) - skipped;
+    if (taken < 1) throw { reason: "no_pixel", k };
+    const counted = tapsBelow(size + after) - tapsBelow(-before);
+    return { start, length, first: start + skipped * step, taken, counted };
+  });
+  return { size, count, step, before, after, dropped, windows };
+}
+
+// Pool one channel of height * width values in reading order: {rows, columns, max, min, avg}.
+function pool(values, height, width, settings) {
+  const rows = lay(height, settings, 0), columns = lay(width, settings, 1);
+  if (rows.count * columns.count > MOST_WINDOWS) throw { reason: "too_many", k: 0 };
+  const pooled = { rows, columns };
+  for (const method of METHODS) {
+    const reduced = combineAlong(rows, values, 1, width, method);
+    pooled[method] = combineAlong(columns, reduced, rows.count, 1, method);
+  }
+  const counted = settings.count_include_pad ? "counted" : "taken";
+  rows.windows.forEach((row, i) => columns.windows.forEach((column, j) => {
+    pooled.avg[i * columns.count + j] /= row[counted] * column[counted];
+  }));
+  return pooled;
+}
+
+// One function for all, which a browser compiles better than three.
+function combine(method, a, b) {
+  if (method === "avg") return a + b;
+  return method === "max" ? Math.max(a, b) : Math.min(a, b);
+}
+
+// (outer, axis.size, inner) values -> (outer, axis.count, inner), combined within each window.
+function combineAlong(axis, values, outer, inner, method) {
+  const out = new Float64Array(outer * axis.count * inner);
+  let to = 0;
+  for (let o = 0; o < outer; o++) {
+    for (const { first, taken } of axis.windows) {
+      const from = (o * axis.size + first) * inner, step = axis.step * inner;
+      const end = from + taken * step;
+      for (let k = 0; k < inner; k++) {
+        let combined = values[from + k];
+        for (let other = from + step; other < end; other += step) {
+          combined = combine(method, combined, values[other + k]);
+        }
+        out[to++] = combined;
+      }
+    }
+  }
+  return out;
+}
