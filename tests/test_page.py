@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -257,14 +258,17 @@ ODD_IMAGES: dict[str, Array] = {
 }
 
 
-@pytest.mark.parametrize("windows", [Windows.of(1), AdaptiveWindows.of((2, 3))], ids=["1", "2x3"])
-def test_odd_images_are_shown_without_an_error(browse: Browse, windows: AnyWindows) -> None:
+def test_odd_images_are_shown_without_an_error(browse: Browse) -> None:
+    one, few = Windows.of(1), AdaptiveWindows.of((2, 3))
     tell = """
     Object.assign(state, { noise: true, move: true });
     refresh();
     parent.document.title += `|${document.title}: ${$("selection").textContent}`;
     """
-    pages = [acting(page(image, windows, title=name), tell) for name, image in ODD_IMAGES.items()]
+    pages = [
+        acting(page(image, few if image.shape[1] == 7 else one, title=name), tell)
+        for name, image in ODD_IMAGES.items()
+    ]
     frames = "".join(f'<iframe srcdoc="{html.escape(text)}"></iframe>' for text in pages)
     title = html.unescape(written_title(browse(f"<!doctype html><title>done</title>{frames}")))
     done, *shown = title.split("|")
@@ -290,8 +294,6 @@ def test_a_name_that_is_not_utf_8() -> None:
 
 
 def test_values_travel_as_they_are() -> None:
-    import base64
-
     image = rng.integers(0, 1 << 16, (5, 6, 4), np.uint16).astype(">u2")
     data = data_of(page(image, TWO, title=""))
     assert (data["numbers"], data["dtype"]) == ("u2", "uint16")
@@ -327,10 +329,10 @@ def test_a_full_page_is_below_3_mb() -> None:
 def test_a_page_says_that_its_picture_is_reduced(browse: Browse) -> None:
     image = np.arange(90_000, dtype=np.uint32).reshape(10, 9000).astype(np.uint8)
     document = browse(acting(page(image, TWO, title="", frame=(2, 5)), ""))
-    notes = written(document, "notes")
-    assert "The file has 10 × 9000 pixels" in notes
-    assert "each pixel here is the mean of 3 × 3 of them" in notes
-    assert "The file holds 5 frames; frame 2, counted from 0, is shown." in notes
+    about = written(document, "about")
+    assert "10 × 9000 pixels" in about
+    assert "each pixel here is the mean of 3 × 3 pixels of the file" in about
+    assert "The file holds 5 frames; frame 2, counted from 0, is shown." in about
 
 
 def test_windows_that_do_not_fit_are_refused() -> None:

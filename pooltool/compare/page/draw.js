@@ -208,7 +208,8 @@ function drawWindow(canvas, cells, winners) {
   const context = sized(canvas, width * scale + 4, height * scale + 4);
   const values = Float64Array.from(cells.flat(), ({ value }) => value);
   context.imageSmoothingEnabled = false;
-  context.drawImage(imageOf({ planes: [values], count: [height, width] }), 2, 2, width * scale, height * scale);
+  const image = imageOf({ planes: [values], count: [height, width] });
+  context.drawImage(image, 2, 2, width * scale, height * scale);
   context.fillStyle = pattern(context, "hatch");
   const drawn = [];
   cells.forEach((row, i) => row.forEach(({ value }, j) => {

@@ -275,7 +275,8 @@ for (const name of NAMES) {
   canvas.addEventListener("keydown", (event) => onKey(name, event));
 }
 for (const key of SIZES) {
-  const input = make("input", { id: key, autocomplete: "off", inputMode: key === "padding" ? "text" : "numeric" });
+  const inputMode = key === "padding" ? "text" : "numeric";
+  const input = make("input", { id: key, autocomplete: "off", inputMode });
   const [less, more] = [["−", -1], ["+", 1]].map(([textContent, by]) => make("button",
     { textContent, onclick: () => step(key, by) }));
   const stepper = make("span", { className: "stepper" }, make("label", { htmlFor: key }), less, input, more);

@@ -4,7 +4,7 @@
 // output_size (adaptive windows, or null); padding: "same" or [[top, bottom], [left, right]];
 // ceil_mode and count_include_pad.
 
-const MOST_WINDOWS = 4e6;
+const MOST_WINDOWS = 3e6, MOST_ALONG = 16000; // what a browser has memory and canvases for
 const METHODS = ["max", "min", "avg"];
 
 // Lay windows along `size` pixels; k is 0 for rows, 1 for columns. Window i holds the pixels
@@ -30,7 +30,7 @@ function lay(size, settings, k) {
     if (dropped) count -= 1; // it would start in the padding after the image
   }
   if (count < 1) throw { reason: "no_fit", k, extent, size };
-  if (count > MOST_WINDOWS) throw { reason: "too_many", k };
+  if (count > MOST_ALONG) throw { reason: "too_many", k };
   const windows = Array.from({ length: count }, (_, i) => {
     const start = adaptive ? floor(i * size / count) : i * stride - before;
     const length = adaptive ? ceil((i + 1) * size / count) - start : settings.pool_size[k];

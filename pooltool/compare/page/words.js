@@ -132,7 +132,8 @@ function describePage() {
   const { file } = DATA;
   const channels = [1, 3, 4].includes(file.channels)
     ? DATA.channels.map((_, c) => channelName(c)).join(", ") : text("channels", { count: file.channels });
-  $("about").textContent = text("about", { title: DATA.title, ...file, channels, dtype: DATA.dtype });
+  const about = text("about", { title: DATA.title, ...file, channels, dtype: DATA.dtype });
+  $("about").replaceChildren(about, ...aboutFile().map((words) => make("span", { textContent: words })));
   $("problem").hidden = !problem;
   $("problem").textContent = problem ? text(`${problem.reason}_${problem.k}`, problem) : "";
   for (const id of ["pictures", "detail", "formula"]) $(id).hidden = Boolean(problem);
@@ -189,12 +190,19 @@ function sizeText(key) {
   return even ? words(value.map(([before]) => before)) : value.flat().join(",");
 }
 
+// What of the file is not shown.
+function aboutFile() {
+  const [rows, columns] = DATA.reduced;
+  return [
+    rows * columns > 1 && text("note_reduced", { ...DATA.file, rows, columns }),
+    DATA.frame && text("note_frame", { index: DATA.frame[0], count: DATA.frame[1] }),
+  ].filter(Boolean);
+}
+
 // What a reader has to know of this picture.
 function notes() {
-  const { file } = DATA, [rows, columns] = DATA.reduced, thicker = view.scale[0] / view.scale[1];
+  const { file } = DATA, thicker = view.scale[0] / view.scale[1];
   return [
-    rows * columns > 1 && text("note_reduced", { ...file, rows, columns }),
-    DATA.frame && text("note_frame", { index: DATA.frame[0], count: DATA.frame[1] }),
     DATA.stretched && text("note_tones", { black: number(DATA.black), white: number(DATA.white) }),
     DATA.channels.includes("alpha") && text("note_alpha"),
     ![1, 3, 4].includes(file.channels)
