@@ -201,7 +201,7 @@ function outline(context, boxes, width, height) {
   }
 }
 
-// A window's pixels enlarged, the winners framed; returns the width.
+// A window's pixels enlarged, the winners framed.
 function drawWindow(canvas, cells, winners) {
   const [height, width] = [cells.length, cells[0].length], longest = Math.max(height, width);
   const scale = Math.min(Math.max(16, Math.min(64, Math.floor(252 / longest))), 280 / longest);
@@ -225,5 +225,4 @@ function drawWindow(canvas, cells, winners) {
     Object.assign(context, { strokeStyle: colour(name), lineWidth: 3.5 });
     context.strokeRect(2 + j * scale + inset, 2 + i * scale + inset, side, side);
   }
-  return width * scale;
 }

@@ -71,9 +71,10 @@ function channelCard(c, shown) {
     return make("p", { className: name }, make("b", { textContent: text(name) }),
       make("strong", { textContent: number(result(name)) }), make("span", { textContent: words }));
   });
-  const canvas = make("canvas"), width = drawWindow(canvas, cells, winners);
+  const canvas = make("canvas");
+  drawWindow(canvas, cells, winners);
   const heading = make("h3", { textContent: channelName(c), className: DATA.channels[c] });
-  const className = ORIGINAL.length === 1 || width < 150 ? "beside" : "";
+  const className = ORIGINAL.length === 1 ? "beside" : "";
   return make("article", { className }, heading, canvas, make("div", {}, ...lines));
 }
 
