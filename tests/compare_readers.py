@@ -119,11 +119,11 @@ def by_tifffile(data: bytes) -> Frames:
 
 
 def _tiff_page(page: tifffile.TiffPage) -> Array:
-    pixels = page.asarray()
+    pixels: Array = page.asarray()
     if page.planarconfig == 2 and page.samplesperpixel > 1:
         pixels = np.moveaxis(pixels, 0, -1)
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-        table = np.asarray(page.colormap)
+        table: Array = np.asarray(page.colormap)
         table = table >> 8 if table.max() > 255 else table
         pixels = table.astype(np.uint8)[:, pixels].transpose(1, 2, 0)
     elif page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:

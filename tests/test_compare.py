@@ -694,3 +694,42 @@ def test_compare_never_overwrites_its_image(run: Run) -> None:
     result = run("compare", "a.png", "-o", "./a.png")
     assert (result.status, result.err.count("\n")) == (2, 1)
     np.testing.assert_array_equal(load("a.png"), LECTURE)
+
+
+def test_several_pool_sizes_are_a_row_of_the_panel_and_a_table_each(run: Run) -> None:
+    save("a.png", rng.integers(0, 256, (24, 20), np.uint8))
+    one = run("compare", "a.png", "-o", "one.png").out
+    both = run("compare", "a.png", "-o", "two.png", "--pool-size", 2, "--pool-size", "4x3").out
+    assert one.splitlines()[1:] == both.splitlines()[1:8]
+    assert both.splitlines()[9] == "windows 4x3, stride 4x3 (the last 2 columns in no window)"
+    assert load("two.png").shape[0] > 1.5 * load("one.png").shape[0]
+    words = ["compare", "a.png", "-o", "two.png", "--pool-size", 2, "--pool-size", "4x3", "--json"]
+    records = [json.loads(line) for line in run(*words).out.splitlines()]
+    assert [(record["pool_size"], record["method"]) for record in records] == [
+        (size, method) for size in ([2, 2], [4, 3]) for method in ("input", "max", "min", "avg")
+    ]
+
+
+def test_the_detail_is_where_it_is_asked_for(run: Run) -> None:
+    save("a.png", rng.integers(0, 256, (500, 400), np.uint8))
+    run("compare", "a.png", "-o", "corner.png", "--detail", "0,0")
+    run("compare", "a.png", "-o", "middle.png", "--detail", "250,200")
+    assert (load("corner.png") != load("middle.png")).any()
+    for detail, told in [("500,0", "--detail 500,0 lies outside the image"), ("3", "ROW,COLUMN")]:
+        refused = run("compare", "a.png", "--detail", detail)
+        assert (refused.status, refused.err.count("\n")) == (2, 1)
+        assert told in refused.err
+
+
+def test_the_page_is_written_for_html(run: Run, tmp_path: Path) -> None:
+    save("a.png", rng.integers(0, 256, (6, 5), np.uint8))
+    assert run("compare", "a.png", "-o", "page.html").out.startswith("a.png (6, 5) -> page.html\n")
+    assert run("compare", "a.png", "--format", "html").out.startswith(
+        "a.png (6, 5) -> a_compare.html\n"
+    )
+    page = (tmp_path / "page.html").read_bytes()
+    assert page == (tmp_path / "a_compare.html").read_bytes()
+    assert page.startswith(b"<!doctype html>")
+    refused = run("compare", "a.png", "--pool-size", 9, "-o", "large.html")
+    assert (refused.status, refused.out) == (1, "")
+    assert not (tmp_path / "large.html").exists()

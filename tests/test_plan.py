@@ -132,15 +132,17 @@ def test_standard_input_has_no_directory() -> None:
 
 def test_where_the_panel_of_compare_goes(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
-    for image, output, wanted in [
-        ("in/a.jpg", None, "in/a_compare.png"),
-        ("in/a.jpg", "out/", "out/a_compare.png"),
-        ("in/a.jpg", "there", "there/a_compare.png"),
-        ("in/a.jpg", "b.webp", "b.webp"),
-        ("-", None, "-"),
-        ("-", "there", "there/stdin_compare.png"),
-        ("in/a.jpg", "-", "-"),
+    for image, output, format, wanted in [
+        ("in/a.jpg", None, None, ("in/a_compare.png", "png")),
+        ("in/a.jpg", "out/", None, ("out/a_compare.png", "png")),
+        ("in/a.jpg", "out/", "html", ("out/a_compare.html", "html")),
+        ("in/a.jpg", "there", None, ("there/a_compare.png", "png")),
+        ("in/a.jpg", "b.webp", None, ("b.webp", "webp")),
+        ("in/a.jpg", "b.HTML", None, ("b.HTML", "html")),
+        ("-", None, None, ("-", "png")),
+        ("-", "there", None, ("there/stdin_compare.png", "png")),
+        ("in/a.jpg", "-", ".html", ("-", "html")),
     ]:
-        assert panel_path(image, output) == wanted
+        assert panel_path(image, output, format) == wanted
     with pytest.raises(PlanError, match="overwrite the image itself"):
-        panel_path(str(tmp_path / "a.jpg"), "a.jpg")
+        panel_path(str(tmp_path / "a.jpg"), "a.jpg", None)

@@ -177,7 +177,7 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
     height, width = pixels.shape[:2]
     if detail is not None and not (0 <= detail[0] < height and 0 <= detail[1] < width):
         raise UsageProblem(
-            f"detail {detail[0]},{detail[1]} lies outside the image, whose rows are 0 to "
+            f"--detail {detail[0]},{detail[1]} lies outside the image, whose rows are 0 to "
             f"{height - 1} and columns 0 to {width - 1}"
         )
     tones = tones_of(pixels)

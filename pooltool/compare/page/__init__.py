@@ -11,6 +11,7 @@ import base64
 import html
 import json
 import re
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -95,7 +96,7 @@ def settings_of(windows: AnyWindows, count_include_pad: bool) -> dict[str, Any]:
     windows = windows if isinstance(windows, Windows) else Windows()
     padding = ((0, 0), (0, 0)) if windows.padding == "valid" else windows.padding
     return {
-        **windows._asdict(),
+        **asdict(windows),
         "padding": padding,
         "output_size": output_size,
         "count_include_pad": count_include_pad,
