@@ -56,7 +56,9 @@ def __getattr__(name: str) -> Any:
         from pooltool import pooling
 
         return getattr(pooling, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    meant = name.replace("average", "avg").replace("mean", "avg")
+    hint = f"; it is called {meant}" if meant in __all__ else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

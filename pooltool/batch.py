@@ -8,9 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from pooltool import files
 from pooltool.errors import ClusterError
@@ -24,7 +23,10 @@ AHEAD = 1000
 """Jobs that may be begun while an earlier one is not told yet; their outcomes take 1 KB each."""
 GRACE_SECONDS = 5
 """How long what has begun may take to finish: a pipe may never end, a network disk never answer."""
-SAME_SECONDS = 0.5
+SAME_SECONDS: dict[int, float] = {signal.SIGINT: 0.02}
+"""Of two signals that come so soon after each other, the second is the first again; 0.5 where it
+is not said. `timeout` sends its signal to the command and to its group, and when a terminal goes
+away the kernel and the shell tell it; but fingers do press Ctrl-C twice."""
 CONNECT_SECONDS = 5
 CHECK_SECONDS = 5
 WORKERLESS_SECONDS = 60
@@ -69,13 +71,11 @@ class Interrupts:
         return self._number > 0 and time.monotonic() - self._since > GRACE_SECONDS
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        # `timeout` sends its signal twice, to the command and to its group, and a terminal that
-        # goes away is told by the kernel and by the shell; fingers do press Ctrl-C twice.
-        soon = time.monotonic() - self._since < SAME_SECONDS
-        if not self._finish or (self._number and (number == signal.SIGINT or not soon)):
+        now = time.monotonic()
+        if not self._finish or (self._number and now - self._since > SAME_SECONDS.get(number, 0.5)):
             end(number)
         if not self._number:
-            self._number, self._since = number, time.monotonic()
+            self._number, self._since = number, now
 
 
 def end(number: int) -> NoReturn:
@@ -89,8 +89,7 @@ def end(number: int) -> NoReturn:
     os._exit(128 + number)
 
 
-@dataclass(frozen=True)
-class Workers:
+class Workers(NamedTuple):
     """Those who do the jobs of a run."""
 
     threads: int
@@ -127,7 +126,15 @@ def run(
                 if interrupts or begun == len(jobs):
                     return
                 number, begun = begun, begun + 1
-            result = _attempt(jobs[number], settings, workers)
+            job = jobs[number]
+            result: Outcome | BaseException
+            try:
+                result = workers.pool_file(job, settings)
+            except (BrokenPipeError, ClusterError) as error:  # what concerns all ends the run
+                result = error
+            except Exception as error:  # what nobody foresaw fails its image only
+                text = " ".join(f"{type(error).__name__}: {error}".split())
+                result = Outcome(job, "failed", error=text)
             with changed:
                 results[number] = result
                 if number == told and begun in (len(jobs), told + workers.ahead):
@@ -158,33 +165,26 @@ def run(
             changed.notify_all()
 
 
-def _attempt(job: Job, settings: Settings, workers: Workers) -> Outcome | BaseException:
-    """Do a job; what nobody foresaw fails its image, what concerns all of them ends the run."""
-    try:
-        return workers.pool_file(job, settings)
-    except (BrokenPipeError, ClusterError) as error:
-        return error
-    except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        return Outcome(job, "failed", error=text)
-
-
 @contextmanager
 def workers_for(settings: Settings) -> Iterator[Workers]:
     """Threads of this machine or, with a scheduler, its cluster."""
     if settings.scheduler is not None:
         with cluster(settings.scheduler) as workers:
             yield workers
+    elif settings.show:
+        yield Workers(1, 1)  # a preview of megabytes waits until the window before it is closed
     else:
-        # A preview of megabytes waits until the window before it is closed.
-        yield Workers(1, 1) if settings.show else Workers(settings.jobs or cores(), AHEAD)
+        usable = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0))
+        yield Workers(settings.jobs or usable or os.cpu_count() or 1, AHEAD)
 
 
-def cores() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def pool_from(directory: str, job: Job, settings: Settings) -> Outcome:
+    """Do a job whose names start in `directory`: a worker's own may be another."""
+    source, output, folder = (
+        name and os.path.join(directory, name) for name in (job.input, job.output, job.folder)
+    )
+    there = job._replace(input=source, output=output, folder=folder)
+    return pool_file(there, settings)._replace(job=job)
 
 
 @contextmanager
@@ -194,12 +194,12 @@ def cluster(address: str) -> Iterator[Workers]:
     Dask gives a job of a lost worker, or one whose outcome was lost, to another. Raises
     `ClusterError` when the scheduler cannot be reached within a few seconds, or has no worker.
     """
-    client = _connect(address)
+    client, directory = _connect(address), os.getcwd()
 
     def pool_there(job: Job, settings: Settings) -> Outcome:
         future = None
         try:
-            future = client.submit(pool_file, job, settings, pure=False, retries=2)
+            future = client.submit(pool_from, directory, job, settings, pure=False, retries=2)
             outcome: Outcome = future.result()
             return outcome
         except BaseException:  # of which Dask's CancelledError is one

@@ -48,11 +48,18 @@ METHODS: dict[Method, str] = {
 }
 
 
-class Option(click.Option):
-    """An option that knows its section of the help."""
+OTHER_NAMES = {
+    "mean": "avg", "average": "avg", "maximum": "max", "minimum": "min",
+    "kernel-size": "pool-size", "kernel": "pool-size", "size": "pool-size", "strides": "stride",
+}  # fmt: skip
+"""What commands and options are called elsewhere."""
 
-    def __init__(self, *names: str, section: str, **attributes: Any) -> None:
-        super().__init__(names, **attributes)
+
+class Option(click.Option):
+    """An option that knows its section of the help; `names` are as the help shows them."""
+
+    def __init__(self, names: str, section: str, help: str, **attributes: Any) -> None:
+        super().__init__(names.split(), help=help, **attributes)
         self.section = section
 
 
@@ -69,6 +76,16 @@ class SectionedCommand(click.Command):
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
+
+
+class Commands(click.Group):
+    """The commands, which know what they are called elsewhere."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Refuse another name for a command with the right one."""
+        if cmd_name in OTHER_NAMES and OTHER_NAMES[cmd_name] in self.commands:
+            ctx.fail(f"No such command {cmd_name!r}; it is called {OTHER_NAMES[cmd_name]!r} here.")
+        return super().get_command(ctx, cmd_name)
 
 
 class FileName(click.Path):
@@ -129,148 +146,100 @@ def read_position(text: str | Pair) -> Pair:
     raise click.BadParameter(f"{text!r} is not ROW,COLUMN counted from 0; write for example 120,80")
 
 
-def _frame(default: str) -> Option:
-    return Option(
-        "--frame",
-        section=READ,
-        metavar="N",
-        type=click.IntRange(min=0),
-        help=f"Only this frame or page, counted from 0.  [default: {default}]",
-    )
-
-
-def _output(text: str) -> Option:
-    return Option("-o", "--output", section=WRITTEN, metavar="PATH", type=FileName(), help=text)
-
-
 WINDOWS = "Windows (SIZE is N or HEIGHTxWIDTH, in pixels)"
 READ, WRITTEN = "What is read", "What is written"
 RUNNING, SHOWN = "How it runs", "What is shown"
 
+SIZE: dict[str, Any] = {"metavar": "SIZE", "type": read_size}
+FLAG: dict[str, Any] = {"is_flag": True}
+NUMBER: dict[str, Any] = {"metavar": "N", "type": click.IntRange(min=0)}
+PATH: dict[str, Any] = {"metavar": "PATH", "type": FileName()}
+
 WINDOW_OPTIONS = [
+    Option("--pool-size", WINDOWS, "Window, in pixels.  [default: 2]", **SIZE),
     Option(
-        "--pool-size",
-        section=WINDOWS,
-        metavar="SIZE",
-        type=read_size,
-        help="Window, in pixels.  [default: 2]",
+        "--stride", WINDOWS, "Step from window to window, in pixels.  [default: the pool size]",
+        **SIZE,
     ),
     Option(
-        "--stride",
-        section=WINDOWS,
-        metavar="SIZE",
-        type=read_size,
-        help="Step from window to window, in pixels.  [default: the pool size]",
+        "--padding", WINDOWS,
+        "Pixels around the image; none ever takes part in a max or min.  [default: valid]",
+        metavar="valid|same|SIZE", type=read_padding,
     ),
     Option(
-        "--padding",
-        section=WINDOWS,
-        metavar="valid|same|SIZE",
-        type=read_padding,
-        help="Pixels around the image; none ever takes part in a max or min.  [default: valid]",
+        "--dilation", WINDOWS, "Step from pixel to pixel inside a window.  [default: 1]", **SIZE
     ),
+    Option("--ceil-mode", WINDOWS, "Keep the last, partial window.", **FLAG),
     Option(
-        "--dilation",
-        section=WINDOWS,
-        metavar="SIZE",
-        type=read_size,
-        help="Step from pixel to pixel inside a window.  [default: 1]",
+        "--output-size", WINDOWS,
+        "Pool to exactly this size (adaptive); excludes the options above.", **SIZE,
     ),
-    Option("--ceil-mode", section=WINDOWS, is_flag=True, help="Keep the last, partial window."),
-    Option(
-        "--output-size",
-        section=WINDOWS,
-        metavar="SIZE",
-        type=read_size,
-        help="Pool to exactly this size (adaptive); excludes the options above.",
-    ),
-]
+]  # fmt: skip
 POOL_SIZES = Option(
-    "--pool-size",
-    section=WINDOWS,
-    metavar="SIZE",
-    type=read_size,
-    multiple=True,
-    help="Window, in pixels; given again, a row of the panel each.  [default: 2]",
-)
+    "--pool-size", WINDOWS, "Window, in pixels; given again, a row of the panel each.  [default: 2]",
+    multiple=True, **SIZE,
+)  # fmt: skip
 COUNT_INCLUDE_PAD = Option(
-    "--count-include-pad",
-    section=WINDOWS,
-    is_flag=True,
-    help="avg: count padding as zeros in the mean.",
+    "--count-include-pad", WINDOWS, "avg: count padding as zeros in the mean.", **FLAG
 )
-GRAY = Option("--gray", section=READ, is_flag=True, help="Read the image as grayscale.")
-SHOW = Option(
-    "--show", section=SHOWN, is_flag=True, help="Open a window with the image and the result."
-)
-AS_JSON = Option(
-    "--json", "as_json", section=SHOWN, is_flag=True, help="Print JSON, an object a line."
-)
+GRAY = Option("--gray", READ, "Read the image as grayscale.", **FLAG)
+SHOW = Option("--show", SHOWN, "Open a window with the image and the result.", **FLAG)
+AS_JSON = Option("--json as_json", SHOWN, "Print JSON, an object a line.", **FLAG)
+FRAME = "Only this frame or page, counted from 0.  [default: {}]"
 BATCH_OPTIONS = [
     GRAY,
-    _frame("all"),
+    Option("--frame", READ, FRAME.format("all"), **NUMBER),
     Option(
-        "-r",
-        "--recursive",
-        section=READ,
-        is_flag=True,
-        help="Pool the images below directories, mirrored in -o; links to others are not followed.",
+        "-r --recursive", READ,
+        "Pool the images below directories, mirrored in -o; links to others are not followed.",
+        **FLAG,
     ),
     Option(
-        "--files-from",
-        section=READ,
-        metavar="FILE",
-        type=FileName(),
-        multiple=True,
-        help="More image names, one a line; - reads them from stdin. May be given again.",
+        "--files-from", READ,
+        "More image names, one a line; - reads them from stdin. May be given again.",
+        metavar="FILE", type=FileName(), multiple=True,
     ),
-    Option("-0", "--null", section=READ, is_flag=True, help="Names in --files-from end with NUL."),
-    _output("Write here: a file, a directory (also for several images), or - for stdout."),
+    Option("-0 --null", READ, "Names in --files-from end with NUL.", **FLAG),
     Option(
-        "--format",
-        section=WRITTEN,
-        metavar="EXT",
-        type=read_format,
-        help="Write this format: png, tiff, npy, ...  [default: the image's]",
+        "-o --output", WRITTEN,
+        "Write here: a file, a directory (also for several images), or - for stdout.", **PATH,
     ),
     Option(
-        "--quality",
-        section=WRITTEN,
-        metavar="N",
-        type=click.IntRange(0, 100),
-        help="JPEG, WebP or AVIF quality, 0 to 100.",
+        "--suffix", WRITTEN,
+        "What a result's name has more than its image's; may be empty with -o DIR.  "
+        "[default: _ and the command]",
+        metavar="TEXT",
     ),
     Option(
-        "--skip-existing",
-        section=WRITTEN,
-        is_flag=True,
-        help="Leave an image alone when its output exists and is not empty.",
+        "--format", WRITTEN, "Write this format: png, tiff, npy, ...  [default: the image's]",
+        metavar="EXT", type=read_format,
     ),
     Option(
-        "--dry-run",
-        section=WRITTEN,
-        is_flag=True,
-        help="Print what would be read and written, skipped, or fail; write nothing.",
+        "--quality", WRITTEN, "JPEG, WebP or AVIF quality, 0 to 100.",
+        metavar="N", type=click.IntRange(0, 100),
     ),
     Option(
-        "-j",
-        "--jobs",
-        section=RUNNING,
-        metavar="N",
-        type=click.IntRange(min=1),
-        help="Images pooled at once.  [default: every core]",
+        "--skip-existing", WRITTEN, "Leave an image alone when its output exists and is not empty.",
+        **FLAG,
     ),
-    Option("--scheduler", section=RUNNING, metavar="ADDRESS", help="Run on this Dask cluster."),
+    Option(
+        "--dry-run", WRITTEN,
+        "Print what would be read and written, skipped, or fail, as far as names, formats and "
+        "places tell; read no image, write nothing.", **FLAG,
+    ),
+    Option(
+        "-j --jobs", RUNNING, "Images pooled at once.  [default: every core]",
+        metavar="N", type=click.IntRange(min=1),
+    ),
+    Option("--scheduler", RUNNING, "Run on this Dask cluster.", metavar="ADDRESS"),
     SHOW,
     AS_JSON,
-    Option("-q", "--quiet", section=SHOWN, is_flag=True, help="Print errors only."),
+    Option("-q --quiet", SHOWN, "Print errors only, and what --json prints.", **FLAG),
     Option(
-        "--progress/--no-progress",
-        section=SHOWN,
-        default=None,
-        help="A bar on stderr.  [default: on a terminal, when it takes time]",
+        "--progress/--no-progress", SHOWN,
+        "A bar on stderr.  [default: on a terminal, when it takes time]", default=None,
     ),
-]
+]  # fmt: skip
 
 
 def _take_windows(words: dict[str, Any]) -> list[AnyWindows]:
@@ -339,7 +308,7 @@ def _compare(image: str, **words: Any) -> int:
     return commands.compare(image, windows, **words)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Pool images the way a convolutional network does.
@@ -373,29 +342,44 @@ cli.add_command(
             *WINDOW_OPTIONS[1:],
             COUNT_INCLUDE_PAD,
             GRAY,
-            _frame("the first"),
-            _output("Write the panel here: a file or directory; a page to explore if .html."),
+            Option("--frame", READ, FRAME.format("the first"), **NUMBER),
+            Option(
+                "-o --output",
+                WRITTEN,
+                "Write the panel here: a file or directory; a page to explore if .html.",
+                **PATH,
+            ),
             Option(
                 "--format",
-                section=WRITTEN,
+                WRITTEN,
+                "Write html, the page, or a picture format.  [default: png]",
                 metavar="EXT",
                 type=read_panel_format,
-                help="Write html, the page, or a picture format.  [default: png]",
             ),
             Option(
                 "--detail",
-                section=SHOWN,
+                SHOWN,
+                "The pixel, counted from 0, whose surroundings the panel enlarges.",
                 metavar="ROW,COLUMN",
                 type=read_position,
-                help="The pixel, counted from 0, whose surroundings the panel enlarges.",
             ),
             SHOW,
             AS_JSON,
-        ],
+        ],  # fmt: skip
         help=_compare.__doc__,
         short_help="Show and measure all three side by side.",
     )
 )
+
+
+def _hint(error: click.UsageError) -> str:
+    """What is wrong with an option that is known by another name; else nothing."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return ""
+    name = error.option_name.lstrip("-").replace("_", "-")
+    name = f"--{OTHER_NAMES.get(name, name)}"
+    known = any(name in option.opts for option in error.ctx.command.params)
+    return f"No such option {error.option_name!r}; it is called {name} here." if known else ""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -406,7 +390,7 @@ def main(words: Sequence[str] | None = None) -> int:
         error.show()
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "pooltool"
-        complain(f"{error.format_message()} (see `{command} --help`)")
+        complain(f"{_hint(error) or error.format_message()} (see `{command} --help`)")
     except PooltoolError as error:
         complain(str(error))
     except OSError as error:

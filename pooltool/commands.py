@@ -6,7 +6,6 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pooltool import files, images, native
@@ -18,11 +17,12 @@ from pooltool.errors import (
     PlanError,
     PooltoolError,
     UsageProblem,
+    WindowError,
 )
 from pooltool.files import STREAM
 from pooltool.geometry import AnyWindows, Pair
 from pooltool.images.formats import format_for
-from pooltool.job import Settings, pool_file, writing
+from pooltool.job import Settings, pool_file
 from pooltool.plan import PAGE, panel_path, plan, takes_several
 from pooltool.pooling import as_image
 from pooltool.report import Report, complain, json_line, redirect_to_devnull, say
@@ -38,9 +38,14 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
     """Plan the run, pool its images, print a line for each; return the exit status."""
     _collect_garbage()
     _require_sense(names, settings)
-    directory = _current_directory()
-    jobs = plan(names, settings)
+    try:
+        os.getcwd()
+    except OSError:
+        raise FileError("the current directory is gone; change to another one") from None
     streams_out = settings.output == STREAM or (settings.output is None and names == (STREAM,))
+    if streams_out:
+        _require_no_terminal()
+    jobs = plan(names, settings)
     report = Report(settings, len(jobs), err=streams_out)
     if settings.dry_run:
         with report:
@@ -48,8 +53,6 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
                 report.add(pool_file(job, settings))
         return report.status
     native.capture()
-    if settings.scheduler is not None:
-        settings = replace(settings, directory=directory)
     with Interrupts() as interrupts, workers_for(settings) as workers, report:
         shows = settings.show
         try:
@@ -82,7 +85,7 @@ def _collect_garbage() -> None:
 
 def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
     """Refuse options that do not go together."""
-    reads, writes = STREAM in names, settings.output == STREAM
+    reads, writes, suffix = STREAM in names, settings.output == STREAM, settings.suffix
     several = takes_several(names, settings)
     refusals = {
         "no image is named; give IMAGES or --files-from": not names and not settings.files_from,
@@ -93,6 +96,10 @@ def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
             settings.recursive and settings.output in (None, STREAM),
         "- (standard input) is pooled on its own, without other images": reads and several,
         "-o - takes one image; name a directory for several": writes and several,
+        "an empty --suffix needs -o DIR: else each result would have its image's name":
+            suffix == "" and settings.output in (None, STREAM),
+        "--suffix is a part of a file's name; it holds no /":
+            suffix is not None and os.path.basename(f"a{suffix}") != f"a{suffix}",
         "--scheduler pools files, not standard input or output":
             settings.scheduler is not None and (reads or writes),
         "--show opens windows here; leave out --scheduler":
@@ -103,12 +110,13 @@ def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
             raise UsageProblem(text)
 
 
-def _current_directory() -> str:
-    """Where relative names start; refuse to work where that has been removed."""
-    try:
-        return os.getcwd()
-    except OSError:
-        raise FileError("the current directory is gone; change to another one") from None
+def _require_no_terminal() -> None:
+    """Refuse to write a picture onto a terminal."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        raise UsageProblem(
+            "a picture would be written onto the terminal; redirect it, > picture.png, or name a "
+            "file with -o"
+        )
 
 
 def compare(
@@ -138,6 +146,8 @@ def compare(
     try:
         with Interrupts(finish=False):
             path, extension = panel_path(name, output, format)
+            if path == STREAM:
+                _require_no_terminal()
             picture = images.decode(files.read(name), gray=gray, frame=frame)
             pixels, count = as_image(picture.frames[0]), len(picture.frames)
             results = [pool_all(pixels, each, count_include_pad) for each in windows]
@@ -149,8 +159,7 @@ def compare(
             else:
                 kind = format_for(extension)
                 data = images.encode(images.Picture((drawn,), kind), kind).data
-            with writing(path, os.path.dirname(path)) as file:
-                file.write(data)
+            files.write(path, data, folder=os.path.dirname(path))
             if count > 1:
                 note = f"frame 0 of {count} is compared; choose another with --frame"
                 complain(f"{name}: warning: {note}")
@@ -170,7 +179,8 @@ def compare(
     except (UsageProblem, PlanError):
         raise
     except PooltoolError as error:
-        complain(f"{name}: {error}")
+        text = error.in_options() if isinstance(error, WindowError) else str(error)
+        complain(f"{name}: {text}")
         return 1
 
 

@@ -13,6 +13,10 @@ PooltoolError
  └── DisplayError      a window that cannot be opened
 """
 
+from __future__ import annotations
+
+import re
+
 
 class PooltoolError(Exception):
     """Base of every error that pooltool raises on purpose; its text is one line."""
@@ -20,6 +24,18 @@ class PooltoolError(Exception):
 
 class WindowError(PooltoolError, ValueError):
     """A size, stride, padding or dilation that cannot be used, at all or on this image."""
+
+    def in_options(self) -> str:
+        """The text as the command line says it: `--pool-size 2x3`, not `pool_size=(2, 3)`."""
+        return re.sub(r"\b([a-z_]+)[= ]('[a-z]+'|[0-9]+\b|\([0-9(), ]+\))", _in_options, str(self))
+
+
+def _in_options(found: re.Match[str]) -> str:
+    name, value = found[1], found[2]
+    if name not in ("pool_size", "stride", "padding", "dilation", "output_size"):
+        return found[0]
+    parts = re.findall(r"\w+", value)  # of ((top, bottom), (left, right)): top and left
+    return f"--{name.replace('_', '-')} {'x'.join(parts[:: max(1, len(parts) // 2)])}"
 
 
 class ArrayShapeError(PooltoolError, ValueError):

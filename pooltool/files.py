@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import BinaryIO, TextIO
 
 from pooltool.errors import FileError
@@ -44,7 +45,7 @@ def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
 
     `limit` is the most bytes taken from what is not a regular file.
     """
-    with reading(path) as file:
+    with reasons(path), _opened(path) as file:
         if path != STREAM and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file.read()
         pieces, total = [], 0
@@ -59,12 +60,12 @@ def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
 @contextmanager
 def reading(path: str) -> Iterator[BinaryIO]:
     """Open a file, a FIFO or, for `-`, standard input to read; what fails is a `FileError`."""
-    with reasons():
-        if path == STREAM:
-            yield _standard(sys.stdin, "input")
-            return
-        with open(path, "rb") as file:
-            yield file
+    with reasons(path), _opened(path) as file:
+        yield file
+
+
+def _opened(path: str) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(_standard(sys.stdin, "input")) if path == STREAM else open(path, "rb")
 
 
 def read_start(path: str, count: int) -> bytes:
@@ -92,10 +93,21 @@ def is_done(path: str) -> bool:
 
 def require_readable(path: str) -> None:
     """Raise `FileError` unless there is such a file, which may be read; leave it unopened."""
-    with reasons():
+    with reasons(path):
         if path != STREAM and not os.access(path, os.R_OK):
             os.stat(path)
             raise PermissionError(errno.EACCES, "unreadable")
+
+
+def require_directory(path: str) -> None:
+    """Raise `FileError` where `path` is no directory and cannot become one; make nothing."""
+    with reasons(path):
+        folder = path.rstrip(os.sep)
+        while folder and not os.path.lexists(folder):
+            folder = os.path.dirname(folder)
+        if folder and not os.path.isdir(folder):
+            known = folder == path.rstrip(os.sep)
+            raise OSError(errno.EEXIST if known else errno.ENOTDIR, "no directory")
 
 
 def require_writable(path: str, folder: str = "") -> None:
@@ -103,43 +115,43 @@ def require_writable(path: str, folder: str = "") -> None:
 
     `folder` is what will be made for it: then its first parent that exists is looked at.
     """
-    with reasons():
+    with reasons(path, f"cannot write {path}: "):
         if path == STREAM:
             return
         if os.path.islink(path):
             path, folder = os.path.realpath(path), ""
-        folder = folder.rstrip(os.sep)
-        parent = folder or os.path.dirname(path)
+        parent = folder.rstrip(os.sep) or os.path.dirname(path)
         while folder and parent and not os.path.lexists(parent):
             parent = os.path.dirname(parent)
-        if not os.path.isdir(parent or os.curdir):
-            known = os.path.lexists(parent)
-            fault = errno.EEXIST if parent == folder else errno.ENOTDIR
-            raise OSError(fault if known else errno.ENOENT, "no directory")
         before = _status(path)
         if before is not None and stat.S_ISDIR(before.st_mode):
             raise OSError(errno.EISDIR, "a directory")
-        if not os.access((parent or os.curdir) if before is None else path, os.W_OK):
+        if before is None:
+            path = parent or os.curdir
+            os.stat(path)
+        if not os.access(path, os.W_OK):
             raise OSError(errno.EACCES, "read-only")
 
 
-def write(path: str, data: bytes) -> None:
+def write(path: str, data: bytes, *, folder: str = "") -> None:
     """Write a file whole or not at all, or, for `-`, standard output; raise `FileError`."""
-    with replacing(path) as file:
+    with replacing(path, folder=folder) as file:
         file.write(data)
 
 
 @contextmanager
-def replacing(path: str) -> Iterator[BinaryIO]:
+def replacing(path: str, *, folder: str = "") -> Iterator[BinaryIO]:
     """Open a file to write that takes the place of `path` when all has been written.
 
     Until then it is a hidden file beside its place. When anything is raised inside, it is removed
     and `path` stays as it was. Symbolic links are followed; an old file's owner and permissions
-    are kept as far as the system allows. What is not a regular file, such as `-` for standard
-    output, a FIFO or /dev/null, is written directly. A closed pipe is a `BrokenPipeError`, all
-    else that goes wrong a `FileError`.
+    are kept as far as the system allows. `folder` is made if it is missing. What is not a regular
+    file, such as `-` for standard output, a FIFO or /dev/null, is written directly. A closed pipe
+    is a `BrokenPipeError`, all else that goes wrong a `FileError`.
     """
-    with reasons():
+    with reasons(path, f"cannot write {path}: "):
+        if folder and not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
         if path == STREAM:
             stream = _standard(sys.stdout, "output")
             yield stream
@@ -155,41 +167,28 @@ def replacing(path: str) -> Iterator[BinaryIO]:
             raise OSError(errno.EACCES, "read-only")
         name = os.path.join(os.path.dirname(place), f".pooltool-{os.urandom(8).hex()}.tmp")
         try:
-            with _create(name) as file:
+            with _creating:
+                _temporaries.add(name)
+                file = open(name, "xb")  # noqa: SIM115 - closed below, outside of the lock
+            with file:
                 if before is not None:
                     _keep_access(file.fileno(), before)
                 yield file
             os.replace(name, place)  # once it is closed: Windows moves no open file
-            _temporaries.discard(name)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
         finally:
-            if name in _temporaries:
-                _remove(name)
-
-
-def make_directory(path: str) -> None:
-    """Make a directory and its parents unless they are there; raise `FileError`."""
-    with reasons():
-        if not os.path.isdir(path):
-            os.makedirs(path, exist_ok=True)
+            _temporaries.discard(name)
 
 
 def remove_temporaries() -> None:
     """Remove all hidden files, and let none be made any more: the process is about to end."""
     _creating.acquire(timeout=1)  # a thread may wait for a network disk while it holds this
     for name in list(_temporaries):
-        _remove(name)
-
-
-def _create(name: str) -> BinaryIO:
-    with _creating:
-        _temporaries.add(name)
-        return open(name, "xb")
-
-
-def _remove(name: str) -> None:
-    with suppress(OSError):
-        os.unlink(name)
-    _temporaries.discard(name)
+        with suppress(OSError):
+            os.unlink(name)
 
 
 def _keep_access(descriptor: int, before: os.stat_result) -> None:
@@ -216,22 +215,33 @@ def _standard(stream: TextIO | None, name: str) -> BinaryIO:
     return stream.buffer
 
 
-def reason(error: OSError) -> str:
-    """What went wrong and what to do about it."""
-    known = _REASONS.get(errno.errorcode.get(error.errno or 0, ""))
-    return known or f"{error.strerror or error}; check the file"
+def reason(error: OSError, path: str = "") -> str:
+    """What went wrong and what to do about it; `path` may be a link that leads nowhere."""
+    name = errno.errorcode.get(error.errno or 0, "")
+    if name in ("ENOENT", "EEXIST") and path and os.path.islink(path) and not os.path.exists(path):
+        return f"it is a link to {os.readlink(path)}, which is not there; mend or remove the link"
+    return _REASONS.get(name) or f"{error.strerror or error}; check the file"
 
 
-@contextmanager
-def reasons() -> Iterator[None]:
-    """Turn what the system reports into a `FileError` of one line; let a closed pipe through."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise FileError(reason(error)) from None
-    except ValueError as error:
-        if "null byte" not in str(error) and "null character" not in str(error):
-            raise
-        raise FileError("its name holds a NUL character; check the name") from None
+class reasons:
+    """Turns what the system reports inside into a `FileError` of one line, with `prefix` before.
+
+    A closed pipe is let through. `path` is what the lines inside are about.
+    """
+
+    def __init__(self, path: str = "", prefix: str = "") -> None:
+        self._path, self._prefix = path, prefix
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, FileError):
+            if self._prefix:
+                raise FileError(f"{self._prefix}{error}") from None
+        elif isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise FileError(self._prefix + reason(error, self._path)) from None
+        elif isinstance(error, ValueError) and re.search("null (byte|character)", str(error)):
+            raise FileError(
+                f"{self._prefix}its name holds a NUL character; check the name"
+            ) from None

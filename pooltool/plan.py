@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
 from pooltool import files
@@ -15,7 +13,7 @@ from pooltool.images.formats import FORMATS, format_for, require_quality
 from pooltool.job import Job, Settings
 
 NOT_A_FILE = "it is a pipe, a socket or a device; leave it out, or name it itself to read from it"
-IMAGE_SUFFIXES = frozenset(f".{name}" for known in FORMATS for name in known.extensions)
+IMAGE_EXTENSIONS = frozenset(f".{name}" for known in FORMATS for name in known.extensions)
 PAGE = "html"
 """The extension of the page that `compare` writes."""
 UTF8_MARK = b"\xef\xbb\xbf"
@@ -37,8 +35,7 @@ def plan(images: tuple[str, ...], settings: Settings) -> list[Job]:
 
     `mountain.jpg` becomes `mountain_max.jpg`, beside the image or in the directory of the output.
     """
-    directory = _directory(images, settings)
-    _require_writable(settings, directory)
+    directory = _destination(images, settings)
     listed = (names_in(source, null=settings.null) for source in settings.files_from)
     jobs = [
         _job(name, settings, directory)
@@ -54,29 +51,47 @@ def takes_several(images: tuple[str, ...], settings: Settings) -> bool:
     return len(images) > 1 or bool(settings.files_from) or settings.recursive
 
 
-def _directory(images: tuple[str, ...], settings: Settings) -> str | None:
-    """The output where it is a directory: it is one, ends in a slash, or takes several images."""
-    output = settings.output
-    if output is None or output == STREAM:
-        return None
-    if takes_several(images, settings) or not os.path.basename(output) or os.path.isdir(output):
-        return output
-    return None
+def _destination(images: tuple[str, ...], settings: Settings) -> str | None:
+    """The output where it is a directory: it is one, ends in a slash, or takes several images.
 
-
-def _require_writable(settings: Settings, directory: str | None) -> None:
-    """Refuse a format that is known already and cannot be written, or not so."""
-    format, output = settings.format, settings.output
-    if format is None and output not in (None, STREAM, directory):
-        assert output is not None
-        format = _suffix(output)
-        if not format:
-            raise PlanError(
-                f"-o {output}: a file's name needs an extension, such as .png, that tells the "
-                "format; a directory's ends in /"
-            )
+    Refuse one that cannot be what is asked of it, and a format that is known already and cannot
+    be written, or not so.
+    """
+    output, format = settings.output, settings.format
     if format is not None:
         require_quality(format_for(format), settings.quality)
+    if output is None or output == STREAM:
+        return None
+    several, extension = takes_several(images, settings), _extension(output)
+    if os.path.isdir(output) or not os.path.basename(output) or several:
+        if extension.lower() in IMAGE_EXTENSIONS and not os.path.isdir(output):
+            name = "" if os.path.lexists(output) else f", {output}/"
+            raise PlanError(
+                f"-o {output} ends in {extension} but several images come: name a directory{name}"
+            )
+        try:
+            files.require_directory(output)
+        except FileError as error:
+            raise PlanError(f"-o {output}: {error}") from None
+        return output
+    if settings.suffix is not None:
+        raise PlanError(f"-o {output} is the whole name; leave out --suffix, or name a directory")
+    if not extension and format is None:
+        raise PlanError(
+            f"-o {output}: a file's name needs an extension, such as .png, that tells the "
+            "format; a directory's ends in /"
+        )
+    if format is None:
+        require_quality(format_for(extension), settings.quality)
+    elif extension.lower() in IMAGE_EXTENSIONS and format_for(extension) is not format_for(format):
+        raise PlanError(f"-o {output} and --format {format} disagree; leave out --format")
+    folder = os.path.dirname(output)
+    if not os.path.isdir(folder or os.curdir):
+        raise PlanError(
+            f"-o {output}: there is no folder {folder}; make it, or write -o {folder}/, which "
+            "makes it"
+        )
+    return None
 
 
 def names_in(source: str, *, null: bool = False) -> Iterator[str]:
@@ -114,8 +129,9 @@ def expand(path: str, *, recursive: bool, results: str | None) -> Iterator[Name]
     their names, hidden ones too.
 
     Without `recursive` a directory is a problem of its own. `results`, where the results go, is
-    left out; links to directories are not followed. A directory that cannot be listed is a
-    problem, and so is a pipe or a device: it may never end.
+    left out, and what macOS writes beside a file as `._name`; links to directories are not
+    followed. A directory that cannot be listed is a problem, and so is a pipe or a device: it may
+    never end.
     """
     if path == STREAM or not os.path.isdir(path):
         yield Name(path)
@@ -124,24 +140,25 @@ def expand(path: str, *, recursive: bool, results: str | None) -> Iterator[Name]
         yield Name(path, problem="is a directory; add --recursive to pool the images below it")
         return
     left_out = os.path.realpath(results) if results else ""
-    unreadable: list[OSError] = []
-    for folder, folders, names in os.walk(path, onerror=unreadable.append):
-        yield from _unreadable(unreadable)
-        folders[:] = sorted(f for f in folders if _real(os.path.join(folder, f)) != left_out)
-        below = os.path.relpath(folder, path)
-        for name in sorted(names):
-            if _suffix(name).lower() in IMAGE_SUFFIXES:
-                image = os.path.join(folder, name)
-                problem = NOT_A_FILE if files.is_special(image) else ""
-                yield Name(image, "" if below == os.curdir else below, problem)
-    yield from _unreadable(unreadable)
-
-
-def _unreadable(errors: list[OSError]) -> Iterator[Name]:
-    """Directories that could not be listed, each once."""
-    while errors:
-        error = errors.pop()
-        yield Name(str(error.filename), problem=f"cannot be read: {files.reason(error)}")
+    waiting = [(path, "")]
+    while waiting:
+        folder, below = waiting.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Name(folder, problem=f"cannot be read: {files.reason(error)}")
+            continue
+        folders = []
+        for entry in entries:
+            linked, name = entry.is_symlink(), entry.name
+            if os.path.isdir(entry.path) if linked else entry.is_dir():
+                if not linked and os.path.realpath(entry.path) != left_out:
+                    folders.append((entry.path, os.path.join(below, name)))
+            elif _extension(name).lower() in IMAGE_EXTENSIONS and not name.startswith("._"):
+                special = files.is_special(entry.path) if linked else not entry.is_file()
+                yield Name(entry.path, below, NOT_A_FILE if special else "")
+        waiting += reversed(folders)
 
 
 def _job(name: Name, settings: Settings, directory: str | None) -> Job:
@@ -150,18 +167,19 @@ def _job(name: Name, settings: Settings, directory: str | None) -> Job:
     if name.path == STREAM:
         if directory is not None:
             raise PlanError(f"-o {directory} is a directory; name a file for standard input")
-        named = None if output in (None, STREAM) else _suffix(str(output))
+        named = None if output in (None, STREAM) else _extension(str(output))
         return Job(STREAM, output or STREAM, format or named or ".png")
     beside, base = os.path.split(name.path)
-    stem, suffix = os.path.splitext(base)
+    stem, extension = os.path.splitext(base)
     if format is not None:
-        suffix = f".{format.lstrip('.')}"
+        extension = f".{format.lstrip('.')}"
     if output is not None and directory is None:
-        known = format or (suffix if output == STREAM else _suffix(output))
+        known = format or (extension if output == STREAM else _extension(output))
         return Job(name.path, output, known, problem=name.problem)
+    suffix = f"_{settings.pooling.method}" if settings.suffix is None else settings.suffix
     folder = "" if directory is None else os.path.join(directory, name.below)
-    path = os.path.join(folder or beside, f"{stem}_{settings.pooling.method}{suffix}")
-    return Job(name.path, path, suffix, folder, name.problem)
+    path = os.path.join(folder or beside, f"{stem}{suffix}{extension}")
+    return Job(name.path, path, extension, folder, name.problem)
 
 
 def _without_loss(jobs: list[Job]) -> list[Job]:
@@ -169,26 +187,38 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
 
     Two inputs would write one output, or an output is one of the inputs.
     """
-    read = {_real(job.input): job.input for job in jobs if job.input != STREAM}
+    folders: dict[str, str] = {}
+
+    def real(path: str) -> str:
+        """The file that `path` leads to, whatever links are on the way."""
+        if os.path.islink(path):
+            return os.path.realpath(path)
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        return os.path.join(folders[folder], name)
+
+    sources = [real(job.input) for job in jobs]
+    read = dict(zip(sources, jobs, strict=True))
     written: dict[str, str] = {}
     checked = []
-    for job in jobs:
-        path = _real(job.output)
+    for job, source in zip(jobs, sources, strict=True):
+        path = real(job.output)
         if job.output == STREAM:
             pass
-        elif path in read:
+        elif path in read and read[path].input != STREAM:
             raise PlanError(
                 f"{job.output}: the result of {job.input} would overwrite the image "
-                f"{read[path]}; leave that out, or name another place with -o"
+                f"{read[path].input}; leave that out, or name another place with -o"
             )
         elif path not in written:
-            written[path] = job.input
-        elif _real(written[path]) == _real(job.input):
-            job = replace(job, repeated=True)
+            written[path] = source
+        elif written[path] == source:
+            job = job._replace(repeated=True)
         else:
             raise PlanError(
-                f"{job.output}: {written[path]} and {job.input} would both be written there; "
-                "pool their common folder with --recursive, or each into its own -o DIR"
+                f"{job.output}: {read[written[path]].input} and {job.input} would both be written "
+                "there; pool their common folder with --recursive, or each into its own -o DIR"
             )
         checked.append(job)
     return checked
@@ -211,24 +241,11 @@ def panel_path(image: str, output: str | None, format: str | None) -> tuple[str,
     elif not os.path.basename(output) or os.path.isdir(output):
         path = os.path.join(output, f"{own_name}_compare.{extension}")
     else:
-        path, extension = output, format or _suffix(output).lstrip(".").lower()
+        path, extension = output, format or _extension(output).lstrip(".").lower()
     if os.path.exists(path) and os.path.exists(image) and os.path.samefile(path, image):
         raise PlanError(f"{path}: would overwrite the image itself; name another place with -o")
     return path, extension
 
 
-def _suffix(path: str) -> str:
+def _extension(path: str) -> str:
     return os.path.splitext(path)[1]
-
-
-def _real(path: str) -> str:
-    """The file that `path` leads to, whatever links are on the way."""
-    if os.path.islink(path):
-        return os.path.realpath(path)
-    folder, name = os.path.split(path)
-    return os.path.join(_real_folder(os.getcwd(), folder), name)
-
-
-@lru_cache(maxsize=1024)
-def _real_folder(current: str, folder: str) -> str:
-    return os.path.realpath(os.path.join(current, folder))

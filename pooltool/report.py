@@ -11,17 +11,15 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
-
-import click
 
 if TYPE_CHECKING:
     from pooltool.job import Outcome, Settings
 
 BAR_AFTER_SECONDS = 1.0
-_CLEAR_LINE, _SHOW_CURSOR = "\r\x1b[K", "\x1b[?25h"
+BAR_EVERY_SECONDS = 0.1
+_CLEAR_LINE = "\r\x1b[K"
 _CUT_LINES, _WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
 """What a terminal does with a line that is longer than it is wide (DEC private mode 7)."""
 _UNSEEN = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
@@ -36,11 +34,7 @@ def say(text: str, *, err: bool = False) -> None:
     """
     if not text.isprintable():
         text = re.sub(_UNSEEN, lambda found: ascii(found[0])[1:-1], text)
-    if err:
-        with _unless_closed():
-            click.echo(text, err=True)
-    else:
-        click.echo(text)
+    _write(f"{text}\n", err=err)
 
 
 def complain(text: str) -> None:
@@ -48,12 +42,17 @@ def complain(text: str) -> None:
     say(f"pooltool: {text}", err=True)
 
 
-@contextmanager
-def _unless_closed() -> Iterator[None]:
+def _write(text: str, *, err: bool = True) -> None:
+    stream = sys.stderr if err else sys.stdout
+    if stream is None:  # the program was started without it
+        return
     try:
-        yield
+        stream.write(text)
+        stream.flush()
     except OSError:
-        redirect_to_devnull(sys.stderr)
+        if not err:
+            raise
+        redirect_to_devnull(stream)
 
 
 def redirect_to_devnull(stream: TextIO) -> None:
@@ -128,42 +127,52 @@ class Report:
         self._settings, self._total, self._err = settings, total, err
         self._counts: Counter[str] = Counter()
         self._started = time.monotonic()
-        self._bar: Any = None
         progress = False if settings.dry_run else settings.progress
         wanted = total > 1 and not settings.quiet if progress is None else progress
         wait = BAR_AFTER_SECONDS if progress is None else 0
         able = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        self._bar_from = self._started + wait if wanted and able else math.inf
+        self._draw_from = self._started + wait if wanted and able else math.inf
+        self._drawn = False
 
     def __enter__(self) -> Report:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._clear_bar()
-        if self._settings.quiet or self._total == 1 or kind is not None:
+        if self._settings.quiet or kind is not None:
             return
-        ok, planned = self._counts["ok"], self._counts["planned"]
-        line = f"{planned} planned" if planned else f"{ok} done"
-        line += f", {self._counts['skipped']} skipped, {self._counts['failed']} failed"
-        left = self._total - self._counts.total()
-        complain(f"{self.ended}: {line}, {left} left" if self.ended else line)
+        counts, dry = self._counts, self._settings.dry_run
+        line = f"{counts['planned']} planned" if dry else f"{counts['ok']} done"
+        line += f", {counts['skipped']} skipped, {counts['failed']} failed"
+        if self.ended:
+            line = f"{self.ended}: {line}, {self._total - counts.total()} left"
+        if dry:
+            line += "; names, formats and places were looked at, not what the images hold"
+        if not self._total:
+            line += ": no image was found"
+        if dry or self._total != 1:
+            complain(line)
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome and print it."""
         self._counts[outcome.status] += 1
-        self._clear_bar()
-        quiet, name = self._settings.quiet, outcome.job.input
-        if not quiet:
+        settings, name = self._settings, outcome.job.input
+        line = "" if settings.quiet else as_line(outcome)
+        if settings.as_json:
+            line = json_line(record(outcome, settings))
+        if line or outcome.error is not None:
+            self._clear_bar()
+        if not settings.quiet:
             for warning in outcome.warnings:
                 complain(f"{name}: warning: {warning}")
         if outcome.error is not None:
             self.fail(f"{name}: {outcome.error}")
-        if not quiet and self._settings.as_json:
-            say(json_line(record(outcome, self._settings)), err=self._err)
-        elif not quiet and (line := as_line(outcome)):
+        if line:
             say(line, err=self._err)
-        if time.monotonic() >= self._bar_from:
-            self._draw_bar()
+        now = time.monotonic()
+        if now >= self._draw_from:
+            self._draw_bar(self._counts.total(), now - self._started)
+            self._draw_from = now + BAR_EVERY_SECONDS
 
     def fail(self, reason: str) -> None:
         """Say what went wrong; the exit status is 1 then."""
@@ -171,21 +180,16 @@ class Report:
         complain(reason)
         self.status = 1
 
-    def _draw_bar(self) -> None:
-        """Draw the bar: images done, how many a second, and the time left."""
-        elapsed = time.monotonic() - self._started
-        if self._bar is None:
-            self._bar = click.progressbar(length=self._total, file=sys.stderr, show_pos=True)
-            self._bar.start = time.time() - elapsed  # the bar's clock
-        done = self._counts.total()
-        self._bar.label = f"{done / elapsed:.0f} images/s"
-        with _unless_closed():
-            click.echo(_CUT_LINES, nl=False, err=True)
-            self._bar.update(done - self._bar.pos)
-            # The bar hides the cursor, and may be the last word.
-            click.echo(_WRAP_LINES + _SHOW_CURSOR, nl=False, err=True)
+    def _draw_bar(self, done: int, seconds: float) -> None:
+        """Draw images done, how many a second, and the time left, over what was drawn before."""
+        pace = seconds / done
+        speed = f"{pace:.1f} s/image" if pace > 1 else f"{1 / pace:.0f} images/s"
+        left = timedelta(seconds=round(pace * (self._total - done)))
+        bar = f"{speed} [{'#' * (30 * done // self._total):-<30}] {done}/{self._total} {left}"
+        _write(f"{_CLEAR_LINE}{_CUT_LINES}{bar}{_WRAP_LINES}")
+        self._drawn = True
 
     def _clear_bar(self) -> None:
-        if self._bar is not None:
-            with _unless_closed():
-                click.echo(_CLEAR_LINE, nl=False, err=True)
+        if self._drawn:
+            _write(_CLEAR_LINE)
+            self._drawn = False

@@ -170,12 +170,49 @@ def test_output_names(run: Run, tmp_path: Path) -> None:
     assert several.err == "pooltool: 2 done, 0 skipped, 0 failed\n"
 
 
+def test_a_data_set_keeps_its_names(run: Run) -> None:
+    os.makedirs("in/deep")
+    for name in ("in/a.png", "in/deep/b.png"):
+        save(name, np.zeros((4, 6), np.uint8))
+    same = run("max", "-r", "in", "-o", "out", "--suffix", "")
+    assert same.out == (
+        "in/a.png (4, 6) -> out/a.png (2, 3)\nin/deep/b.png (4, 6) -> out/deep/b.png (2, 3)\n"
+    )
+    assert load("in/a.png").shape == (4, 6)
+    assert load("out/deep/b.png").shape == (2, 3)
+    named = run("avg", "in/a.png", "--suffix", "-half", "--format", "webp")
+    assert named.out == "in/a.png (4, 6) -> in/a-half.webp (2, 3)\n"
+    refused = run("max", "-r", "in", "-o", "in", "--suffix", "")
+    assert (refused.status, refused.out) == (2, "")
+    assert "would overwrite the image in/a-half.webp" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["--pool-size", "9x5"], "--pool-size 9x5 does not fit: a window takes 9 rows"),
+        (["--pool-size", "9x5"], "the image has 4 and --padding valid; use a smaller pool size or "
+                                 "--padding same (image shape (4, 6))\n"),
+        (["--pool-size", "3", "--dilation", "2x9"], "--pool-size 3, --dilation 2x9 does not fit"),
+        (["--padding", "2x0"], "--padding 2x0 leaves a window without a row of the image "
+                               "(--pool-size 2, --dilation 1); use less padding"),
+    ],
+)  # fmt: skip
+def test_errors_speak_of_options(run: Run, words: list[str], shown: str) -> None:
+    save("a.png", np.zeros((4, 6), np.uint8))
+    for command in ("max", "compare"):
+        failed = run(command, "a.png", *words)
+        assert (failed.status, failed.out) == (1, "")
+        assert shown in failed.err
+
+
 def test_quiet_says_nothing_but_errors(run: Run) -> None:
     save("a.png", np.zeros((4, 4), np.uint8))
     result = run("max", "-q", "a.png", "missing.png")
     assert result.out == ""
     assert result.err == "pooltool: missing.png: no such file or folder; check the name\n"
     assert load("a_max.png").shape == (2, 2)
+    assert run("max", "-q", "a.png", "missing.png", "--json").out.count("\n") == 2
 
 
 def make_bad_inputs(folder: Path) -> None:
@@ -188,7 +225,7 @@ def make_bad_inputs(folder: Path) -> None:
     (folder / "empty.png").touch()
     (folder / "text.png").write_text("this is not an image\n")
     (folder / "folder").mkdir()
-    (folder / "file").touch()
+    os.symlink("gone/x.png", "dangling.png")
     (folder / "bare").write_bytes((folder / "good.png").read_bytes())
 
 
@@ -199,31 +236,30 @@ def make_bad_inputs(folder: Path) -> None:
         (["folder"], "folder: is a directory; add --recursive to pool"),
         (["empty.png"], "empty.png: it is empty"),
         (["text.png"], "text.png: it is not an image in a format that pooltool reads"),
-        (["tiny.png"], "tiny.png: pool_size=2 does not fit: a window takes 2 rows, the image has"),
-        (["deep.png", "--padding", "2"], "deep.png: padding=2 leaves a window without a row"),
+        (["tiny.png"], "tiny.png: --pool-size 2 does not fit: a window takes 2 rows, the image"),
+        (
+            ["deep.png", "--padding", "2"],
+            "deep.png: --padding 2 leaves a window without a row of the image (--",
+        ),
         (["flat.npy"], "flat.npy: its array has shape (5,); save it as (height, width)"),
         (["complex.npy"], "complex.npy: it holds complex128 values"),
         (["bare"], "bare: the name has no extension that tells the format; choose"),
         (["deep.png", "--format", "jpg"], "deep.png: JPEG cannot hold uint16 values"),
         (["float.tif", "--format", "jpg"], "float.tif: JPEG cannot hold float32 values"),
-        (["deep.png", "-o", "none/x.png"], "deep.png: cannot write none/x.png: no such file"),
-        (
-            ["deep.png", "-o", "file/"],
-            "deep.png: cannot write file/deep_max.png: a file of that name is in",
-        ),
+        (["dangling.png"], "dangling.png: it is a link to gone/x.png, which is not there; mend"),
     ],
 )
 def test_a_failed_image_is_one_line_and_the_others_go_on(
     run: Run, tmp_path: Path, words: list[str], reason: str
 ) -> None:
     make_bad_inputs(tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
     result = run("max", *words)
     assert result.status == 1
     assert result.out == ""
     assert result.err.startswith(f"pooltool: {reason}")
     assert result.err.count("\n") == 1
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     if words[1:] in ([], ["--format", "jpg"]):
         result = run("max", *words, "good.png")
         assert result.status == 1
@@ -247,6 +283,23 @@ def test_a_failed_image_is_one_line_and_the_others_go_on(
         (["--output-size", "2", "--stride", "2"], "--stride and --output-size exclude each other"),
         (["--format", "docx"], "'--format': 'docx' is no format that can be written"),
         (["-o", "a.docx"], "'docx' is no format that can be written; choose"),
+        (
+            ["-o", "none/deep/x.png"],
+            "there is no folder none/deep; make it, or write -o none/deep/",
+        ),
+        (["-o", "link.png/"], "-o link.png/: a file of that name is in the way"),
+        (["-o", "link.png/deep/"], "-o link.png/deep/: a part of its path is not a directory"),
+        (["-o", "two.png", "--format", "tiff"], "-o two.png and --format tiff disagree"),
+        (["link.png", "-o", "one.png"], "but several images come: name a directory, one.png/"),
+        (["link.png", "-o", "link.png"], "-o link.png ends in .png but several images come: name"),
+        (["-r", "sub", "-o", "link.png"], "ends in .png but several images come: name a directory"),
+        (["--suffix", ""], "an empty --suffix needs -o DIR"),
+        (["--suffix", "", "-o", "."], "the result of good.png would overwrite the image good.png"),
+        (["--suffix", "/x"], "--suffix is a part of a file's name; it holds no /"),
+        (["--suffix", "_x", "-o", "one.png"], "-o one.png is the whole name; leave out --suffix"),
+        (["--kernel_size", "3"], "No such option '--kernel_size'; it is called --pool-size here."),
+        (["--strides", "3"], "No such option '--strides'; it is called --stride here."),
+        (["--pool_size", "3"], "No such option '--pool_size'; it is called --pool-size here."),
         (["-o", "noextension"], "-o noextension: a file's name needs an extension"),
         (["-o", "good.png"], "good.png: the result of good.png would overwrite the image good.png"),
         (["-o", "link.png"], "link.png: the result of good.png would overwrite"),
@@ -289,6 +342,7 @@ def test_no_arguments(run: Run) -> None:
     assert "Usage: pooltool" in nothing.err
     assert run("max").status == 2
     assert "'zoom'" in run("zoom").err
+    assert "No such command 'mean'; it is called 'avg' here." in run("mean", "a.png").err
 
 
 def test_help_and_version_import_neither_numpy_nor_cv2(run_process: Run, tmp_path: Path) -> None:

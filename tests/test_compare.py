@@ -673,7 +673,7 @@ def test_compare_a_large_image_prints_no_grids(run: Run) -> None:
 @pytest.mark.parametrize(
     ("image", "words", "reason"),
     [
-        (LECTURE, ["--pool-size", "5"], "pool_size=5 does not fit"),
+        (LECTURE, ["--pool-size", "5"], "--pool-size 5 does not fit"),
         (LECTURE, ["-o", "panel.xyz"], "'xyz' is no format"),
         (LECTURE, ["-o", "panel.pgm"], "PGM cannot hold"),
         (np.zeros((2, 2), complex), [], "complex128 values"),

@@ -61,13 +61,27 @@ def test_only_the_image_goes_to_standard_output(words: str, start: bytes) -> Non
 def test_failures_leave_standard_output_empty() -> None:
     for words, reason in {
         "- < /dev/null": b"pooltool: -: it is empty; save it again",
-        "- --pool-size 999 < a.png": b"pooltool: -: pool_size=999 does not fit",
+        "- --pool-size 999 < a.png": b"pooltool: -: --pool-size 999 does not fit",
         "- --format jpg < a.png": b"pooltool: -: JPEG cannot hold 4 channels",
     }.items():
         done = shell(f"{COMMAND} max {words}")
         assert (done.returncode, done.stdout) == (1, b"")
         assert done.stderr.startswith(reason)
         assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("words", ["max a.png -o -", "max -", "compare a.png -o -"])
+def test_no_picture_is_written_onto_a_terminal(words: str) -> None:
+    parent, child = os.openpty()
+    with open("a.png") as picture:
+        done = subprocess.run(
+            f"{COMMAND} {words}", shell=True, check=False, stdin=picture, stdout=child,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+    os.close(child)
+    os.close(parent)
+    assert done.returncode == 2
+    assert b"a picture would be written onto the terminal; redirect it" in done.stderr
 
 
 def test_a_reader_that_goes_away() -> None:
