@@ -176,7 +176,7 @@ WINDOW_OPTIONS = [
     ),
 ]  # fmt: skip
 POOL_SIZES = Option(
-    "--pool-size", WINDOWS, "Window, in pixels; given again, a row of the panel each.  [default: 2]",
+    "--pool-size", WINDOWS, "Window, in pixels; given again, a row each.  [default: 2]",
     multiple=True, **SIZE,
 )  # fmt: skip
 COUNT_INCLUDE_PAD = Option(
@@ -239,6 +239,35 @@ BATCH_OPTIONS = [
         "--progress/--no-progress", SHOWN,
         "A bar on stderr.  [default: on a terminal, when it takes time]", default=None,
     ),
+]  # fmt: skip
+COMPARE_OPTIONS = [
+    POOL_SIZES,
+    *WINDOW_OPTIONS[1:],
+    COUNT_INCLUDE_PAD,
+    GRAY,
+    Option("--frame", READ, FRAME.format("the first"), **NUMBER),
+    Option(
+        "-o --output",
+        WRITTEN,
+        "Write the panel here: a file or directory; a page to explore if .html.",
+        **PATH,
+    ),
+    Option(
+        "--format",
+        WRITTEN,
+        "Write html, the page, or a picture format.  [default: png]",
+        metavar="EXT",
+        type=read_panel_format,
+    ),
+    Option(
+        "--detail",
+        SHOWN,
+        "The pixel, counted from 0, whose surroundings the panel enlarges.",
+        metavar="ROW,COLUMN",
+        type=read_position,
+    ),
+    SHOW,
+    AS_JSON,
 ]  # fmt: skip
 
 
@@ -336,36 +365,7 @@ cli.add_command(
     SectionedCommand(
         "compare",
         callback=_compare,
-        params=[
-            click.Argument(["image"], type=FileName()),
-            POOL_SIZES,
-            *WINDOW_OPTIONS[1:],
-            COUNT_INCLUDE_PAD,
-            GRAY,
-            Option("--frame", READ, FRAME.format("the first"), **NUMBER),
-            Option(
-                "-o --output",
-                WRITTEN,
-                "Write the panel here: a file or directory; a page to explore if .html.",
-                **PATH,
-            ),
-            Option(
-                "--format",
-                WRITTEN,
-                "Write html, the page, or a picture format.  [default: png]",
-                metavar="EXT",
-                type=read_panel_format,
-            ),
-            Option(
-                "--detail",
-                SHOWN,
-                "The pixel, counted from 0, whose surroundings the panel enlarges.",
-                metavar="ROW,COLUMN",
-                type=read_position,
-            ),
-            SHOW,
-            AS_JSON,
-        ],  # fmt: skip
+        params=[click.Argument(["image"], type=FileName()), *COMPARE_OPTIONS],
         help=_compare.__doc__,
         short_help="Show and measure all three side by side.",
     )
