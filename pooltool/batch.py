@@ -126,15 +126,7 @@ def run(
                 if interrupts or begun == len(jobs):
                     return
                 number, begun = begun, begun + 1
-            job = jobs[number]
-            result: Outcome | BaseException
-            try:
-                result = workers.pool_file(job, settings)
-            except (BrokenPipeError, ClusterError) as error:  # what concerns all ends the run
-                result = error
-            except Exception as error:  # what nobody foresaw fails its image only
-                text = " ".join(f"{type(error).__name__}: {error}".split())
-                result = Outcome(job, "failed", error=text)
+            result = _attempt(workers, jobs[number], settings)
             with changed:
                 results[number] = result
                 if number == told and begun in (len(jobs), told + workers.ahead):
@@ -163,6 +155,17 @@ def run(
         with changed:
             begun = len(jobs)
             changed.notify_all()
+
+
+def _attempt(workers: Workers, job: Job, settings: Settings) -> Outcome | BaseException:
+    """What becomes of a job: an outcome, or an error that concerns all jobs and ends the run."""
+    try:
+        return workers.pool_file(job, settings)
+    except (BrokenPipeError, ClusterError) as error:
+        return error
+    except Exception as error:  # what nobody foresaw fails its image only
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return Outcome(job, "failed", error=text)
 
 
 @contextmanager

@@ -9,50 +9,31 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "pooltool"
 
-LAYERS = {
-    "": {"pooling", "errors"},
-    "__main__": {"cli"},
-    "cli": {"", "console", "messages", "files", "runs", "images", "geometry", "errors"},
-    "console": {
-        "report",
-        "display",
-        "messages",
-        "runs",
-        "compare",
-        "native",
-        "files",
-        "geometry",
-        "errors",
-    },
-    "report": {"messages", "runs", "geometry", "errors"},
-    "messages": set(),
-    "display": {"errors"},
-    "runs": {
-        "compare",
-        "images",
-        "pooling",
-        "kernels",
-        "geometry",
-        "files",
-        "temporaries",
-        "errors",
-    },
-    "compare": {"images", "pooling", "kernels", "geometry", "files", "errors"},
-    "pooling": {"kernels", "geometry", "errors"},
-    "kernels": {"native", "geometry", "errors"},
-    "images": {"native", "files", "errors"},
-    "native": {"errors"},
-    "files": {"temporaries", "errors"},
-    "temporaries": set(),
-    "geometry": {"errors"},
-    "errors": set(),
+ORDER = (
+    ("__main__",),
+    ("cli",),
+    ("commands",),
+    ("report", "batch", "plan"),
+    ("job",),
+    ("compare", "display"),
+    ("", "pooling"),
+    ("images", "kernels"),
+    ("files", "native", "geometry"),
+    ("errors",),
+)
+"""Modules and folders of the package, each above those that it may import; the package is ""."""
+
+STRANGERS = {
+    "kernels": {"files", "images"},
+    "images": {"geometry", "pooling", "kernels"},
+    "compare": {"files", "images"},
 }
-"""What each module or folder of the package may import; the package itself is ""."""
+"""Those below that a folder has nothing to do with: kernels know no files, codecs no pooling."""
 
 OUTSIDE = {
-    "click": {"cli", "messages", "report"},
+    "click": {"cli", "report"},
     "cv2": {"native", "compare", "display"},
-    "numpy": {"runs", "compare", "display", "images", "kernels", "pooling"},
+    "numpy": {"commands", "job", "compare", "display", "images", "kernels", "pooling"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -77,19 +58,12 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_down(path: Path) -> None:
+    level = {name: index for index, names in enumerate(ORDER) for name in names}
+    own = layer(path)
     inner = {name.split(".")[1] for name in imports(path) if name.startswith("pooltool.")}
-    used = {name if name in LAYERS else "" for name in inner} - {layer(path)}
-    assert used <= LAYERS[layer(path)]
-
-
-def test_the_rule_has_no_circle() -> None:
-    def climb(name: str, above: tuple[str, ...] = ()) -> None:
-        assert name not in above, f"circle: {above}"
-        for lower in LAYERS[name] - {""}:
-            climb(lower, (*above, name))
-
-    for name in LAYERS:
-        climb(name)
+    used = {name if name in level else "" for name in inner} - {own}
+    assert all(level[name] > level[own] for name in used if own or name != "pooling"), used
+    assert not used & STRANGERS.get(own, set())
 
 
 def test_modules_of_a_folder_form_no_circle() -> None:
@@ -120,10 +94,10 @@ def test_packages_are_used_where_they_belong(package: str, users: set[str]) -> N
     assert found <= users
 
 
-def test_functions_fit_on_half_a_screen() -> None:
+def test_functions_fit_on_a_screen() -> None:
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
-                assert lines <= 30, f"{path.name}: {node.name} has {lines} lines"
+                assert lines <= 40, f"{path.name}: {node.name} has {lines} lines"
