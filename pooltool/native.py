@@ -15,10 +15,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from threading import Condition
+from threading import Condition, Lock
 from typing import IO, Any
 
 from pooltool.errors import PooltoolError
@@ -26,6 +26,10 @@ from pooltool.errors import PooltoolError
 _STDERR = 2
 _file: IO[bytes] | None = None
 """Where descriptor 2 leads after `capture`."""
+_gate, _changed = Lock(), Condition()
+"""Who is exclusive holds the gate, through which all others come; a change of `_sharing`."""
+_sharing = 0
+"""Threads that capture together."""
 
 
 PIXEL_LIMIT = "OPENCV_IO_MAX_IMAGE_PIXELS"
@@ -80,85 +84,48 @@ def captured(*, exclusive: bool = False) -> Iterator[list[str]]:
     They may be of other threads that do the same, unless it is `exclusive`: then the others wait.
     It always is before `capture`, and where a file cannot be read beside its one position.
     """
+    global _sharing  # noqa: PLW0603 - how many threads are between the two ends of this function
     lines: list[str] = []
-    if exclusive or _file is None or not hasattr(os, "pread"):
-        with _lock.exclusive(), _redirected() as file:
-            _empty(file)
-            try:
-                yield lines
-            finally:
-                lines += _lines_from(file, 0)
-                _empty(file)
-        return
     file = _file
-    with _lock.shared(lambda: _empty(file)):
-        start = os.fstat(file.fileno()).st_size
-        try:
-            yield lines
-        finally:
-            lines += _lines_from(file, start)
-
-
-class _SharedLock:
-    """A shared/exclusive lock; exclusive waiters go first."""
-
-    def __init__(self) -> None:
-        self._changed = Condition()
-        self._shared = 0
-        self._waiting = 0
-        self._exclusive = False
-
-    @contextmanager
-    def shared(self, when_first: Callable[[], None]) -> Iterator[None]:
-        """Hold it with others; the first of them calls `when_first` before anybody goes on."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._exclusive and not self._waiting)
-            if not self._shared:
-                when_first()
-            self._shared += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._shared -= 1
-                self._changed.notify_all()
-
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold it while nobody else does."""
-        with self._changed:
-            self._waiting += 1
-            try:
-                self._changed.wait_for(lambda: not self._exclusive and not self._shared)
-                self._exclusive = True
-            finally:  # an interrupt is no reason to keep the others waiting
-                self._waiting -= 1
-                self._changed.notify_all()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._exclusive = False
-                self._changed.notify_all()
-
-
-_lock = _SharedLock()
+    if exclusive or file is None or not hasattr(os, "pread"):
+        with _gate:
+            with _changed:
+                _changed.wait_for(lambda: not _sharing)
+            with _redirected(lines):
+                yield lines
+        return
+    with _gate, _changed:
+        if not _sharing:
+            _empty(file)
+        _sharing += 1
+    start = os.fstat(file.fileno()).st_size
+    try:
+        yield lines
+    finally:
+        lines += _lines(file, start)
+        with _changed:
+            _sharing -= 1
+            _changed.notify_all()
 
 
 @contextmanager
-def _redirected() -> Iterator[IO[bytes]]:
-    """The file that descriptor 2 leads into: for good after `capture`, else only inside."""
-    if _file is not None:
-        yield _file
-        return
-    with _unnamed_file() as file:
-        before = os.dup(_STDERR)
+def _redirected(lines: list[str]) -> Iterator[None]:
+    """Gather what is printed into the file that descriptor 2 leads to, or into one for now."""
+    before = None
+    file = _file
+    if file is None:
+        file, before = _unnamed_file(), os.dup(_STDERR)
         os.dup2(file.fileno(), _STDERR)
-        try:
-            yield file
-        finally:
+    _empty(file)
+    try:
+        yield
+    finally:
+        lines += _lines(file, 0)
+        _empty(file)
+        if before is not None:
             os.dup2(before, _STDERR)
             os.close(before)
+            file.close()
 
 
 def _unnamed_file() -> IO[bytes]:
@@ -179,7 +146,7 @@ def _empty(file: IO[bytes]) -> None:
     file.truncate()
 
 
-def _lines_from(file: IO[bytes], start: int) -> list[str]:
+def _lines(file: IO[bytes], start: int) -> list[str]:
     """The lines behind a position. Decoders that are not captured may be printing: where it can
     be, descriptor 2 stays where it is."""
     if hasattr(os, "pread"):

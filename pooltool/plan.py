@@ -9,11 +9,13 @@ from typing import BinaryIO, NamedTuple
 from pooltool import files
 from pooltool.errors import FileError, PlanError, UsageProblem
 from pooltool.files import STREAM
-from pooltool.images.formats import FORMATS, format_for, require_quality
+from pooltool.images.formats import FORMATS, WRITTEN_AS, format_for, require_quality
 from pooltool.job import Job, Settings
 
 NOT_A_FILE = "it is a pipe, a socket or a device; leave it out, or name it itself to read from it"
-IMAGE_EXTENSIONS = frozenset(f".{name}" for known in FORMATS for name in known.extensions)
+IMAGE_EXTENSIONS = frozenset(
+    f".{name}" for names in (WRITTEN_AS, *(known.extensions for known in FORMATS)) for name in names
+)
 PAGE = "html"
 """The extension of the page that `compare` writes."""
 UTF8_MARK = b"\xef\xbb\xbf"
@@ -171,6 +173,8 @@ def _job(name: Name, settings: Settings, directory: str | None) -> Job:
         return Job(STREAM, output or STREAM, format or named or ".png")
     beside, base = os.path.split(name.path)
     stem, extension = os.path.splitext(base)
+    if extension[1:].lower() in WRITTEN_AS:
+        extension = f".{WRITTEN_AS[extension[1:].lower()]}"
     if format is not None:
         extension = f".{format.lstrip('.')}"
     if output is not None and directory is None:

@@ -360,20 +360,17 @@ def test_threads_capture_together_or_one_alone() -> None:
 
 
 def test_an_interrupted_wait_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = native._SharedLock()
-
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
     def share() -> None:
-        with lock.shared(lambda: None):
+        with native.captured():
             pass
 
-    with lock.shared(lambda: None):
-        monkeypatch.setattr(lock._changed, "wait_for", interrupt)
-        with pytest.raises(KeyboardInterrupt), lock.exclusive():
+    with monkeypatch.context() as patched:
+        patched.setattr(native._changed, "wait_for", interrupt)
+        with pytest.raises(KeyboardInterrupt), native.captured(exclusive=True):
             pass
-        monkeypatch.undo()
     other = Thread(target=share, daemon=True)
     other.start()
     other.join(timeout=10)

@@ -19,8 +19,9 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import exif, formats, isobmff, jpeg, netpbm, npy, png, simple, tiff, webp
-from pooltool.images.formats import Format, require_holds, require_quality, require_written
+from pooltool.images.formats import Format, require_holds, require_quality
 from pooltool.images.headers import MALFORMED, left_out, profile_channels
+from pooltool.images.others import refusal
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Resolution
 
 _MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, isobmff, npy, netpbm, simple)
@@ -36,7 +37,7 @@ def decode(data: bytes, *, gray: bool = False, frame: int | None = None) -> Pict
     Raise `ImageError` with the reason when they are no picture, too large, or of a kind that would
     come out wrong, and `DamageError` when they are cut or damaged.
     """
-    module = _module(data)
+    module = require_image(data)
     try:
         header: Header = module.read_header(data)
     except MALFORMED:
@@ -51,13 +52,12 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
 
     What the format cannot hold of the metadata is left out with a warning.
     """
-    require_written(format)
     require_quality(format, quality)
     for frame in picture.frames:
         channels = 1 if frame.ndim == 2 else frame.shape[2]
         height, width = frame.shape[:2]
-        count, maxval = len(picture.frames), picture.maxval
-        require_holds(format, frame.dtype, channels, count, height, width, maxval=maxval)
+        count = len(picture.frames)
+        require_holds(format, frame.dtype, channels, count, height, width, maxval=picture.maxval)
     if format.timed and len({(frame.shape, frame.dtype) for frame in picture.frames}) > 1:
         raise ImageError(f"{format.name} cannot hold frames of different sizes or kinds; use tiff")
     if picture.premultiplied and format not in (formats.TIFF, formats.NPY):
@@ -77,27 +77,20 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
     return Encoded(encoded.data, (*warnings, *encoded.warnings))
 
 
-def require_image(start: bytes) -> None:
-    """Raise `ImageError` unless a file that starts like this is of a format that is known."""
-    _module(start)
+def require_image(start: bytes) -> ModuleType:
+    """The module of the format that a file starts like; raise `ImageError` when none is known."""
+    if not start:
+        raise ImageError("it is empty; save it again, or leave it out")
+    for module in _MODULES:
+        if module.matches(start):
+            return module
+    raise ImageError(refusal(start))
 
 
 def pixel_limit() -> int:
     """The most pixels a file may hold: OpenCV's default, or what its own variable says."""
     limit = native.limit(native.PIXEL_LIMIT)
     return DEFAULT_LIMIT if limit is None else limit
-
-
-def _module(start: bytes) -> ModuleType:
-    """The module of the format that a file starts like."""
-    if not start:
-        raise ImageError("it is empty; save it again, or leave it out")
-    for module in _MODULES:
-        if module.matches(start):
-            return module
-    raise ImageError(
-        "it is not an image in a format that pooltool reads; convert it, for example to PNG"
-    )
 
 
 def _require_decodable(header: Header, frame: int | None) -> None:
@@ -131,18 +124,19 @@ def _upright(picture: Picture, header: Header) -> Picture:
         turned = pixels.swapaxes(0, 1) if transposed else pixels
         frames.append(np.ascontiguousarray(turned[:: -1 if down else 1, :: -1 if right else 1]))
     found, missing = header.metadata, list(header.left_out)
-    block = exif.upright(found.exif, transposed) if found.exif else None
-    if found.exif and block is None:
+    changes: dict[str, Any] = {"exif": found.exif and exif.upright(found.exif, transposed)}
+    if found.exif and not changes["exif"]:
         missing.append("damaged EXIF")
-    resolution = found.resolution
-    if resolution and transposed:
-        resolution = Resolution(*reversed(resolution))
-    xmp = found.xmp and re.sub(
-        rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]", rb"\g<1>1", found.xmp
-    )
-    resolution = resolution or exif.resolution(block)
-    found = replace(found, exif=block, xmp=xmp, resolution=resolution)
+    if found.xmp:
+        orientation = rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]"
+        changes["xmp"] = re.sub(orientation, rb"\g<1>1", found.xmp)
+    if found.resolution:
+        sides = reversed(found.resolution) if transposed else found.resolution
+        changes["resolution"] = Resolution(*sides)
+    else:
+        changes["resolution"] = exif.resolution(changes["exif"])
     warnings = (*picture.warnings, *left_out(missing))
+    found = replace(found, **changes)
     return replace(picture, frames=tuple(frames), metadata=found, warnings=warnings)
 
 
@@ -174,42 +168,32 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:
 
 def _grayed(picture: Picture) -> Picture:
     """Weigh the colors as OpenCV's cvtColor does (ITU-R BT.601) and leave alpha out."""
-    warnings, metadata = list(picture.warnings), picture.metadata
-    if any(_is_see_through(pixels) for pixels in picture.frames):
+    warnings, metadata, frames = list(picture.warnings), picture.metadata, []
+    see_through = False
+    for pixels in picture.frames:
+        if pixels.ndim == 3 and pixels.shape[2] == 4:
+            full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
+            see_through = see_through or bool(np.any(pixels[..., 3] != full))
+        frames.append(_gray(pixels))
+    if see_through:
         warnings.append("its transparency was left out: --gray keeps no alpha")
     if metadata.icc and any(pixels.ndim == 3 for pixels in picture.frames):
         warnings.append("the ICC profile was left out: it is not for gray")
         metadata = replace(metadata, icc=None)
-    return replace(
-        picture,
-        frames=tuple(_gray(pixels) for pixels in picture.frames),
-        metadata=metadata,
-        premultiplied=False,
-        warnings=tuple(warnings),
-    )
+    picture = replace(picture, frames=tuple(frames), metadata=metadata, premultiplied=False)
+    return replace(picture, warnings=tuple(warnings))
 
 
 def _gray(pixels: Array) -> Array:
-    if pixels.ndim == 2:
-        return pixels
-    if pixels.shape[2] == 1:
-        return np.ascontiguousarray(pixels[..., 0])
-    if pixels.shape[2] not in (3, 4):
-        raise ImageError(f"{pixels.shape[2]} channels are not colors; leave out --gray")
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        return np.ascontiguousarray(pixels.reshape(pixels.shape[:2]))
+    if pixels.shape[2] not in (3, 4) or pixels.dtype.kind == "b":
+        channels = "bool" if pixels.shape[2] in (3, 4) else pixels.shape[2]
+        raise ImageError(f"{channels} channels are not colors; leave out --gray")
     if pixels.dtype in (np.uint8, np.uint16, np.float32):
         cv2 = native.import_cv2()
         result: Array = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
         return result
-    if pixels.dtype.kind == "b":
-        raise ImageError("bool channels are not colors; leave out --gray")
     weighed = pixels[..., :3].astype(np.float64) @ np.array([0.114, 0.587, 0.299])
     rounded: Array = np.rint(weighed) if pixels.dtype.kind in "iu" else weighed
     return rounded.astype(pixels.dtype)
-
-
-def _is_see_through(pixels: Array) -> bool:
-    """True when a fourth channel says that any pixel is not opaque."""
-    if pixels.ndim != 3 or pixels.shape[2] != 4:
-        return False
-    full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
-    return bool(np.any(pixels[..., 3] != full))

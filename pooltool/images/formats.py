@@ -37,18 +37,17 @@ class Format:
         self, dtype: str, channels: int, frames: int, sides: tuple[int, int], maxval: int | None
     ) -> list[str]:
         """What of this picture the format cannot hold, as phrases; nothing when it holds it."""
-        low, high = self.sides
+        found = []
         deep_avif = self.name == "AVIF" and dtype == "uint16" and maxval not in AVIF_DEPTHS
-        checks = (
-            (dtype in self.dtypes and not deep_avif, f"{dtype} values"),
-            (
-                self.channels is None or channels in self.channels,
-                "1 channel" if channels == 1 else f"{channels} channels",
-            ),
-            (self.frames or frames == 1, f"{frames} frames"),
-            (low <= min(sides) and max(sides) <= high, f"{sides[0]} x {sides[1]} pixels"),
-        )
-        return [text for held, text in checks if not held]
+        if dtype not in self.dtypes or deep_avif:
+            found.append(f"{dtype} values")
+        if self.channels is not None and channels not in self.channels:
+            found.append("1 channel" if channels == 1 else f"{channels} channels")
+        if frames != 1 and not self.frames:
+            found.append(f"{frames} frames")
+        if min(sides) < self.sides[0] or max(sides) > self.sides[1]:
+            found.append(f"{sides[0]} x {sides[1]} pixels")
+        return found
 
 
 AVIF_DEPTHS = {1023: 10, 4095: 12}
@@ -82,6 +81,9 @@ NPY = Format("NPY", ("npy",), _ANY_REAL, None)
 
 FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PBM, PFM, HDR, NPY)
 NETPBM = (PBM, PGM, PPM, PNM)
+WRITTEN_AS = {"j2k": "jp2", "j2c": "jp2", "jpc": "jp2", "jpf": "jp2", "jpx": "jp2",
+              "avifs": "avif", "jfif": "jpg"}  # fmt: skip
+"""More names of files that are read, and the extension of their results."""
 _BY_EXTENSION = {extension: format for format in FORMATS for extension in format.extensions}
 
 

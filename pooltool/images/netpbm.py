@@ -7,7 +7,6 @@ formats never reach it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +22,10 @@ FORMATS = (*formats.NETPBM, formats.PFM)
 _TEXT, _FLOAT = "123", "fF"
 _SPACE = rb"(?:\s|#[^\n]*\n)+"
 _HEADERS = tuple(
-    re.compile(pattern)
+    re.compile(pattern.replace(b" ", _SPACE))
     for pattern in (
-        rb"P([14])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)(?=\s)",
-        rb"P([2356])" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)" + _SPACE + rb"(\d+)(?=\s)",
+        rb"P([14]) (\d+) (\d+)(?=\s)",
+        rb"P([2356]) (\d+) (\d+) (\d+)(?=\s)",
         rb"P([fF])\s+(\d+)\s+(\d+)\s+([-+.\deE]+)(?=\s)",
     )
 )
@@ -42,26 +41,13 @@ class _Plain:
     """The character after the P."""
     height: int
     width: int
+    channels: int
     maxval: int
+    dtype: np.dtype[Any]
+    scale: float
     start: int
-    scale: float = 1.0
-
-    @property
-    def channels(self) -> int:
-        return 3 if self.kind in "36F" else 1
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        if self.kind in _FLOAT:
-            return np.dtype("<f4" if self.scale < 0 else ">f4")
-        return np.dtype("u1" if self.maxval < 256 else ">u2")
-
-    @property
-    def size(self) -> int:
-        """Bytes of its numbers, unless they are text."""
-        if self.kind == "4":
-            return self.height * -(-self.width // 8)
-        return self.height * self.width * self.channels * self.dtype.itemsize
+    size: int
+    """Bytes of its numbers, unless they are text."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +57,13 @@ class _Header(Header):
 
 def matches(start: bytes) -> bool:
     """True when the data begins as a netpbm or PFM picture."""
-    return re.match(rb"P[1-7fF][\s#]", start) is not None
+    return re.match(rb"P[1-6fF][\s#]", start) is not None
 
 
 def read_header(data: bytes) -> _Header:
     """Walk the headers of all pictures; their comments stay in the family."""
     found = [_plain_header(data, 0)]
-    while found[-1].kind not in _TEXT and found[-1].kind not in _FLOAT:
+    while found[-1].kind not in _TEXT + _FLOAT:
         end = found[-1].start + found[-1].size
         if end > len(data):
             raise DamageError("it is cut: it holds fewer pixels than its header says")
@@ -113,49 +99,51 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     comments = b"".join(b"#" + part.body + b"\n" for part in verbatim.parts) if verbatim else b""
     out = []
     for pixels in picture.frames:
-        channels = 1 if pixels.ndim == 2 else pixels.shape[2]
         ordered = _red_first(pixels)
         sides = b"%d %d\n" % (pixels.shape[1], pixels.shape[0])
         if format is formats.PFM:
             body = ordered[::-1].astype("<f4").tobytes()
-            out.append((b"PF\n" if channels == 3 else b"Pf\n") + sides + b"-1.0\n" + body)
+            out.append((b"Pf\n" if ordered.ndim == 2 else b"PF\n") + sides + b"-1.0\n" + body)
         elif format is formats.PBM:
-            black = pixels.reshape(pixels.shape[:2]) == 0
-            if not np.all(black | (pixels.reshape(black.shape) == 255)):
+            if not np.all((ordered == 0) | (ordered == 255)):
                 raise ImageError(
                     "PBM cannot hold gray levels between black and white; use pgm or png"
                 )
-            out.append(b"P4\n" + comments + sides + np.packbits(black, axis=1).tobytes())
+            out.append(b"P4\n" + comments + sides + np.packbits(ordered == 0, axis=1).tobytes())
         else:
             largest = picture.maxval or int(np.iinfo(pixels.dtype).max)
-            kind = (5 if channels == 1 else 6) - 3 * text
-            body = ordered.astype(pixels.dtype.newbyteorder(">")).tobytes()
-            body = _as_text(ordered, largest) if text else body
+            kind = (5 if ordered.ndim == 2 else 6) - 3 * text
+            if text:
+                rows = ordered.reshape(ordered.shape[0], -1).tolist()
+                form = b" ".join([b"%%%dd" % len(str(largest))] * len(rows[0])) + b"\n"
+                body = b"".join(form % tuple(row) for row in rows)
+            else:
+                body = ordered.astype(pixels.dtype.newbyteorder(">")).tobytes()
             out.append(b"P%d\n" % kind + comments + sides + b"%d\n" % largest + body)
     return Encoded(b"".join(out))
 
 
 def _plain_header(data: bytes, at: int) -> _Plain:
     """Read the header that begins at `at`."""
-    if data.startswith(b"P7", at):
-        raise ImageError("it is a PAM picture, which is not read; convert it to PNG or PPM")
     found = next(filter(None, (pattern.match(data, at) for pattern in _HEADERS)), None)
     if found is None:
         raise DamageError("it is cut or damaged: its header is not complete")
     kind, last = found[1].decode(), found[found.re.groups]
     width, height, start = int(found[2]), int(found[3]), found.end() + 1
     maxval = int(last) if kind in "2356" else 1
-    if not (height and width):
-        raise DamageError("it is damaged: its header tells of a picture without pixels")
     if not 0 < maxval < 65536:
         raise DamageError(
             f"it is damaged: its header tells of values up to {maxval}, not 1 to 65535"
         )
     try:
-        scale = float(last) if kind in "fF" else 1.0
+        scale = float(last) if kind in _FLOAT else 1.0
     except ValueError:
         raise DamageError("it is damaged: the scale in its header is not a number") from None
-    return _Plain(kind, height, width, maxval, start, scale)
+    channels = 3 if kind in "36F" else 1
+    name = ("<f4" if scale < 0 else ">f4") if kind in _FLOAT else "u1" if maxval < 256 else ">u2"
+    dtype: np.dtype[Any] = np.dtype(name)
+    row = -(-width // 8) if kind == "4" else width * channels * dtype.itemsize
+    return _Plain(kind, height, width, channels, maxval, dtype, abs(scale), start, height * row)
 
 
 def _pixels(data: bytes, plain: _Plain) -> Array:
@@ -169,7 +157,7 @@ def _pixels(data: bytes, plain: _Plain) -> Array:
         numbers = np.frombuffer(body, plain.dtype)
     if plain.kind == "4":
         numbers = np.unpackbits(numbers.reshape(plain.height, -1), axis=1)[:, : plain.width]
-    if numbers.size and plain.kind not in _FLOAT and numbers.max() > plain.maxval:
+    if plain.kind not in _FLOAT and numbers.max() > plain.maxval:
         raise DamageError(f"it is damaged: it holds a value above its maximum of {plain.maxval}")
     if plain.kind in "14":
         numbers = np.where(numbers == 0, np.uint8(255), np.uint8(0))
@@ -177,7 +165,7 @@ def _pixels(data: bytes, plain: _Plain) -> Array:
     pixels = numbers.reshape(shape).astype(numbers.dtype.newbyteorder("="))
     if plain.kind in _FLOAT:
         with np.errstate(all="ignore"):
-            pixels = pixels[::-1] * np.float32(abs(plain.scale))
+            pixels = pixels[::-1] * np.float32(plain.scale)
     return np.ascontiguousarray(_red_first(pixels))
 
 
@@ -185,7 +173,7 @@ def _text_numbers(data: bytes, plain: _Plain) -> Array:
     """The decimal numbers of a picture; those of a bitmap need no space between them."""
     body = re.sub(rb"#[^\n]*", b"", data[plain.start :])
     wanted = plain.height * plain.width * plain.channels
-    words: Sequence[bytes] = re.findall(rb"[01]" if plain.kind == "1" else rb"\S+", body)
+    words = re.findall(rb"[01]" if plain.kind == "1" else rb"\S+", body)
     try:
         numbers = np.array([int(word) for word in words[:wanted]], np.int64)
     except ValueError:
@@ -204,9 +192,3 @@ def _red_first(pixels: Array) -> Array:
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return pixels.reshape(pixels.shape[:2])
     return pixels[..., ::-1]
-
-
-def _as_text(pixels: Array, largest: int) -> bytes:
-    width = len(str(largest))
-    rows = pixels.reshape(pixels.shape[0], -1).tolist()
-    return b"".join(b" ".join(b"%*d" % (width, value) for value in row) + b"\n" for row in rows)

@@ -8,6 +8,7 @@ read and written here never become a picture and keep their order.
 from __future__ import annotations
 
 import ast
+import io
 import math
 import os
 import re
@@ -16,7 +17,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -32,13 +33,6 @@ _MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 1 << 16
 _BLOCK = 1 << 24
 """Bytes read at once of an array whose columns, not rows, lie together."""
-
-
-class _Layout(NamedTuple):
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fortran: bool
-    start: int
 
 
 @dataclass(frozen=True)
@@ -94,8 +88,7 @@ def is_array_file(path: str) -> bool:
 def open_array(path: str) -> Iterator[ArrayFile]:
     """Open a .npy file to read by rows; raise `FileError` or, for its content, `ImageError`."""
     with files.reasons(), open(path, "rb") as file:
-        start = file.read(_MAX_HEADER + 12)
-        yield ArrayFile(*_read_layout(start, os.fstat(file.fileno()).st_size), file)
+        yield _opened(file, os.fstat(file.fileno()).st_size)
 
 
 def write_rows(
@@ -103,7 +96,9 @@ def write_rows(
 ) -> None:
     """Write a .npy file from bands of rows that together make an array of `shape`."""
     native = dtype.newbyteorder("=")
-    file.write(_packed_header(shape, native))
+    text = repr({"descr": native.str, "fortran_order": False, "shape": tuple(shape)}).encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"  # the numbers begin at a multiple of 64
+    file.write(_MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text)
     rows = 0
     for band in bands:
         rows += band.shape[0]
@@ -121,7 +116,7 @@ def matches(start: bytes) -> bool:
 
 def read_header(data: bytes) -> Header:
     """Read the header."""
-    height, width = _read_layout(data, len(data)).shape[:2]
+    height, width = _opened(io.BytesIO(data), len(data)).shape[:2]
     return Header(formats.NPY, ((height, width),))
 
 
@@ -137,15 +132,15 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
 
 def loads(data: bytes) -> Array:
     """The array in a .npy file's bytes; raise `ImageError` when it is not an image of numbers."""
-    layout = _read_layout(data, len(data))
-    flat = np.frombuffer(data, layout.dtype, math.prod(layout.shape), layout.start)
-    return flat.reshape(layout.shape, order="F" if layout.fortran else "C")
+    array = _opened(io.BytesIO(data), len(data))
+    return array.rows(0, array.shape[0])
 
 
 def dumps(array: Array) -> bytes:
     """The bytes of a .npy file."""
-    native = array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
-    return _packed_header(native.shape, native.dtype) + native.tobytes()
+    file = io.BytesIO()
+    write_rows(file, array.shape, array.dtype, [array.astype(array.dtype.newbyteorder("="))])
+    return file.getvalue()
 
 
 def _swapped(array: Array) -> Array:
@@ -155,27 +150,36 @@ def _swapped(array: Array) -> Array:
     return array[..., [2, 1, 0, 3][: array.shape[2]]]
 
 
-def _packed_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    """A header of version 1.0, padded so that the numbers begin at a multiple of 64."""
-    text = repr({"descr": dtype.str, "fortran_order": False, "shape": tuple(shape)}).encode()
-    padding = -(len(text) + 11) % 64
-    text += b" " * padding + b"\n"
-    return _MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text
-
-
-def _read_layout(data: bytes, size: int) -> _Layout:
+def _opened(file: BinaryIO, size: int) -> ArrayFile:
     """Read a header of version 1, 2 or 3 at the start of a file of `size` bytes."""
-    text, start = _header_text(data)
-    # Python 2 wrote sizes as 10L, which is no literal any more.
-    text = re.sub(r"(\d)L\b", r"\1", text)
-    try:
-        words = ast.literal_eval(text)
+    data = file.read(_MAX_HEADER + 12)
+    if not data.startswith(_MAGIC):
+        raise ImageError("it is not a .npy file; save the array with numpy.save")
+    version, width = data[6:7], 2 if data[6:7] == b"\1" else 4
+    if version not in (b"\1", b"\2", b"\3"):
+        raise ImageError("it is a .npy file of an unknown version; save it with numpy.save")
+    length = int.from_bytes(data[8 : 8 + width], "little")
+    start = 8 + width + length
+    if length > _MAX_HEADER or len(data) < start:
+        raise DamageError("it is cut or damaged: its .npy header is not complete")
+    text = data[8 + width : start].decode("utf-8" if version == b"\3" else "latin-1", "replace")
+    try:  # Python 2 wrote sizes as 10L, which is no literal any more
+        words = ast.literal_eval(re.sub(r"(\d)L\b", r"\1", text))
         shape, fortran = words["shape"], words["fortran_order"]
         dtype = np.dtype(words["descr"])
     except Exception:
         raise DamageError("it is damaged: its .npy header cannot be understood") from None
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
         raise DamageError("it is damaged: its .npy header tells no shape")
+    _require_image(shape, dtype)
+    whole = start + math.prod(shape) * dtype.itemsize
+    if size != whole:
+        state = "cut" if size < whole else "damaged, or holds more than one array"
+        raise DamageError(f"it is {state}: {size} bytes where {whole} belong to {shape} {dtype}")
+    return ArrayFile(shape, dtype, bool(fortran), start, file)
+
+
+def _require_image(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         kind = "Python objects" if dtype.hasobject else f"{dtype} values"
         raise ImageError(f"it holds {kind}; save real numbers of at most 64 bits")
@@ -187,22 +191,3 @@ def _read_layout(data: bytes, size: int) -> _Layout:
         raise ImageError(
             f"its array is empty: its shape is {shape}; save one with rows and columns"
         )
-    whole = start + math.prod(shape) * dtype.itemsize
-    if size != whole:
-        state = "cut" if size < whole else "damaged, or holds more than one array"
-        raise DamageError(f"it is {state}: {size} bytes where {whole} belong to {shape} {dtype}")
-    return _Layout(shape, dtype, bool(fortran), start)
-
-
-def _header_text(data: bytes) -> tuple[str, int]:
-    """The text of the header, and where it ends."""
-    if not data.startswith(_MAGIC):
-        raise ImageError("it is not a .npy file; save the array with numpy.save")
-    version, width = data[6:7], 2 if data[6:7] == b"\1" else 4
-    if version not in (b"\1", b"\2", b"\3"):
-        raise ImageError("it is a .npy file of an unknown version; save it with numpy.save")
-    length = int.from_bytes(data[8 : 8 + width], "little")
-    if length > _MAX_HEADER or len(data) < 8 + width + length:
-        raise DamageError("it is cut or damaged: its .npy header is not complete")
-    text = data[8 + width : 8 + width + length]
-    return text.decode("utf-8" if version == b"\3" else "latin-1", "replace"), 8 + width + length
