@@ -18,13 +18,26 @@ import numpy as np
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import exif, formats, isobmff, jpeg, netpbm, npy, png, simple, tiff, webp
+from pooltool.images import (
+    bmp,
+    exif,
+    formats,
+    gif,
+    hdr,
+    isobmff,
+    jpeg,
+    netpbm,
+    npy,
+    png,
+    tiff,
+    webp,
+)
 from pooltool.images.formats import Format, require_holds, require_quality
 from pooltool.images.headers import MALFORMED, left_out, profile_channels
 from pooltool.images.others import refusal
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Resolution
 
-_MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, isobmff, npy, netpbm, simple)
+_MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, isobmff, npy, netpbm, bmp, gif, hdr)
 _MODULE_OF = {format.name: module for module in _MODULES for format in module.FORMATS}
 START_BYTES = 4096
 """So much of a file's start tells its format."""

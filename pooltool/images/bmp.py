@@ -1,0 +1,185 @@
+"""BMP of Windows and OS/2, read here.
+
+OpenCV ignores bit masks and the palettes of OS/2, makes 248 of 5 bits that are all set, shifts rows
+of run-length data that are padded, and takes damaged ones for whole.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from pooltool.errors import DamageError, ImageError
+from pooltool.images import formats, opencv
+from pooltool.images.formats import Format
+from pooltool.images.headers import require_plausible
+from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Resolution
+
+FORMATS = (formats.BMP,)
+
+_OS2_1, _OS2_2 = 12, (16, 64)
+_HEADERS = {_OS2_1, *_OS2_2, 40, 52, 56, 108, 124}
+"""Sizes of the headers that are read: two of OS/2, then those of Windows, versions 1 to 5."""
+_PLAIN, _RLE8, _RLE4, _MASKS, _MASKS_AND_ALPHA = 0, 1, 2, 3, 6
+_CODINGS = {(_PLAIN, bits) for bits in (1, 2, 4, 8, 16, 24, 32)} | {
+    (_RLE8, 8), (_RLE4, 4), (_MASKS, 16), (_MASKS, 32), (_MASKS_AND_ALPHA, 16),
+    (_MASKS_AND_ALPHA, 32),
+}  # fmt: skip
+"""How pixels are coded, with how many bits each, in files that are read."""
+_MASKS_OF = {16: (0x1F, 0x3E0, 0x7C00), 32: (0xFF, 0xFF00, 0xFF0000)}
+"""Bits of blue, green and red where no masks are told."""
+_RUNS_OF_ONES = tuple((1 << count) - 1 for count in range(9))
+_KINDS = {4: "a JPEG in a BMP", 5: "a PNG in a BMP"}
+_OS2_KINDS = {3: "a BMP of OS/2 with Huffman coding", 4: "a BMP of OS/2 with RLE of 24 bits"}
+_CONVERT = "which is not read; convert it to PNG, for example with `magick`"
+
+
+@dataclass(frozen=True)
+class _Header(Header):
+    bits: int = 24
+    coding: int = _PLAIN
+    upwards: bool = True
+    masks: tuple[int, ...] = ()
+    """Bits of blue, green, red and, where a mask tells of it, alpha."""
+    palette: bytes = b""
+    """Blue, green and red of each index."""
+    start: int = 0
+    """Where the pixels begin."""
+
+
+def matches(start: bytes) -> bool:
+    """True when the data begins as BMP."""
+    return start.startswith(b"BM")
+
+
+def read_header(data: bytes) -> _Header:
+    """Read the header and the palette behind it."""
+    start, size = struct.unpack_from("<II", data, 10)
+    if size not in _HEADERS:
+        raise ImageError(f"it is no BMP, or one with a header of {size} bytes, {_CONVERT}")
+    head = data[14 : 14 + size].ljust(124, b"\0")
+    form = "<IHHHH" if size == _OS2_1 else "<IiiHHIIiiI"
+    _, width, height, _, bits, *more = struct.unpack_from(form, head)
+    coding, _, across, down, used = more or (_PLAIN, 0, 0, 0, 0)
+    if (coding, bits) not in _CODINGS or (size in _OS2_2 and coding >= _MASKS):
+        kind = (_OS2_KINDS if size in _OS2_2 else _KINDS).get(coding)
+        kind = kind or f"a BMP of {bits} bits a pixel with the compression {coding}"
+        raise ImageError(f"it is {kind}, {_CONVERT}")
+    if width <= 0 or not height:
+        raise DamageError("it is damaged: its header tells of a picture without pixels")
+    masks = _MASKS_OF.get(bits, ())
+    end = 14 + size
+    if coding in (_MASKS, _MASKS_AND_ALPHA):
+        count = 4 if coding == _MASKS_AND_ALPHA or size >= 56 else 3
+        red, green, blue, *alpha = struct.unpack_from(f"<{count}I", data, 54)
+        masks = (blue, green, red, *filter(None, alpha))
+        end = max(end, 54 + 4 * count)
+        if any(mask // (mask & -mask or 1) not in _RUNS_OF_ONES for mask in masks):
+            raise ImageError(f"it is a BMP whose colors are not of 1 to 8 bits, {_CONVERT}")
+    entry = 3 if size == _OS2_1 else 4
+    count = min(used or 1 << bits, 1 << bits, (start - end) // entry) if bits <= 8 else 0
+    table = [data[at : at + 3] for at in range(end, end + count * entry, entry)]
+    stride = (width * bits + 31) // 32 * 4
+    if coding in (_RLE8, _RLE4):  # a code of two bytes stands for at most 255 pixels
+        require_plausible(abs(height), width, abs(height) * width, (len(data) - start) * 128)
+    else:
+        least = stride * (abs(height) - 1) + (width * bits + 7) // 8
+        require_plausible(abs(height), width, least, len(data) - start)
+    lost = ["ICC profile of a BMP"] if size >= 124 and any(head[116:120]) else []
+    if size >= 108 and not any(head[56:60]) and any(head[60:108]):
+        lost.append("calibrated colors of a BMP")
+    return _Header(
+        formats.BMP,
+        ((abs(height), width),),
+        Metadata(resolution=Resolution(down, across) if min(down, across) > 0 else None),
+        tuple(lost),
+        bits=bits,
+        coding=coding,
+        upwards=height > 0,
+        masks=masks,
+        palette=b"".join(table),
+        start=start,
+    )
+
+
+def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
+    """The pixels: gray where the palette holds nothing but gray, alpha where a mask tells of it."""
+    ((height, width),) = header.sizes
+    bits = header.bits
+    stride = (width * bits + 31) // 32 * 4
+    if header.coding in (_RLE8, _RLE4):
+        pixels = _colored(_unpacked(data, header, stride * 8 // bits), header.palette)
+    else:
+        body = data[header.start : header.start + height * stride].ljust(height * stride, b"\0")
+        rows = np.frombuffer(body, np.uint8).reshape(height, stride)
+        if bits <= 8:
+            shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
+            indices = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)
+            pixels = _colored(indices[:, :width], header.palette)
+        elif bits == 24 or header.masks == _MASKS_OF[32]:
+            pixels = rows[:, : width * bits // 8].reshape(height, width, -1)[..., :3]
+        else:
+            numbers = rows.view(f"<u{bits // 8}")[:, :width]
+            channels = []
+            for mask in header.masks:  # a mask of nothing is a channel of zeros
+                low = mask & -mask or 1
+                levels = np.arange(mask // low + 1) * 255 // max(mask // low, 1)
+                channels.append(levels.astype(np.uint8)[(numbers & mask) // low])
+            pixels = np.dstack(channels)
+    return Picture((np.ascontiguousarray(pixels[:: -1 if header.upwards else 1]),), formats.BMP)
+
+
+def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+    """Encode with OpenCV."""
+    data, resolution = opencv.encode_still(format, picture.frames[0]), picture.metadata.resolution
+    if resolution:
+        down, across = (min(round(side), (1 << 31) - 1) for side in resolution)
+        data = data[:38] + struct.pack("<ii", across, down) + data[46:]
+    return Encoded(data)
+
+
+def _colored(indices: Array, palette: bytes) -> Array:
+    """Indices as colors, or as gray where the palette holds nothing else."""
+    colors = np.frombuffer(palette, np.uint8).reshape(-1, 3)
+    if indices.max() >= len(colors):
+        raise DamageError("it is damaged: it holds an index beyond its palette")
+    gray = (colors == colors[:, :1]).all()
+    result: Array = colors[:, 0][indices] if gray else colors[indices]
+    return result
+
+
+def _unpacked(data: bytes, header: _Header, room: int) -> Array:
+    """The indices of run-length data; rows may be padded up to `room` pixels, as ImageMagick does.
+
+    Pixels that are skipped have no color of their own: readers differ, so they are refused.
+    """
+    ((height, width),) = header.sizes
+    at, wide = header.start, header.coding == _RLE8
+    rows: list[bytes] = []
+    row, ended = bytearray(), False
+    while not ended:
+        if at + 2 > len(data):
+            raise DamageError("it is cut: its run-length data has no end")
+        count, value = data[at : at + 2]
+        at += 2
+        if count:
+            row += bytes([value]) * count if wide else (bytes(divmod(value, 16)) * count)[:count]
+        elif value > 2:
+            size = value if wide else -(-value // 2)
+            piece = data[at : at + size]
+            row += (piece if wide else b"".join(bytes(divmod(two, 16)) for two in piece))[:value]
+            at += size + size % 2
+        elif value == 2:
+            raise ImageError(f"it is a BMP with run-length data that skips pixels, {_CONVERT}")
+        if row and (len(row) > room or len(rows) == height):
+            raise DamageError("it is damaged: its run-length data goes beyond the picture")
+        ended = (count, value) == (0, 1)
+        if (count, value) == (0, 0) or (ended and row):
+            rows.append(bytes(row[:width]))
+            row.clear()
+    del rows[height:]
+    if len(rows) < height or min(map(len, rows)) < width:
+        raise ImageError(f"it is a BMP with run-length data that skips pixels, {_CONVERT}")
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(height, width)

@@ -1,0 +1,207 @@
+"""GIF (87a and 89a), which is only read: stills and animations.
+
+OpenCV takes from the last frame whether there is transparency, and stops at a frame that leaves the
+canvas. So it only unpacks: each frame is wrapped as a still whose color table is a gray ramp, which
+gives the indices. Colors and frames are put together here, as browsers do it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pooltool.errors import DamageError, ImageError
+from pooltool.images import formats, opencv
+from pooltool.images.formats import Format
+from pooltool.images.headers import name_of, profile_channels, repeated, require_plausible
+from pooltool.images.picture import Array, Encoded, Header, Metadata, Part, Picture
+
+FORMATS = (formats.GIF,)
+
+_IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
+_TEXT, _CONTROL, _COMMENT, _APPLICATION = 0x01, 0xF9, 0xFE, 0xFF
+_LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
+_XMP, _ICC = b"XMP DataXMP", b"ICCRGBG1012"
+_XMP_END = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+"""Read as blocks, a packet of XMP is skipped through this ramp of ever shorter steps."""
+_BACKGROUND, _PREVIOUS = 2, 3
+_DISPOSALS = {2: _BACKGROUND, 3: _PREVIOUS, 4: _PREVIOUS}
+"""What is done to a frame's area before the next one. Old programs wrote 4 for 3, as browsers know;
+other numbers have no meaning and leave the frame."""
+_MOST_PIXELS = 2731
+"""Pixels of a byte: a code has at most 12 bits and stands for at most 4096."""
+_RAMP = bytes(level for level in range(256) for _ in range(3))
+
+
+@dataclass(frozen=True)
+class _Frame:
+    top: int
+    left: int
+    height: int
+    width: int
+    interlaced: int
+    table: bytes
+    """Red, green and blue of each index."""
+    packed: bytes
+    """The size of the first codes, and the blocks of codes."""
+    disposal: int
+    duration: int
+    clear: int | None
+    """The index that stands for transparent."""
+
+
+@dataclass(frozen=True)
+class _Header(Header):
+    frames: tuple[_Frame, ...] = ()
+    loop: int = 1
+
+
+def matches(start: bytes) -> bool:
+    """True when the data begins as GIF."""
+    return start.startswith((b"GIF87a", b"GIF89a"))
+
+
+def read_header(data: bytes) -> _Header:
+    """Walk all blocks."""
+    height, width = struct.unpack_from("<HH", data, 6)[::-1]
+    shared = data[13 : 13 + _table_size(data[10])]
+    frames: list[_Frame] = []
+    blocks: dict[str, bytes] = {}
+    lost, loop, control = [], 1, bytes(4)
+    for (label,), packed, at in _blocks(data):
+        body = _joined(packed)
+        if label == _IMAGE:
+            frames.append(_frame(data, at, packed, shared, control))
+            control = bytes(4)
+        elif label == _CONTROL:
+            control = body[:4].ljust(4, b"\0")
+        elif label == _APPLICATION and body[:11] in _LOOPS:
+            times = int.from_bytes(body[12:14], "little")  # after the first time
+            loop = times and times + 1
+        elif label == _APPLICATION and body.startswith(_XMP):
+            raw = packed.endswith(_XMP_END)
+            blocks["xmp"] = packed[12:].removesuffix(_XMP_END) if raw else body[11:]
+        elif label == _APPLICATION and body.startswith(_ICC) and profile_channels(body[11:]):
+            blocks["icc"] = body[11:]
+        elif label == _APPLICATION:
+            lost.append(f"GIF extension {name_of(body[:11])}")
+        elif body:
+            lost.append({_COMMENT: "comment", _TEXT: "text"}.get(label, "GIF extension"))
+    if not frames:
+        raise DamageError("it is damaged: the GIF holds no picture")
+    # A first frame that leaves the canvas makes it larger; what leaves it later is not seen.
+    height = max(height, frames[0].top + frames[0].height)
+    width = max(width, frames[0].left + frames[0].width)
+    require_plausible(height, width, height * width, len(data) * _MOST_PIXELS)
+    sizes = repeated((height, width), len(frames))
+    metadata = Metadata(xmp=blocks.get("xmp"), icc=blocks.get("icc"))
+    return _Header(formats.GIF, sizes, metadata, tuple(lost), frames=tuple(frames), loop=loop)
+
+
+def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
+    """Draw each frame onto what the ones before it left on the canvas."""
+    canvas = np.zeros((*header.sizes[0], 4), np.uint8)
+    last = len(header.frames) - 1 if frame is None else frame
+    shown = []
+    for index, each in enumerate(header.frames[: last + 1]):
+        before = canvas.copy() if each.disposal == _PREVIOUS else canvas
+        area = canvas[each.top : each.top + each.height, each.left : each.left + each.width]
+        indices = _indices(each)[: area.shape[0], : area.shape[1]]
+        colors = np.full((len(each.table) // 3, 4), 255, np.uint8)
+        colors[:, 2::-1] = np.frombuffer(each.table, np.uint8).reshape(-1, 3)
+        if each.clear is None:
+            area[...] = colors[indices]
+        else:
+            seen = indices != each.clear
+            area[seen] = colors[indices[seen]]
+        if frame in (None, index):
+            shown.append(canvas.copy())
+        if each.disposal == _BACKGROUND:  # which browsers take for transparent
+            area[...] = 0
+        canvas = before
+    if header.frames[0].clear is None and all(pixels[..., 3].all() for pixels in shown):
+        shown = [np.ascontiguousarray(pixels[..., :3]) for pixels in shown]
+    if len(header.frames) == 1 or frame is not None:
+        return Picture(tuple(shown), formats.GIF)
+    durations = tuple(each.duration for each in header.frames)
+    return Picture(tuple(shown), formats.GIF, durations, header.loop)
+
+
+def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+    """GIF is not written: `codec` refuses it before."""
+    raise NotImplementedError
+
+
+def _blocks(data: bytes) -> Iterator[Part]:
+    """The images and extensions up to the trailer, by their labels: their sub-blocks."""
+    at = 13 + _table_size(data[10])
+    while data[at] != _TRAILER:
+        label, start = data[at], at + 11
+        if label == _IMAGE:
+            start += _table_size(data[at + 9])
+        elif label == _EXTENSION:
+            label, start = data[at + 1], at + 2
+        else:
+            raise DamageError("it is cut or damaged: the GIF data does not go on as it should")
+        end = start
+        while data[end]:
+            end += data[end] + 1
+        yield Part(bytes([label]), data[start : end + 1], at)
+        at = end + 1
+
+
+def _table_size(flags: int) -> int:
+    """Bytes of the color table that a GIF's packed flags tell of."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _joined(packed: bytes) -> bytes:
+    """What sub-blocks hold, each behind its length."""
+    pieces, at = [], 0
+    while packed[at]:
+        pieces.append(packed[at + 1 : at + 1 + packed[at]])
+        at += packed[at] + 1
+    return b"".join(pieces)
+
+
+def _frame(data: bytes, at: int, packed: bytes, shared: bytes, control: bytes) -> _Frame:
+    """The frame whose descriptor is at `at`, by what the control block before it says."""
+    left, top, width, height, flags = struct.unpack_from("<HHHHB", data, at + 1)
+    start = at + 10 + _table_size(flags)
+    if not height or not width:
+        raise DamageError("it is damaged: a frame of the GIF has no pixels")
+    require_plausible(height, width, height * width, len(packed) * _MOST_PIXELS)
+    table = data[at + 10 : start] or shared
+    if not table:
+        raise ImageError(
+            "it is a GIF without a table of its colors, which is not read; convert it to PNG, for "
+            "example with `magick`"
+        )
+    switches, delay, clear = struct.unpack("<BHB", control)
+    return _Frame(
+        top,
+        left,
+        height,
+        width,
+        interlaced=flags & 0x40,
+        table=table,
+        packed=data[start : start + 1] + packed,
+        disposal=_DISPOSALS.get(switches >> 2 & 7, 0),
+        duration=delay * 10,
+        clear=clear if switches & 1 else None,
+    )
+
+
+def _indices(frame: _Frame) -> Array:
+    """The frame's indices: OpenCV's colors of it as a still with a gray ramp for a table."""
+    sides = struct.pack("<HH", frame.width, frame.height)
+    image = b",\0\0\0\0" + sides + bytes([frame.interlaced]) + frame.packed
+    still = b"GIF89a" + sides + b"\xf7\0\0" + _RAMP + image + b";"
+    indices = opencv.decode_still(still, formats.GIF)[..., 0]
+    beyond = indices >= len(frame.table) // 3
+    if (beyond & (indices != frame.clear)).any():
+        raise DamageError("it is damaged: the GIF holds an index beyond its color table")
+    return indices

@@ -1,0 +1,74 @@
+"""HDR (Radiance RGBE): a text header, then four bytes a pixel."""
+
+from __future__ import annotations
+
+import re
+
+from pooltool.errors import DamageError, ImageError
+from pooltool.images import formats, opencv
+from pooltool.images.formats import Format
+from pooltool.images.headers import name_of, require_plausible
+from pooltool.images.picture import Encoded, Header, Picture
+
+FORMATS = (formats.HDR,)
+
+_SIZE = re.compile(rb"\n\n([-+])([XY]) (\d+) ([-+])([XY]) (\d+)\n")
+_ORIENTATIONS = {
+    (b"Y", b"-", b"+"): 1, (b"Y", b"-", b"-"): 2, (b"Y", b"+", b"-"): 3, (b"Y", b"+", b"+"): 4,
+    (b"X", b"+", b"-"): 5, (b"X", b"-", b"-"): 6, (b"X", b"-", b"+"): 7, (b"X", b"+", b"+"): 8,
+}  # fmt: skip
+"""The axis of the lines, its direction and that of the other one: how the lines are turned upright,
+as EXIF numbers it. Radiance counts Y upwards."""
+_PACKED = range(8, 32768)
+"""Widths whose lines can be run-length coded."""
+
+
+def matches(start: bytes) -> bool:
+    """True when the data begins as HDR."""
+    return start.startswith((b"#?RADIANCE", b"#?RGBE"))
+
+
+def read_header(data: bytes) -> Header:
+    """Read the header, up to the line that tells the size."""
+    found = _SIZE.search(data[:65536])
+    if not found or found[2] == found[5]:
+        raise DamageError("it is cut or damaged: the HDR header tells no size")
+    lost = []
+    for line in data[: found.start()].splitlines()[1:]:
+        name, _, value = line.partition(b"=")
+        if line.startswith(b"#"):
+            lost.append("comments")
+        elif name == b"FORMAT" and value.strip() != b"32-bit_rle_rgbe":
+            raise ImageError(
+                f"it is an HDR picture of the kind {name_of(value)}, which is not read; convert it "
+                "to RGBE, for example with `ra_xyze -r`"
+            )
+        elif name != b"FORMAT" and name_of(name):
+            lost.append(f"HDR header {name_of(name)}")
+    lines, pixels, start = int(found[3]), int(found[6]), found.end()
+    flat, size = lines * pixels * 4, len(data) - start
+    if pixels not in _PACKED or data[start : start + 2] != b"\2\2":
+        if size < flat and re.search(rb"\x01\x01\x01[^\0]", data[start:]):
+            raise ImageError(
+                "it is an HDR picture with the run-length coding of before 1991, which is not "
+                "read; convert it, for example with `ra_rgbe IN OUT`"
+            )
+        require_plausible(lines, pixels, flat, size)
+    # A line is its mark, then for each of four components at least two bytes for 127 pixels.
+    require_plausible(lines, pixels, lines * (4 + 8 * -(-pixels // 127)) * (pixels > 7), size * 2)
+    turn = _ORIENTATIONS[found[2], found[1], found[4]]
+    return Header(formats.HDR, ((lines, pixels),), left_out=tuple(lost), orientation=turn)
+
+
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+    """Decode the lines in the order of the file, as if they went down and to the right."""
+    ((lines, pixels),) = header.sizes
+    size = b"\n\n-Y %d +X %d\n" % (lines, pixels)
+    found = next(_SIZE.finditer(data))
+    data = data[: found.start()] + size + data[found.end() :]
+    return Picture((opencv.decode_still(data, formats.HDR),), formats.HDR)
+
+
+def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+    """Encode with OpenCV."""
+    return Encoded(opencv.encode_still(format, picture.frames[0]))
