@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from kinds_simple import A, B, blocks, control, gif_image, gif_of
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 from samples import (
     Array,
@@ -622,3 +623,28 @@ def test_broken_netpbm(data: bytes) -> None:
 def test_black_and_white_stays_so() -> None:
     with pytest.raises(ImageError, match="use pgm or png"):
         images.encode(Picture((np.full((2, 2), 7, np.uint8),), formats.PBM), formats.PBM)
+
+
+def test_timing_of_a_gif() -> None:
+    """A delay is told in hundredths of a second; without a control block there is none."""
+    moving = gif_of(b"!\xff\x0bANIMEXTS1.0\3\1\4\0\0", gif_image(A), control(delay=7), gif_image(B))
+    picture = images.decode(moving)
+    assert (picture.durations, picture.loop) == ((0, 70), 5)
+    once = images.decode(gif_of(control(), gif_image(A), control(), gif_image(B)))
+    assert (once.durations, once.loop) == ((50, 50), 1)
+
+
+def test_blocks_of_a_gif_that_are_kept() -> None:
+    xmp = b"!\xff\x0bXMP DataXMP" + blocks(XMP * 3)
+    icc = b"!\xff\x0bICCRGBG1012" + blocks(ICC)
+    found = images.decode(gif_of(xmp, icc, gif_image(A))).metadata
+    assert (found.xmp, found.icc) == (XMP.replace(b'"6"', b'"1"') * 3, ICC)
+
+
+def test_an_interlaced_gif() -> None:
+    indices = np.arange(19 * 31).reshape(19, 31) % 256
+    image = Image.fromarray(indices.astype(np.uint8))
+    file = io.BytesIO()
+    image.save(file, "GIF", interlace=True)
+    read = images.decode(file.getvalue()).frames[0]
+    np.testing.assert_array_equal(read[..., 0], indices)

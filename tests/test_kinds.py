@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import kinds_simple
 import numpy as np
 import pytest
 from kind import Kind
@@ -12,7 +13,7 @@ from samples import swapped
 from pooltool import images
 from pooltool.errors import DamageError, ImageError
 
-KINDS: tuple[Kind, ...] = ()
+KINDS: tuple[Kind, ...] = (*kinds_simple.KINDS,)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

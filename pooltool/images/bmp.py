@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.formats import Format
@@ -117,7 +118,7 @@ def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
         if bits <= 8:
             shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
             indices = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)
-            pixels = _colored(indices[:, :width], header.palette)
+            pixels = _colored(np.ascontiguousarray(indices[:, :width]), header.palette)
         elif bits == 24 or header.masks == _MASKS_OF[32]:
             pixels = rows[:, : width * bits // 8].reshape(height, width, -1)[..., :3]
         else:
@@ -145,8 +146,10 @@ def _colored(indices: Array, palette: bytes) -> Array:
     colors = np.frombuffer(palette, np.uint8).reshape(-1, 3)
     if indices.max() >= len(colors):
         raise DamageError("it is damaged: it holds an index beyond its palette")
+    cv2, table = native.import_cv2(), np.zeros((256, 1, 3), np.uint8)
+    table[: len(colors), 0] = colors
     gray = (colors == colors[:, :1]).all()
-    result: Array = colors[:, 0][indices] if gray else colors[indices]
+    result: Array = cv2.LUT(indices, table[:, 0, 0]) if gray else cv2.applyColorMap(indices, table)
     return result
 
 

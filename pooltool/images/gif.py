@@ -72,7 +72,7 @@ def read_header(data: bytes) -> _Header:
     blocks: dict[str, bytes] = {}
     lost, loop, control = [], 1, bytes(4)
     for (label,), packed, at in _blocks(data):
-        body = _joined(packed)
+        body = b"" if label == _IMAGE else _joined(packed)
         if label == _IMAGE:
             frames.append(_frame(data, at, packed, shared, control))
             control = bytes(4)
@@ -103,22 +103,20 @@ def read_header(data: bytes) -> _Header:
 
 def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
     """Draw each frame onto what the ones before it left on the canvas."""
-    canvas = np.zeros((*header.sizes[0], 4), np.uint8)
+    height, width = header.sizes[0]
+    canvas = np.zeros((height, width), "<u4")  # blue, green, red and alpha in one number
     last = len(header.frames) - 1 if frame is None else frame
     shown = []
     for index, each in enumerate(header.frames[: last + 1]):
         before = canvas.copy() if each.disposal == _PREVIOUS else canvas
         area = canvas[each.top : each.top + each.height, each.left : each.left + each.width]
         indices = _indices(each)[: area.shape[0], : area.shape[1]]
-        colors = np.full((len(each.table) // 3, 4), 255, np.uint8)
-        colors[:, 2::-1] = np.frombuffer(each.table, np.uint8).reshape(-1, 3)
-        if each.clear is None:
-            area[...] = colors[indices]
-        else:
-            seen = indices != each.clear
-            area[seen] = colors[indices[seen]]
+        colors = np.full((256, 4), 255, np.uint8)
+        colors[: len(each.table) // 3, 2::-1] = np.frombuffer(each.table, "u1").reshape(-1, 3)
+        seen = True if each.clear is None else indices != each.clear
+        np.copyto(area, colors.view("<u4")[:, 0].take(indices), where=seen)
         if frame in (None, index):
-            shown.append(canvas.copy())
+            shown.append(canvas.copy().view(np.uint8).reshape(height, width, 4))
         if each.disposal == _BACKGROUND:  # which browsers take for transparent
             area[...] = 0
         canvas = before
@@ -198,10 +196,36 @@ def _frame(data: bytes, at: int, packed: bytes, shared: bytes, control: bytes) -
 def _indices(frame: _Frame) -> Array:
     """The frame's indices: OpenCV's colors of it as a still with a gray ramp for a table."""
     sides = struct.pack("<HH", frame.width, frame.height)
-    image = b",\0\0\0\0" + sides + bytes([frame.interlaced]) + frame.packed
-    still = b"GIF89a" + sides + b"\xf7\0\0" + _RAMP + image + b";"
-    indices = opencv.decode_still(still, formats.GIF)[..., 0]
-    beyond = indices >= len(frame.table) // 3
-    if (beyond & (indices != frame.clear)).any():
+    image = b",\0\0\0\0" + sides + bytes([frame.interlaced])
+    start = b"GIF89a" + sides + b"\xf7\0\0" + _RAMP + image
+    try:
+        still = opencv.decode_still(start + frame.packed + b";", formats.GIF)
+    except ImageError:
+        trimmed = _trimmed(frame.packed)
+        if trimmed == frame.packed:
+            raise
+        still = opencv.decode_still(start + trimmed + b";", formats.GIF)
+    indices = np.ascontiguousarray(still[..., 0])
+    count = len(frame.table) // 3
+    if indices.max() >= count and (indices[indices >= count] != frame.clear).any():
         raise DamageError("it is damaged: the GIF holds an index beyond its color table")
     return indices
+
+
+def _trimmed(packed: bytes) -> bytes:
+    """The codes of a frame up to the one that ends it; OpenCV takes what follows for more codes.
+
+    A code is one bit wider whenever the codes before it have made that many entries.
+    """
+    body, at, first = _joined(packed[1:]), 0, 1 << packed[0]
+    count = first + 2
+    while at < len(body) * 8:
+        width = min(max(count - 1, first + 1).bit_length(), 12)
+        window = int.from_bytes(body[at // 8 : at // 8 + 3], "little")
+        code = window >> at % 8 & (1 << width) - 1
+        at += width
+        if code == first + 1:
+            body = body[: -(-at // 8)]
+        count = first + 2 if code == first else count + 1
+    pieces = [body[at : at + 255] for at in range(0, len(body), 255)]
+    return packed[:1] + b"".join(bytes([len(piece)]) + piece for piece in pieces) + b"\0"
