@@ -101,8 +101,8 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         by_bands = not (settings.gray or settings.frame or settings.show)
         if by_bands and format is NPY and npy.is_array_file(job.input):
             return _pool_array_file(job, settings.pooling)
-        data = files.read(job.input)
-        picture = images.decode(data, gray=settings.gray, frame=settings.frame)
+        data, gray, frame = files.read(job.input), settings.gray, settings.frame
+        picture = images.decode(data, gray=gray, frame=frame, format=format)
         pooled = pool_picture(picture, settings.pooling, format)
         encoded = images.encode(pooled, format, quality=settings.quality)
         files.write(job.output, encoded.data, folder=job.folder)

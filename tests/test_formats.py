@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from samples import Array, opened, pixels, swapped
+from samples import Array, opened, pil_frames, pixels, swapped
 
 from pooltool import images
-from pooltool.errors import ImageError
+from pooltool.errors import DamageError, ImageError
 from pooltool.images import Picture, formats
 from pooltool.images.formats import Format
 
@@ -141,6 +141,17 @@ def test_frames() -> None:
     formats.require_holds(formats.TIFF, np.dtype("uint16"), 3, 5, 10, 10)
     with pytest.raises(ImageError, match=r"JPEG cannot hold 2 frames; use png, tif, webp, avif"):
         formats.require_holds(formats.JPEG, "uint8", 3, 2, 10, 10)
+
+
+def test_pages_that_find_no_room_are_refused_before_they_are_decoded() -> None:
+    data = pil_frames([pixels("uint8", 3)] * 3, "TIFF", compression="tiff_adobe_deflate")
+    broken = data[:1000] + bytes(1000) + data[2000:]
+    with pytest.raises(DamageError):
+        images.decode(broken)
+    for format in (formats.NPY, formats.JPEG):
+        with pytest.raises(ImageError, match=f"{format.name} cannot hold 3 frames; use png, tif"):
+            images.decode(broken, format=format)
+        assert len(images.decode(data, format=format, frame=1).frames) == 1
 
 
 @pytest.mark.parametrize("name", ["jpg", "webp", "avif"])

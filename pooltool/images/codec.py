@@ -32,7 +32,7 @@ from pooltool.images import (
     tiff,
     webp,
 )
-from pooltool.images.formats import Format, require_holds, require_quality
+from pooltool.images.formats import Format, require_frames, require_holds, require_quality
 from pooltool.images.headers import MALFORMED, left_out, profile_channels
 from pooltool.images.others import refusal
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Resolution
@@ -44,8 +44,11 @@ START_BYTES = 4096
 DEFAULT_LIMIT = 1 << 30
 
 
-def decode(data: bytes, *, gray: bool = False, frame: int | None = None) -> Picture:
-    """Decode a file's bytes, whatever its name; `frame` counts from 0.
+def decode(
+    data: bytes, *, gray: bool = False, frame: int | None = None, format: Format | None = None
+) -> Picture:
+    """Decode a file's bytes, whatever its name; `frame` counts from 0, and the result will be
+    written as `format`: what that can never hold is refused before it is decoded.
 
     Raise `ImageError` with the reason when they are no picture, too large, or of a kind that would
     come out wrong, and `DamageError` when they are cut or damaged.
@@ -56,6 +59,8 @@ def decode(data: bytes, *, gray: bool = False, frame: int | None = None) -> Pict
     except MALFORMED:
         raise DamageError("it is cut or damaged: a header ends too early") from None
     _require_decodable(header, frame)
+    if format and frame is None:
+        require_frames(format, len(header.sizes))
     picture = _upright(module.decode(data, header, frame), header)
     return _grayed(picture) if gray else picture
 

@@ -19,8 +19,8 @@ class Format:
     name: str
     extensions: tuple[str, ...]
     dtypes: tuple[str, ...] = ("uint8",)
-    channels: tuple[int, ...] | None = (1, 3, 4)
-    """None: any number of channels."""
+    channels: tuple[int, ...] = (1, 3, 4)
+    """Empty: any number of channels."""
     frames: bool = False
     """True when it can hold more than one frame or page."""
     timed: bool = False
@@ -41,7 +41,7 @@ class Format:
         deep_avif = self.name == "AVIF" and dtype == "uint16" and maxval not in AVIF_DEPTHS
         if dtype not in self.dtypes or deep_avif:
             found.append(f"{dtype} values")
-        if self.channels is not None and channels not in self.channels:
+        if self.channels and channels not in self.channels:
             found.append("1 channel" if channels == 1 else f"{channels} channels")
         if frames != 1 and not self.frames:
             found.append(f"{frames} frames")
@@ -77,7 +77,7 @@ PPM = Format("PPM", ("ppm",), _U8_U16, (3,), frames=True)
 PNM = Format("PNM", ("pnm",), _U8_U16, (1, 3), frames=True)
 PFM = Format("PFM", ("pfm",), ("float32",), (1, 3))
 HDR = Format("HDR", ("hdr", "pic"), ("float32",), (3,))
-NPY = Format("NPY", ("npy",), _ANY_REAL, None)
+NPY = Format("NPY", ("npy",), _ANY_REAL, ())
 
 FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PBM, PFM, HDR, NPY)
 NETPBM = (PBM, PGM, PPM, PNM)
@@ -136,6 +136,16 @@ def require_holds(
         able = [other.extensions[0] for other in written if not other.objections(*asked)]
         remedy = f"use {listed(able, 'or')}" if able else "no format here can"
         raise ImageError(f"{format.name} cannot hold {' and '.join(objections)}; {remedy}")
+
+
+def require_frames(format: Format, count: int) -> None:
+    """Raise `ImageError` unless `format` holds so many frames; asked before they are decoded."""
+    if count > 1 and not format.frames:
+        able = [f.extensions[0] for f in FORMATS if f.written and f.frames and 3 in f.channels]
+        raise ImageError(
+            f"{format.name} cannot hold {count} frames; use {listed(able, 'or')}, or choose one "
+            "with --frame"
+        )
 
 
 def require_quality(format: Format, quality: int | None) -> None:
