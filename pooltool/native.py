@@ -37,11 +37,11 @@ LIMITS = (PIXEL_LIMIT, "OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT"
 """Environment variables in which OpenCV looks for a number; any other text ends the process."""
 
 
-def limit(variable: str) -> int | None:
-    """The number in one of OpenCV's variables, None when it is not set; raise `PooltoolError`."""
+def limit(variable: str, default: int = 0) -> int:
+    """The number in one of OpenCV's variables, or the default; raise `PooltoolError` for others."""
     text = os.environ.get(variable)
     if text is None:
-        return None
+        return default
     found = re.fullmatch(r"(\d+)(KB|Kb|kb|MB|Mb|mb)?", text, re.ASCII)
     if not found:
         raise PooltoolError(f"the environment variable {variable} is {text!r}; set it to a number")

@@ -1,6 +1,6 @@
 """Encoded bytes <-> pictures: every format that is read and written, and what each can hold."""
 
-from pooltool.images.codec import START_BYTES, decode, encode, pixel_limit, require_image
+from pooltool.images.codec import START_BYTES, decode, encode, require_image
 from pooltool.images.picture import Encoded, Metadata, Picture, Resolution
 
 __all__ = [
@@ -11,6 +11,5 @@ __all__ = [
     "Resolution",
     "decode",
     "encode",
-    "pixel_limit",
     "require_image",
 ]

@@ -7,7 +7,7 @@ of run-length data that are padded, and takes damaged ones for whole.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,7 +29,8 @@ _CODINGS = {(_PLAIN, bits) for bits in (1, 2, 4, 8, 16, 24, 32)} | {
     (_MASKS_AND_ALPHA, 32),
 }  # fmt: skip
 """How pixels are coded, with how many bits each, in files that are read."""
-_MASKS_OF = {16: (0x1F, 0x3E0, 0x7C00), 32: (0xFF, 0xFF00, 0xFF0000)}
+_BYTES = (0xFF, 0xFF00, 0xFF0000, 0xFF000000)
+_MASKS_OF = {16: (0x1F, 0x3E0, 0x7C00), 24: _BYTES[:3], 32: _BYTES[:3]}
 """Bits of blue, green and red where no masks are told."""
 _RUNS_OF_ONES = tuple((1 << count) - 1 for count in range(9))
 _KINDS = {4: "a JPEG in a BMP", 5: "a PNG in a BMP"}
@@ -70,18 +71,11 @@ def read_header(data: bytes) -> _Header:
         raise ImageError(f"it is {kind}, {_CONVERT}")
     if width <= 0 or not height:
         raise DamageError("it is damaged: its header tells of a picture without pixels")
-    masks = _MASKS_OF.get(bits, ())
-    end = 14 + size
-    if coding in (_MASKS, _MASKS_AND_ALPHA):
-        count = 4 if coding == _MASKS_AND_ALPHA or size >= 56 else 3
-        red, green, blue, *alpha = struct.unpack_from(f"<{count}I", data, 54)
-        masks = (blue, green, red, *filter(None, alpha))
-        end = max(end, 54 + 4 * count)
-        if any(mask // (mask & -mask or 1) not in _RUNS_OF_ONES for mask in masks):
-            raise ImageError(f"it is a BMP whose colors are not of 1 to 8 bits, {_CONVERT}")
-    entry = 3 if size == _OS2_1 else 4
-    count = min(used or 1 << bits, 1 << bits, (start - end) // entry) if bits <= 8 else 0
-    table = [data[at : at + 3] for at in range(end, end + count * entry, entry)]
+    masks = _masks(data, size, bits, coding)
+    entry, table = 3 if size == _OS2_1 else 4, []
+    if bits <= 8:
+        count = min(used or 1 << bits, 1 << bits, (start - 14 - size) // entry)
+        table = [data[at : at + 3] for at in range(14 + size, 14 + size + count * entry, entry)]
     stride = (width * bits + 31) // 32 * 4
     if coding in (_RLE8, _RLE4):  # a code of two bytes stands for at most 255 pixels
         require_plausible(abs(height), width, abs(height) * width, (len(data) - start) * 128)
@@ -91,18 +85,10 @@ def read_header(data: bytes) -> _Header:
     lost = ["ICC profile of a BMP"] if size >= 124 and any(head[116:120]) else []
     if size >= 108 and not any(head[56:60]) and any(head[60:108]):
         lost.append("calibrated colors of a BMP")
-    return _Header(
-        formats.BMP,
-        ((abs(height), width),),
-        Metadata(resolution=Resolution(down, across) if min(down, across) > 0 else None),
-        tuple(lost),
-        bits=bits,
-        coding=coding,
-        upwards=height > 0,
-        masks=masks,
-        palette=b"".join(table),
-        start=start,
-    )
+    metadata = Metadata(resolution=Resolution(down, across) if min(down, across) > 0 else None)
+    found = _Header(formats.BMP, ((abs(height), width),), metadata, tuple(lost))
+    found = replace(found, bits=bits, coding=coding, upwards=height > 0, start=start)
+    return replace(found, masks=masks, palette=b"".join(table))
 
 
 def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
@@ -119,8 +105,9 @@ def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
             shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
             indices = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)
             pixels = _colored(np.ascontiguousarray(indices[:, :width]), header.palette)
-        elif bits == 24 or header.masks == _MASKS_OF[32]:
-            pixels = rows[:, : width * bits // 8].reshape(height, width, -1)[..., :3]
+        elif header.masks == _BYTES[: len(header.masks)]:
+            pixels = rows[:, : width * bits // 8].reshape(height, width, -1)
+            pixels = pixels[..., : len(header.masks)]
         else:
             numbers = rows.view(f"<u{bits // 8}")[:, :width]
             channels = []
@@ -139,6 +126,18 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         down, across = (min(round(side), (1 << 31) - 1) for side in resolution)
         data = data[:38] + struct.pack("<ii", across, down) + data[46:]
     return Encoded(data)
+
+
+def _masks(data: bytes, size: int, bits: int, coding: int) -> tuple[int, ...]:
+    """The masks that the header, or what follows one of 40 bytes, tells; or those of the bits."""
+    if coding not in (_MASKS, _MASKS_AND_ALPHA):
+        return _MASKS_OF.get(bits, ())
+    count = 4 if coding == _MASKS_AND_ALPHA or size >= 56 else 3
+    red, green, blue, *alpha = struct.unpack_from(f"<{count}I", data, 54)
+    masks = (blue, green, red, *filter(None, alpha))
+    if any(mask // (mask & -mask or 1) not in _RUNS_OF_ONES for mask in masks):
+        raise ImageError(f"it is a BMP whose colors are not of 1 to 8 bits, {_CONVERT}")
+    return masks
 
 
 def _colored(indices: Array, palette: bytes) -> Array:

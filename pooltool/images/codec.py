@@ -3,8 +3,8 @@
 A picture is decoded the way it is seen: turned upright, its depth, gray or color and alpha kept.
 
 A format is a module with `FORMATS`, `matches(start)`, `read_header(data)`, which walks the file
-once, `decode(data, header, frame)` and `encode(picture, format, quality)`. A new one is a module
-and its name in `_MODULES`.
+once, `decode(data, header, frame)` and, if it is written, `encode(picture, format, quality)`. A new
+one is a module and its name in `_MODULES`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _MODULE_OF = {format.name: module for module in _MODULES for format in module.FO
 START_BYTES = 4096
 """So much of a file's start tells its format."""
 DEFAULT_LIMIT = 1 << 30
+"""The most pixels a file may hold: OpenCV's limit, unless its own variable says another number."""
 
 
 def decode(
@@ -105,12 +106,6 @@ def require_image(start: bytes) -> ModuleType:
     raise ImageError(refusal(start))
 
 
-def pixel_limit() -> int:
-    """The most pixels a file may hold: OpenCV's default, or what its own variable says."""
-    limit = native.limit(native.PIXEL_LIMIT)
-    return DEFAULT_LIMIT if limit is None else limit
-
-
 def _require_decodable(header: Header, frame: int | None) -> None:
     """Refuse a frame that is not there, and more pixels than the limit.
 
@@ -125,7 +120,8 @@ def _require_decodable(header: Header, frame: int | None) -> None:
         sizes = sizes[frame : frame + 1]
     if not all(height > 0 and width > 0 for height, width in sizes):
         raise DamageError("it is damaged: its header tells of a picture without pixels")
-    total, limit = sum(height * width for height, width in sizes), pixel_limit()
+    total = sum(height * width for height, width in sizes)
+    limit = native.limit(native.PIXEL_LIMIT, DEFAULT_LIMIT)
     if total > limit and header.format is not formats.NPY:
         raise ImageError(
             f"its header tells of {total} pixels, more than the limit of {limit}; "

@@ -15,9 +15,8 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
-from pooltool.images.formats import Format
 from pooltool.images.headers import name_of, profile_channels, repeated, require_plausible
-from pooltool.images.picture import Array, Encoded, Header, Metadata, Part, Picture
+from pooltool.images.picture import Array, Header, Metadata, Part, Picture
 
 FORMATS = (formats.GIF,)
 
@@ -126,11 +125,6 @@ def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
         return Picture(tuple(shown), formats.GIF)
     durations = tuple(each.duration for each in header.frames)
     return Picture(tuple(shown), formats.GIF, durations, header.loop)
-
-
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
-    """GIF is not written: `codec` refuses it before."""
-    raise NotImplementedError
 
 
 def _blocks(data: bytes) -> Iterator[Part]:
