@@ -82,11 +82,7 @@ def directories(data: bytes) -> Iterator[Directory]:
     if order is None or len(data) < 16:
         raise DamageError("it is damaged: the header of its tags is not one")
     big = struct.unpack_from(order + "H", data, 2) == (43,)
-    position = (
-        struct.unpack_from(order + "Q", data, 8)[0]
-        if big
-        else struct.unpack_from(order + "I", data, 4)[0]
-    )
+    position = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
     seen: set[int] = set()
     while position:
         if position in seen or len(seen) >= _MAX_DIRECTORIES:
@@ -97,9 +93,23 @@ def directories(data: bytes) -> Iterator[Directory]:
         position = found.following
 
 
-def tree(data: bytes, found: Directory, tags: Iterable[int]) -> tuple[Field, ...]:
-    """The fields of a directory whose tags are in `tags`, with the directories they point to."""
-    return tuple(_inner_fields(data, found, tags, depth=2))
+def tree(data: bytes, found: Directory, tags: Iterable[int], depth: int = 2) -> tuple[Field, ...]:
+    """The fields of a directory whose tags are in `tags`, with the directories they point to.
+
+    Fields of unknown types are left out; pointers are followed to a depth, as they may circle.
+    """
+    fields = []
+    for tag in tags:
+        field = found.fields.get(tag)
+        if field is None or field.kind not in _SIZES:
+            continue
+        position = found.numbers(tag)
+        if tag in POINTERS and len(position) == 1 and depth:
+            below = _directory(data, found.order, found.big, position[0])
+            inner = tree(data, below, below.fields, depth - 1)
+            field = field._replace(kind=4, count=1, inner=inner)
+        fields.append(field)
+    return tuple(fields)
 
 
 def pack(
@@ -143,11 +153,9 @@ def reordered(field: Field, order: str, wanted: str) -> Field:
 
 def orientation(block: bytes | None) -> int:
     """The EXIF orientation, 1 to 8; 1 when there is none or it makes no sense."""
-    try:
-        value = next(directories(block or b"")).numbers(ORIENTATION, (1,))[0]
-    except (ImageError, StopIteration, *MALFORMED):
-        return 1
-    return value if 1 <= value <= 8 else 1
+    found = _read(block) if block else None
+    value = (found.numbers(ORIENTATION) if found else ()) or (1,)
+    return value[0] if 1 <= value[0] <= 8 else 1
 
 
 def upright(block: bytes, transposed: bool) -> bytes | None:
@@ -160,8 +168,7 @@ def upright(block: bytes, transposed: bool) -> bytes | None:
         for across, down in zip(_ACROSS, _DOWN, strict=True):
             values |= {across: found.ratio(down), down: found.ratio(across)}
     block = _patched(block, found, values)
-    if found.following and found.following_at + 4 <= len(block):
-        # The thumbnail, which shows what was before pooling, is in the second directory.
+    if found.following:  # the second directory is the thumbnail: it shows what was before pooling
         block = block[: found.following_at] + bytes(4) + block[found.following_at + 4 :]
     return block
 
@@ -202,45 +209,26 @@ def resolution_fields(resolution: Resolution) -> list[Field]:
 def _directory(data: bytes, order: str, big: bool, position: int) -> Directory:
     """Read a directory; of a field of unknown type, only tag and type are known."""
     word, room, fields = "Q" if big else "I", 8 if big else 4, {}
-    start = position + (8 if big else 2)
     try:
-        if position > len(data):
-            raise struct.error
-        end = start + struct.unpack_from(order + ("Q" if big else "H"), data, position)[0] * (
-            4 + 2 * room
-        )
+        count = struct.unpack_from(order + ("Q" if big else "H"), data, position)[0]
+        start = position + (8 if big else 2)
+        end = start + count * (4 + 2 * room)
         if end > len(data):
             raise struct.error
-        for at in range(start, end, 4 + 2 * room):
-            tag, kind, count = struct.unpack_from(f"{order}HH{word}", data, at)
-            size, where = count * _SIZES.get(kind, 0), at + 4 + room
-            if size > room:
-                where = struct.unpack_from(order + word, data, where)[0]
-            if where + size > len(data):
-                raise DamageError(
-                    f"it is cut: the values of tag {tag} lie beyond the end of the data"
-                )
-            fields[tag] = Field(tag, kind, count, data[where : where + size], where)
-        following = struct.unpack_from(order + word, data, end)[0] if end < len(data) else 0
-    except struct.error:
+    except (struct.error, OverflowError):
         raise DamageError("it is cut: a tag directory lies beyond the end of the data") from None
+    for at in range(start, end, 4 + 2 * room):
+        tag, kind, count = struct.unpack_from(f"{order}HH{word}", data, at)
+        size, where = count * _SIZES.get(kind, 0), at + 4 + room
+        if size > room:
+            where = struct.unpack_from(order + word, data, where)[0]
+        if where + size > len(data):
+            raise DamageError(f"it is cut: the values of tag {tag} lie beyond the end of the data")
+        fields[tag] = Field(tag, kind, count, data[where : where + size], where)
+    following = 0
+    if end + room <= len(data):
+        following = struct.unpack_from(order + word, data, end)[0]
     return Directory(order, big, fields, following, end)
-
-
-def _inner_fields(
-    data: bytes, found: Directory, tags: Iterable[int], depth: int
-) -> Iterator[Field]:
-    """The fields of known types with what they point to, no deeper than `depth`: it may circle."""
-    for tag in tags:
-        field = found.fields.get(tag)
-        if field is None or field.kind not in _SIZES:
-            continue
-        position = found.numbers(tag)
-        if tag in POINTERS and len(position) == 1 and depth:
-            below = _directory(data, found.order, found.big, position[0])
-            inner = tuple(_inner_fields(data, below, below.fields, depth - 1))
-            field = field._replace(kind=4, count=1, inner=inner)
-        yield field
 
 
 def _read(block: bytes) -> Directory | None:

@@ -34,13 +34,8 @@ def decode_still(data: bytes, format: Format, complaints: str | None = None) -> 
 
 def decode_pages(data: bytes, first: int, last: int, format: Format, complaints: str) -> list[Any]:
     """Decode the pages `first` to `last - 1` of a TIFF."""
-    buffer = _buffer(data)
-
-    def attempt() -> Any:
-        done, pages = native.import_cv2().imdecodemulti(buffer, _FLAGS, range=(first, last))
-        return pages if done else None
-
-    pages = list(run(format, attempt, complaints))
+    decode, buffer = native.import_cv2().imdecodemulti, _buffer(data)
+    pages = list(run(format, lambda: decode(buffer, _FLAGS, range=(first, last)), complaints))
     if len(pages) != last - first:
         raise DamageError(f"it is damaged: only {len(pages)} of {last - first} pages can be read")
     return pages
@@ -49,12 +44,7 @@ def decode_pages(data: bytes, first: int, last: int, format: Format, complaints:
 def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode all frames with their timing, or one frame."""
     buffer = _buffer(data)
-
-    def attempt() -> Any:
-        done, read = native.import_cv2().imdecodeanimation(buffer)
-        return read if done else None
-
-    read = run(header.format, attempt)
+    read = run(header.format, lambda: native.import_cv2().imdecodeanimation(buffer))
     frames, durations = tuple(read.frames), tuple(int(time) for time in np.ravel(read.durations))
     count = len(header.sizes)
     if len(frames) != count or len(durations) != count:
@@ -65,10 +55,11 @@ def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
 
 
 def run(format: Format, attempt: Callable[[], Any], complaints: str | None = None) -> Any:
-    """Run a decoder that returns None when it fails; `complaints` matches lines about damage.
+    """Run a decoder: what it returns, or of a pair (success, result) the result.
 
-    Decoders of several threads run at once, and any of them may have printed what is caught: where
-    it could be a complaint, or nothing was decoded, the decoder runs again while the others wait.
+    `complaints` matches the lines that mean damage. Decoders of several threads run at once, and
+    any of them may have printed what is caught: where it could be a complaint, or nothing was
+    decoded, the decoder runs again while the others wait.
     """
     lines: list[str] = []
     if complaints:
@@ -85,7 +76,7 @@ def run(format: Format, attempt: Callable[[], Any], complaints: str | None = Non
         raise DamageError(f"it is damaged: {_words(judged[0])}")
     if result is None:
         errors = [line for line in lines if re.search(r"^> |error", line, re.IGNORECASE)]
-        words = next(filter(None, map(_words, [*errors, reason or ""])), "")
+        words = next(filter(None, map(_words, [*errors, reason])), "")
         if _MISSING.search(words):
             raise DamageError(f"it is cut or damaged: {words}")
         raise ImageError(
@@ -104,19 +95,22 @@ def encode_still(format: Format, pixels: Array, settings: Sequence[int] = ()) ->
 def encoded(format: Format, attempt: Callable[[], Any]) -> bytes:
     """Run an encoder that returns (success, bytes); raise `ImageError` when it writes nothing."""
     result, reason = _tried(attempt)
-    data: bytes = result[1].tobytes() if result is not None and result[0] else b""
+    data: bytes = b"" if result is None else result.tobytes()
     if not data:
         words = f": {_words(reason)}" if reason else ""
         raise ImageError(f"the {format.name} encoder failed{words}; use png, tiff or npy")
     return data
 
 
-def _tried(attempt: Callable[[], Any]) -> tuple[Any, str | None]:
-    """What was returned, or the text of the exception."""
+def _tried(attempt: Callable[[], Any]) -> tuple[Any, str]:
+    """What was returned, None in case of failure, and the text of an exception."""
     try:
-        return attempt(), None
+        result = attempt()
     except (native.import_cv2().error, MemoryError) as error:
         return None, str(error) or "not enough memory"
+    if isinstance(result, tuple):
+        result = result[1] if result[0] else None
+    return result, ""
 
 
 def _words(line: str) -> str:
