@@ -132,7 +132,11 @@ def test_fuzz() -> None:
             assert 10 < len(str(error)) < 400
             continue
         assert all(frame.size for frame in picture.frames)
-        assert complaints(picture.format.name, data) == [], name
+        if any("the decoder says" in warning for warning in picture.warnings):
+            whole = images.decode(WHOLE[name])  # what is odd is read where no pixel is harmed
+            assert all(map(np.array_equal, picture.frames, whole.frames)), name
+        else:
+            assert complaints(picture.format.name, data) == [], name
         if picture.format.written and refused % 10 == 0 and picture.frames[0].size < 1_000_000:
             with_error(lambda: images.encode(picture, picture.format))  # noqa: B023
     assert refused > ROUNDS // 2

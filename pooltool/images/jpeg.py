@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pooltool import native
-from pooltool.errors import DamageError
+from pooltool.errors import DamageError, ImageError
 from pooltool.images import exif, formats, opencv
 from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
@@ -17,13 +17,19 @@ from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Re
 
 FORMATS = (formats.JPEG,)
 
-_SOF = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
+CHECKED = {0xC0: (1, 3, 4), 0xC1: (1, 3, 4), 0xC2: (1, 3, 4), 0xC3: (1, 3)}
+"""Codings of 8 bits a sample that come out right, by the marker of the frame, and their numbers of
+components: baseline, extended sequential, progressive and lossless. Arithmetic codes come out
+right as well, but the decoder does not see when data is missing."""
+_ARITHMETIC = (0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
+_SOF = (*CHECKED, 0xC5, 0xC6, 0xC7, *_ARITHMETIC)
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _APP13, _COM = (
     0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xED, 0xFE)  # fmt: skip
+_BARE = (0x01, *range(0xD0, 0xD8))
+"""Markers of no segment."""
 _STRUCTURAL = (*_SOF, 0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF, 0xEE)
 """How the pixels are coded; 0xEE (APP14 of Adobe) tells the kind of colors."""
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")
-"""A marker, which bytes of 0xFF may precede."""
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
 _NEXT_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 """The same behind coded pixels, where a 0 or a restart marker goes after 0xFF."""
 
@@ -33,7 +39,20 @@ _ICC = b"ICC_PROFILE\0"
 _ROOM = 65533
 """The most bytes in a segment."""
 _COMPLAINTS = r"Premature end of JPEG|Corrupt JPEG data|Inconsistent progression|Invalid SOS param"
+_EXTRANEOUS = r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9"
+_WHOLE_SPECTRUM = b"\0\x3f\0"
+"""How the scan header of a sequential JPEG ends: all of 64 coefficients, all of their bits."""
 _INCH = 0.0254
+
+
+@dataclass(frozen=True)
+class _Header(Header):
+    repairs: tuple[str, ...] = ()
+    """What is odd in the file without harm to the picture, in the decoder's words."""
+    repaired: bytes | None = None
+    """The file without that: of its complaints libjpeg prints the first only."""
+    rest: int = 0
+    """Bytes from the end-of-image marker to the end of the file."""
 
 
 def matches(start: bytes) -> bool:
@@ -41,52 +60,43 @@ def matches(start: bytes) -> bool:
     return start.startswith(b"\xff\xd8\xff")
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes) -> _Header:
     """Walk the segments from the start to the end of the image."""
-    size = resolution = None
-    cmyk, blocks, profile = False, dict[str, bytes](), dict[int, bytes]()
-    kept: list[Part] = []
-    names, lost = [], []
-    for (code,), body, at in _segments(data):
-        if code in _SOF:
-            _, height, width, channels = struct.unpack_from(">BHHB", body)
-            size, cmyk = (height, width), channels == 4
-            # Huffman codes take at least one bit for each block of 8 x 8 pixels.
-            if code < 0xC8:
-                require_plausible(height, width, height * width // 64, len(data) * 8)
-        elif code == _APP0 and body.startswith(b"JFIF\0"):
-            resolution, shape = _read_density(body)
-            lost += shape
-        elif code == _APP0 and body.startswith(b"JFXX\0"):
-            pass  # a thumbnail, which shows what was before pooling
-        elif code == _APP1 and body.startswith(EXIF_PREFIX) and "exif" not in blocks:
-            blocks["exif"] = body[len(EXIF_PREFIX) :]
-        elif code == _APP1 and body.startswith(_XMP) and "xmp" not in blocks:
-            blocks["xmp"] = body[len(_XMP) :]
-        elif code == _APP2 and body.startswith(_ICC) and len(body) > 14:
-            profile[body[12]] = body[14:]
-        elif code in (_APP13, _COM):
-            kept.append(Part(bytes([code]), body, at))
-            names.append("comment" if code == _COM else "IPTC and Photoshop data (APP13)")
-        elif code == _EOI:
-            lost += _behind(body)
-        elif code not in _STRUCTURAL:
-            lost.append(_name(code, body))
-    if size is None:
+    parts = list(_segments(data))
+    frame = next((part for part in parts if part.name[0] in _SOF), None)
+    if frame is None or len(frame.body) < 6:
         raise DamageError("it is damaged: the JPEG header tells no size")
-    icc = b"".join(profile[number] for number in sorted(profile)) or None
-    if icc and cmyk:
+    coding, (bits, height, width, channels) = frame.name[0], struct.unpack_from(">BHHB", frame.body)
+    _require_checked(coding, bits, height, channels)
+    # Huffman codes take at least one bit for each block of 8 x 8 pixels.
+    require_plausible(height, width, height * width // 64, len(data) * 8)
+    found, lost = _read_metadata(parts)
+    if found.icc and channels == 4:
         lost.append("ICC profile of the CMYK colors, which are RGB now")
-    verbatim = Verbatim(("JPEG",), tuple(kept), tuple(names)) if kept else None
-    found = Metadata(blocks.get("exif"), blocks.get("xmp"), None if cmyk else icc)
-    found = replace(found, resolution=resolution, verbatim=verbatim)
-    turn = exif.orientation(found.exif)
-    return Header(formats.JPEG, (size,), found, tuple(lost), turn)
+        found = replace(found, icc=None)
+    repairs, repaired = _repaired(data, parts, coding)
+    turn, rest = exif.orientation(found.exif), len(parts[-1].body) + 2
+    start = (formats.JPEG, ((height, width),), found, tuple(lost), turn, False)
+    return _Header(*start, tuple(repairs), repaired, rest)
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
     """Decode the picture as it is stored."""
-    return Picture((opencv.decode_still(data, formats.JPEG, _COMPLAINTS),), formats.JPEG)
+    data, odd = header.repaired or data, list(header.repairs)
+    try:
+        pixels = opencv.decode_still(data, formats.JPEG, _COMPLAINTS)
+    except DamageError as error:
+        # Zeros may fill the file up. Was data lost instead, then zeros were taken for codes, and
+        # the decoder will miss them.
+        said, end = re.search(_EXTRANEOUS, str(error)), len(data) - header.rest
+        if not said or data[end - 1]:
+            raise
+        kept = data[:end].rstrip(b"\0")
+        kept += b"\0" if kept.endswith(b"\xff") else b""  # which is how 0xFF is coded
+        pixels = opencv.decode_still(kept + data[end:], formats.JPEG, _COMPLAINTS)
+        odd.append(said[0])
+    warnings = tuple(f"read, though the decoder says: {words}" for words in odd)
+    return Picture((pixels,), formats.JPEG, warnings=warnings)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -100,11 +110,10 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         elif block:
             lost.append(f"{name} (its {len(block)} bytes are more than JPEG holds)")
     room = _ROOM - len(_ICC) - 2
-    pieces = (
-        [found.icc[at : at + room] for at in range(0, len(found.icc), room)] if found.icc else []
-    )
+    icc = found.icc or b""
+    pieces = [icc[at : at + room] for at in range(0, len(icc), room)]
     if len(pieces) > 255:
-        lost.append(f"ICC (its {len(found.icc or b'')} bytes are more than JPEG holds)")
+        lost.append(f"ICC (its {len(icc)} bytes are more than JPEG holds)")
         pieces = []
     for number, piece in enumerate(pieces, 1):
         segments += _segment(_APP2, _ICC + bytes((number, len(pieces))) + piece)
@@ -121,39 +130,90 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
 
 
 def _segments(data: bytes) -> Iterator[Part]:
-    """All segments, and last what lies behind the end of the image, each by its marker's code."""
+    """All segments, and last what lies behind the end of the image, each by its marker's code.
+
+    As libjpeg does it, what is no marker is stepped over in the header.
+    """
     at, scanned = 2, False
-    while True:
-        found = _NEXT_MARKER.search(data, at) if scanned else _MARKER.match(data, at)
-        if found is None and scanned:
-            raise DamageError("it is cut: the JPEG data has no end-of-image marker")
-        if found is None or (found[1][0] in (_SOI, _EOI) and not scanned):
-            raise DamageError("it is cut or damaged: the JPEG header has no picture behind it")
-        if found[1][0] == _EOI:
-            yield Part(found[1], data[found.end() :], found.start())
+    while found := (_NEXT_MARKER if scanned else _MARKER).search(data, at):
+        code, at = found[1], found.end()
+        if code[0] == _EOI and scanned:
+            yield Part(code, data[at:], found.start())
             return
-        at = found.end()
+        if code[0] in (_SOI, _EOI):
+            break
+        if code[0] in _BARE:
+            continue
         size = struct.unpack_from(">H", data, at)[0]
-        yield Part(found[1], data[at + 2 : at + size], found.start())
-        scanned = scanned or found[1][0] == _SOS
+        if size < 2:
+            raise DamageError("it is damaged: a JPEG segment is shorter than its length")
+        yield Part(code, data[at + 2 : at + size], found.start())
+        scanned = scanned or code[0] == _SOS
         at += size
+    if scanned:
+        raise DamageError("it is cut: the JPEG data has no end-of-image marker")
+    raise DamageError("it is cut or damaged: the JPEG header has no picture behind it")
 
 
-def _segment(code: int, body: bytes) -> bytes:
-    return struct.pack(">BBH", 0xFF, code, len(body) + 2) + body
+def _require_checked(coding: int, bits: int, height: int, channels: int) -> None:
+    """Refuse what does not come out right, by name and with what to convert it to."""
+    if bits == 8 and height and channels in CHECKED.get(coding, ()):
+        return
+    remedy = "convert it to PNG or TIFF with the program that wrote it"
+    if coding in _ARITHMETIC:
+        kind, remedy = "arithmetic coding", "convert it with jpegtran -optimize in.jpg > out.jpg"
+    elif coding not in CHECKED:
+        kind = "hierarchical coding"
+    elif bits != 8:
+        kind = f"{bits} bits a sample"
+        remedy = "convert it to a PPM of 16 bits with djpeg of libjpeg-turbo 3"
+    elif not height:
+        kind = "its height behind the pixels (DNL)"
+    else:
+        kind = f"{channels} components in {'lossless' if coding == 0xC3 else 'Huffman'} coding"
+    raise ImageError(f"it is a JPEG with {kind}, which is not read; {remedy}")
 
 
-def _read_density(body: bytes) -> tuple[Resolution | None, list[str]]:
-    """The resolution in a JFIF segment. Without a unit it tells just the shape of the pixels."""
-    unit, across, down = struct.unpack_from(">BHH", body.ljust(12, b"\0"), 7)
-    metre = {1: 1 / _INCH, 2: 100.0}.get(unit)
-    if metre is None:
-        return None, ["shape of pixels"] if across != down else []
-    return Resolution(down * metre, across * metre) if across and down else None, []
+def _read_metadata(parts: Sequence[Part]) -> tuple[Metadata, list[str]]:
+    """What the segments say of the picture, and the names of those that are not copied."""
+    resolution, blocks, profile = None, dict[str, bytes](), dict[int, bytes]()
+    kept: list[Part] = []
+    names, lost = [], []
+    for part in parts:
+        (code,), body, _ = part
+        if code == _APP0 and body.startswith(b"JFIF\0"):
+            unit, across, down = struct.unpack_from(">BHH", body.ljust(12, b"\0"), 7)
+            metre = {1: 1 / _INCH, 2: 100.0}.get(unit, 0)
+            if metre and across and down:
+                resolution = Resolution(down * metre, across * metre)
+            elif not metre and across != down:
+                lost.append("shape of pixels")
+        elif code == _APP0 and body.startswith(b"JFXX\0"):
+            pass  # a thumbnail, which shows what was before pooling
+        elif code == _APP1 and body.startswith(EXIF_PREFIX) and "exif" not in blocks:
+            blocks["exif"] = body[len(EXIF_PREFIX) :]
+        elif code == _APP1 and body.startswith(_XMP) and "xmp" not in blocks:
+            blocks["xmp"] = body[len(_XMP) :]
+        elif code == _APP2 and body.startswith(_ICC) and len(body) > 14:
+            profile[body[12]] = body[14:]
+        elif code in (_APP13, _COM):
+            kept.append(part)
+            names.append("comment" if code == _COM else "IPTC and Photoshop data (APP13)")
+        elif code not in _STRUCTURAL and (name := _name(code, body)):
+            lost.append(name)
+    icc = b"".join(profile[number] for number in sorted(profile)) or None
+    verbatim = Verbatim(("JPEG",), tuple(kept), tuple(names)) if kept else None
+    return Metadata(blocks.get("exif"), blocks.get("xmp"), icc, resolution, verbatim), lost
 
 
 def _name(code: int, body: bytes) -> str:
-    """What a segment that is not copied is called."""
+    """What a segment that is not copied is called; nothing if it says nothing."""
+    if code == _EOI:  # the second picture of MPO files and gain maps lies behind the first
+        rest = body.strip(b"\0\r\n ")
+        behind = (
+            "a second picture" if b"\xff\xd8\xff" in rest else "data after the end of the picture"
+        )
+        return behind if rest else ""
     if body.startswith(_MORE_XMP):
         return "XMP beyond 64 KB"
     if code == _APP2 and body.startswith(b"MPF\0"):
@@ -164,9 +224,31 @@ def _name(code: int, body: bytes) -> str:
     return f"segment {code:#x}"
 
 
-def _behind(rest: bytes) -> list[str]:
-    """What lies behind the end of the image: the second picture of MPO files and gain maps."""
-    rest = rest.strip(b"\0\r\n ")
-    if not rest:
-        return []
-    return ["a second picture" if b"\xff\xd8\xff" in rest else "data after the end of the picture"]
+def _repaired(data: bytes, parts: Sequence[Part], coding: int) -> tuple[list[str], bytes | None]:
+    """What is odd in the headers, as the decoder says it, and the file without that."""
+    view, repairs, end, scanned, before = memoryview(data), [], 2, False, _COM
+    out: list[bytes | memoryview] = [view[:2]]
+    for (code,), body, at in parts:
+        between = view[end:at]
+        # Bytes of 0xFF may precede a marker.
+        if not scanned and (junk := bytes(between).rstrip(b"\xff")):
+            words = f"Corrupt JPEG data: {len(junk)} extraneous bytes before marker {code:#x}"
+            if before != _COM and not 0xE0 <= before <= 0xEF:  # they may be the end of a table
+                raise DamageError(f"it is damaged: {words}")
+            repairs.append(words)
+            between = view[:0]
+        end = at + 4 + len(body)
+        out += [between, view[at:end]]
+        # Phones write a spectrum that ends at 0. Zeros that go on are a hole.
+        no_spectrum = body.endswith(bytes(3)) and any(view[end : end + 4])
+        if code == _SOS and coding in (0xC0, 0xC1) and no_spectrum:
+            repairs.append("Invalid SOS parameters for sequential JPEG")
+            out[-1:] = [view[at : end - 3], _WHOLE_SPECTRUM]
+        scanned, before = scanned or code == _SOS, code
+    if not repairs:
+        return [], None
+    return list(dict.fromkeys(repairs)), b"".join(out)
+
+
+def _segment(code: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, code, len(body) + 2) + body
