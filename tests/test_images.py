@@ -162,7 +162,7 @@ def test_jpeg_2000_holds_what_it_can() -> None:
     encoded = images.encode(picture, formats.JP2)
     assert encoded.warnings == ("left out, as JPEG 2000 cannot hold it: ICC",)
     back = images.decode(encoded.data).metadata
-    assert back.xmp == XMP.replace(b'"6"', b'"1"')
+    assert back.xmp == XMP
     assert back.exif == picture.metadata.exif or exif.orientation(back.exif) == 1
 
 
@@ -171,7 +171,7 @@ def test_xmp_of_a_gif() -> None:
     picture = images.decode(pil(PHOTO // 128 * 128, "GIF")[:-1] + block + b";")
     assert picture.metadata.xmp is not None
     again = images.decode(images.encode(picture, formats.PNG).data)
-    assert again.metadata.xmp == XMP.replace(b'"6"', b'"1"')
+    assert again.metadata.xmp == XMP
 
 
 @pytest.mark.parametrize("name", ["bmp", "ppm", "npy"])
@@ -206,7 +206,7 @@ def test_what_only_png_holds_stays_in_png() -> None:
             assert image.info["Title"] == "Rosé"
             assert image.info["gamma"] == 1
             assert image.info["dpi"] == pytest.approx((300, 150), abs=0.1)
-        assert images.decode(encoded.data).metadata.xmp == XMP.replace(b'"6"', b'"1"')
+        assert images.decode(encoded.data).metadata.xmp == XMP
         assert encoded.data.count(b"XML:com.adobe.xmp") == 1
         assert encoded.data.count(b"tEXt") == encoded.data.count(b"gAMA") == 1
     (warning,) = images.encode(picture, formats.JPEG).warnings
@@ -282,7 +282,8 @@ def test_broken_metadata_never_stops_a_picture() -> None:
         data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
         encoded = images.encode(images.decode(data), formats.TIFF)
         assert images.decode(encoded.data).frames
-        assert encoded.warnings == (("left out: damaged EXIF",) if block else ())
+        assert encoded.warnings == () or encoded.warnings[0].startswith("left out: damaged ")
+        assert len(encoded.warnings) == bool(block)
     for icc in (b"x", b"no profile" * 30):
         encoded = images.encode(
             Picture((PHOTO,), formats.PNG, metadata=Metadata(icc=icc)), formats.PNG

@@ -138,19 +138,18 @@ def _upright(picture: Picture, header: Header) -> Picture:
         turned = pixels.swapaxes(0, 1) if transposed else pixels
         frames.append(np.ascontiguousarray(turned[:: -1 if down else 1, :: -1 if right else 1]))
     found, missing = header.metadata, list(header.left_out)
-    changes: dict[str, Any] = {"exif": found.exif and exif.upright(found.exif, transposed)}
-    if found.exif and not changes["exif"]:
-        missing.append("damaged EXIF")
-    if found.xmp:
+    block, is_whole = exif.upright(found.exif, transposed) if found.exif else (None, True)
+    if not is_whole:
+        missing.append("damaged parts of EXIF" if block else "damaged EXIF")
+    resolution, xmp = found.resolution, found.xmp
+    if resolution and transposed:
+        resolution = Resolution(*reversed(resolution))
+    if xmp and (turn != 1 or header.format is formats.TIFF):  # which OpenCV turns
         orientation = rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]"
-        changes["xmp"] = re.sub(orientation, rb"\g<1>1", found.xmp)
-    if found.resolution:
-        sides = reversed(found.resolution) if transposed else found.resolution
-        changes["resolution"] = Resolution(*sides)
-    else:
-        changes["resolution"] = exif.resolution(changes["exif"])
+        xmp = re.sub(orientation, rb"\g<1>1", xmp)
+    resolution = resolution or exif.resolution(block)
+    found = replace(found, exif=block, xmp=xmp, resolution=resolution)
     warnings = (*picture.warnings, *left_out(missing))
-    found = replace(found, **changes)
     return replace(picture, frames=tuple(frames), metadata=found, warnings=warnings)
 
 

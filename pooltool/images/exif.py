@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,7 @@ _WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8
 """Bytes of the numbers a value is made of, for the types whose byte order matters."""
 _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}
 _RATIONAL = 5
+_ENDIANS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 
 
 class Field(NamedTuple):
@@ -153,16 +154,20 @@ def reordered(field: Field, order: str, wanted: str) -> Field:
 
 def orientation(block: bytes | None) -> int:
     """The EXIF orientation, 1 to 8; 1 when there is none or it makes no sense."""
-    found = _read(block) if block else None
+    found = _read(_mended(block)[0]) if block else None
     value = (found.numbers(ORIENTATION) if found else ()) or (1,)
     return value[0] if 1 <= value[0] <= 8 else 1
 
 
-def upright(block: bytes, transposed: bool) -> bytes | None:
-    """The block of a picture that was turned upright, without thumbnail; None if it is damaged."""
+def upright(block: bytes, transposed: bool) -> tuple[bytes | None, bool]:
+    """The block of a picture that was turned upright, without thumbnail, and if it is whole.
+
+    What is damaged is taken out; the block is None when nothing is left.
+    """
+    block, is_whole = _mended(block)
     found = _read(block)
-    if found is None:
-        return None
+    if found is None or not found.fields:
+        return None, False
     values = {ORIENTATION: Fraction(1)}
     if transposed:
         for across, down in zip(_ACROSS, _DOWN, strict=True):
@@ -170,7 +175,7 @@ def upright(block: bytes, transposed: bool) -> bytes | None:
     block = _patched(block, found, values)
     if found.following:  # the second directory is the thumbnail: it shows what was before pooling
         block = block[: found.following_at] + bytes(4) + block[found.following_at + 4 :]
-    return block
+    return block, is_whole
 
 
 def resized(block: bytes, height: int, width: int, reduction: tuple[float, float]) -> bytes:
@@ -229,6 +234,42 @@ def _directory(data: bytes, order: str, big: bool, position: int) -> Directory:
     if end + room <= len(data):
         following = struct.unpack_from(order + word, data, end)[0]
     return Directory(order, big, fields, following, end)
+
+
+def _mended(block: bytes) -> tuple[bytes, bool]:
+    """The block without tags whose values lie beyond its end, and if there are none of them.
+
+    The tables of its directories close up where they are: all other positions stay right.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None or len(block) < 16:
+        return block, False
+    out, is_whole = bytearray(block), True
+    waiting, seen = [struct.unpack_from(order + "I", block, 4)[0]], set[int]()
+    while waiting:
+        position = waiting.pop()
+        seen.add(position)
+        if position + 2 > len(block):
+            return block, False
+        count = struct.unpack_from(order + "H", block, position)[0]
+        start, end, kept = position + 2, position + 2 + 12 * count, b""
+        for at in range(start, min(end, len(block) - 11), 12):
+            tag, kind, number, value = struct.unpack_from(order + "HHII", block, at)
+            size = number * _SIZES.get(kind, 0)
+            good = size <= 4 or value + size <= len(block)
+            if tag in POINTERS:
+                below = int.from_bytes(block[value : value + 2], _ENDIANS[order])
+                fits = 0 < 12 * below <= len(block) - value - 2
+                good = kind in (4, 13) and number == 1 and fits and value not in seen
+                waiting += [value] if good else []
+            kept += block[at : at + 12] if good else b""
+        if len(kept) != 12 * count:
+            is_whole = False
+            count = struct.pack(order + "H", len(kept) // 12)
+            out[position : start + len(kept) + 4] = (
+                count + kept + block[end : end + 4].ljust(4, b"\0")
+            )
+    return bytes(out), is_whole
 
 
 def _read(block: bytes) -> Directory | None:
