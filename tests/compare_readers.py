@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import sys
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -96,7 +98,7 @@ def difference(ours: Frames, others: Frames, levels: int) -> str:
 
 def readings(data: bytes) -> Iterator[tuple[str, Frames]]:
     """What each independent reader that opens the data makes of it: its name and its frames."""
-    for reader in (by_tifffile, by_numpy, by_imagecodecs, by_pillow):
+    for reader in (by_tifffile, by_numpy, by_imagecodecs, by_frames, by_pillow):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -161,9 +163,66 @@ def by_imagecodecs(data: bytes) -> Frames:
     return []
 
 
+def by_frames(data: bytes) -> Frames:
+    """The frames of an APNG, each decoded as a still, composed here by floating point.
+
+    Pillow blends alpha as a color, and what it restores depends on which frames were loaded.
+    """
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or b"acTL" not in data:
+        return []
+    chunks, at = [], 8
+    while at + 8 <= len(data):
+        size, name = struct.unpack_from(">I4s", data, at)
+        chunks.append((name, data[at + 8 : at + 8 + size]))
+        at += 12 + size
+    names = [name for name, _ in chunks]
+    if names.count(b"acTL") != 1 or names.index(b"acTL") > names.index(b"IDAT"):
+        return []
+    head = [(name, body) for name, body in chunks if name in (b"IHDR", b"PLTE", b"tRNS")]
+    numbers = [body[:4] for name, body in chunks if name in (b"fcTL", b"fdAT")]
+    if numbers != [number.to_bytes(4, "big") for number in range(len(numbers))]:
+        return []
+    controls: list[tuple[bytes, list[bytes]]] = []
+    for name, body in chunks:
+        if name == b"fcTL":
+            controls.append((body, []))
+        elif controls and name in (b"IDAT", b"fdAT"):
+            controls[-1][1].append(body[4 * (name == b"fdAT") :])
+    count = int.from_bytes(chunks[names.index(b"acTL")][1][:4], "big")
+    if not 0 < count <= len(controls):
+        return []
+    top = 65535 if head[0][1][8] == 16 else 255
+    canvas = np.zeros((*struct.unpack(">II", head[0][1][:8])[::-1], 4))
+    shown = []
+    for control, pieces in controls[:count]:
+        width, height, left, above, _, _, dispose, blend = struct.unpack(">4x4IHHBB", control)
+        parts = [(name, control[4:12] * (name == b"IHDR") + body[8 * (name == b"IHDR") :])
+                 for name, body in head]  # fmt: skip
+        still = data[:8]
+        for name, body in (*parts, (b"IDAT", b"".join(pieces)), (b"IEND", b"")):
+            still += struct.pack(">I", len(body)) + name + body
+            still += struct.pack(">I", zlib.crc32(name + body))
+        pixels = as_rgba((by_imagecodecs(still) or by_pillow(still))[0])
+        area = canvas[above : above + height, left : left + width]
+        before, alpha = area.copy(), pixels[..., 3:] / top
+        if blend:
+            under = area[..., 3:] / top * (1 - alpha)
+            total = alpha + under
+            colors = pixels[..., :3] * alpha + area[..., :3] * under
+            pixels[..., 3:] = np.rint(total * top)
+            pixels[..., :3] = np.rint(colors / np.where(total, total, 1))
+        area[:] = pixels
+        shown.append(canvas.astype(np.uint16 if top > 255 else np.uint8))
+        if dispose:
+            area[:] = 0 if dispose == 1 else before
+    return shown
+
+
 def by_pillow(data: bytes) -> Frames:
-    """All frames, turned upright as EXIF says."""
+    """All frames, turned upright as EXIF says: Pillow alone turns by XMP."""
     with Image.open(io.BytesIO(data)) as image:
+        image.info.pop("xmp", None)
+        image.info.pop("XML:com.adobe.xmp", None)
         frames = []
         for index in range(getattr(image, "n_frames", 1)):
             image.seek(index)

@@ -1,7 +1,8 @@
 """OpenCV's codecs: run with what they print caught, their complaints judged, failures in words.
 
 Some damaged files decode with success, and a line on standard error is the only sign. Each format
-says which of its decoder's lines mean that data is missing; those refuse the picture.
+says which of its decoder's lines are complaints about the picture: they refuse it, except those
+that it knows to be odd but harmless, which become warnings.
 """
 
 from __future__ import annotations
@@ -19,26 +20,40 @@ from pooltool.images.picture import Array, Header, Picture
 
 _FLAGS = 1 | 2 | 4 | 128
 """IMREAD_COLOR, ANYDEPTH, ANYCOLOR and IGNORE_ORIENTATION: `codec` turns pictures upright."""
-_SUSPICIOUS = re.compile(r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000")
+_SUSPICIOUS = re.compile(r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000|idat|compress")
 """Words of all complaints, which are found however the lines of several threads are mixed."""
 _MISSING = re.compile(r"(?i)unexpected end|read error|bad scanline|corrupt")
 """Words of decoders that fail for want of data."""
 
 
-def decode_still(data: bytes, format: Format, complaints: str | None = None) -> Array:
-    """Decode the only or first picture."""
-    buffer = _buffer(data)
-    pixels: Array = run(format, lambda: native.import_cv2().imdecode(buffer, _FLAGS), complaints)
+def decode_still(
+    data: bytes,
+    format: Format,
+    complaints: str | None = None,
+    odd: str | None = None,
+    told: list[str] | None = None,
+) -> Array:
+    """Decode the only or first picture; see `run`."""
+    decode, buffer = native.import_cv2().imdecode, _buffer(data)
+    pixels: Array = run(format, lambda: decode(buffer, _FLAGS), complaints, odd, told)
     return pixels
 
 
-def decode_pages(data: bytes, first: int, last: int, format: Format, complaints: str) -> list[Any]:
-    """Decode the pages `first` to `last - 1` of a TIFF."""
+def decode_pages(
+    data: bytes,
+    first: int,
+    last: int,
+    format: Format,
+    complaints: str,
+    odd: str | None = None,
+    told: list[str] | None = None,
+) -> list[Any]:
+    """Decode the pages `first` to `last - 1` of a TIFF; see `run`."""
     decode, buffer = native.import_cv2().imdecodemulti, _buffer(data)
-    pages = list(run(format, lambda: decode(buffer, _FLAGS, range=(first, last)), complaints))
+    pages = run(format, lambda: decode(buffer, _FLAGS, range=(first, last)), complaints, odd, told)
     if len(pages) != last - first:
         raise DamageError(f"it is damaged: only {len(pages)} of {last - first} pages can be read")
-    return pages
+    return list(pages)
 
 
 def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -54,12 +69,19 @@ def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
     return Picture(frames, header.format, durations, int(read.loop_count))
 
 
-def run(format: Format, attempt: Callable[[], Any], complaints: str | None = None) -> Any:
+def run(
+    format: Format,
+    attempt: Callable[[], Any],
+    complaints: str | None = None,
+    odd: str | None = None,
+    told: list[str] | None = None,
+) -> Any:
     """Run a decoder: what it returns, or of a pair (success, result) the result.
 
-    `complaints` matches the lines that mean damage. Decoders of several threads run at once, and
-    any of them may have printed what is caught: where it could be a complaint, or nothing was
-    decoded, the decoder runs again while the others wait.
+    A line that `complaints` matches refuses the picture, unless `odd` matches it: then a warning
+    that quotes it is added to `told`. Decoders of several threads run at once, and any of them may
+    have printed what is caught: where it could be a complaint, or nothing was decoded, the decoder
+    runs again while the others wait.
     """
     lines: list[str] = []
     if complaints:
@@ -72,8 +94,9 @@ def run(format: Format, attempt: Callable[[], Any], complaints: str | None = Non
     with native.captured(exclusive=True) as lines:
         result, reason = _tried(attempt)
     judged = [line for line in lines if complaints and re.search(complaints, line)]
-    if judged:
-        raise DamageError(f"it is damaged: {_words(judged[0])}")
+    missing = [line for line in judged if not odd or not re.search(odd, line)]
+    if missing:
+        raise DamageError(f"it is damaged: {_words(missing[0])}")
     if result is None:
         errors = [line for line in lines if re.search(r"^> |error", line, re.IGNORECASE)]
         words = next(filter(None, map(_words, [*errors, reason])), "")
@@ -83,6 +106,9 @@ def run(format: Format, attempt: Callable[[], Any], complaints: str | None = Non
             f"it is damaged, or a kind of {format.name} that is not read"
             f"{words and f' ({words})'}; if another program opens it, convert it to PNG there"
         )
+    if told is not None:
+        warnings = (f"read, though the decoder says: {_words(line)}" for line in judged)
+        told += [warning for warning in dict.fromkeys(warnings) if warning not in told]
     return result
 
 

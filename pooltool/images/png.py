@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,10 +15,22 @@ from pooltool.images import exif, formats, opencv
 from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of, repeated, require_plausible
-from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Resolution, Verbatim
+from pooltool.images.picture import (
+    Array,
+    Encoded,
+    Header,
+    Metadata,
+    Part,
+    Picture,
+    Resolution,
+    Verbatim,
+)
 
 FORMATS = (formats.PNG,)
 
+CHECKED = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Color types and their bits a sample, all of which come out right, interlaced or not, with a
+transparent color and in animations: gray, RGB, palette, gray with alpha, RGBA."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _STRUCTURAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"fcTL", b"fdAT",
                b"sBIT", b"hIST", b"tIME")  # fmt: skip
@@ -25,7 +38,13 @@ _STRUCTURAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"fcTL", b"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLORS = (b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"sRGB")
 _XMP = b"XML:com.adobe.xmp\0"
-_RAW_EXIF = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
+_BLOCKS = {b"XML:com.adobe.xmp": "xmp", b"Raw profile type xmp": "xmp",
+           b"Raw profile type exif": "exif", b"Raw profile type APP1": "exif"}  # fmt: skip
+"""Texts that are metadata, by keyword; ImageMagick writes raw ones in hexadecimal digits."""
+_COMPLAINTS = r"libpng .*(IDAT|compress)"
+_ODD = r"(?i)extra compress|too much image data"
+_DISPOSE_BACKGROUND, _DISPOSE_PREVIOUS = 1, 2
+_BLEND_SOURCE = 0
 _SRGB = {
     b"gAMA": struct.pack(">I", 45455),
     b"cHRM": struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),
@@ -35,10 +54,28 @@ _BEHIND_IHDR = len(_SIGNATURE) + 25
 _LARGEST_BLOCK = 1 << 26
 
 
+class _Frame(NamedTuple):
+    """One frame of an animation, as its fcTL chunk tells, and its compressed data."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+    duration: int
+    dispose: int
+    blend: int
+    data: list[bytes]
+
+
 @dataclass(frozen=True)
 class _Header(Header):
     transparent: int | None = None
     """The level of a gray picture that stands for transparent."""
+    frames: tuple[_Frame, ...] = ()
+    """The frames of an animation."""
+    loop: int = 0
+    still: bool = True
+    """False where the chunks of an animation lie about, which the decoder may not see."""
 
 
 def matches(start: bytes) -> bool:
@@ -49,56 +86,44 @@ def matches(start: bytes) -> bool:
 def read_header(data: bytes) -> _Header:
     """Walk all chunks and verify their checksums."""
     single: dict[bytes, bytes] = {}
-    kept, lost = [], []
-    exif_block = xmp = None
+    parts = []
     for part in _chunks(data, verify=True):
-        name, body, _ = part
-        single.setdefault(name, body)
-        if name == b"iTXt" and body.startswith(_XMP):
-            xmp = xmp or _international_text(body)
-        elif name in (b"tEXt", b"zTXt") and body.startswith(_RAW_EXIF):
-            exif_block = exif_block or _raw_exif(part)
-        elif name in (*_TEXTS, *_COLORS):
-            kept.append(part)
-        elif name == b"":
-            lost.append("data after the end of the picture")
-        elif name not in (*_STRUCTURAL, b"eXIf", b"iCCP", b"pHYs"):
-            lost.append(f"PNG chunk {name_of(name)}")
+        single.setdefault(part.name, part.body)
+        keep = part.name != b"IDAT" or b"acTL" in single
+        parts.append(part if keep else Part(b"IDAT", b""))
     if b"IHDR" not in single or b"IDAT" not in single:
         raise DamageError("it is damaged: the PNG has no header or no picture")
     width, height, bits, color = struct.unpack_from(">IIBB", single[b"IHDR"])
+    if bits not in CHECKED.get(color, ()):
+        raise DamageError(f"it is damaged: no PNG has color type {color} with {bits} bits")
     # Deflate makes at most 1032 bytes of one.
     require_plausible(height, width, height * width * bits // 8, len(data) * 1032)
     transparent = None
     if color == 0 and b"tRNS" in single:
         level = struct.unpack(">H", single[b"tRNS"])[0]
         transparent = level if bits > 8 else level * 255 // ((1 << bits) - 1)
-    animated = b"acTL" in single
-    count = struct.unpack_from(">I", single[b"acTL"])[0] if animated else 1
-    icc = _inflated(single.get(b"iCCP", b"").partition(b"\0")[2][1:])
-    exif_block = single.get(b"eXIf") or exif_block
-    across, down, unit = struct.unpack_from(">IIB", single.get(b"pHYs", b"").ljust(9, b"\0"))
-    resolution = Resolution(down, across) if unit == 1 and across and down else None
-    lost += ["shape of pixels"] if unit != 1 and across != down else []
-    found = Metadata(exif_block, xmp, icc, resolution, _verbatim(kept))
-    sizes, turn = repeated((height, width), count), exif.orientation(exif_block)
-    return _Header(formats.PNG, sizes, found, tuple(lost), turn, animated, transparent)
+    found, lost = _read_metadata(parts, single)
+    header = _Header(formats.PNG, ((height, width),), found, (), exif.orientation(found.exif))
+    still = not single.keys() & {b"acTL", b"fcTL", b"fdAT"}
+    if not still:
+        header, missing = _animated(header, parts)
+        lost += missing
+    return replace(header, left_out=tuple(lost), transparent=transparent, still=still)
 
 
 def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
     """Decode the pictures as they are stored; a transparent gray level becomes alpha."""
-    if len(header.sizes) > 1:
-        picture = opencv.decode_animation(data, header, frame)
-    else:
-        picture = Picture((opencv.decode_still(data, formats.PNG),), formats.PNG)
-    if header.transparent is None or picture.frames[0].ndim == 3:
-        return picture
-    frames = []
-    for pixels in picture.frames:
-        full = np.iinfo(pixels.dtype).max
-        alpha = np.where(pixels == header.transparent, 0, full).astype(pixels.dtype)
-        frames.append(np.dstack([pixels, pixels, pixels, alpha]))
-    return Picture(tuple(frames), formats.PNG, picture.durations, picture.loop)
+    odd: list[str] = []
+    parts = [] if header.still else list(_chunks(data))
+    if not header.frames:
+        body = b"".join(part.body for part in parts if part.name == b"IDAT")
+        pixels = _decoded(data if header.still else _png(parts, body), header, odd)
+        return Picture((pixels,), formats.PNG, warnings=tuple(odd))
+    frames = _composed(parts, header, len(header.frames) if frame is None else frame + 1, odd)
+    if frame is not None or len(frames) == 1:
+        return Picture((frames[-1],), formats.PNG, warnings=tuple(odd))
+    durations = tuple(each.duration for each in header.frames)
+    return Picture(tuple(frames), formats.PNG, durations, header.loop, warnings=tuple(odd))
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -163,6 +188,146 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
     return b"".join((*out, _chunk(b"IEND", b"")))
 
 
+def _read_metadata(parts: Sequence[Part], single: dict[bytes, bytes]) -> tuple[Metadata, list[str]]:
+    """What the chunks say of the picture, and the names of those that are not copied."""
+    blocks = {"exif": single.get(b"eXIf"), "xmp": None}
+    kept, lost = [], []
+    for part in parts:
+        name = part.name
+        if block := _block(part):
+            blocks[block[0]] = blocks[block[0]] or block[1]
+        elif name in (*_TEXTS, *_COLORS):
+            kept.append(part)
+        elif name == b"":
+            lost.append("data after the end of the picture")
+        elif name not in (*_STRUCTURAL, b"eXIf", b"iCCP", b"pHYs"):
+            lost.append(f"PNG chunk {name_of(name)}")
+    icc = _inflated(single.get(b"iCCP", b"").partition(b"\0")[2][1:])
+    across, down, unit = struct.unpack_from(">IIB", single.get(b"pHYs", b"").ljust(9, b"\0"))
+    resolution = Resolution(down, across) if unit == 1 and across and down else None
+    lost += ["shape of pixels"] if unit != 1 and across != down else []
+    return Metadata(blocks["exif"], blocks["xmp"], icc, resolution, _verbatim(kept)), lost
+
+
+def _block(part: Part) -> tuple[str, bytes] | None:
+    """EXIF or XMP in a text chunk, with the name of the field; None where it is another text."""
+    keyword, _, text = part.body.partition(b"\0")
+    name = _BLOCKS.get(keyword) if part.name in _TEXTS else None
+    if name is None:
+        return None
+    if part.name == b"iTXt":  # flags, language and translated keyword come before the text
+        is_packed, text = text[:1] == b"\1", text[2:].split(b"\0", 2)[-1]
+    else:
+        is_packed, text = part.name == b"zTXt", text[part.name == b"zTXt" :]
+    text = (_inflated(text) or b"") if is_packed else text.rstrip(b"\0")
+    if keyword.startswith(b"Raw"):  # a line with the name, one with the length, then the digits
+        try:
+            text = bytes.fromhex(b"".join(text.split()[2:]).decode("ascii", "replace"))
+        except ValueError:
+            return None
+    return (name, text.removeprefix(EXIF_PREFIX)) if text else None
+
+
+def _animated(header: _Header, parts: Sequence[Part]) -> tuple[_Header, list[str]]:
+    """The header with the frames of an animation, and what is not among them.
+
+    An acTL chunk behind the picture, a second one, or one of no frames makes no animation.
+    """
+    names = [part.name for part in parts]
+    controls = [part.body for part in parts if part.name == b"acTL"]
+    count, loop = struct.unpack(">II", controls[0]) if len(controls) == 1 else (0, 0)
+    if not 0 < count < 1 << 31 or names.index(b"acTL") > names.index(b"IDAT"):
+        return header, ["an animation whose header (acTL) is missing or not valid"]
+    (height, width), frames, number = header.sizes[0], list[_Frame](), 0
+    for name, body, _ in parts:
+        if name in (b"fcTL", b"fdAT"):
+            if int.from_bytes(body[:4], "big") != number or (name == b"fdAT" and not frames):
+                raise DamageError("it is damaged: chunks of its animation are missing or twice")
+            number += 1
+        if name == b"fcTL":
+            wide, high, left, top, time, unit, dispose, blend = struct.unpack(">4x4IHHBB", body)
+            if not (0 < wide <= width - left and 0 < high <= height - top):
+                raise DamageError("it is damaged: a frame of its animation lies beyond the picture")
+            time = round(1000 * time / (unit or 100))
+            frames.append(_Frame(wide, high, left, top, time, dispose, blend, []))
+        elif name == b"fdAT":
+            frames[-1].data.append(body[4:])
+        elif name == b"IDAT" and frames:
+            frames[-1].data.append(body)
+    found, lost = len(frames), []
+    if found < count or not all(frame.data for frame in frames):
+        raise DamageError(f"it is damaged: only {found} of {count} frames can be read")
+    if names.index(b"fcTL") > names.index(b"IDAT"):
+        lost.append("the picture for programs without animation")
+    if found > count:
+        lost.append(f"{found - count} more frames than its header tells of")
+    sizes = repeated((height, width), count)
+    header = replace(header, sizes=sizes, animated=True, frames=tuple(frames[:count]), loop=loop)
+    return header, lost
+
+
+def _png(parts: Sequence[Part], body: bytes, width: int = 0, height: int = 0) -> bytes:
+    """A still PNG of compressed data, with the kind of the pixels of other chunks."""
+    out = [_SIGNATURE]
+    for name, chunk, _ in parts:
+        if name == b"IHDR" and width:
+            chunk = struct.pack(">II", width, height) + chunk[8:]
+        if name in (b"IHDR", b"PLTE", b"tRNS"):
+            out.append(_chunk(name, chunk))
+    return b"".join((*out, _chunk(b"IDAT", body), _chunk(b"IEND", b"")))
+
+
+def _decoded(data: bytes, header: _Header, odd: list[str]) -> Array:
+    """The pixels of a still, a transparent gray level as alpha."""
+    pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, _ODD, odd)
+    if header.transparent is None or pixels.ndim == 3:
+        return pixels
+    full = np.iinfo(pixels.dtype).max
+    alpha = np.where(pixels == header.transparent, 0, full).astype(pixels.dtype)
+    return np.dstack([pixels, pixels, pixels, alpha])
+
+
+def _composed(parts: Sequence[Part], header: _Header, count: int, odd: list[str]) -> list[Array]:
+    """The first frames of an animation as they are seen (PNG third edition, section 11.3.4).
+
+    OpenCV's own cuts 16 bits to 8 and does not restore what a frame covered.
+    """
+    canvas, shown = np.empty(0), list[Array]()
+    for frame in header.frames[:count]:
+        data = _png(parts, b"".join(frame.data), frame.width, frame.height)
+        pixels = _decoded(data, header, odd)
+        full, channels = np.iinfo(pixels.dtype).max, 1 if pixels.ndim == 2 else pixels.shape[2]
+        if channels < 4:
+            planes = [pixels] * 3 if channels == 1 else [pixels]
+            pixels = np.dstack([*planes, np.full(pixels.shape[:2], full, pixels.dtype)])
+        if not shown:
+            canvas = np.zeros((*header.sizes[0], 4), pixels.dtype)
+        area = canvas[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+        before = area.copy()
+        area[:] = pixels if frame.blend == _BLEND_SOURCE else _over(pixels, area)
+        shown.append(canvas.copy())
+        if frame.dispose == _DISPOSE_BACKGROUND:
+            area[:] = 0
+        elif frame.dispose == _DISPOSE_PREVIOUS:
+            area[:] = before
+    if channels == 4 or any((pixels[..., 3] != full).any() for pixels in shown):
+        return shown
+    return [pixels[..., 0] if channels == 1 else pixels[..., :3] for pixels in shown]
+
+
+def _over(front: Array, back: Array) -> Array:
+    """The front over the back, with straight alpha, rounded once."""
+    top = int(np.iinfo(front.dtype).max)
+    result = np.where(front[..., 3:] == top, front, back)
+    mixed = (front[..., 3] > 0) & (front[..., 3] < top)
+    colors, behind = front[mixed].astype(np.int64), back[mixed].astype(np.int64)
+    share, rest = colors[:, 3:] * top, behind[:, 3:] * (top - colors[:, 3:])
+    total = share + rest
+    sums = colors[:, :3] * share + behind[:, :3] * rest
+    result[mixed] = np.hstack([(sums + total // 2) // total, (total + top // 2) // top])
+    return result
+
+
 def _verbatim(kept: Sequence[Part]) -> Verbatim | None:
     """Texts and chunks of color. What says that the picture is sRGB is no loss elsewhere."""
     if not kept:
@@ -176,24 +341,6 @@ def _verbatim(kept: Sequence[Part]) -> Verbatim | None:
     )
     names = (f"PNG chunks {', '.join(lost)}",) if lost else ()
     return Verbatim(("PNG",), tuple(kept), names)
-
-
-def _raw_exif(part: Part) -> bytes | None:
-    """EXIF as ImageMagick wrote it before PNG had a chunk for it: a text of hexadecimal digits."""
-    text = part.body.partition(b"\0")[2]
-    words = ((_inflated(text[1:]) or b"") if part.name == b"zTXt" else text).split()[2:]
-    try:
-        block = bytes.fromhex(b"".join(words).decode("ascii", "replace"))
-    except ValueError:
-        return None
-    return block.removeprefix(EXIF_PREFIX)
-
-
-def _international_text(body: bytes) -> bytes | None:
-    """The text behind the keyword of an iTXt chunk, its flags, language and translated keyword."""
-    compressed = body[len(_XMP) : len(_XMP) + 1] == b"\1"
-    text = body[len(_XMP) + 2 :].split(b"\0", 2)[-1]
-    return _inflated(text) if compressed else text.rstrip(b"\0")
 
 
 def _inflated(packed: bytes) -> bytes | None:

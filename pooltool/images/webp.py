@@ -12,12 +12,13 @@ from pooltool.errors import DamageError
 from pooltool.images import exif, formats, opencv
 from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
-from pooltool.images.headers import name_of, repeated
+from pooltool.images.headers import name_of, repeated, require_plausible
 from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture
 
 FORMATS = (formats.WEBP,)
 
-_STRUCTURAL = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")
+CHECKED = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")
+"""Chunks that code pixels: lossy and lossless stills, their alpha, and animations of both."""
 _ANIMATED, _XMP, _EXIF, _ALPHA, _ICC = 0x02, 0x04, 0x08, 0x10, 0x20
 """Flags in the first byte of VP8X."""
 _NO_BLENDING = 2
@@ -35,15 +36,24 @@ def read_header(data: bytes) -> Header:
         raise DamageError("it is cut: the WebP data ends in the middle")
     chunks = list(_chunks(data[:end]))
     found = {part.name: part.body for part in reversed(chunks)}
-    frames = sum(part.name == b"ANMF" for part in chunks)
-    known = (*_STRUCTURAL, b"EXIF", b"XMP ", b"ICCP")
+    frames = [part for part in chunks if part.name == b"ANMF"]
+    height, width = _size(chunks[0])
+    if frames:  # an animation may leave most of its canvas clear, but hardly all of it
+        covered = 0
+        for part in frames:
+            wide, high = (int.from_bytes(part.body[at : at + 3], "little") + 1 for at in (6, 9))
+            covered += wide * high
+        require_plausible(height, width, height * width // 1024, covered)
+    elif b"VP8 " in found:  # a block of 16 x 16 pixels takes more than 2 bits
+        require_plausible(height, width, height * width // 256, len(data) * 8)
+    known = (*CHECKED, b"EXIF", b"XMP ", b"ICCP")
     lost = [f"RIFF chunk {name_of(part.name)}" for part in chunks if part.name not in known]
     if data[end:].strip(b"\0"):
         lost.append("data after the end of the picture")
     block = found.get(b"EXIF", b"").removeprefix(EXIF_PREFIX) or None
     metadata = Metadata(block, found.get(b"XMP "), found.get(b"ICCP"))
-    sizes, turn = repeated(_size(chunks[0]), max(1, frames)), exif.orientation(block)
-    return Header(formats.WEBP, sizes, metadata, tuple(lost), turn, frames > 0)
+    sizes, turn = repeated((height, width), max(1, len(frames))), exif.orientation(block)
+    return Header(formats.WEBP, sizes, metadata, tuple(lost), turn, bool(frames))
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -64,15 +74,18 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         if frame.ndim == 2 or frame.shape[2] == 1:  # it knows gray only as equal colors
             frame = np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
         stills.append(list(_chunks(opencv.encode_still(format, frame, settings))))
-    canvas, chunks = _canvas(stills[0][0]), [part for part in stills[0] if part.name != b"VP8X"]
-    if len(stills) > 1:
-        canvas[0] = _ANIMATED | _ALPHA * (frame.shape[2] == 4)
-        chunks = _animation(stills, picture, bytes(canvas[4:10]))
-    found = picture.metadata
+    found, chunks = picture.metadata, [part for part in stills[0] if part.name != b"VP8X"]
     if not (found.exif or found.xmp or found.icc or len(stills) > 1):
         return Encoded(_file(stills[0]))
-    canvas[0] |= _ICC * bool(found.icc) | _EXIF * bool(found.exif) | _XMP * bool(found.xmp)
-    before = [Part(b"VP8X", bytes(canvas)), Part(b"ICCP", found.icc or b"")]
+    height, width = frame.shape[:2]
+    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    flags = _ICC * bool(found.icc) | _EXIF * bool(found.exif) | _XMP * bool(found.xmp)
+    flags |= _ALPHA * (frame.shape[2] == 4)
+    if len(stills) > 1:
+        flags |= _ANIMATED
+        chunks = _animation(stills, picture, sides)
+    canvas = struct.pack("<I", flags) + sides
+    before = [Part(b"VP8X", canvas), Part(b"ICCP", found.icc or b"")]
     behind = [Part(b"EXIF", found.exif or b""), Part(b"XMP ", found.xmp or b"")]
     return Encoded(_file([part for part in (*before, *chunks, *behind) if part.body]))
 
@@ -99,16 +112,6 @@ def _size(first: Part) -> tuple[int, int]:
     else:
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", first.body, 6))
     return height, width
-
-
-def _canvas(first: Part) -> bytearray:
-    """The body of the VP8X chunk, flags and size, of a still that begins with this chunk."""
-    if first.name == b"VP8X":
-        return bytearray(first.body)
-    height, width = _size(first)
-    alpha = first.name == b"VP8L" and first.body[4] & 0x10
-    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    return bytearray(struct.pack("<I", _ALPHA if alpha else 0) + sides)
 
 
 def _animation(stills: Sequence[Sequence[Part]], picture: Picture, sides: bytes) -> list[Part]:
