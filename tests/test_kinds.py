@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import kinds_jpeg
 import kinds_simple
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from samples import swapped
 from pooltool import images
 from pooltool.errors import DamageError, ImageError
 
-KINDS: tuple[Kind, ...] = (*kinds_simple.KINDS,)
+KINDS: tuple[Kind, ...] = (*kinds_jpeg.KINDS, *kinds_simple.KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

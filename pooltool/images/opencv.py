@@ -20,7 +20,9 @@ from pooltool.images.picture import Array, Header, Picture
 
 _FLAGS = 1 | 2 | 4 | 128
 """IMREAD_COLOR, ANYDEPTH, ANYCOLOR and IGNORE_ORIENTATION: `codec` turns pictures upright."""
-_SUSPICIOUS = re.compile(r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000|idat|compress")
+_SUSPICIOUS = re.compile(
+    r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000|idat|compress|image data"
+)
 """Words of all complaints, which are found however the lines of several threads are mixed."""
 _MISSING = re.compile(r"(?i)unexpected end|read error|bad scanline|corrupt")
 """Words of decoders that fail for want of data."""

@@ -41,7 +41,7 @@ _XMP = b"XML:com.adobe.xmp\0"
 _BLOCKS = {b"XML:com.adobe.xmp": "xmp", b"Raw profile type xmp": "xmp",
            b"Raw profile type exif": "exif", b"Raw profile type APP1": "exif"}  # fmt: skip
 """Texts that are metadata, by keyword; ImageMagick writes raw ones in hexadecimal digits."""
-_COMPLAINTS = r"libpng .*(IDAT|compress)"
+_COMPLAINTS = r"libpng .*(IDAT|compress|image data)"
 _ODD = r"(?i)extra compress|too much image data"
 _DISPOSE_BACKGROUND, _DISPOSE_PREVIOUS = 1, 2
 _BLEND_SOURCE = 0
