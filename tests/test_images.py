@@ -160,10 +160,11 @@ def test_exif_in_png_as_imagemagick_writes_it(packed: bool) -> None:
 def test_jpeg_2000_holds_what_it_can() -> None:
     picture = images.decode(saved("JPEG", 1, xmp=XMP, icc_profile=ICC))
     encoded = images.encode(picture, formats.JP2)
-    assert encoded.warnings == ("left out, as JPEG 2000 cannot hold it: ICC",)
+    assert encoded.warnings == ()
     back = images.decode(encoded.data).metadata
     assert back.xmp == XMP
     assert back.exif == picture.metadata.exif or exif.orientation(back.exif) == 1
+    assert back.icc == ICC
 
 
 def test_xmp_of_a_gif() -> None:
@@ -639,7 +640,7 @@ def test_blocks_of_a_gif_that_are_kept() -> None:
     xmp = b"!\xff\x0bXMP DataXMP" + blocks(XMP * 3)
     icc = b"!\xff\x0bICCRGBG1012" + blocks(ICC)
     found = images.decode(gif_of(xmp, icc, gif_image(A))).metadata
-    assert (found.xmp, found.icc) == (XMP.replace(b'"6"', b'"1"') * 3, ICC)
+    assert (found.xmp, found.icc) == (XMP * 3, ICC)
 
 
 def test_an_interlaced_gif() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import kinds_iso
 import kinds_jpeg
 import kinds_simple
 import numpy as np
@@ -14,7 +15,7 @@ from samples import swapped
 from pooltool import images
 from pooltool.errors import DamageError, ImageError
 
-KINDS: tuple[Kind, ...] = (*kinds_jpeg.KINDS, *kinds_simple.KINDS)
+KINDS: tuple[Kind, ...] = (*kinds_iso.KINDS, *kinds_jpeg.KINDS, *kinds_simple.KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -87,10 +87,7 @@ LEFT_OUT = {
     "gif-profile": (GIF[:-1] + b"!\xff\x0bICCRGBG1012\x01x\0;", "GIF extension ICCRGBG1012"),
     "gif-loop": (pil_frames([PHOTO // 86 * 85, PHOTO // 99], "GIF", loop=0), None),
     "avif": (AVIF, None),
-    "avif-hdr": (
-        AVIF.replace(b"nclx\0\1\0\x0d", b"nclx\0\x09\0\x10"),
-        "wide or HDR colors",
-    ),
+    "avif-hdr": (AVIF.replace(b"nclx\0\1\0\x0d", b"nclx\0\x09\0\x10"), None),
     "avif-box": (AVIF + box(b"uuid", bytes(20)), "box uuid"),
     "jp2": (JP2, None),
     "jp2-xml": (JP2 + box(b"xml ", b"<a/>"), "box xml"),

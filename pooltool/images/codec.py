@@ -19,12 +19,13 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import (
+    avif,
     bmp,
     exif,
     formats,
     gif,
     hdr,
-    isobmff,
+    jp2,
     jpeg,
     netpbm,
     npy,
@@ -37,7 +38,7 @@ from pooltool.images.headers import MALFORMED, left_out, profile_channels
 from pooltool.images.others import refusal
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Resolution
 
-_MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, isobmff, npy, netpbm, bmp, gif, hdr)
+_MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, avif, jp2, npy, netpbm, bmp, gif, hdr)
 _MODULE_OF = {format.name: module for module in _MODULES for format in module.FORMATS}
 START_BYTES = 4096
 """So much of a file's start tells its format."""

@@ -69,7 +69,7 @@ GIF = Format("GIF", ("gif",), frames=True, timed=True, written=False)
 AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, quality=True, metadata=_BLOCKS,
               sides=(1, 65536))  # fmt: skip
 # OpenCV asks OpenJPEG for six resolutions, each half of the last: five halvings of 32 pixels.
-JP2 = Format("JPEG 2000", ("jp2",), _U8_U16, metadata=frozenset({"exif", "xmp"}),
+JP2 = Format("JPEG 2000", ("jp2",), _U8_U16, metadata=_BLOCKS,
              sides=(32, (1 << 31) - 1))  # fmt: skip
 PBM = Format("PBM", ("pbm",), channels=(1,), frames=True)
 PGM = Format("PGM", ("pgm",), _U8_U16, (1,), frames=True)

@@ -1,0 +1,137 @@
+"""What AVIF and JPEG 2000 keep beside their pixels, and how well they keep these."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import imagecodecs
+import kinds_iso as kinds
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from samples import Array, opened, pil, swapped
+
+from pooltool import images
+from pooltool.cli import cli
+from pooltool.errors import DamageError
+from pooltool.images import Picture, exif, formats
+from pooltool.images.picture import Metadata
+
+EXIF = b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"
+
+
+PROFILE = kinds.icc(b"RGB ")[11:]
+
+
+def test_metadata_behind_the_pixels_is_kept_and_turns_nothing() -> None:
+    picture = images.decode(kinds.exif_behind())
+    assert picture.metadata.exif is not None
+    assert exif.orientation(picture.metadata.exif) == 1
+    picture = images.decode(kinds.xmp_behind())
+    assert picture.metadata.xmp == kinds.XMP.replace(b">3<", b">1<")
+
+
+BLOCKS = {
+    "none": Metadata(),
+    "exif": Metadata(exif=EXIF.replace(b"\0\6\0\0", b"\0\1\0\0")),
+    "icc": Metadata(icc=PROFILE),
+}
+
+
+@pytest.mark.parametrize("maxval", [None, 1023, 4095])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_alpha_of_avif_is_kept_without_loss(maxval: int | None, name: str) -> None:
+    top, dtype = maxval or 255, np.uint16 if maxval else np.uint8
+    noise = np.random.default_rng(1).integers(0, top + 1, (36, 46))
+    pixels = np.dstack([kinds.PHOTO.astype(dtype) * (top // 255), noise.astype(dtype)])
+    picture = Picture((pixels,), formats.AVIF, metadata=BLOCKS[name], maxval=maxval)
+    data = images.encode(picture, formats.AVIF).data
+    back = images.decode(data)
+    np.testing.assert_array_equal(back.frames[0][..., 3], pixels[..., 3])
+    np.testing.assert_array_equal(imagecodecs.avif_decode(data), swapped(back.frames[0]))
+    assert back.metadata == BLOCKS[name]
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (46, 36)
+    small = images.encode(back, formats.AVIF, quality=20).data
+    assert not np.array_equal(images.decode(small).frames[0][..., 3], pixels[..., 3])
+
+
+def test_loss_of_alpha_in_an_animation_is_told() -> None:
+    frames = tuple(np.dstack([frame, kinds.MASK]) for frame in kinds.MOVING)
+    picture = Picture(frames, formats.AVIF, (100, 100))
+    warning = images.encode(picture, formats.AVIF).warnings
+    assert warning == ("alpha of the AVIF animation was coded with loss; --quality 100 keeps it",)
+    exact = images.encode(picture, formats.AVIF, quality=100)
+    assert exact.warnings == ()
+    for frame, wanted in zip(images.decode(exact.data).frames, frames, strict=True):
+        np.testing.assert_array_equal(frame[..., 3], wanted[..., 3])
+    opaque = Picture(tuple(kinds.MOVING), formats.AVIF, (100, 100))
+    assert images.encode(opaque, formats.AVIF).warnings == ()
+
+
+def test_wide_colors_stay_in_avif() -> None:
+    picture = images.decode(kinds.nclx(9, 16, 9)())
+    data = images.encode(picture, formats.AVIF, quality=100).data
+    assert re.search(rb"colrnclx\0\x09\0\x10\0", data)
+    again = images.decode(data)
+    assert np.abs(again.frames[0].astype(int) - picture.frames[0]).max() <= 4
+    assert images.encode(again, formats.PNG).warnings == (
+        "left out, as PNG cannot hold it: wide or HDR colors",
+    )
+
+
+def test_exif_of_jpeg_2000_under_its_other_name() -> None:
+    name = bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e")
+    data = kinds.in_boxes(kinds.PHOTO) + kinds.box(b"uuid", name + EXIF)
+    picture = images.decode(data)
+    np.testing.assert_array_equal(swapped(picture.frames[0]), np.rot90(kinds.PHOTO, -1))
+    assert picture.metadata.exif is not None
+    assert picture.warnings == ()
+
+
+@pytest.mark.parametrize("pixels", [kinds.GRAY, kinds.PHOTO, kinds.RGBA], ids=["L", "RGB", "RGBA"])
+def test_profiles_stay_in_jpeg_2000(pixels: Array) -> None:
+    profile = kinds.icc(b"GRAY" if pixels.ndim == 2 else b"RGB ")[11:]
+    picture = Picture((pixels,), formats.JP2, metadata=Metadata(icc=profile))
+    data = images.encode(picture, formats.JP2).data
+    assert images.decode(data).metadata.icc == profile
+    np.testing.assert_array_equal(swapped(imagecodecs.jpeg2k_decode(data)), pixels)
+    np.testing.assert_array_equal(swapped(opened(data)), pixels)
+
+
+def test_premultiplied_alpha_of_jpeg_2000() -> None:
+    roles = (*kinds.ROLES[:3], (3, 2, 0))
+    data = kinds.jp2(kinds.codestream(kinds.RGBA), kinds.colr(16), kinds.cdef(*roles))
+    assert images.decode(data).premultiplied
+
+
+def test_results_of_formats_that_are_only_read_get_a_name_that_is_written(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.j2k", "b.JPF", "c.j2c", "d.avifs"):
+        photo = pil(kinds.WIDE, "AVIF") if name == "d.avifs" else kinds.codestream(kinds.WIDE)
+        (tmp_path / "in" / name).write_bytes(photo)
+    result = CliRunner().invoke(cli, ["max", "-r", f"{tmp_path}/in", "-o", f"{tmp_path}/out"])
+    assert result.exit_code == 0, result.output
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["a_max.jp2", "b_max.jp2", "c_max.jp2", "d_max.avif"]
+    wanted = kinds.WIDE.reshape(32, 2, 64, 2, 3).max(axis=(1, 3))
+    np.testing.assert_array_equal(opened((tmp_path / "out" / "a_max.jp2").read_bytes()), wanted)
+
+
+def test_a_flat_picture_is_no_lie() -> None:
+    for level in (0, 128):
+        flat = np.full((4500, 5000), level, np.uint8)
+        for name, settings in (("AVIF", {"subsampling": "4:0:0", "speed": 10}), ("JPEG2000", {})):
+            assert images.decode(pil(flat, name, **settings)).frames[0].shape == flat.shape
+
+
+def test_cut_tables_of_an_avif_are_damage() -> None:
+    data = kinds.avif(kinds.PHOTO)
+    for name in (b"iloc", b"ipma"):
+        at = data.index(name) + 4
+        broken = data[:at] + b"\0\0\0\0\xff\xff\xff\xff" + data[at + 8 :]
+        with pytest.raises(DamageError):
+            images.decode(broken)
