@@ -94,7 +94,7 @@ def read_header(data: bytes) -> _Header:
     hidden = [item for item in items.values() if item.kind in (b"Exif", b"mime")]
     patches = [(item.at, b"skip") for item in hidden]
     masks = [link for link in links if link.kind == b"auxl" and number in link.targets
-             and link.source in items and _is_alpha(data, items[link.source])]  # fmt: skip
+             and _is_alpha(data, items.get(link.source))]  # fmt: skip
     alpha: _Patches = ()
     if masks and header.gray and not header.animated and pitm:
         if any(link.kind == b"prem" for link in links):
@@ -277,7 +277,7 @@ def _is_limited(coded: bytes) -> bool:
 def _orientation(data: bytes, properties: Sequence[Box]) -> int:
     """irot (quarter turns to the left), then imir (0: top to bottom), as EXIF numbers them.
 
-    EXIF and XMP of an AVIF do not turn it (MIAF, ISO/IEC 23000-22, 7.3.9).
+    EXIF and XMP do not turn an AVIF (MIAF, ISO/IEC 23000-22).
     """
     quarters, axis = body(data, properties, b"irot"), body(data, properties, b"imir")
     plain, top_down, left_right = ((1, 4, 2), (8, 5, 7), (3, 2, 4), (6, 7, 5))[
@@ -372,8 +372,8 @@ def _reader(table: bytes) -> Callable[[int], int]:
     return number
 
 
-def _is_alpha(data: bytes, item: _Item) -> bool:
-    kind = body(data, item.properties, b"auxC") or b""
+def _is_alpha(data: bytes, item: _Item | None) -> bool:
+    kind = body(data, item.properties if item else (), b"auxC") or b""
     return kind[4:].split(b"\0")[0] in _ALPHA
 
 

@@ -160,6 +160,8 @@ def _not_read(what: str, remedy: str = "magick in.jp2 out.png") -> ImageError:
 
 def _require_checked(code: bytes, channels: int, depth: int) -> None:
     """Refuse a codestream whose channels OpenCV does not decode, or decodes wrongly."""
+    if any(code[16:24]):
+        raise _not_read("an offset of the picture")
     samples = [code[at : at + 3] for at in range(42, 42 + 3 * channels, 3)]
     if any(sample[1:] != b"\1\1" for sample in samples):
         raise _not_read("subsampled colors")
