@@ -10,12 +10,11 @@ import imagecodecs
 import kinds_iso as kinds
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from conftest import Run
 from PIL import Image
 from samples import Array, opened, pil, swapped
 
 from pooltool import images
-from pooltool.cli import cli
 from pooltool.errors import DamageError
 from pooltool.images import Picture, exif, formats
 from pooltool.images.picture import Metadata
@@ -108,13 +107,13 @@ def test_premultiplied_alpha_of_jpeg_2000() -> None:
     assert images.decode(data).premultiplied
 
 
-def test_results_of_formats_that_are_only_read_get_a_name_that_is_written(tmp_path: Path) -> None:
+def test_names_that_are_only_read_become_names_that_are_written(run: Run, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a.j2k", "b.JPF", "c.j2c", "d.avifs"):
         photo = pil(kinds.WIDE, "AVIF") if name == "d.avifs" else kinds.codestream(kinds.WIDE)
         (tmp_path / "in" / name).write_bytes(photo)
-    result = CliRunner().invoke(cli, ["max", "-r", f"{tmp_path}/in", "-o", f"{tmp_path}/out"])
-    assert result.exit_code == 0, result.output
+    done = run("max", "-r", "in", "-o", "out")
+    assert done.status == 0, done.err
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["a_max.jp2", "b_max.jp2", "c_max.jp2", "d_max.avif"]
     wanted = kinds.WIDE.reshape(32, 2, 64, 2, 3).max(axis=(1, 3))
