@@ -145,7 +145,7 @@ def _upright(picture: Picture, header: Header) -> Picture:
     resolution, xmp = found.resolution, found.xmp
     if resolution and transposed:
         resolution = Resolution(*reversed(resolution))
-    if xmp and (turn != 1 or header.format is formats.TIFF):  # which OpenCV turns
+    if xmp and (turn != 1 or header.format in (formats.TIFF, formats.AVIF)):  # turned by decoders
         orientation = rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]"
         xmp = re.sub(orientation, rb"\g<1>1", xmp)
     resolution = resolution or exif.resolution(block)
