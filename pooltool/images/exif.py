@@ -25,7 +25,7 @@ POINTERS = (EXIF, GPS, INTEROPERABILITY)
 _WIDTHS, _HEIGHTS = (0x100, 0xA002), (0x101, 0xA003)
 _ACROSS, _DOWN = (X_RESOLUTION, 0xA20E), (Y_RESOLUTION, 0xA20F)
 """Pixels a unit of the picture, and of the plane that the lens drew it on."""
-_MAX_DIRECTORIES = 65536
+_MAX_DIRECTORIES, _MAX_INNER = 65536, 8
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
@@ -175,7 +175,7 @@ def upright(block: bytes, transposed: bool) -> tuple[bytes | None, bool]:
     block = _patched(block, found, values)
     if found.following:  # the second directory is the thumbnail: it shows what was before pooling
         block = block[: found.following_at] + bytes(4) + block[found.following_at + 4 :]
-    return block, is_whole
+    return (block, is_whole) if _read(block) else (None, False)
 
 
 def resized(block: bytes, height: int, width: int, reduction: tuple[float, float]) -> bytes:
@@ -187,7 +187,8 @@ def resized(block: bytes, height: int, width: int, reduction: tuple[float, float
     for tags, divisor in ((_DOWN, reduction[0]), (_ACROSS, reduction[1])):
         if divisor != 1:
             values |= {tag: found.ratio(tag) / Fraction(divisor) for tag in tags}
-    return _patched(block, found, values)
+    patched = _patched(block, found, values)
+    return patched if _read(patched) else block  # values may lie in the tables themselves
 
 
 def resolution(block: bytes | None) -> Resolution | None:
@@ -245,10 +246,8 @@ def _mended(block: bytes) -> tuple[bytes, bool]:
     if order is None or len(block) < 16:
         return block, False
     out, is_whole = bytearray(block), True
-    waiting, seen = [struct.unpack_from(order + "I", block, 4)[0]], set[int]()
-    while waiting:
-        position = waiting.pop()
-        seen.add(position)
+    known = [struct.unpack_from(order + "I", block, 4)[0]]
+    for position in known:
         if position + 2 > len(block):
             return block, False
         count = struct.unpack_from(order + "H", block, position)[0]
@@ -259,9 +258,10 @@ def _mended(block: bytes) -> tuple[bytes, bool]:
             good = size <= 4 or value + size <= len(block)
             if tag in POINTERS:
                 below = int.from_bytes(block[value : value + 2], _ENDIANS[order])
-                fits = 0 < 12 * below <= len(block) - value - 2
-                good = kind in (4, 13) and number == 1 and fits and value not in seen
-                waiting += [value] if good else []
+                fits = 12 * below <= len(block) - value - 2
+                good = kind in (4, 13) and number == 1 and fits and value not in known
+                good = good and len(known) < _MAX_INNER
+                known += [value] if good else []
             kept += block[at : at + 12] if good else b""
         if len(kept) != 12 * count:
             is_whole = False

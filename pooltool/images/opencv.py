@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -81,15 +82,13 @@ def run(
     """Run a decoder: what it returns, or of a pair (success, result) the result.
 
     A line that `complaints` matches refuses the picture, unless `odd` matches it: then a warning
-    that quotes it is added to `told`. Decoders of several threads run at once, and any of them may
-    have printed what is caught: where it could be a complaint, or nothing was decoded, the decoder
-    runs again while the others wait.
+    that quotes it is added to `told`. Decoders of other threads may have printed what is caught:
+    where it could be a complaint, or nothing was decoded, the decoder runs again, alone.
     """
     lines: list[str] = []
-    if complaints:
-        with native.captured() as lines:
-            result, _ = _tried(attempt)
-    else:
+    with ExitStack() as stack:
+        if complaints:
+            lines = stack.enter_context(native.captured())
         result, _ = _tried(attempt)
     if result is not None and not _SUSPICIOUS.search(" ".join(lines)):
         return result
