@@ -113,38 +113,17 @@ def run(
     there are no workers any more.
     """
     # Not concurrent.futures: to load it takes 5 ms, and pooling a photograph takes 140 in all.
-    changed = threading.Condition()
-    results: dict[int, Outcome | BaseException] = {}
-    begun = told = 0
+    queue = _Queue(len(jobs), workers.ahead, interrupts)
 
     def work() -> None:
-        nonlocal begun
-        while True:
-            with changed:
-                while told + workers.ahead <= begun < len(jobs):
-                    changed.wait()
-                if interrupts or begun == len(jobs):
-                    return
-                number, begun = begun, begun + 1
-            result = _attempt(workers, jobs[number], settings)
-            with changed:
-                results[number] = result
-                if number == told and begun in (len(jobs), told + workers.ahead):
-                    changed.notify_all()  # else it is told at the next poll: to wake costs 0.1 ms
+        while (number := queue.begin()) is not None:
+            queue.finish(number, _attempt(workers, jobs[number], settings))
 
     try:
         for _ in range(min(workers.threads, len(jobs))):
             threading.Thread(target=work, daemon=workers.remote).start()
-        while True:
-            with changed:
-                if told == (begun if interrupts else len(jobs)):
-                    return
-                if told not in results:
-                    changed.wait(POLL_SECONDS)
-                result = results.pop(told, None)
-                if result is not None or interrupts.overdue:
-                    told += 1
-                    changed.notify_all()
+        while not queue.is_done():
+            result = queue.next()
             if isinstance(result, BaseException):
                 raise result
             if result is not None:
@@ -152,9 +131,59 @@ def run(
             else:
                 workers.require_alive()
     finally:
-        with changed:
-            begun = len(jobs)
-            changed.notify_all()
+        queue.close()
+
+
+class _Queue:
+    """Which jobs are begun and what became of them: threads begin and finish, one tells in order.
+
+    So that results that wait to be told take little memory, jobs begin at most `ahead` of it.
+    """
+
+    def __init__(self, count: int, ahead: int, interrupts: Interrupts) -> None:
+        self._count, self._ahead, self._interrupts = count, ahead, interrupts
+        self._begun = self._told = 0
+        self._results: dict[int, Outcome | BaseException] = {}
+        self._changed = threading.Condition()
+
+    def begin(self) -> int | None:
+        """The number of the next job to do; None when there is none any more."""
+        with self._changed:
+            while self._told + self._ahead <= self._begun < self._count:
+                self._changed.wait()
+            if self._interrupts or self._begun == self._count:
+                return None
+            self._begun += 1
+            return self._begun - 1
+
+    def finish(self, number: int, result: Outcome | BaseException) -> None:
+        """Note what became of a job."""
+        with self._changed:
+            self._results[number] = result
+            if number == self._told and self._begun in (self._count, self._told + self._ahead):
+                self._changed.notify_all()  # else it is told at the next poll: to wake costs 0.1 ms
+
+    def is_done(self) -> bool:
+        """True when all results that will come have been told."""
+        with self._changed:
+            return self._told == (self._begun if self._interrupts else self._count)
+
+    def next(self) -> Outcome | BaseException | None:
+        """The next result in order; None when it has not come soon, or is given up."""
+        with self._changed:
+            if self._told not in self._results:
+                self._changed.wait(POLL_SECONDS)
+            result = self._results.pop(self._told, None)
+            if result is not None or self._interrupts.overdue:
+                self._told += 1
+                self._changed.notify_all()
+            return result
+
+    def close(self) -> None:
+        """Let no thread begin another job."""
+        with self._changed:
+            self._begun = self._count
+            self._changed.notify_all()
 
 
 def _attempt(workers: Workers, job: Job, settings: Settings) -> Outcome | BaseException:
