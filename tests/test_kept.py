@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from kinds_jpeg import FAULTS, GRAY, PHOTO, SIDE, exif, jpeg_with_exif, png, xmp
+from kinds_jpeg import FAULTS, GRAY, PHOTO, SIDE, exif, jpeg_with_exif, png, segment, xmp
 from PIL import Image
 from samples import pil
 
@@ -53,6 +53,18 @@ def test_a_fault_in_an_inner_directory_leaves_the_others() -> None:
     assert encoded.warnings == ("left out: damaged parts of EXIF",)
     with Image.open(io.BytesIO(encoded.data)) as image:
         assert image.getexif().get_ifd(0x8769) == {0xA434: "f 2"}
+
+
+def test_exif_may_go_on_in_the_next_segment() -> None:
+    block = exif(SIDE, (0x110, 2, 9, 8 + 2 + 2 * 12 + 4), rest=b"somebody\0")
+    plain = pil(PHOTO, "JPEG", quality=90)
+    for cut in (10, 20, 40):
+        pieces = (segment(0xE1, b"Exif\0\0" + piece) for piece in (block[:cut], block[cut:]))
+        picture = images.decode(plain[:2] + b"".join(pieces) + plain[2:])
+        assert picture.warnings == ()
+        assert picture.frames[0].shape[:2] == (90, 64)
+        assert picture.metadata.exif is not None
+        assert picture.metadata.exif.endswith(b"somebody\0")
 
 
 def test_a_thumbnail_goes_without_a_word() -> None:

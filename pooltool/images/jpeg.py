@@ -190,8 +190,12 @@ def _read_metadata(parts: Sequence[Part]) -> tuple[Metadata, list[str]]:
                 lost.append("shape of pixels")
         elif code == _APP0 and body.startswith(b"JFXX\0"):
             pass  # a thumbnail, which shows what was before pooling
-        elif code == _APP1 and body.startswith(EXIF_PREFIX) and "exif" not in blocks:
-            blocks["exif"] = body[len(EXIF_PREFIX) :]
+        elif (
+            code == _APP1
+            and body.startswith(EXIF_PREFIX)
+            and not ("exif" in blocks and body[6:8] in (b"II", b"MM"))
+        ):  # a large block goes on in the next segment
+            blocks["exif"] = blocks.get("exif", b"") + body[len(EXIF_PREFIX) :]
         elif code == _APP1 and body.startswith(_XMP) and "xmp" not in blocks:
             blocks["xmp"] = body[len(_XMP) :]
         elif code == _APP2 and body.startswith(_ICC) and len(body) > 14:
