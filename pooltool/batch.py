@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
@@ -27,14 +27,6 @@ SAME_SECONDS: dict[int, float] = {signal.SIGINT: 0.02}
 """Of two signals that come so soon after each other, the second is the first again; 0.5 where it
 is not said. `timeout` sends its signal to the command and to its group, and when a terminal goes
 away the kernel and the shell tell it; but fingers do press Ctrl-C twice."""
-CONNECT_SECONDS = 5
-CHECK_SECONDS = 5
-WORKERLESS_SECONDS = 60
-"""How long a run waits for a worker to come back when the cluster has lost the last one."""
-DASK_LOGGERS = (
-    "distributed", "distributed.client", "tornado.application", "concurrent.futures", "asyncio"
-)  # fmt: skip
-"""Silenced: what a job's worker did is told by its outcome, a cluster that is gone by an error."""
 
 
 class Interrupts:
@@ -201,94 +193,18 @@ def _attempt(workers: Workers, job: Job, settings: Settings) -> Outcome | BaseEx
 def workers_for(settings: Settings) -> Iterator[Workers]:
     """Threads of this machine or, with a scheduler, its cluster."""
     if settings.scheduler is not None:
-        with cluster(settings.scheduler) as workers:
-            yield workers
+        from pooltool.cluster import Cluster
+
+        cluster = Cluster(settings.scheduler)
+        try:
+            # One job that is done and one that waits, for each thread of the cluster.
+            yield Workers(
+                2 * cluster.threads, AHEAD, cluster.pool_file, cluster.require_alive, remote=True
+            )
+        finally:
+            cluster.close()
     elif settings.show:
         yield Workers(1, 1)  # a preview of megabytes waits until the window before it is closed
     else:
         usable = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0))
         yield Workers(settings.jobs or usable or os.cpu_count() or 1, AHEAD)
-
-
-def pool_from(directory: str, job: Job, settings: Settings) -> Outcome:
-    """Do a job whose names start in `directory`: a worker's own may be another."""
-    source, output, folder = (
-        name and os.path.join(directory, name) for name in (job.input, job.output, job.folder)
-    )
-    there = job._replace(input=source, output=output, folder=folder)
-    return pool_file(there, settings)._replace(job=job)
-
-
-@contextmanager
-def cluster(address: str) -> Iterator[Workers]:
-    """The workers of the Dask scheduler at `address`.
-
-    Dask gives a job of a lost worker, or one whose outcome was lost, to another. Raises
-    `ClusterError` when the scheduler cannot be reached within a few seconds, or has no worker.
-    """
-    client, directory = _connect(address), os.getcwd()
-
-    def pool_there(job: Job, settings: Settings) -> Outcome:
-        future = None
-        try:
-            future = client.submit(pool_from, directory, job, settings, pure=False, retries=2)
-            outcome: Outcome = future.result()
-            return outcome
-        except BaseException:  # of which Dask's CancelledError is one
-            if future is not None and future.status == "error":
-                raise  # what the job itself raised, or that it killed its workers
-            raise gone("went away") from None
-
-    def gone(reason: str) -> ClusterError:
-        advice = "the same command with --skip-existing goes on"
-        return ClusterError(f"the scheduler {address} {reason}; {advice}")
-
-    looked = seen = time.monotonic()
-
-    def require_alive() -> None:
-        """Dask itself waits for ever for a worker."""
-        nonlocal looked, seen
-        if client.status != "running":
-            raise gone("went away")
-        now = time.monotonic()
-        if now - looked < CHECK_SECONDS:
-            return
-        looked = now
-        try:
-            if client.sync(client.scheduler.ncores, callback_timeout=CONNECT_SECONDS):
-                seen = now
-        except Exception:
-            raise gone("does not answer any more") from None
-        if now - seen > WORKERLESS_SECONDS:
-            raise gone(f"has had no worker for {WORKERLESS_SECONDS} seconds")
-
-    try:
-        threads = sum(client.nthreads().values())
-        if not threads:
-            raise ClusterError(
-                f"the scheduler {address} has no worker; start one with `dask worker`"
-            )
-        # One job that is done and one that waits, for each thread of the cluster.
-        yield Workers(2 * threads, AHEAD, pool_there, require_alive, remote=True)
-    finally:
-        with suppress(Exception):  # a scheduler that is gone cannot be taken leave of
-            client.close(timeout=CONNECT_SECONDS)
-
-
-def _connect(address: str) -> Any:
-    try:
-        import dask
-
-        dask.config.set({"logging": dict.fromkeys(DASK_LOGGERS, "critical")})
-        from distributed import Client
-    except ImportError:
-        raise ClusterError(
-            "--scheduler needs Dask; install pooltool with it: pip install '.[dask]'"
-        ) from None
-    try:
-        return Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ClusterError(
-            f"cannot reach the scheduler {address}: {reason}; check that it runs"
-        ) from None

@@ -127,8 +127,8 @@ def test_a_lost_scheduler_ends_the_run(cluster: Cluster) -> None:
 
 
 def test_a_run_does_not_wait_for_ever_for_workers(cluster: Cluster) -> None:
-    patience = "from pooltool import batch; batch.WORKERLESS_SECONDS = 2;"
-    process = begin(cluster, script=patience + "batch.CHECK_SECONDS = 1;")
+    patience = "from pooltool import cluster; cluster.WORKERLESS_SECONDS = 2;"
+    process = begin(cluster, script=patience + "cluster.CHECK_SECONDS = 1;")
     for worker in cluster.workers:
         end(worker)
     out, err = process.communicate(timeout=60)
@@ -152,7 +152,7 @@ def test_an_interrupt_tells_all_that_the_workers_did(cluster: Cluster) -> None:
 
 
 def test_a_scheduler_that_cannot_be_reached(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pooltool.batch.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("pooltool.cluster.CONNECT_SECONDS", 1)
     save("a.png", np.zeros((4, 4), np.uint8))
     began = time.monotonic()
     result = run("max", "a.png", "--scheduler", f"tcp://127.0.0.1:{free_port()}")

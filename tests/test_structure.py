@@ -14,6 +14,7 @@ ORDER = (
     ("cli",),
     ("commands",),
     ("report", "batch", "plan"),
+    ("cluster",),
     ("job",),
     ("compare", "display"),
     ("", "pooling"),
