@@ -21,7 +21,7 @@ from pooltool.errors import (
 )
 from pooltool.files import STREAM
 from pooltool.geometry import AnyWindows, Pair
-from pooltool.images.formats import format_for
+from pooltool.images.formats import Format, format_for
 from pooltool.job import Settings, pool_file
 from pooltool.plan import PAGE, panel_path, plan, takes_several
 from pooltool.pooling import as_image
@@ -153,28 +153,22 @@ def compare(
             results = [pool_all(pixels, each, count_include_pad) for each in windows]
             found = [measure(pixels, result) for result in results]
             drawn = panel(pixels, results, detail)
-            shape = "" if extension == PAGE else f" {drawn.shape}"
-            if extension == PAGE:
-                data = _page(name, pixels, windows[0], count_include_pad, count)
-            else:
-                kind = format_for(extension)
-                data = images.encode(images.Picture((drawn,), kind), kind).data
+            page = (name, pixels, windows[0], count_include_pad, count)
+            data = _page(*page) if extension == PAGE else _encoded(drawn, format_for(extension))
             files.write(path, data, folder=os.path.dirname(path))
             if count > 1:
                 note = f"frame 0 of {count} is compared; choose another with --frame"
                 complain(f"{name}: warning: {note}")
-            err = path == STREAM
-            ascii_only = not can_draw_lines(
-                getattr(sys.stderr if err else sys.stdout, "encoding", "")
-            )
+            stream = sys.stderr if path == STREAM else sys.stdout
+            shape = "" if extension == PAGE else f" {drawn.shape}"
             lines = [f"{name} {pixels.shape} -> {path}{shape}"]
-            for result, measures in zip(results, found, strict=True):
-                lines += ["", *as_lines(pixels, result, measures, ascii_only=ascii_only)]
+            for each, measures in zip(results, found, strict=True):
+                ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
+                lines += ["", *as_lines(pixels, each, measures, ascii_only=ascii_only)]
             if as_json:
-                records = map(as_records, found, windows)
-                lines = [json_line(record) for each in records for record in each]
+                lines = [json_line(row) for each in map(as_records, found, windows) for row in each]
             for line in lines:
-                say(line, err=err)
+                say(line, err=path == STREAM)
             return 0 if not show or _show(f"pooltool compare {name}", drawn, complain) else 1
     except (UsageProblem, PlanError):
         raise
@@ -182,6 +176,10 @@ def compare(
         text = error.in_options() if isinstance(error, WindowError) else str(error)
         complain(f"{name}: {text}")
         return 1
+
+
+def _encoded(drawn: NDArray[np.uint8], format: Format) -> bytes:
+    return images.encode(images.Picture((drawn,), format), format).data
 
 
 def _page(
