@@ -35,9 +35,9 @@ def smooth(size: tuple[int, int] = (96, 80)) -> Array:
 
 def swapped(array: Array) -> Array:
     """Red and blue exchanged: between OpenCV's order of channels and everybody else's."""
-    if array.ndim == 2:
+    if array.ndim == 2 or array.shape[2] not in (3, 4):
         return array
-    return array[..., {3: [2, 1, 0], 4: [2, 1, 0, 3]}[array.shape[2]]]
+    return array[..., [2, 1, 0, 3][: array.shape[2]]]
 
 
 def pil(array: Array, fmt: str, **settings: Any) -> bytes:

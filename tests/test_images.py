@@ -460,7 +460,7 @@ def test_an_animation_in_pages_warns() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-@pytest.mark.parametrize("kind", ["unassalpha", "assocalpha", "unspecified"])
+@pytest.mark.parametrize("kind", ["unassalpha", "assocalpha"])
 def test_tiff_alpha(dtype: str, kind: str) -> None:
     array = pixels(dtype, 4)
     data = tiff(array, photometric="rgb", extrasamples=[kind])
@@ -485,42 +485,6 @@ def test_pillow_reads_the_alpha_of_our_tiff() -> None:
     np.testing.assert_array_equal(swapped(opened(data)), array)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32"])
-def test_tiff_where_white_is_0(dtype: str) -> None:
-    array = pixels(dtype, 1)
-    read = images.decode(tiff(array, photometric="miniswhite")).frames[0]
-    np.testing.assert_array_equal(read, np.invert(array))
-
-
-def of_12_bits(data: bytes) -> bytes:
-    """A TIFF that says its 16-bit values have 12 bits: tag 258 of type 3, one value."""
-    told = struct.pack("<HHIH", 258, 3, 1, 16)
-    assert data.count(told) == 1
-    return data.replace(told, struct.pack("<HHIH", 258, 3, 1, 12))
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (tiff(np.moveaxis(pixels("uint16", 3), 2, 0), photometric="rgb", planarconfig="separate"),
-         "separate planes of 16 bits"),
-        (tiff(pixels("uint8", 4)[..., :2], photometric="minisblack", planarconfig="contig",
-              extrasamples=["unassalpha"]), "2 channels"),
-        (tiff(np.zeros((9, 8, 5), np.uint8), photometric="minisblack", planarconfig="contig"),
-         "5 channels"),
-        (tiff(pixels("float16", 1)), "16-bit floating point"),
-        (tiff(pixels("float32", 1), photometric="miniswhite"), "white as 0"),
-        (tiff(pixels("int16", 1), photometric="miniswhite"), "white as 0"),
-        (tiff(pixels("uint8", 4), photometric="separated"), "colors of kind 5"),
-        (tiff(pixels("uint8", 3), photometric="cielab"), "colors of kind 8"),
-        (of_12_bits(tiff(pixels("uint16", 1))), "12 bits"),
-    ],
-)  # fmt: skip
-def test_tiff_kinds_that_are_refused(data: bytes, reason: str) -> None:
-    with pytest.raises(ImageError, match=f"{reason}.*convert"):
-        images.decode(data)
-
-
 @pytest.mark.parametrize(("header", "channels"), [(40, 3), (56, 4), (124, 4)])
 def test_bmp_has_alpha_where_it_has_a_mask_for_it(header: int, channels: int) -> None:
     array = pixels("uint8", 4, (3, 5))
@@ -530,12 +494,6 @@ def test_bmp_has_alpha_where_it_has_a_mask_for_it(header: int, channels: int) ->
     start = struct.pack("<2sIHHI", b"BM", 14 + len(head) + 60, 0, 0, 14 + len(head))
     read = images.decode(start + head + array[::-1].tobytes()).frames[0]
     np.testing.assert_array_equal(read, array[..., :channels])
-
-
-def test_tiff_planes_of_8_bits() -> None:
-    array = pixels("uint8", 3)
-    data = tiff(np.moveaxis(array, 2, 0), photometric="rgb", planarconfig="separate")
-    np.testing.assert_array_equal(swapped(images.decode(data).frames[0]), array)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 import kinds_iso
 import kinds_jpeg
 import kinds_simple
+import kinds_tiff
 import numpy as np
 import pytest
 from kind import Kind
@@ -15,7 +16,12 @@ from samples import swapped
 from pooltool import images
 from pooltool.errors import DamageError, ImageError
 
-KINDS: tuple[Kind, ...] = (*kinds_iso.KINDS, *kinds_jpeg.KINDS, *kinds_simple.KINDS)
+KINDS: tuple[Kind, ...] = (
+    *kinds_iso.KINDS,
+    *kinds_jpeg.KINDS,
+    *kinds_simple.KINDS,
+    *kinds_tiff.KINDS,
+)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

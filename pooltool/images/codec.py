@@ -85,6 +85,11 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
             f"{format.name} cannot hold colors premultiplied with alpha; use tiff or npy"
         )
     warnings = list(picture.warnings)
+    if picture.bands and format not in (formats.TIFF, formats.NPY):
+        count = max(frame.shape[2] for frame in picture.frames if frame.ndim == 3)
+        if count != 3:
+            raise ImageError(f"{format.name} cannot hold {count} bands; use tiff or npy")
+        warnings.append("its 3 bands were written as red, green and blue")
     if picture.durations and len(picture.frames) > 1 and not format.timed:
         warnings.append(f"{format.name} cannot hold durations: the animation became pages")
     if picture.maxval and format not in (*formats.NETPBM, formats.AVIF, formats.NPY):
@@ -132,12 +137,9 @@ def _require_decodable(header: Header, frame: int | None) -> None:
 
 def _upright(picture: Picture, header: Header) -> Picture:
     """Turn pixels and metadata upright, and tell what is left out of the file."""
-    turn = header.orientation  # as EXIF numbers it: transpose, then flip rows, then columns
-    transposed, down, right = turn >= 5, turn in (3, 4, 7, 8), turn in (2, 3, 6, 7)
-    frames = []
-    for pixels in picture.frames:
-        turned = pixels.swapaxes(0, 1) if transposed else pixels
-        frames.append(np.ascontiguousarray(turned[:: -1 if down else 1, :: -1 if right else 1]))
+    turn = header.orientation
+    transposed = turn >= 5
+    frames = [np.ascontiguousarray(exif.turned(pixels, turn)) for pixels in picture.frames]
     found, missing = header.metadata, list(header.left_out)
     block, is_whole = exif.upright(found.exif, transposed) if found.exif else (None, True)
     if not is_whole:
@@ -182,6 +184,8 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:
 
 def _grayed(picture: Picture) -> Picture:
     """Weigh the colors as OpenCV's cvtColor does (ITU-R BT.601) and leave alpha out."""
+    if picture.bands:
+        raise ImageError("its bands are not colors; leave out --gray")
     warnings, metadata, frames = list(picture.warnings), picture.metadata, []
     see_through = False
     for pixels in picture.frames:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images.headers import MALFORMED
-from pooltool.images.picture import Resolution
+from pooltool.images.picture import Array, Resolution
 
 EXIF_PREFIX = b"Exif\0\0"
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
@@ -176,6 +176,14 @@ def upright(block: bytes, transposed: bool) -> tuple[bytes | None, bool]:
     if found.following:  # the second directory is the thumbnail: it shows what was before pooling
         block = block[: found.following_at] + bytes(4) + block[found.following_at + 4 :]
     return (block, is_whole) if _read(block) else (None, False)
+
+
+def turned(pixels: Array, orientation: int) -> Array:
+    """Pixels upright, as a view: transposed, then rows flipped, then columns."""
+    if 5 <= orientation <= 8:
+        pixels = pixels.swapaxes(0, 1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    return pixels[::rows, :: -1 if orientation in (2, 3, 6, 7) else 1]
 
 
 def resized(block: bytes, height: int, width: int, reduction: tuple[float, float]) -> bytes:

@@ -22,7 +22,7 @@ from pooltool.images.picture import Array, Header, Picture
 _FLAGS = 1 | 2 | 4 | 128
 """IMREAD_COLOR, ANYDEPTH, ANYCOLOR and IGNORE_ORIENTATION: `codec` turns pictures upright."""
 _SUSPICIOUS = re.compile(
-    r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000|idat|compress|image data"
+    r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000|mismatch|idat|compress|image data"
 )
 """Words of all complaints, which are found however the lines of several threads are mixed."""
 _MISSING = re.compile(r"(?i)unexpected end|read error|bad scanline|corrupt")
@@ -40,23 +40,6 @@ def decode_still(
     decode, buffer = native.import_cv2().imdecode, _buffer(data)
     pixels: Array = run(format, lambda: decode(buffer, _FLAGS), complaints, odd, told)
     return pixels
-
-
-def decode_pages(
-    data: bytes,
-    first: int,
-    last: int,
-    format: Format,
-    complaints: str,
-    odd: str | None = None,
-    told: list[str] | None = None,
-) -> list[Any]:
-    """Decode the pages `first` to `last - 1` of a TIFF; see `run`."""
-    decode, buffer = native.import_cv2().imdecodemulti, _buffer(data)
-    pages = run(format, lambda: decode(buffer, _FLAGS, range=(first, last)), complaints, odd, told)
-    if len(pages) != last - first:
-        raise DamageError(f"it is damaged: only {len(pages)} of {last - first} pages can be read")
-    return list(pages)
 
 
 def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:

@@ -83,6 +83,8 @@ class Picture:
     """Value of full brightness, where it is less than the dtype's largest."""
     premultiplied: bool = False
     """True when the colors are already multiplied with alpha."""
+    bands: bool = False
+    """True when its channels are no colors, and none of them is alpha."""
     text: bool = False
     """True when it was a netpbm file of decimal text, and is to become one again."""
     warnings: tuple[str, ...] = ()

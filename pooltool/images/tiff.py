@@ -1,25 +1,28 @@
-"""TIFF (6.0, and BigTIFF): pages described by tag directories."""
+"""TIFF (6.0, and BigTIFF): the pages of a file, and what it says about them.
+
+`tiff_pages` reads the pixels of a page.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import compress
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import exif, formats, opencv
+from pooltool.images import exif, formats, opencv, tiff_pages
 from pooltool.images.exif import Directory, Field
 from pooltool.images.formats import Format
-from pooltool.images.headers import profile_channels
-from pooltool.images.picture import Encoded, Header, Metadata, Picture
+from pooltool.images.headers import profile_channels, repeated
+from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture
+from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA, long_field
 
 FORMATS = (formats.TIFF,)
 
-_DESCRIPTION, _XMP, _ICC, _EXTRA_SAMPLES = 270, 700, 34675, 338
+_DESCRIPTION, _XMP, _ICC = 270, 700, 34675
 _RESOLUTION = (exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT)
 _DESCRIPTIVE = (269, _DESCRIPTION, 271, 272, *_RESOLUTION, 285, 305, 306, 315, 316, 33432, 18246,
                 18249, *range(0x9C9B, 0x9CA0), exif.EXIF, exif.GPS)  # fmt: skip
@@ -31,18 +34,16 @@ _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, exif.ORIENTATION, *ran
 _GEO = "GeoTIFF tags (pooling moves what they place)"
 _NAMES = {
     _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", exif.EXIF: "EXIF",
-    exif.GPS: "GPS", 330: "sub-pictures (tag 330)", 33723: "IPTC (tag 33723)",
-    34377: "Photoshop data (tag 34377)",
+    exif.GPS: "GPS", 301: "transfer function", 318: "white point (tag 318)",
+    319: "primary colors (tag 319)", 330: "sub-pictures (tag 330)", 33723: "IPTC (tag 33723)",
+    34377: "Photoshop data (tag 34377)", 37724: "Photoshop layers (tag 37724)",
     **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113), _GEO),
 }  # fmt: skip
-_COMPLAINTS = r"TIFF_Error|error: .*TIFF|JPEGLib: (Premature|Corrupt)"
 
 
 @dataclass(frozen=True)
 class _Header(Header):
     pages: tuple[Directory, ...] = ()
-    objections: tuple[str | None, ...] = ()
-    """Of each page, why OpenCV would decode it wrongly or not at all."""
 
 
 def matches(start: bytes) -> bool:
@@ -51,45 +52,63 @@ def matches(start: bytes) -> bool:
 
 
 def read_header(data: bytes) -> _Header:
-    """Walk the directories of all pages."""
-    pages = tuple(exif.directories(data))
-    sizes = tuple(_size(data, page) for page in pages)
-    found, lost = _describe(data, pages)
-    objections = tuple(_objection(page) for page in pages)
-    return _Header(formats.TIFF, sizes, found, lost, pages=pages, objections=objections)
+    """Walk the directories; pictures are those that are no overviews and no masks of others."""
+    found = tuple(exif.directories(data))
+    kinds = [next(iter(page.numbers(tiff_pages.SUBFILE)), 0) for page in found]
+    pages = tuple(page for page, kind in zip(found, kinds, strict=True) if not kind & 5)
+    pages = pages or found[:1]
+    metadata, lost = _describe(data, pages)
+    if len(pages) < len(found):
+        lost += ["overviews"] if any(kind & 1 for kind in kinds) else []
+        lost += ["masks"] if any(kind & 4 for kind in kinds) else []
+    if len(found) == 1:
+        pages = _stacked(data, found[0])
+    sizes = tuple(map(tiff_pages.size, pages))
+    return _Header(formats.TIFF, sizes, metadata, tuple(lost), pages=pages)
 
 
 def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
     """Decode pages, upright, with straight or premultiplied colors as they are stored."""
-    first, last = (0, len(header.pages)) if frame is None else (frame, frame + 1)
-    reason = next(filter(None, header.objections[first:last]), None)
-    if reason:
+    directories = header.pages if frame is None else header.pages[frame : frame + 1]
+    pages = [tiff_pages.page(directory) for directory in directories]
+    colored = [page for page in pages if page.samples > 1]
+    premultiplied = {1 in page.extra for page in pages if page.meaning in (RGBA, GRAY_ALPHA)}
+    bands = {page.meaning == BANDS for page in colored}
+    tops = {(1 << page.bits) - 1 if page.bits in (6, 10, 12, 14) else None for page in pages}
+    if max(len(premultiplied), len(bands), len(tops)) > 1:
         raise ImageError(
-            f"it is a TIFF with {reason}, which is not read; convert it to an interleaved gray "
-            "or RGB TIFF of 8, 16 or 32 bits"
+            "it is a TIFF whose pages differ in their depth, or in having colors, bands or alpha; "
+            "choose one of them with --frame"
         )
-    # OpenCV multiplies colors of 8 bits with straight alpha, unless that is told to be done.
-    is_straight = [
-        page.numbers(_EXTRA_SAMPLES) == (2,) and page.numbers(258)[:1] == (8,)
-        for page in header.pages
-    ]
-    if any(is_straight):
-        patched = bytearray(data)
-        for page in compress(header.pages, is_straight):
-            struct.pack_into(page.order + "H", patched, page.fields[_EXTRA_SAMPLES].at, 1)
-        data = bytes(patched)
-    frames = opencv.decode_pages(data, first, last, formats.TIFF, _COMPLAINTS)
-    for index, page in enumerate(header.pages[first:last]):
-        if page.numbers(262) == (0,) and page.numbers(258) > (8,):
-            frames[index] = np.invert(frames[index])
-    premultiplied = any(page.numbers(_EXTRA_SAMPLES) == (1,) for page in header.pages[first:last])
-    return Picture(tuple(frames), formats.TIFF, premultiplied=premultiplied)
+    warnings = []
+    for page in pages:
+        if tiff_pages.PHOTOMETRIC not in page.directory.fields:
+            warnings.append(f"it does not say what its values mean: read as {page.meaning}")
+        if page.meaning == BANDS and (page.photometric == 2 or any(page.extra)):
+            was = "colors" if page.photometric == 2 else "alpha"
+            warnings.append(f"its {page.samples} channels became bands, none of them {was}")
+    blocks = [tiff_pages.blocks(data, page) for page in pages]
+    return Picture(
+        tuple(tiff_pages.pixels(page, each) for page, each in zip(pages, blocks, strict=True)),
+        formats.TIFF,
+        maxval=tops.pop(),
+        premultiplied=True in premultiplied,
+        bands=True in bands,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
-    """Encode all pages, then add the metadata and what OpenCV does not tell: alpha."""
-    frames, found = list(picture.frames), picture.metadata
-    data = opencv.encoded(format, lambda: native.import_cv2().imencodemulti(".tif", frames))
+    """Encode all pages, then add the metadata and what OpenCV does not tell: alpha and bands."""
+    frames, found, cv2 = picture.frames, picture.metadata, native.import_cv2()
+    # OpenCV writes 1, 3 or 4 channels; other numbers are written as one wide gray picture.
+    narrow = [_channels(frame) in (1, 3, 4) for frame in frames]
+    written = [
+        frame if fits else frame.reshape(len(frame), -1)
+        for frame, fits in zip(frames, narrow, strict=True)
+    ]
+    settings = [] if all(narrow) else [cv2.IMWRITE_TIFF_PREDICTOR, 1]
+    data = opencv.encoded(format, lambda: cv2.imencodemulti(".tif", written, settings))
     first: list[Field] = []
     if found.exif:
         block = next(exif.directories(found.exif))
@@ -102,52 +121,75 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         density = exif.resolution_fields(found.resolution)
     added: list[list[Field]] = []
     for index, frame in enumerate(frames):
-        channels = 1 if frame.ndim == 2 else frame.shape[2]
-        added.append([*(first if index == 0 else ()), *density])
-        if channels == 4:
-            kind = struct.pack("<H", 1 if picture.premultiplied else 2)
-            added[-1].append(Field(_EXTRA_SAMPLES, 3, 1, kind))
-        if found.icc and (index == 0 or (channels == 1) == (profile_channels(found.icc) == 1)):
+        added.append([*(first if index == 0 else ()), *density, *_channel_fields(picture, frame)])
+        is_gray, gray_profile = _channels(frame) == 1, profile_channels(found.icc or b"") == 1
+        if found.icc and (index == 0 or is_gray == gray_profile):
             added[-1].append(Field(_ICC, 7, len(found.icc), found.icc))
     return Encoded(_with_fields(data, added))
 
 
-def _size(data: bytes, page: Directory) -> tuple[int, int]:
-    """(height, width) of a page whose data lies in the file."""
-    width, height = page.numbers(256), page.numbers(257)
-    if not width or not height:
-        raise DamageError("it is damaged: a TIFF page tells no size")
-    for at, size in ((273, 279), (324, 325)):
-        ends = map(sum, zip(page.numbers(at), page.numbers(size), strict=False))
-        if max(ends, default=0) > len(data):
-            raise DamageError("it is cut: a TIFF page lies beyond the end of the data")
-    return height[0], width[0]
+def _channels(frame: Array) -> int:
+    return 1 if frame.ndim == 2 else int(frame.shape[2])
 
 
-def _objection(page: Directory) -> str | None:
-    """Why OpenCV would decode a page wrongly or not at all; None when it does it well."""
-    bits, samples = set(page.numbers(258, (1,))), page.numbers(277, (1,))[0]
-    kind, photometric = page.numbers(339, (1,))[0], page.numbers(262, (1,))[0]
-    deepest, white_is_0 = max(bits), page.numbers(262) == (0,)
-    separate = page.numbers(284, (1,)) == (2,) and samples > 1
-    objections = (
-        (samples not in (1, 3, 4), f"{samples} channels"),
-        (len(bits) > 1 or deepest not in (1, 4, 8, 16, 32, 64), f"{deepest} bits a channel"),
-        (kind == 3 and deepest == 16, "16-bit floating point values"),
-        (separate and deepest != 8, f"separate planes of {deepest} bits"),
-        (photometric not in (0, 1, 2, 3, 6), f"colors of kind {photometric}, not gray or RGB"),
-        (white_is_0 and kind != 1, "white as 0 in signed or floating point values"),
-    )
-    return next((reason for found, reason in objections if found), None)
+def _channel_fields(picture: Picture, frame: Array) -> list[Field]:
+    """What tells of a page that its channels are bands, or the last one alpha."""
+    channels = _channels(frame)
+    if channels == 1 or (channels == 3 and not picture.bands):
+        return []
+    if channels == 4 and not picture.bands:
+        return [long_field(tiff_pages.EXTRA_SAMPLES, 1 if picture.premultiplied else 2)]
+    kind = {"u": 1, "i": 2, "f": 3}[frame.dtype.kind]
+    return [
+        long_field(tiff_pages.WIDTH, frame.shape[1]),
+        long_field(tiff_pages.BITS, *(8 * frame.dtype.itemsize,) * channels),
+        long_field(tiff_pages.PHOTOMETRIC, 1),
+        long_field(tiff_pages.SAMPLES, channels),
+        long_field(tiff_pages.EXTRA_SAMPLES, *(0,) * (channels - 1)),
+        long_field(tiff_pages.SAMPLE_FORMAT, *(kind,) * channels),
+    ]
 
 
-def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, tuple[str, ...]]:
+def _stacked(data: bytes, page: Directory) -> tuple[Directory, ...]:
+    """A directory for each plane, where one describes many that lie uncompressed in a row.
+
+    ImageJ writes stacks above 4 GB so, tifffile those that it was asked to truncate.
+    """
+    height, width = tiff_pages.size(page)
+    text = page.fields[_DESCRIPTION].raw if _DESCRIPTION in page.fields else b""
+    samples = next(iter(page.numbers(tiff_pages.SAMPLES)), 1)
+    images = re.match(rb"ImageJ=.*\nimages=(\d+)", text)
+    shape = re.match(rb'\{"shape": \[([\d, ]+)\].*"truncated": true', text)
+    count = int(images[1]) if images else 1
+    if shape:
+        count = math.prod(map(int, shape[1].split(b","))) // max(1, height * width * samples)
+    if count < 2 or page.numbers(tiff_pages.COMPRESSION, (1,)) != (1,):
+        return (page,)
+    start, bits = page.numbers(tiff_pages.STRIPS)[0], page.numbers(tiff_pages.BITS, (1,))[0]
+    size = height * width * samples * bits // 8
+    if start + count * size > len(data):
+        raise DamageError(f"it is cut: it describes {count} planes, more than its data holds")
+    repeated((height, width), count)
+    planes = []
+    for index in range(count):
+        fields = [
+            long_field(tiff_pages.STRIP_ROWS, height),
+            long_field(tiff_pages.STRIP_BYTES, size),
+            Field(tiff_pages.STRIPS, 16, 1, struct.pack("<Q", start + index * size)),
+        ]
+        changed = {field.tag: exif.reordered(field, "<", page.order) for field in fields}
+        planes.append(replace(page, fields=page.fields | changed))
+    return tuple(planes)
+
+
+def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[str]]:
     """The metadata of the first page, and what else is in the file."""
     first, lost = pages[0], []
     try:
         kept = {field.tag: field for field in exif.tree(data, first, _DESCRIPTIVE)}
     except ImageError:
-        kept = {}
+        plain = [tag for tag in _DESCRIPTIVE if tag not in exif.POINTERS]
+        kept = {field.tag: field for field in exif.tree(data, first, plain)}
         lost.append("damaged EXIF")
     for page in pages:
         lost += _not_copied(first, page)
@@ -173,7 +215,7 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, tuple[
     if kept:
         head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
         block = head + exif.pack(kept.values(), order, 8)
-    return Metadata(block, xmp, icc), tuple(lost)
+    return Metadata(block, xmp, icc), lost
 
 
 def _not_copied(first: Directory, page: Directory) -> list[str]:
