@@ -18,7 +18,7 @@ from pooltool.images.exif import Directory, Field
 from pooltool.images.formats import Format
 from pooltool.images.headers import profile_channels, repeated
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture
-from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA, long_field
+from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA, number_field
 
 FORMATS = (formats.TIFF,)
 
@@ -138,15 +138,15 @@ def _channel_fields(picture: Picture, frame: Array) -> list[Field]:
     if channels == 1 or (channels == 3 and not picture.bands):
         return []
     if channels == 4 and not picture.bands:
-        return [long_field(tiff_pages.EXTRA_SAMPLES, 1 if picture.premultiplied else 2)]
+        return [number_field(tiff_pages.EXTRA_SAMPLES, 1 if picture.premultiplied else 2)]
     kind = {"u": 1, "i": 2, "f": 3}[frame.dtype.kind]
     return [
-        long_field(tiff_pages.WIDTH, frame.shape[1]),
-        long_field(tiff_pages.BITS, *(8 * frame.dtype.itemsize,) * channels),
-        long_field(tiff_pages.PHOTOMETRIC, 1),
-        long_field(tiff_pages.SAMPLES, channels),
-        long_field(tiff_pages.EXTRA_SAMPLES, *(0,) * (channels - 1)),
-        long_field(tiff_pages.SAMPLE_FORMAT, *(kind,) * channels),
+        number_field(tiff_pages.WIDTH, frame.shape[1]),
+        number_field(tiff_pages.BITS, *(8 * frame.dtype.itemsize,) * channels),
+        number_field(tiff_pages.PHOTOMETRIC, 1),
+        number_field(tiff_pages.SAMPLES, channels),
+        number_field(tiff_pages.EXTRA_SAMPLES, *(0,) * (channels - 1)),
+        number_field(tiff_pages.SAMPLE_FORMAT, *(kind,) * channels),
     ]
 
 
@@ -173,8 +173,8 @@ def _stacked(data: bytes, page: Directory) -> tuple[Directory, ...]:
     planes = []
     for index in range(count):
         fields = [
-            long_field(tiff_pages.STRIP_ROWS, height),
-            long_field(tiff_pages.STRIP_BYTES, size),
+            number_field(tiff_pages.STRIP_ROWS, height),
+            number_field(tiff_pages.STRIP_BYTES, size),
             Field(tiff_pages.STRIPS, 16, 1, struct.pack("<Q", start + index * size)),
         ]
         changed = {field.tag: exif.reordered(field, "<", page.order) for field in fields}

@@ -125,9 +125,10 @@ class Page(NamedTuple):
         return -(-self.height // self.rows), -(-self.width // self.columns)
 
 
-def long_field(tag: int, *values: int) -> Field:
-    """A field of numbers for a little-endian directory."""
-    return Field(tag, 4, len(values), struct.pack(f"<{len(values)}I", *values))
+def number_field(tag: int, *values: int) -> Field:
+    """A field of a little-endian directory, with numbers of 16 bits where they fit."""
+    kind, code = (3, "H") if max(values) <= 0xFFFF else (4, "I")
+    return Field(tag, kind, len(values), struct.pack(f"<{len(values)}{code}", *values))
 
 
 def size(directory: Directory) -> tuple[int, int]:
@@ -334,7 +335,7 @@ def _by_opencv(page: Page, blocks: Sequence[Array], rows: int) -> Array:
         PHOTOMETRIC: [photometric], SAMPLES: [samples], STRIPS: starts.tolist(),
         STRIP_ROWS: [page.rows], STRIP_BYTES: [*map(len, blocks)],
     }  # fmt: skip
-    fields += [long_field(tag, *values) for tag, values in numbers.items()]
+    fields += [number_field(tag, *values) for tag, values in numbers.items()]
     data = b"".join((b"II*\0", struct.pack("<I", end), *(block.data for block in blocks)))
     data = data.ljust(end, b"\0") + exif.pack(fields, "<", end)
     decoded = opencv.decode_still(data, formats.TIFF, _COMPLAINTS)
@@ -342,7 +343,7 @@ def _by_opencv(page: Page, blocks: Sequence[Array], rows: int) -> Array:
         raise DamageError("it is damaged: a strip or tile inflates to another size")
     if page.compression in FAX:
         return np.packbits(decoded, axis=1)
-    return (decoded[..., ::-1] if samples == 3 else decoded).reshape(rows, -1)
+    return (_reversed(decoded) if samples == 3 else decoded).reshape(rows, -1)
 
 
 def _values(page: Page, stored: Array) -> Array:
