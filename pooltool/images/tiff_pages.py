@@ -149,7 +149,9 @@ def page(directory: Directory) -> Page:
         if tag in directory.fields and not directory.numbers(tag):
             raise DamageError(f"it is damaged: tag {tag} of a TIFF page holds no numbers")
     height, width = size(directory)
-    samples, tiled = max(1, told(SAMPLES, 1)), TILE_WIDTH in directory.fields
+    samples, tiled = told(SAMPLES, 1), TILE_WIDTH in directory.fields
+    if not 0 < samples < 1 << 16:
+        raise DamageError(f"it is damaged: a TIFF page tells of {samples} samples a pixel")
     compression = told(COMPRESSION, RAW)
     # Without the tag, libtiff's rule: by the number of samples; a fax is black on white.
     photometric = told(PHOTOMETRIC, 2 if samples in (3, 4) else 0 if compression in FAX else 1)
