@@ -60,7 +60,7 @@ _U8_U16 = ("uint8", "uint16")
 JPEG = Format("JPEG", ("jpg", "jpeg", "jpe"), channels=(1, 3), quality=True,
               metadata=_BLOCKS | _DENSE, sides=(1, 65500))  # fmt: skip
 PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, metadata=_BLOCKS | _DENSE)
-TIFF = Format("TIFF", ("tif", "tiff"), (*_INTEGERS, "float32", "float64"), None, frames=True,
+TIFF = Format("TIFF", ("tif", "tiff"), (*_INTEGERS, "float32", "float64"), (), frames=True,
               metadata=_BLOCKS | _DENSE)  # fmt: skip
 WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, metadata=_BLOCKS,
               sides=(1, 16383))  # fmt: skip
