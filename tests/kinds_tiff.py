@@ -318,7 +318,7 @@ REFUSED = (
     refused("samples without end", lambda: made({277: [0xFFFFFFFF]}, GRAY.tobytes()),
             "it is damaged: a TIFF page tells of 4294967295 samples"),
     refused("palette that is cut", lambda: made({262: [3], 320: [1, 2, 3]}, GRAY.tobytes()),
-            "it is damaged: its palette"),
+            "it is damaged: its palette is not 768 numbers"),
 )  # fmt: skip
 
 KINDS: tuple[Kind, ...] = (*READ, *REFUSED)

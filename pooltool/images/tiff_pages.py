@@ -242,7 +242,7 @@ def _require_known(page: Page) -> None:
         (STACK in page.directory.fields, "many planes in one page (MetaMorph)", _TO_PAGES),
         (not page.meaning or (page.photometric == 6 and compression != JPEG), color, _TO_RGB),
         (page.samples - len(page.extra) not in (1, 3), f"RGB of {page.samples} samples", _TO_RGB),
-        (len({*bits}) > 1, f"{', '.join(map(str, bits))} bits a sample", _TO_DEPTH),
+        (len({*bits}) > 1, f"{', '.join(map(str, bits[:8]))} bits a sample", _TO_DEPTH),
         (len({*kinds}) > 1, "samples of several kinds", _TO_DEPTH),
         (max(kinds, default=1) > 4, "complex values", "to real numbers, with tifffile"),
         (
@@ -381,8 +381,8 @@ def _summed(differences: Array) -> Array:
 
 def _colors(table: tuple[int, ...], count: int) -> Array:
     """The colors of a palette, (count, 3), blue first, 8 bits each."""
-    if len(table) != 3 * count:
-        raise DamageError(f"it is damaged: its palette has {len(table)} entries, not {3 * count}")
+    if len(table) != 3 * count or not 0 <= min(table) <= max(table) <= 0xFFFF:
+        raise DamageError(f"it is damaged: its palette is not {3 * count} numbers of 16 bits")
     colors = np.array(table, np.uint16).reshape(3, count)[::-1].T
     # Some programs write 8 bits where TIFF asks for 16; libtiff tells them so, too.
     return (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)
