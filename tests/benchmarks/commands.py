@@ -1,9 +1,10 @@
 """Times pooltool as whole processes and prints ratios: python tests/benchmarks/commands.py
 
-Two questions: what pooling one picture costs beside a bare script that only decodes and encodes
-it, and how many pictures a second a folder takes beside that script and other programs. Commands
-take turns, and medians of the turns are compared, so that a busy machine does not matter much.
-Programs that are not installed are left out with a note.
+Four questions: what pooling one picture costs beside a bare script that only decodes and encodes
+it, how many photographs and how many small pictures a second a folder takes beside that script and
+other programs, and what a shell loop costs that starts a program for each picture. Commands take
+turns, and medians of the turns are compared, so that a busy machine does not matter much. Programs
+that are not installed are left out with a note.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import os
 import platform
 import resource
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -21,6 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,10 +54,12 @@ from concurrent.futures import ThreadPoolExecutor
 import click, cv2, numpy
 cv2.setNumThreads(1)
 def one(name):
-    pixels = cv2.imdecode(numpy.fromfile(os.path.join(sys.argv[1], name), numpy.uint8), 1)
+    data = numpy.fromfile(os.path.join(sys.argv[1], name), numpy.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_ANYCOLOR)
     small = numpy.ascontiguousarray(pixels[::2, ::2])
-    done, data = cv2.imencode(".jpg", small)
-    open(os.path.join(sys.argv[2], name), "wb").write(data)
+    done, data = cv2.imencode(os.path.splitext(name)[1], small)
+    with open(os.path.join(sys.argv[2], name), "wb") as file:
+        file.write(data)
 with ThreadPoolExecutor(2) as executor:
     list(executor.map(one, sorted(os.listdir(sys.argv[1]))))
 """
@@ -140,52 +145,127 @@ def shell(script: str) -> list[str]:
     return ["sh", "-c", script]
 
 
-# Each halves the pictures by averaging, as JPEGs of quality 95, the one that OpenCV writes.
-PEERS: dict[str, tuple[str, Callable[[str, str], list[str]]]] = {
-    "GraphicsMagick": ("gm", lambda source, target: shell(
-        f"cd {source} && ls | xargs -P2 -n 30 gm mogrify -output-directory {target} -scale 50% "
-        f"-quality 95"
+# Each halves the pictures by averaging, `each` of them in a process where it can take several;
+# JPEGs get quality 95, the one that OpenCV writes.
+PEERS: dict[str, tuple[str, Callable[[str, str, int], list[str]]]] = {
+    "GraphicsMagick": ("gm", lambda source, target, each: shell(
+        f"cd {source} && ls | xargs -P2 -n {each} gm mogrify -output-directory {target} "
+        f"-scale 50% -quality 95"
     )),
-    "ImageMagick": ("mogrify", lambda source, target: shell(
-        f"cd {source} && ls | MAGICK_THREAD_LIMIT=1 xargs -P2 -n 30 "
-        f"mogrify -path {target} -scale 50% "
-        f"-quality 95"
+    "ImageMagick": ("mogrify", lambda source, target, each: shell(
+        f"cd {source} && ls | MAGICK_THREAD_LIMIT=1 xargs -P2 -n {each} mogrify -path {target} "
+        f"-scale 50% -quality 95"
     )),
-    "libvips": ("vips", lambda source, target: shell(
+    "libvips": ("vips", lambda source, target, each: shell(
         f"cd {source} && ls | VIPS_CONCURRENCY=1 xargs -P2 -I% vips shrink % {target}/%[Q=95] 2 2"
     )),
-    "GDAL": ("gdal_translate", lambda source, target: shell(
+    "GDAL": ("gdal_translate", lambda source, target, each: shell(
         f"cd {source} && ls | xargs -P2 -I@ "
         f"gdal_translate -q -of JPEG -r average -co QUALITY=95 -outsize 50% 50% @ {target}/@"
     )),
 }  # fmt: skip
+SMALL_PEERS: dict[str, tuple[str, Callable[[str, str, int], list[str]]]] = {
+    "GraphicsMagick": PEERS["GraphicsMagick"],
+    "ImageMagick": PEERS["ImageMagick"],
+    "libvips": ("vipsthumbnail", lambda source, target, each: shell(
+        f"cd {source} && ls | VIPS_CONCURRENCY=1 xargs -P2 -n {each} vipsthumbnail -s 32 "
+        f"-o {target}/%s.$(ls | head -n 1 | cut -d. -f2)"
+    )),
+}  # fmt: skip
+"""Those that take many pictures in one process."""
+LOOPED = {
+    "GraphicsMagick": ("gm", 'gm convert "$f" -scale 50% "{target}/$f"'),
+    "ImageMagick": ("convert", 'convert "$f" -scale 50% "{target}/$f"'),
+    "libvips": ("vips", 'vips shrink "$f" "{target}/$f" 2 2'),
+}
+"""What a shell loop runs for each picture `$f`."""
 
 
-def folder_of_pictures(folder: Path, rounds: int, count: int, height: int, width: int) -> None:
-    """Print pictures a second as a ratio to the bare loop on two threads."""
+def installed(programs: dict[str, tuple[str, Any]]) -> dict[str, Any]:
+    """Those of the programs that are there, with what they run; a note for each other one."""
+    for name, (program, _) in programs.items():
+        if not shutil.which(program):
+            print(f"{name} is left out: {program} is not installed", file=sys.stderr)
+    return {name: run for name, (program, run) in programs.items() if shutil.which(program)}
+
+
+def print_folder(title: str, costs: dict[str, Cost], count: int) -> None:
+    """Print pictures a second and processor time, each also as a ratio to the bare loop's."""
+    bare = costs["bare decode and encode"]
+    print(f"\n| {title} | a second | of the bare loop | processor time | of the bare loop |")
+    print("|---|---|---|---|---|")
+    for name, cost in sorted(costs.items(), key=lambda item: item[1].wall):
+        print(
+            f"| {name} | {count / cost.wall:.0f} | {bare.wall / cost.wall:.2f} | "
+            f"{1000 * cost.cpu / count:.2f} ms | {cost.cpu / bare.cpu:.2f} |"
+        )
+
+
+def photographs(folder: Path, rounds: int, count: int, height: int, width: int) -> None:
+    """A folder of the same large JPEG, two at once."""
     source, target = folder / "in", folder / "out"
     source.mkdir()
     target.mkdir()
     write_picture(source / "picture000.jpg", height, width)
     for index in range(1, count):
         shutil.copy(source / "picture000.jpg", source / f"picture{index:03}.jpg")
+    words = ["max", "-q", "-j2", "-r", str(source), "-o", str(target)]
     commands = {
         "bare decode and encode": [sys.executable, "-c", BARE_MANY, str(source), str(target)],
-        "pooltool max": [*POOLTOOL, "max", "-q", "-j2", "-r", str(source), "-o", str(target)],
+        "pooltool max": [*POOLTOOL, *words],
     }
-    for name, (program, command) in PEERS.items():
-        if shutil.which(program):
-            commands[name] = command(str(source), str(target))
-        else:
-            print(f"{name} is left out: {program} is not installed", file=sys.stderr)
-    costs = compare(commands, rounds)
-    bare = costs["bare decode and encode"].wall
-    print(
-        f"\n| {count} JPEGs {height}x{width}, two at once | pictures a second | of the bare loop |"
-    )
-    print("|---|---|---|")
-    for name, cost in sorted(costs.items(), key=lambda item: item[1].wall):
-        print(f"| {name} | {count / cost.wall:.1f} | {bare / cost.wall:.2f} |")
+    commands |= {name: run(str(source), str(target), 30) for name, run in installed(PEERS).items()}
+    title = f"{count} JPEGs {height}x{width}, two at once"
+    print_folder(title, compare(commands, rounds), count)
+
+
+def small_pictures(
+    folder: Path, rounds: int, count: int, extension: str, side: int, gray: bool
+) -> None:
+    """A folder of square pieces of the sample mountain, two at once."""
+    source, target = folder / f"small{side}{extension}", folder / f"small-out{side}{extension}"
+    source.mkdir()
+    target.mkdir()
+    mountain = cv2.imdecode(np.fromfile(SAMPLE, np.uint8), 0 if gray else 1)
+    assert mountain is not None
+    random = np.random.default_rng(1)
+    for index in range(count):
+        row, column = (int(random.integers(size - side)) for size in mountain.shape[:2])
+        piece = mountain[row : row + side, column : column + side]
+        data = cv2.imencode(extension, piece)[1]
+        (source / f"picture{index:05}{extension}").write_bytes(data.tobytes())
+    words = ["max", "-r", str(source), "-o", str(target), "--suffix", ""]
+    commands = {
+        "bare decode and encode": [sys.executable, "-c", BARE_MANY, str(source), str(target)],
+        "pooltool max": [*POOLTOOL, *words, "-q", "-j2"],
+        "pooltool max --dry-run": [*POOLTOOL, *words, "--dry-run"],
+        "pooltool max --skip-existing": [*POOLTOOL, *words, "--skip-existing"],
+    }
+    peers = installed(SMALL_PEERS)
+    commands |= {name: run(str(source), str(target), 500) for name, run in peers.items()}
+    kind = f"{count} {'gray ' if gray else ''}{extension[1:].upper()}s {side}x{side}"
+    print_folder(f"{kind}, two at once", compare(commands, rounds), count)
+
+
+def shell_loop(folder: Path, rounds: int, count: int) -> None:
+    """A shell loop that starts a program a picture."""
+    source, target = folder / "loop", folder / "loop-out"
+    source.mkdir()
+    target.mkdir()
+    for index in range(count):
+        shutil.copy(SAMPLE, source / f"picture{index:03}.jpg")
+    pooltool = " ".join(map(shlex.quote, POOLTOOL))
+    bare = f"{sys.executable} -c {shlex.quote(BARE_ONE)}"
+    lines = {
+        "bare decode and encode": f'{bare} "$f" "{target}/$f"',
+        "pooltool max": f'{pooltool} max -q "$f" -o "{target}/"',
+    }
+    lines |= {name: line.format(target=target) for name, line in installed(LOOPED).items()}
+    commands = {
+        name: shell(f"cd {source} && for f in *; do {line}; done") for name, line in lines.items()
+    }
+    title = f"a loop over {count} times {SAMPLE.name}, a process each"
+    print_folder(title, compare(commands, rounds), count)
 
 
 def processor() -> str:
@@ -206,12 +286,13 @@ def main() -> None:
         f"numpy {np.__version__}, OpenCV {cv2.__version__}"
     )
     with tempfile.TemporaryDirectory() as name:
-        if smoke:
-            one_picture(Path(name), 1, 60, 80)
-            folder_of_pictures(Path(name), 1, 4, 60, 80)
-        else:
-            one_picture(Path(name), 9, 3000, 4000)
-            folder_of_pictures(Path(name), 5, 60, 1155, 1732)
+        folder, rounds, few = Path(name), 1 if smoke else 5, 4 if smoke else 0
+        one_picture(folder, 1 if smoke else 9, *((60, 80) if smoke else (3000, 4000)))
+        photographs(folder, rounds, few or 60, *((60, 80) if smoke else (1155, 1732)))
+        small_pictures(folder, rounds, few or 20_000, ".png", 64, False)
+        small_pictures(folder, rounds, few or 5_000, ".jpg", 64, False)
+        small_pictures(folder, rounds, few or 5_000, ".png", 28, True)
+        shell_loop(folder, rounds, few or 20)
 
 
 if __name__ == "__main__":
