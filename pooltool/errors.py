@@ -2,7 +2,7 @@
 
 PooltoolError
  ├── WindowError       a size, stride, padding or dilation that cannot be used   (ValueError)
- ├── ArrayShapeError   an array that is not (H, W) or (H, W, C), or is empty     (ValueError)
+ ├── ArrayShapeError   an array of other axes than data_format says, or empty     (ValueError)
  ├── ArrayTypeError    a dtype that cannot be pooled or asked for                (TypeError)
  ├── ImageError        a file's content that cannot be read, or not be held by a format
  │    └── DamageError  content that is cut or damaged
@@ -39,7 +39,7 @@ def _in_options(found: re.Match[str]) -> str:
 
 
 class ArrayShapeError(PooltoolError, ValueError):
-    """An array that is not (H, W) or (H, W, C), or that holds no element."""
+    """An array of another number of axes than `data_format` takes, or that holds no element."""
 
 
 class ArrayTypeError(PooltoolError, TypeError):

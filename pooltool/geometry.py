@@ -6,10 +6,9 @@ Positions and sizes are in pixels. Pairs are (height, width): rows before column
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from itertools import chain
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
 
 from pooltool.errors import WindowError
 
@@ -17,6 +16,8 @@ Size = int | tuple[int, int]
 Pair = tuple[int, int]
 Padding = Literal["valid", "same"] | int | Pair | tuple[Pair, Pair]
 ResolvedPadding = Literal["valid", "same"] | tuple[Pair, Pair]
+OutputSize = int | tuple[int | None, int | None]
+DataFormat = Literal["channels_last", "channels_first"]
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,13 @@ class Axis:
     before: int
     after: int
     count: int
+    unseen: Pair = (0, 0)
+    """Taps that windows have before and after these, on padding in every window."""
 
-    @cached_property
+    @property
     def extent(self) -> int:
         """Pixels from a window's first to its last, the gaps of dilation included."""
         return self.dilation * (self.pool_size - 1) + 1
-
-    @cached_property
-    def is_inside(self) -> bool:
-        """True when no window reaches out of the image."""
-        return self.before == 0 and self.span(0, self.count)[1] <= self.size
 
     @property
     def reduction(self) -> float:
@@ -56,28 +54,30 @@ class Axis:
 
     def span(self, first: int, last: int) -> Pair:
         """Half-open range of pixels, padding included, that windows `first` to `last - 1` cover."""
-        return self.start(first), self.start(last - 1) + self.extent
+        start = first * self.stride - self.before
+        return start, start + (last - 1 - first) * self.stride + self.extent
 
     def pixels(self, index: int, *, count_padding: bool = False) -> int:
         """Pixels of window `index` inside the image, or inside image and padding together."""
-        low, high = self._counted(count_padding)
-        start = self.start(index)
-        skipped = max(0, _ceil_div(low - start, self.dilation))
-        end = min(self.pool_size, _ceil_div(high - start, self.dilation))
-        return max(0, end - skipped)
+        start, first, end, size = self.start(index), 0, self.pool_size, self.size
+        if count_padding:  # which no window reaches out of before the image
+            first, end, size = -self.unseen[0], end + self.unseen[1], size + self.after
+        else:
+            first = max(0, -(start // self.dilation))
+        return max(0, min(end, -((start - size) // self.dilation)) - first)
 
     def counts(self, *, count_padding: bool = False) -> list[int]:
         """`pixels` of every window. Only the few at the ends can hold less than the pool size."""
-        whole = self.inside(count_padding=count_padding)
-        before = [self.pixels(i, count_padding=count_padding) for i in range(whole.start)]
-        after = [self.pixels(i, count_padding=count_padding) for i in range(whole.stop, self.count)]
-        return before + [self.pool_size] * len(whole) + after
+        whole = range(0) if any(self.unseen) else self.inside()
+        counts = [self.pool_size] * self.count
+        for index in (*range(whole.start), *range(whole.stop, self.count)):
+            counts[index] = self.pixels(index, count_padding=count_padding)
+        return counts
 
-    def inside(self, *, count_padding: bool = False) -> range:
-        """The windows that lie in the image as a whole, or in image and padding together."""
-        low, high = self._counted(count_padding)
-        first = min(self.count, max(0, _ceil_div(low - self.start(0), self.stride)))
-        fitting = max(0, (high - self.extent - self.start(0)) // self.stride + 1)
+    def inside(self) -> range:
+        """The windows that lie in the image as a whole."""
+        first = min(self.count, max(0, -(-self.before // self.stride)))
+        fitting = (self.size - self.extent + self.before) // self.stride + 1
         return range(first, max(first, min(fitting, self.count)))
 
     def part(self, first: int, last: int) -> tuple[int, int, Axis]:
@@ -88,14 +88,9 @@ class Axis:
         low, high = max(start, 0), min(end, self.size)
         if (low, high, last - first) == (0, self.size, self.count):
             return low, high, self
-        before, after = low - start, min(end, self.size + self.after) - high
-        size, count = high - low, last - first
-        laid = Axis(size, self.pool_size, self.stride, self.dilation, before, after, count)
+        after = min(end + self.unseen[1] * self.dilation, self.size + self.after) - high
+        laid = replace(self, size=high - low, before=low - start, after=after, count=last - first)
         return low, high, laid
-
-    def _counted(self, count_padding: bool) -> Pair:
-        """Half-open range of the pixels that count."""
-        return (-self.before, self.size + self.after) if count_padding else (0, self.size)
 
 
 @dataclass(frozen=True)
@@ -109,32 +104,24 @@ class AdaptiveAxis:
 
     size: int
     count: int
-    whole: Pair | None = None
-    """Pixels and windows of the axis that this is a part of."""
+    whole: Pair = (0, 0)
+    """Pixels and windows of the axis that this is a part of, if it is one."""
     first: int = 0
     """Which of those windows is the first here."""
 
-    is_inside: ClassVar[bool] = True
+    def __post_init__(self) -> None:
+        if self.whole == (0, 0):
+            object.__setattr__(self, "whole", (self.size, self.count))
 
-    @cached_property
-    def _ratio(self) -> Pair:
-        """Pixels and windows of the whole axis."""
-        return self.whole or (self.size, self.count)
-
-    @cached_property
-    def stride(self) -> int:
-        """Pixels from one window to the next, rounded down, but never 0."""
-        return max(1, self._ratio[0] // self._ratio[1])
-
-    @cached_property
+    @property
     def shorter(self) -> int:
         """Pixels of the smaller windows; the larger ones have one more."""
-        return self._ratio[0] // self._ratio[1] + 1
+        return self.whole[0] // self.whole[1] + 1
 
-    @cached_property
+    @property
     def pool_size(self) -> int:
         """Pixels of the larger windows; none has more."""
-        return min(self._ratio[0], self.shorter + 1)
+        return min(self.whole[0], self.shorter + 1)
 
     @property
     def extent(self) -> int:
@@ -142,19 +129,24 @@ class AdaptiveAxis:
         return self.pool_size
 
     @property
+    def stride(self) -> int:
+        """Pixels from one window to the next, rounded down, but never 0."""
+        return max(1, self.shorter - 1)
+
+    @property
     def reduction(self) -> float:
         """Pixels of the image that one result stands for."""
-        return self._ratio[0] / self._ratio[1]
+        return self.whole[0] / self.whole[1]
 
     def start(self, index: int) -> int:
         """Position of the first pixel of window `index`."""
-        size, count = self._ratio
+        size, count = self.whole
         return (self.first + index) * size // count - self.first * size // count
 
     def stop(self, index: int) -> int:
         """Position after the last pixel of window `index`."""
-        size, count = self._ratio
-        return _ceil_div((self.first + index + 1) * size, count) - self.first * size // count
+        size, count = self.whole
+        return -(-(self.first + index + 1) * size // count) - self.first * size // count
 
     def span(self, first: int, last: int) -> Pair:
         """Half-open range of pixels that windows `first` to `last - 1` cover."""
@@ -177,7 +169,7 @@ class AdaptiveAxis:
         windows laid over just these pixels.
         """
         low, high = self.span(first, last)
-        return low, high, AdaptiveAxis(high - low, last - first, self._ratio, self.first + first)
+        return low, high, AdaptiveAxis(high - low, last - first, self.whole, self.first + first)
 
 
 AnyAxis = Axis | AdaptiveAxis
@@ -204,18 +196,19 @@ class Windows:
     ) -> Windows:
         """Check each setting and fill in the stride; raise `WindowError` naming the bad one."""
         pool = pair("pool_size", pool_size)
-        return cls(
-            pool_size=pool,
-            stride=pool if stride is None else pair("stride", stride),
-            padding=_resolve_padding(padding),
-            dilation=pair("dilation", dilation),
-            ceil_mode=bool(ceil_mode),
-        )
+        down_right = pool if stride is None else pair("stride", stride)
+        dilated = pair("dilation", dilation)
+        return cls(pool, down_right, _resolve_padding(padding), dilated, bool(ceil_mode))
 
-    def axes(self, shape: tuple[int, ...]) -> tuple[AnyAxis, AnyAxis]:
+    def axes(
+        self, shape: tuple[int, ...], data_format: DataFormat = "channels_last"
+    ) -> tuple[Axis, Axis]:
         """Lay the windows over an image of `shape`; raise `WindowError` if they cannot lie so."""
-        with NamingShape(shape):
-            return _lay(self, shape[0], shape[1])
+        first = row_axis(len(shape), data_format)
+        try:
+            return _lay(self, shape[first], shape[first + 1])
+        except WindowError as error:
+            raise with_shape(error, shape) from None
 
     def along(self, size: int, axis: int) -> Axis:
         """Lay the windows along `size` pixels of axis 0, the rows, or 1, the columns.
@@ -227,13 +220,13 @@ class Windows:
         pool, stride, dilation = self.pool_size[axis], self.stride[axis], self.dilation[axis]
         extent = dilation * (pool - 1) + 1
         if self.padding == "same":
-            count = _ceil_div(size, stride)
+            count = -(-size // stride)
             total = max((count - 1) * stride + extent - size, 0)
             before, after = total // 2, total - total // 2
         else:
             before, after = (0, 0) if self.padding == "valid" else self.padding[axis]
             room = size + before + after - extent
-            count = (_ceil_div(room, stride) if self.ceil_mode else room // stride) + 1
+            count = (-(-room // stride) if self.ceil_mode else room // stride) + 1
             if self.ceil_mode and count > 1 and (count - 1) * stride >= size + before:
                 count -= 1
         if count < 1:
@@ -244,15 +237,28 @@ class Windows:
                 f"padding={_text(self.padding)}; use a smaller pool size or padding 'same'"
             )
         laid = Axis(size, pool, stride, dilation, before, after, count)
-        starting_before = range(min(count, _ceil_div(before, stride)))
-        padded = chain(starting_before, [count - 1]) if before or after else ()
+        padded = (*range(min(count, -(-before // stride))), count - 1) if before or after else ()
         if not all(map(laid.pixels, padded)):
             raise WindowError(
                 f"padding={_text(self.padding)} leaves a window without a "
                 f"{('row', 'column')[axis]} of the image (pool_size={_text(self.pool_size)}, "
                 f"dilation={_text(self.dilation)}); use less padding"
             )
-        return laid
+        return laid if extent <= size else _without_unseen(laid)
+
+
+def _without_unseen(axis: Axis) -> Axis:
+    """The same windows less the taps that lie on padding in all of them: a window of any size
+    then costs no more than one of twice the image's.
+    """
+    first = max(0, -((axis.start(axis.count - 1)) // axis.dilation))
+    last = min(axis.pool_size - 1, (axis.size - 1 + axis.before) // axis.dilation)
+    return replace(
+        axis,
+        pool_size=last - first + 1,
+        before=axis.before - first * axis.dilation,
+        unseen=(first, axis.pool_size - 1 - last),
+    )
 
 
 @lru_cache(maxsize=64)
@@ -263,22 +269,34 @@ def _lay(windows: Windows, height: int, width: int) -> tuple[Axis, Axis]:
 
 @dataclass(frozen=True)
 class AdaptiveWindows:
-    """Adaptive pooling: windows chosen so that exactly `output_size` results come out."""
+    """Adaptive pooling: windows chosen so that exactly `output_size` results come out, or as many
+    as there are pixels where it is None.
+    """
 
-    output_size: Pair
+    output_size: tuple[int | None, int | None]
 
     @classmethod
-    def of(cls, output_size: Size) -> AdaptiveWindows:
+    def of(cls, output_size: OutputSize) -> AdaptiveWindows:
         """Check the size; raise `WindowError` when it is not one or two positive integers."""
+        if isinstance(output_size, (tuple, list)) and len(output_size) == 2 and None in output_size:
+            height, width = (
+                None if side is None else pair("output_size", (side, side))[0]
+                for side in output_size
+            )
+            return cls((height, width))
         return cls(pair("output_size", output_size))
 
-    def axes(self, shape: tuple[int, ...]) -> tuple[AnyAxis, AnyAxis]:
+    def axes(
+        self, shape: tuple[int, ...], data_format: DataFormat = "channels_last"
+    ) -> tuple[AnyAxis, AnyAxis]:
         """Lay the windows over an image of `shape`."""
-        rows, columns = (self._axis(shape[axis], self.output_size[axis]) for axis in (0, 1))
+        first = row_axis(len(shape), data_format)
+        rows, columns = (self._axis(shape[first + axis], self.output_size[axis]) for axis in (0, 1))
         return rows, columns
 
     @staticmethod
-    def _axis(size: int, count: int) -> AnyAxis:
+    def _axis(size: int, count: int | None) -> AnyAxis:
+        count = size if count is None else count
         if size % count:
             return AdaptiveAxis(size, count)
         length = size // count
@@ -288,35 +306,36 @@ class AdaptiveWindows:
 AnyWindows = Windows | AdaptiveWindows
 
 
-class NamingShape:
-    """Adds the image's shape to the text of a `WindowError` raised inside."""
+def row_axis(ndim: int, data_format: DataFormat) -> int:
+    """The axis of rows of an array; that of the columns is the next.
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._shape = shape
+    channels_last: (H, W), (H, W, C), (N, H, W, C); channels_first: (H, W), (C, H, W), (N, C, H, W).
+    """
+    return ndim - 2 if data_format == "channels_first" else max(0, ndim - 3)
 
-    def __enter__(self) -> None:
-        pass
 
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        if isinstance(error, WindowError):
-            raise WindowError(f"{error} (image shape {self._shape})") from None
+def with_shape(error: WindowError, shape: tuple[int, ...]) -> WindowError:
+    """The error with the image's shape in its text."""
+    return WindowError(f"{error} (image shape {shape})")
 
 
 def pair(name: str, value: object, *, at_least: int = 1) -> Pair:
     """Read an int or a (height, width) pair of integers `>= at_least`; raise `WindowError`."""
+    if type(value) is int and value >= at_least:
+        return value, value
     values = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) == 2 and all(map(_is_integer, values)):
+    if len(values) == 2 and all(map(is_integer, values)):
         height, width = operator.index(values[0]), operator.index(values[1])
         if height >= at_least and width >= at_least:
             return height, width
     wanted = "a positive integer" if at_least == 1 else "an integer of 0 or more"
-    raise WindowError(f"{name}={value!r} is not {wanted} or a (height, width) pair of them")
+    raise WindowError(
+        f"{name}={value!r} is not {wanted} or a (height, width) pair of them, such as 2 or (2, 3)"
+    )
 
 
-def _is_integer(value: object) -> bool:
+def is_integer(value: object) -> bool:
     """True for int and its kin, numpy's included; bool, float, arrays and str are refused."""
-    if type(value) is int:
-        return True
     is_bool = type(value).__name__ in ("bool", "bool_")
     return hasattr(value, "__index__") and not is_bool and not hasattr(value, "__len__")
 
@@ -335,10 +354,6 @@ def _resolve_padding(padding: object) -> ResolvedPadding:
             return pair("padding", rows, at_least=0), pair("padding", columns, at_least=0)
     height, width = pair("padding", padding, at_least=0)
     return (height, height), (width, width)
-
-
-def _ceil_div(numerator: int, denominator: int) -> int:
-    return -(-numerator // denominator)
 
 
 def _text(value: object) -> str:

@@ -1,20 +1,31 @@
 """The pooling functions that pooltool offers to Python programs.
 
-All of them take `image` as anything `numpy.asarray` takes, (H, W) or (H, W, C), of a real dtype:
-bool, integers of 8 to 64 bits, float16, float32, float64. It is never modified. The result is a
-new C-contiguous array of the same rank in the machine's byte order. Sizes are in pixels, an int
-or (height, width).
+All of them take `image` as anything `numpy.asarray` takes of a real dtype: bool, integers of 8 to
+64 bits, float16, float32, float64. `data_format` says how its axes lie, by Keras' names:
+"channels_last" (H, W), (H, W, C) or (N, H, W, C); "channels_first" (H, W), (C, H, W) or
+(N, C, H, W). The image is never modified. The result is a new C-contiguous array of the same rank
+in the machine's byte order. Sizes are in pixels, an int or (height, width).
 """
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pooltool.errors import ArrayShapeError, ArrayTypeError
-from pooltool.geometry import AdaptiveWindows, NamingShape, Padding, Size, Windows
+from pooltool.errors import ArrayShapeError, ArrayTypeError, PooltoolError, WindowError
+from pooltool.geometry import (
+    AdaptiveWindows,
+    DataFormat,
+    OutputSize,
+    Padding,
+    Size,
+    Windows,
+    is_integer,
+    with_shape,
+)
 from pooltool.kernels import Method, Pooling, pool2d
 
 Array = NDArray[Any]
@@ -28,13 +39,15 @@ def max_pool2d(
     padding: Padding = "valid",
     dilation: Size = 1,
     ceil_mode: bool = False,
+    data_format: DataFormat = "channels_last",
+    skip_nan: bool = False,
 ) -> Array:
     """Take the largest value of each window.
 
     Parameters
     ----------
     image
-        (H, W) or (H, W, C), any real dtype. Channels are pooled independently.
+        2 to 4 axes as `data_format` says, any real dtype. Channels are pooled independently.
     pool_size
         Window height and width in pixels.
     stride
@@ -47,10 +60,15 @@ def max_pool2d(
         Pixels from one value of a window to its next.
     ceil_mode
         Keep the last, partial window unless it would start in the padding (PyTorch, ONNX).
+    data_format
+        "channels_last": (H, W), (H, W, C), (N, H, W, C). "channels_first": (H, W), (C, H, W),
+        (N, C, H, W). The same pixels give the same bits in either.
+    skip_nan
+        NaN takes part in nothing; a window of NaN alone gives NaN. Integers have none.
 
     Returns
     -------
-    (H', W') or (H', W', C) of the image's dtype, where each size is
+    The image's axes, dtype and number of channels, with rows and columns of
     floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1, or its ceil. A NaN in
     a window gives NaN; a zero is +0.0.
 
@@ -60,9 +78,11 @@ def max_pool2d(
         A setting that is not a positive integer or pair, does not fit the image, or leaves a
         window without a pixel. Also a ValueError.
     ArrayShapeError
-        An image that is neither 2-D nor 3-D, or is empty. Also a ValueError.
+        An image of another number of axes, or an empty one. Also a ValueError.
     ArrayTypeError
-        A complex, object, text or other dtype that is not real. Also a TypeError.
+        A dtype that is not real, or a masked array. Also a TypeError.
+    PooltoolError
+        A `data_format` of another name, or a result that is larger than memory.
 
     Examples
     --------
@@ -72,7 +92,9 @@ def max_pool2d(
     >>> max_pool2d(np.zeros((700, 1024, 3), np.uint8)).shape
     (350, 512, 3)
     """
-    return _windowed("max", image, pool_size, stride, padding, dilation, ceil_mode)
+    array = as_image(image, data_format)
+    windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
+    return pool2d(array, Pooling("max", windows, skip_nan=skip_nan), data_format=data_format)
 
 
 def min_pool2d(
@@ -83,6 +105,8 @@ def min_pool2d(
     padding: Padding = "valid",
     dilation: Size = 1,
     ceil_mode: bool = False,
+    data_format: DataFormat = "channels_last",
+    skip_nan: bool = False,
 ) -> Array:
     """Take the smallest value of each window. All else is as in `max_pool2d`.
 
@@ -90,7 +114,9 @@ def min_pool2d(
     array([[0, 0],
            [0, 5]])
     """
-    return _windowed("min", image, pool_size, stride, padding, dilation, ceil_mode)
+    array = as_image(image, data_format)
+    windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
+    return pool2d(array, Pooling("min", windows, skip_nan=skip_nan), data_format=data_format)
 
 
 def avg_pool2d(
@@ -102,7 +128,10 @@ def avg_pool2d(
     dilation: Size = 1,
     ceil_mode: bool = False,
     count_include_pad: bool = False,
+    divisor_override: int | None = None,
     dtype: DTypeLike | None = None,
+    data_format: DataFormat = "channels_last",
+    skip_nan: bool = False,
 ) -> Array:
     """Take the arithmetic mean of each window. Windows are as in `max_pool2d`.
 
@@ -111,6 +140,8 @@ def avg_pool2d(
     count_include_pad
         Count padding as zeros in the mean (PyTorch, ONNX). What `ceil_mode` adds beyond the
         padding never counts.
+    divisor_override
+        Divide sums by this instead of the number of pixels (PyTorch).
     dtype
         Dtype of the result. None: float32 for bool and integers up to 16 bits, float64 for wider
         integers, the image's own for floats. Into an integer dtype the mean is rounded half to
@@ -118,7 +149,7 @@ def avg_pool2d(
 
     Returns
     -------
-    (H', W') or (H', W', C) of `dtype`. The mean of integers is exact before its one rounding; that
+    As `max_pool2d`, of `dtype`. The mean of integers is exact before its one rounding; that
     of float32 is within 1e-6, of float64 within 1e-12 of the largest magnitude in the window. NaN
     and infinity touch only the windows that hold them.
 
@@ -136,36 +167,60 @@ def avg_pool2d(
     >>> avg_pool2d(np.array([[1, 2], [2, 2]], np.uint8), dtype=np.uint8)
     array([[2]], dtype=uint8)
     """
-    wanted = _result_dtype(dtype)
-    return _windowed(
-        "avg", image, pool_size, stride, padding, dilation, ceil_mode, count_include_pad, wanted
+    array = as_image(image, data_format)
+    windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
+    pooling = Pooling(
+        "avg",
+        windows,
+        count_include_pad,
+        _result_dtype(dtype),
+        _divisor(divisor_override),
+        skip_nan,
     )
+    return pool2d(array, pooling, data_format=data_format)
 
 
-def adaptive_max_pool2d(image: ArrayLike, output_size: Size) -> Array:
+def adaptive_max_pool2d(
+    image: ArrayLike,
+    output_size: OutputSize,
+    *,
+    data_format: DataFormat = "channels_last",
+    skip_nan: bool = False,
+) -> Array:
     """Take the largest value of each of the windows that `output_size` calls for.
 
     Window i of n over `size` pixels covers floor(i * size / n) to ceil((i + 1) * size / n), the
     rule of PyTorch's adaptive pooling; `output_size=1` is global pooling. It may be larger than
-    the image. Dtype and errors are as in `max_pool2d`.
+    the image, and None in a pair is as many as there are. All else is as in `max_pool2d`.
 
     >>> adaptive_max_pool2d([[1, 2, 3, 4, 5]], (1, 3))
     array([[2, 4, 5]])
     """
-    return _adaptive("max", image, output_size)
+    return _adaptive("max", image, output_size, data_format, skip_nan)
 
 
-def adaptive_min_pool2d(image: ArrayLike, output_size: Size) -> Array:
+def adaptive_min_pool2d(
+    image: ArrayLike,
+    output_size: OutputSize,
+    *,
+    data_format: DataFormat = "channels_last",
+    skip_nan: bool = False,
+) -> Array:
     """Take the smallest value of each window; windows are as in `adaptive_max_pool2d`.
 
-    >>> adaptive_min_pool2d([[1, 2, 3, 4, 5]], (1, 3))
+    >>> adaptive_min_pool2d([[1, 2, 3, 4, 5]], (None, 3))
     array([[1, 2, 4]])
     """
-    return _adaptive("min", image, output_size)
+    return _adaptive("min", image, output_size, data_format, skip_nan)
 
 
 def adaptive_avg_pool2d(
-    image: ArrayLike, output_size: Size, *, dtype: DTypeLike | None = None
+    image: ArrayLike,
+    output_size: OutputSize,
+    *,
+    dtype: DTypeLike | None = None,
+    data_format: DataFormat = "channels_last",
+    skip_nan: bool = False,
 ) -> Array:
     """Take the mean of each window; windows are as in `adaptive_max_pool2d`, dtypes and accuracy
     as in `avg_pool2d`.
@@ -173,45 +228,64 @@ def adaptive_avg_pool2d(
     >>> adaptive_avg_pool2d([[1, 2, 3, 4, 5]], (1, 3))
     array([[1.5, 3. , 4.5]])
     """
-    return _adaptive("avg", image, output_size, _result_dtype(dtype))
+    return _adaptive("avg", image, output_size, data_format, skip_nan, _result_dtype(dtype))
 
 
-def _windowed(
-    method: Method,
-    image: ArrayLike,
+def _windows(
+    image: Array,
     pool_size: Size,
     stride: Size | None,
     padding: Padding,
     dilation: Size,
     ceil_mode: bool,
-    count_include_pad: bool = False,
-    dtype: np.dtype[Any] | None = None,
-) -> Array:
-    array = as_image(image)
-    with NamingShape(array.shape):
-        windows = Windows.of(pool_size, stride, padding, dilation, ceil_mode)
-    return pool2d(array, Pooling(method, windows, count_include_pad, dtype))
+) -> Windows:
+    try:
+        return Windows.of(pool_size, stride, padding, dilation, ceil_mode)
+    except WindowError as error:
+        raise with_shape(error, image.shape) from None
 
 
 def _adaptive(
-    method: Method, image: ArrayLike, output_size: Size, dtype: np.dtype[Any] | None = None
+    method: Method,
+    image: ArrayLike,
+    output_size: OutputSize,
+    data_format: DataFormat,
+    skip_nan: bool,
+    dtype: np.dtype[Any] | None = None,
 ) -> Array:
-    array = as_image(image)
-    with NamingShape(array.shape):
+    array = as_image(image, data_format)
+    try:
         windows = AdaptiveWindows.of(output_size)
-    return pool2d(array, Pooling(method, windows, dtype=dtype))
+    except WindowError as error:
+        raise with_shape(error, array.shape) from None
+    pooling = Pooling(method, windows, dtype=dtype, skip_nan=skip_nan)
+    return pool2d(array, pooling, data_format=data_format)
 
 
-def as_image(image: ArrayLike) -> Array:
+_RANKS = {
+    "channels_last": "(H, W), (H, W, C) or (N, H, W, C)",
+    "channels_first": "(H, W), (C, H, W) or (N, C, H, W)",
+}
+
+
+def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Array:
     """View `image` as an array that can be pooled; raise `ArrayShapeError` or `ArrayTypeError`."""
     try:
         array = np.asarray(image)
     except ValueError as error:
         raise ArrayShapeError(f"image is not an array: {error}") from None
-    if array.ndim not in (2, 3):
+    except (TypeError, RuntimeError) as error:  # tensors on a device, with a gradient, of bfloat16
+        reason = str(error).partition("\n")[0]
+        raise ArrayTypeError(f"image cannot be read as a numpy array: {reason}") from None
+    if data_format not in _RANKS:
+        raise PooltoolError(
+            f"data_format={data_format!r} is not 'channels_last' or 'channels_first' "
+            f"(image shape {array.shape})"
+        )
+    if array.ndim not in (2, 3, 4):
         raise ArrayShapeError(
-            f"image has shape {array.shape}; pooling takes (height, width) or "
-            "(height, width, channels)"
+            f"image has shape {array.shape}; data_format={data_format!r} takes "
+            f"{_RANKS[data_format]}"
         )
     if not array.size:
         raise ArrayShapeError(f"image is empty: its shape is {array.shape}")
@@ -220,7 +294,18 @@ def as_image(image: ArrayLike) -> Array:
             f"image has dtype {array.dtype} (image shape {array.shape}); pooling takes bool, "
             "integers of 8 to 64 bits, float16, float32 and float64"
         )
+    if isinstance(image, np.ma.MaskedArray):
+        raise ArrayTypeError(
+            f"image is a masked array (image shape {array.shape}), whose mask pooling would not "
+            "see; use image.filled(value), or filled(nan) and skip_nan=True"
+        )
     return array
+
+
+def _divisor(divisor: int | None) -> int | None:
+    if divisor is None or (is_integer(divisor) and divisor > 0):
+        return None if divisor is None else operator.index(divisor)
+    raise WindowError(f"divisor_override={divisor!r} is not a positive integer")
 
 
 def _result_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:

@@ -229,7 +229,7 @@ def test_adaptive_pooling() -> None:
     [
         (5, ArrayShapeError),
         ([1, 2, 3], ArrayShapeError),
-        (np.zeros((2, 2, 2, 2)), ArrayShapeError),
+        (np.zeros((2, 2, 2, 2, 2)), ArrayShapeError),
         (np.zeros((0, 4)), ArrayShapeError),
         (np.zeros((4, 4, 0)), ArrayShapeError),
         ([[1, 2], [3]], ArrayShapeError),

@@ -127,7 +127,7 @@ def uncovered_text(rows: AnyAxis, columns: AnyAxis) -> str:
     return f" (the last {' and the last '.join(parts)} in no window)" if parts else ""
 
 
-def size_text(size: Sequence[int]) -> str:
+def size_text(size: Sequence[int | None]) -> str:
     """`HEIGHTxWIDTH` of a shape or a size."""
     return "x".join(map(str, size[:2]))
 

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.errors import ArrayTypeError
-from pooltool.geometry import AnyAxis, Axis
+from pooltool.geometry import AnyAxis
+from pooltool.kernels import opencv
 from pooltool.kernels.reduce import Scratch, depth
 
 Array = NDArray[Any]
 Counts = int | NDArray[np.int64]
-"""Pixels that sums are divided by: one number for all windows, or (rows, columns, 1) of them."""
+"""What sums are divided by: one number for all windows, or an array that broadcasts to them."""
 
 SINGLE_DEPTH = 15
 """Additions in a row that float32 bears: 16 roundings of 2**-24 stay within 1e-6."""
@@ -54,8 +55,8 @@ def integer_range(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 def integer_sum_dtype(image: np.dtype[Any], low: int, high: int, count: int) -> np.dtype[Any]:
-    """The narrowest dtype that holds the sum of `count` integers from `low` to `high`, and what
-    is added to round it. Beyond 64 bits that is Python's own integers: slow, and exact.
+    """The narrowest dtype that holds the sum of `count` integers from `low` to `high`. Beyond 64
+    bits that is Python's own integers: slow, and exact.
     """
     narrow: tuple[str, ...] = (
         () if image.itemsize == 8 else ("u2", "u4") if image.kind == "u" else ("i2", "i4")
@@ -63,7 +64,7 @@ def integer_sum_dtype(image: np.dtype[Any], low: int, high: int, count: int) -> 
     for name in (*narrow, "i8"):
         dtype = np.dtype(name)
         least, most = integer_range(dtype)
-        if count * low >= least and count * (high + 1) <= most:
+        if count * low >= least and count * high <= most:
             return dtype
     return np.dtype(object)
 
@@ -77,10 +78,10 @@ def float_sum_dtype(
 
 
 def counts(rows: AnyAxis, columns: AnyAxis, count_padding: bool) -> Counts:
-    """Count the pixels of the windows that lie so."""
-    if all(isinstance(axis, Axis) and axis.is_inside for axis in (rows, columns)):
-        return rows.pool_size * columns.pool_size
+    """Count the pixels of the windows that lie so: one number, or (rows, columns, 1) of them."""
     down, across = (axis.counts(count_padding=count_padding) for axis in (rows, columns))
+    if min(down) == max(down) and min(across) == max(across):
+        return down[0] * across[0]
     pixels: NDArray[np.int64] = np.array(down)[:, None, None] * np.array(across)[:, None]
     return pixels
 
@@ -88,37 +89,40 @@ def counts(rows: AnyAxis, columns: AnyAxis, count_padding: bool) -> Counts:
 def divide_floats(sums: Array, count: Counts, out: Array) -> None:
     """Divide float sums; by a power of two, multiplying is as exact and faster."""
     if not isinstance(count, int):
-        np.divide(sums, count.astype(sums.dtype), out=out)
+        divisors = count.astype(sums.dtype)
+        if divisors.shape[-1] != sums.shape[-1]:  # numpy is slow where a last axis is broadcast
+            divisors = np.repeat(divisors, sums.shape[-1], axis=-1)
+        np.divide(sums, divisors, out=out)
     elif count & (count - 1) == 0:
         np.multiply(sums, sums.dtype.type(1 / count), out=out)
     else:
         np.divide(sums, sums.dtype.type(count), out=out)
 
 
-def divide_integers(
-    sums: Array, count: Counts, limits: tuple[int, int], out: Array, scratch: Scratch
-) -> None:
-    """Write the mean of exact sums, rounded once, into `out`; `sums` is used up.
-
-    `limits` are the smallest and the largest value that a mean can have.
-    """
-    most = max(-limits[0], limits[1]) * (count if isinstance(count, int) else int(count.max()))
+def divide_integers(sums: Array, count: Counts, most: int, out: Array, scratch: Scratch) -> None:
+    """Write the mean of exact sums, none of which is beyond `most`, into `out`, rounded once."""
     if isinstance(count, int) and not sums.dtype.hasobject:
-        if out.dtype.kind != "f" and sums.itemsize > 2 and count % 2 == 0 and most < SINGLE_ROUNDED:
-            _round_quotient(sums, count, limits, out, scratch)
-            return
-        if out.dtype.kind != "f":
-            _half_even(sums, count, limits, out, scratch)
-            return
         if out.dtype == np.float32 and count <= SINGLE_SUM and _within(sums, most, SINGLE_SUM):
             np.copyto(out, sums, casting="unsafe")
             divide_floats(out, count, out)
             return
-    each = np.broadcast_to(count, (*sums.shape[1:3], 1))
+        if out.dtype.kind != "f" and most < SINGLE_ROUNDED:
+            if opencv.scale(sums, count, out):
+                return
+            means = scratch.take("means", sums.shape, np.dtype(np.float32))
+            np.copyto(means, sums, casting="unsafe")
+            divide_floats(means, count, means)
+            np.rint(means, out=means)
+            low, high = integer_range(out.dtype)
+            if most > count * min(-low, high):
+                np.clip(means, low, min(high, SINGLE_ROUNDED), out=means)
+            np.copyto(out, means, casting="unsafe")
+            return
+    each = np.broadcast_to(np.asarray(count), sums.shape)
     step = max(1, PIECE // (sums.size // sums.shape[1]))
     for first in range(0, sums.shape[1], step):
         piece = slice(first, first + step)
-        _divide_each(sums[:, piece], each[piece], most, out[:, piece])
+        divide_each(sums[:, piece], each[:, piece], most, out[:, piece])
 
 
 def _within(sums: Array, most: int, limit: int) -> bool:
@@ -126,50 +130,9 @@ def _within(sums: Array, most: int, limit: int) -> bool:
     return most <= limit or (-limit <= int(sums.min()) and int(sums.max()) <= limit)
 
 
-def _round_quotient(
-    sums: Array, count: int, limits: tuple[int, int], out: Array, scratch: Scratch
-) -> None:
-    """Divide in float32 and round half to even: of wide integers that is faster than `_half_even`,
-    whose shifts and remainders numpy does not vectorize.
-    """
-    means = scratch.take("means", sums.shape, np.dtype(np.float32))
-    np.copyto(means, sums, casting="unsafe")
-    divide_floats(means, count, means)
-    np.rint(means, out=means)
-    low, high = integer_range(out.dtype)
-    if limits[0] < low or limits[1] > high:
-        np.clip(means, low, high, out=means)
-    np.copyto(out, means, casting="unsafe")
-
-
-def _half_even(
-    sums: Array, count: int, limits: tuple[int, int], out: Array, scratch: Scratch
-) -> None:
-    """Round sums to the integer nearest to `sums / count`, the even one of two.
-
-    Half of `count` is added before dividing down, and 1 less when that ends on an even number:
-    only a tie, the smallest sum to be rounded up, can tell the difference.
-    """
-    kind, power = sums.dtype.type, count & (count - 1) == 0
-    divide: np.ufunc = np.right_shift if power else np.floor_divide
-    divisor = kind(count.bit_length() - 1 if power else count)
-    if count % 2 == 0:
-        parity = divide(sums, divisor, out=scratch.take("parity", sums.shape, sums.dtype))
-        np.bitwise_and(parity, kind(1), out=parity)
-        np.add(sums, parity, out=sums)
-    if count > 1:
-        np.add(sums, kind(count // 2 - (count % 2 == 0)), out=sums)
-        divide(sums, divisor, out=sums)
-    low, high = integer_range(out.dtype)
-    if limits[0] < low or limits[1] > high:
-        least, most = integer_range(sums.dtype)
-        np.clip(sums, max(low, least), min(high, most), out=sums)
-    np.copyto(out, sums, casting="unsafe")
-
-
-def _divide_each(sums: Array, count: NDArray[np.int64], most: int, out: Array) -> None:
+def divide_each(sums: Array, count: Array, most: int, out: Array) -> None:
     """Divide each sum by its own count, in float64; where that is not exact, in whole numbers."""
-    if sums.dtype.hasobject:
+    if sums.dtype.hasobject or count.dtype.hasobject:
         doubtful = np.ones(sums.shape, bool)
     else:
         means = sums / count
@@ -177,8 +140,7 @@ def _divide_each(sums: Array, count: NDArray[np.int64], most: int, out: Array) -
         if most < EXACT_SUM and count.max() < EXACT_COUNT:
             return
         doubtful = (np.abs(means) * count >= EXACT_SUM) | (count >= EXACT_COUNT)
-    each = np.broadcast_to(count, sums.shape)[doubtful].tolist()
-    pairs = zip(sums[doubtful].tolist(), each, strict=True)
+    pairs = zip(sums[doubtful].tolist(), count[doubtful].tolist(), strict=True)
     nearest = _nearest_float if out.dtype.kind == "f" else _nearest_integer
     out[doubtful] = [nearest(total, pixels, out.dtype) for total, pixels in pairs]
 

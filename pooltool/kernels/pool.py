@@ -3,14 +3,17 @@
 A window is reduced in two steps: its rows into one row, then that row's columns into one pixel;
 an average is then divided. The output is worked through in tiles whose input stays in the
 processor's cache, so the memory taken beyond input and output stays small whatever the image's
-size. Inside, arrays are (planes, rows, columns, channels): planes and channels are independent.
+size. Inside, arrays are (planes, rows, columns, channels): planes and channels are independent,
+and which of the two an image's channels become depends on how they lie in memory.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Any, Literal
@@ -18,7 +21,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.geometry import AnyAxis, AnyWindows, Pair
+from pooltool.errors import PooltoolError
+from pooltool.geometry import AnyAxis, AnyWindows, DataFormat, Pair, row_axis
 from pooltool.kernels import means, opencv
 from pooltool.kernels.reduce import (
     CHUNK,
@@ -30,22 +34,27 @@ from pooltool.kernels.reduce import (
     one_by_one,
     reduce_columns,
     reduce_rows,
+    unused,
 )
 
 Array = NDArray[Any]
-Method = Literal["max", "min", "avg"]
+Method = Literal["max", "min", "avg", "median", "mode"]
 
 TILE_BYTES = 3 << 20
 """Bytes of a tile's pixels and of what they become: few enough to stay in the cache, and so many
 that the calls of a tile, some tens of microseconds, hardly show."""
-FEW = 2048
-"""So few windows are not parted into those inside the image and those that reach out of it."""
+FEW, NARROW = 2048, 256
+"""So few windows, of an image or side by side, are not parted into those inside the image and
+those that reach out of it."""
 HEIGHTS = 1, 2, 3, 4, 6, 8, 12, 16
 """Heights that a tile may have, in windows, unless it is as wide as the image."""
 LEAST_WINDOWS = 8
 """A tile of windows that overlap is no smaller than so many of them, side by side."""
 ROW_START = 160
 """Pixels that could be reduced in the time that it takes to start with a row."""
+SHORT, MANY_PLANES = 32, 32
+"""Rows of so few values, of so many planes, are transposed: numpy then works on all planes at once
+instead of starting anew with each row."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +67,25 @@ class Pooling:
     """avg: count padding as zeros in the mean."""
     dtype: np.dtype[Any] | None = None
     """avg: the result's dtype; None for what `means.mean_dtype` says."""
+    divisor_override: int | None = None
+    """avg: what sums are divided by instead of the number of pixels."""
+    skip_nan: bool = False
+    """NaN takes part in nothing; a window of NaN alone gives NaN."""
 
 
-def pool2d(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYTES) -> Array:
-    """Pool `image`, (H, W) or (H, W, C); return a new C-contiguous array.
+def pool2d(
+    image: Array,
+    pooling: Pooling,
+    *,
+    data_format: DataFormat = "channels_last",
+    tile_bytes: int = TILE_BYTES,
+) -> Array:
+    """Pool `image`, of 2 to 4 axes as `data_format` says; return a new C-contiguous array.
 
-    max and min keep the dtype; avg returns `pooling.dtype` or what `means.mean_dtype` says.
+    avg returns `pooling.dtype` or what `means.mean_dtype` says; all others keep the dtype.
     """
-    rows, columns = pooling.windows.axes(image.shape)
-    return pool_axes(image, pooling, rows, columns, tile_bytes=tile_bytes)
+    rows, columns = pooling.windows.axes(image.shape, data_format)
+    return pool_axes(image, pooling, rows, columns, data_format=data_format, tile_bytes=tile_bytes)
 
 
 def pool_axes(
@@ -75,50 +94,237 @@ def pool_axes(
     rows: AnyAxis,
     columns: AnyAxis,
     *,
+    data_format: DataFormat = "channels_last",
     tile_bytes: int = TILE_BYTES,
 ) -> Array:
     """Pool `image` as `pool2d` does, by windows that lie over its rows and columns already."""
-    is_bool = image.dtype.kind == "b"
-    planes = (image.view(np.uint8) if is_bool else image)[None]
-    if image.ndim == 2:
-        planes = planes[..., None]
-    dtype = planes.dtype.newbyteorder("=")
-    result = means.mean_dtype(dtype, pooling.dtype) if pooling.method == "avg" else dtype
-    out = np.empty((1, rows.count, columns.count, planes.shape[3]), result)
-    pooled = out.view(np.bool_) if is_bool and pooling.method != "avg" else out
-    exact = pooling.method != "avg" or dtype.kind != "f"
-    if exact and abs(planes.strides[1]) < abs(planes.strides[2]):
+    is_bool, is_mean = image.dtype.kind == "b", pooling.method == "avg"
+    pixels = image.view(np.uint8) if is_bool else image
+    dtype = pixels.dtype.newbyteorder("=")
+    first = row_axis(image.ndim, data_format)
+    shape = (*image.shape[:first], rows.count, columns.count, *image.shape[first + 2 :])
+    out = empty(shape, means.mean_dtype(dtype, pooling.dtype) if is_mean else dtype)
+    planes, results = _as_planes(pixels, out, first)
+    if (dtype.kind != "f" or not is_mean) and abs(planes.strides[1]) < abs(planes.strides[2]):
         # A transposed view is read along its memory; in what order cannot be seen in the result.
-        planes, out, rows, columns = planes.swapaxes(1, 2), out.swapaxes(1, 2), columns, rows
-    with nullcontext() if pooling.method != "avg" else np.errstate(all="ignore"):
-        _pool_planes(planes, pooling, rows, columns, out, tile_bytes)
-    return pooled.reshape(pooled.shape[1:3] + image.shape[2:])
+        planes, results = planes.swapaxes(1, 2), results.swapaxes(1, 2)
+        rows, columns = columns, rows
+    with np.errstate(all="ignore") if is_mean else nullcontext():
+        _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
+    return out.view(np.bool_) if is_bool and not is_mean else out
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Memory for a result; a `PooltoolError` where it is more than this machine has."""
+    size = prod(shape) * dtype.itemsize
+    try:
+        if size > CHECKED_BYTES and size > _memory():
+            raise MemoryError
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError):
+        raise PooltoolError(
+            f"the result would have shape {shape} and take {size / 2**30:,.1f} GB, more memory "
+            "than there is; use a larger stride or a smaller output_size"
+        ) from None
+
+
+CHECKED_BYTES = 1 << 28
+"""Results that are larger are compared with the memory of this machine."""
+
+
+def _memory() -> float:
+    """Bytes of memory that this machine has; infinite where Python cannot tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
+def _as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
+    """View an image, whose rows are its axis `first`, and its result as (planes, rows, columns,
+    channels). Channels that lie side by side in memory stay so, others become planes.
+    """
+    if image.ndim == 2:
+        return image[None, :, :, None], out[None, :, :, None]
+    if image.ndim == 4 and first == 1:
+        return image, out
+    channel = image.ndim - 3 if first == image.ndim - 2 else 2
+    by_plane = abs(image.strides[channel]) > abs(image.strides[first + 1])
+    if image.ndim == 3 and by_plane:
+        order = channel, first, first + 1
+        return image.transpose(order)[..., None], out.transpose(order)[..., None]
+    if image.ndim == 3:
+        order = first, first + 1, channel
+        return image.transpose(order)[None], out.transpose(order)[None]
+    if by_plane and image.strides[0] == image.shape[1] * image.strides[1]:
+        return image.reshape(-1, *image.shape[2:], 1), out.reshape(-1, *out.shape[2:], 1)
+    return image.transpose(0, 2, 3, 1), out.transpose(0, 2, 3, 1)
 
 
 def _pool_planes(
     planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, out: Array, tile_bytes: int
 ) -> None:
     """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
+    count, _, width, channels = planes.shape
     in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
-    scratch = Scratch.take_unused()
+    stacked = count >= MANY_PLANES and width * channels <= SHORT
+    scratch = unused.pop() if unused else Scratch()
     dtype = planes.dtype.newbyteorder("=")
-    reduction = SUM if pooling.method == "avg" else _extreme_of(pooling.method, dtype)
-    room = max(1, tile_bytes // (planes.shape[3] * _bytes_a_value(planes, pooling, rows, columns)))
-    for part, down, across in _tiles(len(planes), rows, columns, room):
+    for part, down, across in tiles(planes, pooling, rows, columns, tile_bytes):
         top, bottom, tile_rows = rows.part(down.start, down.stop)
         left, right, tile_columns = columns.part(across.start, across.stop)
         pixels, target = planes[part, top:bottom, left:right], out[part, down, across]
-        tile = Tile(pixels, tile_rows, tile_columns, in_order, scratch)
-        results = scratch.take("turned", target.shape, out.dtype) if turned else target
+        shape = target.shape
+        if stacked:
+            pixels = _stack(pixels, scratch)
+            shape = (1, *shape[1:3], channels * shape[0])
+        tile = Tile(pixels, tile_rows, tile_columns, in_order or stacked, scratch)
+        results = scratch.take("turned", shape, out.dtype) if turned or stacked else target
         if pooling.method != "avg":
-            _pool_extreme(tile, reduction, results)
+            _pool_extreme(tile, pooling, results)
         elif dtype.kind == "f":
             _average_floats(tile, pooling, results)
         else:
             _average_integers(tile, pooling, results)
-        if turned:
+        if stacked:
+            _unstack(results, target)
+        elif turned:
             copy_pixels(results, target)
     scratch.leave()
+
+
+def _stack(pixels: Array, scratch: Scratch) -> Array:
+    """Make planes channels of one plane, which lie side by side."""
+    planes, height, width, channels = pixels.shape
+    dtype = pixels.dtype.newbyteorder("=")
+    stacked = scratch.take("stacked", (height, width, channels, planes), dtype)
+    copy_pixels(pixels.reshape(1, planes, -1, 1).swapaxes(1, 2), stacked.reshape(1, -1, planes, 1))
+    return stacked.reshape(1, height, width, channels * planes)
+
+
+def _unstack(stacked: Array, out: Array) -> None:
+    """Put channels that were planes where they belong."""
+    planes, height, width, channels = out.shape
+    values = stacked.reshape(height, width, channels, planes)
+    np.copyto(out, values.transpose(3, 0, 1, 2))
+
+
+@lru_cache(maxsize=64)
+def _extreme_of(method: Method, dtype: np.dtype[Any], skip_nan: bool) -> Reduction:
+    if dtype.kind == "f" and skip_nan:
+        return Reduction(np.fmax if method == "max" else np.fmin, np.nan, idempotent=True)
+    low, high = (-np.inf, np.inf) if dtype.kind == "f" else means.integer_range(dtype)
+    combine, neutral = (np.maximum, low) if method == "max" else (np.minimum, high)
+    return Reduction(combine, neutral, idempotent=True)
+
+
+def _pool_extreme(tile: Tile, pooling: Pooling, out: Array) -> None:
+    """The largest or smallest pixel of each window; a NaN in it gives NaN, unless it is skipped."""
+    reduction = _extreme_of(pooling.method, out.dtype, pooling.skip_nan)
+    if not opencv.extreme(tile, reduction, out):
+        reduce_columns(tile, reduce_rows(tile, reduction, out.dtype), reduction, out)
+    if out.dtype.kind == "f":
+        means.canonicalize(out)
+
+
+def _average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
+    """Means of integers: their sum is exact, and divided and rounded once."""
+    divisor = pooling.divisor_override
+    if divisor is None and opencv.mean(tile, out):
+        return
+    pixels, height = tile.pixels.dtype, tile.rows.pool_size
+    area = height * tile.columns.pool_size
+    low, high = means.integer_range(pixels)
+    if pixels.itemsize == 8:  # most sums fit into 64 bits even so
+        low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
+    dtype = means.integer_sum_dtype(pixels, low, high, area)
+    sums = opencv.sums(tile, dtype)
+    if sums is None:
+        reduced = reduce_rows(tile, SUM, means.integer_sum_dtype(pixels, low, high, height))
+        sums = tile.scratch.take("sums", tile.shape, dtype)
+        reduce_columns(tile, reduced, SUM, sums)
+    counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
+    means.divide_integers(sums, counts, area * max(-low, high), out, tile.scratch)
+
+
+def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
+    """Means of floats. Sums that overflow although their mean does not are taken again of smaller
+    values.
+    """
+    pixels = tile.pixels.dtype.newbyteorder("=")
+    dtype = means.float_sum_dtype(pixels, out.dtype, tile.rows, tile.columns)
+    counts: means.Counts = pooling.divisor_override or means.counts(
+        tile.rows, tile.columns, pooling.count_include_pad
+    )
+    alone = None
+    if pooling.skip_nan and np.isnan(tile.pixels).any():
+        tile, skipped = _without_nan(tile)
+        alone = skipped == means.counts(tile.rows, tile.columns, False)
+        counts = pooling.divisor_override or counts - skipped
+    mean = out if out.dtype == dtype else tile.scratch.take("sums", tile.shape, dtype)
+    reduce_columns(tile, reduce_rows(tile, SUM, dtype), SUM, mean)
+    means.divide_floats(mean, counts, mean)
+    if dtype == pixels and not np.isfinite(np.add.reduce(mean, axis=None)):
+        most = tile.rows.pool_size * tile.columns.pool_size
+        scale = dtype.type(2.0 ** -most.bit_length())
+        smaller = replace(tile, pixels=np.multiply(tile.pixels, scale, order="C"), in_order=True)
+        again = np.empty(tile.shape, dtype)
+        reduce_columns(smaller, reduce_rows(smaller, SUM, dtype), SUM, again)
+        means.divide_floats(again, counts, again)
+        np.divide(again, scale, out=mean, where=~np.isfinite(mean))
+    if alone is not None:
+        mean[alone] = np.nan
+    means.store(mean, out)
+
+
+def _without_nan(tile: Tile) -> tuple[Tile, NDArray[np.int64]]:
+    """The tile with 0 in place of NaN, and how many NaN each of its windows holds."""
+    nan = np.isnan(tile.pixels, order="C")
+    holes = replace(tile, pixels=nan.view(np.uint8), in_order=True)
+    reduced = reduce_rows(holes, SUM, np.dtype(np.int64))
+    skipped: NDArray[np.int64] = np.empty(tile.shape, np.int64)
+    reduce_columns(holes, reduced, SUM, skipped)
+    pixels = np.array(tile.pixels, tile.pixels.dtype.newbyteorder("="), order="C")
+    pixels[nan] = 0
+    return replace(tile, pixels=pixels, in_order=True), skipped
+
+
+def _lies_in_order(planes: Array) -> bool:
+    """True when each row of pixels lies in one piece, in this machine's byte order."""
+    _, _, width, channels = planes.shape
+    _, _, column, channel = planes.strides
+    item = planes.itemsize
+    return (
+        planes.dtype.isnative
+        and planes.flags.aligned
+        and (channels == 1 or channel == item)
+        and (width == 1 or column == item * channels)
+    )
+
+
+def tiles(
+    planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, tile_bytes: int
+) -> Iterator[tuple[slice, slice, slice]]:
+    """Cut planes and windows into tiles: so many pixels that a tile takes about `tile_bytes`.
+
+    Windows that reach into the padding become tiles of their own along the edges: the others hold
+    all the same number of pixels and are read where they lie.
+    """
+    windows = len(planes) * rows.count * columns.count
+    room = tile_bytes // (planes.shape[3] * _bytes_a_value(planes, pooling, rows, columns))
+    if windows <= FEW and len(planes) * rows.size * columns.size <= room:
+        yield slice(0, len(planes)), slice(0, rows.count), slice(0, columns.count)
+        return
+    lengthwise = _around_inside(rows, windows <= FEW)
+    sidewise = _around_inside(columns, windows <= FEW or columns.count <= NARROW)
+    for down, across in product(lengthwise, sidewise):
+        height, width = _tile_pixels(rows, columns, len(across), max(1, room))
+        low, high = rows.span(down.start, down.stop)
+        yield from product(
+            _slices(range(len(planes)), room // (width * min(height, high - low))),
+            _slices(down, 1 + (height - rows.extent) // rows.stride),
+            _slices(across, 1 + (width - columns.extent) // columns.stride),
+        )
 
 
 def _bytes_a_value(planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis) -> int:
@@ -135,101 +341,11 @@ def _bytes_a_value(planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyA
     return size + 2 * added // rows.stride + divided // (rows.stride * columns.stride)
 
 
-def _extreme_of(method: Method, dtype: np.dtype[Any]) -> Reduction:
-    low, high = (-np.inf, np.inf) if dtype.kind == "f" else means.integer_range(dtype)
-    combine, neutral = (np.maximum, low) if method == "max" else (np.minimum, high)
-    return Reduction(combine, neutral, idempotent=True)
-
-
-def _pool_extreme(tile: Tile, reduction: Reduction, out: Array) -> None:
-    """The largest or smallest pixel of each window; a NaN in it gives NaN."""
-    if not opencv.extreme(tile, reduction, out):
-        reduce_columns(tile, reduce_rows(tile, reduction, out.dtype), reduction, out)
-    if out.dtype.kind == "f":
-        means.canonicalize(out)
-
-
-def _average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
-    """Means of integers: their sum is exact, and divided and rounded once."""
-    if opencv.mean(tile, out):
-        return
-    pixels, shape = tile.pixels.dtype, (tile.rows.pool_size, tile.columns.pool_size)
-    low, high = means.integer_range(pixels)
-    if pixels.itemsize == 8:  # most sums fit into 64 bits even so
-        low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
-    dtype = means.integer_sum_dtype(pixels, low, high, prod(shape))
-    sums = opencv.sums(tile, dtype)
-    if sums is None:
-        reduced = reduce_rows(tile, SUM, means.integer_sum_dtype(pixels, low, high, shape[0]))
-        sums = tile.scratch.take("sums", tile.shape, dtype)
-        reduce_columns(tile, reduced, SUM, sums)
-    counts = means.counts(tile.rows, tile.columns, pooling.count_include_pad)
-    means.divide_integers(sums, counts, (low, high), out, tile.scratch)
-
-
-def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
-    """Means of floats. Sums that overflow although their mean does not are taken again of smaller
-    values.
-    """
-    pixels = tile.pixels.dtype.newbyteorder("=")
-    dtype = means.float_sum_dtype(pixels, out.dtype, tile.rows, tile.columns)
-    counts = means.counts(tile.rows, tile.columns, pooling.count_include_pad)
-    mean = out if out.dtype == dtype else tile.scratch.take("sums", tile.shape, dtype)
-    reduce_columns(tile, reduce_rows(tile, SUM, dtype), SUM, mean)
-    means.divide_floats(mean, counts, mean)
-    if dtype == pixels and not np.isfinite(np.add.reduce(mean, axis=None)):
-        most = tile.rows.pool_size * tile.columns.pool_size
-        scale = dtype.type(2.0 ** -most.bit_length())
-        scaled = np.multiply(tile.pixels, scale, order="C")
-        smaller = Tile(scaled, tile.rows, tile.columns, True, tile.scratch)
-        again = np.empty(tile.shape, dtype)
-        reduce_columns(smaller, reduce_rows(smaller, SUM, dtype), SUM, again)
-        means.divide_floats(again, counts, again)
-        np.divide(again, scale, out=mean, where=~np.isfinite(mean))
-    means.store(mean, out)
-
-
-def _lies_in_order(planes: Array) -> bool:
-    """True when each row of pixels lies in one piece, in this machine's byte order."""
-    _, _, width, channels = planes.shape
-    _, _, column, channel = planes.strides
-    item = planes.itemsize
-    return (
-        planes.dtype.isnative
-        and planes.flags.aligned
-        and (channels == 1 or channel == item)
-        and (width == 1 or column == item * channels)
-    )
-
-
-def _tiles(
-    planes: int, rows: AnyAxis, columns: AnyAxis, room: int
-) -> Iterator[tuple[slice, slice, slice]]:
-    """Cut planes and windows into tiles that span about `room` pixels.
-
-    Windows that reach into the padding become tiles of their own along the edges: the others hold
-    all the same number of pixels and are read where they lie.
-    """
-    few = planes * rows.count * columns.count <= FEW
-    if few and planes * rows.size * columns.size <= room:
-        yield slice(0, planes), slice(0, rows.count), slice(0, columns.count)
-        return
-    for down, across in product(_around_inside(rows, few), _around_inside(columns, few)):
-        low, high = rows.span(down.start, down.stop)
-        height, width = _tile_pixels(rows, columns, len(across), room)
-        yield from product(
-            _slices(range(planes), room // (width * min(height, high - low))),
-            _slices(down, 1 + (height - rows.extent) // rows.stride),
-            _slices(across, 1 + (width - columns.extent) // columns.stride),
-        )
-
-
-def _around_inside(axis: AnyAxis, few: bool) -> Iterator[range]:
+def _around_inside(axis: AnyAxis, few: bool) -> list[range]:
     """The windows inside the image, and those before and after it that padding takes part in."""
     inside = range(axis.count) if few else axis.inside()
-    for first, last in ((0, inside.start), (inside.start, inside.stop), (inside.stop, axis.count)):
-        if first < last:
-            yield range(first, last)
+    parts = range(inside.start), inside, range(inside.stop, axis.count)
+    return [windows for windows in parts if windows]
 
 
 def _slices(windows: range, count: int) -> Iterator[slice]:
@@ -249,16 +365,14 @@ def _tile_pixels(rows: AnyAxis, columns: AnyAxis, across: int, room: int) -> Pai
     else:
         heights = [rows.extent * n for n in HEIGHTS]
         room = max(room, LEAST_WINDOWS * rows.extent * columns.extent)
+    down_twice, across_twice = (max(0, a.extent - a.stride) for a in (rows, columns))
     shapes = []
     for height in heights:
         most = 1 + max(0, room // height - columns.extent) // columns.stride
         windows = -(-across // -(-across // most))  # pieces of one size
         width = columns.extent + (windows - 1) * columns.stride
-        shapes.append((max(height, room // width), width))
-
-    def cost(shape: Pair) -> float:
-        height, width = shape
-        down_twice, across_twice = (max(0, a.extent - a.stride) for a in (rows, columns))
-        return height / max(1, height - down_twice) * (width + ROW_START) / (width - across_twice)
-
-    return min(shapes, key=cost)
+        height = max(height, room // width)
+        cost = height / max(1, height - down_twice) * (width + ROW_START) / (width - across_twice)
+        shapes.append((cost, height, width))
+    _, height, width = min(shapes)
+    return height, width

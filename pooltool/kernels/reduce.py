@@ -10,20 +10,25 @@ side by side make one of 2n for every window at once, so a window of 31 takes 5 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import gcd, isqrt, prod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.geometry import AdaptiveAxis, AnyAxis, Axis
+from pooltool.native import import_cv2
 
+cv2 = import_cv2()
 Array = NDArray[Any]
 
 CACHE_LINE = 64
 """Bytes; vector units are slower where their loads cross its ends."""
 KEPT_BYTES = 1 << 23
 """So much memory for intermediate arrays is kept for later calls."""
+SMALL_BYTES = 1 << 15
+"""Smaller arrays are taken from numpy, which is as fast."""
 CHUNK = 64
 """Rows of a large window that are read and reduced at once."""
 MANY = 16
@@ -51,34 +56,28 @@ class Scratch:
     Fresh memory comes from the system page by page, which costs as much as the work on it.
     """
 
-    _unused: ClassVar[list[Scratch]] = []
-
     def __init__(self) -> None:
         self._buffers: dict[str, NDArray[np.uint8]] = {}
-
-    @classmethod
-    def take_unused(cls) -> Scratch:
-        """One that no other call is using."""
-        try:
-            return cls._unused.pop()
-        except IndexError:
-            return cls()
 
     def leave(self) -> None:
         """Leave it to later calls, unless it is large."""
         if sum(buffer.nbytes for buffer in self._buffers.values()) <= KEPT_BYTES:
-            self._unused.append(self)
+            unused.append(self)
 
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """An array of undefined content; it ends the use of the last one of this name."""
-        if dtype.hasobject:
-            return np.empty(shape, dtype)
         size = prod(shape) * dtype.itemsize
+        if size < SMALL_BYTES or dtype.hasobject:
+            return np.empty(shape, dtype)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.nbytes < size:
             memory = np.empty(size + CACHE_LINE, np.uint8)
             buffer = self._buffers[name] = memory[-memory.ctypes.data % CACHE_LINE :]
         return np.ndarray(shape, dtype, buffer)
+
+
+unused: list[Scratch] = []
+"""What earlier calls have left; a call takes one of them, or makes its own."""
 
 
 @dataclass
@@ -154,7 +153,7 @@ def reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array
     planes, count, _, channels = tile.shape
     columns = tile.columns
     low, high = columns.span(0, columns.count)
-    stride = columns.stride if isinstance(columns, Axis) else 1
+    stride = columns.stride if isinstance(columns, Axis) and columns.count > 1 else 1
     width = -(-(high - low) // stride) * stride
     reduced = tile.scratch.take("reduced", (planes, count, width, channels), dtype)
     first, last = max(low, 0) - low, min(high, columns.size) - low
@@ -279,7 +278,8 @@ def _runs(
     return run, run if doubles else values, last * shift
 
 
-def _steps(taps: int, idempotent: bool) -> list[tuple[int, bool]]:
+@lru_cache(maxsize=256)
+def _steps(taps: int, idempotent: bool) -> tuple[tuple[int, bool], ...]:
     """Steps from a run of 1 value to one of `taps`: the offset of what is joined to the run, and
     whether that is the run itself or one value.
 
@@ -295,7 +295,7 @@ def _steps(taps: int, idempotent: bool) -> list[tuple[int, bool]]:
             length += 1
     if length < taps:
         steps.append((taps - length, True))
-    return steps
+    return tuple(steps)
 
 
 def reduce_columns(tile: Tile, reduced: Array, reduction: Reduction, out: Array) -> None:
@@ -312,8 +312,9 @@ def reduce_columns(tile: Tile, reduced: Array, reduction: Reduction, out: Array)
     if isinstance(axis, AdaptiveAxis):
         _reduce_adaptive_columns(axis, reduced, reduction, out, scratch)
         return
-    if axis.stride > 1 or axis.pool_size == 1:
-        _keep(_slide(reduced, axis.pool_size, axis.dilation, reduction, scratch), axis.stride, out)
+    stride = axis.stride if axis.count > 1 else 1
+    if stride > 1 or axis.pool_size == 1:
+        _keep(_slide(reduced, axis.pool_size, axis.dilation, reduction, scratch), stride, out)
         return
     shift = axis.dilation * channels
     run, other, shift = _runs(reduced.reshape(1, -1), axis.pool_size, shift, reduction, scratch)
@@ -367,14 +368,33 @@ def _keep(pixels: Array, stride: int, out: Array) -> None:
 
 
 def copy_pixels(pixels: Array, out: Array) -> None:
-    """Copy pixels that do not lie side by side. Few channels are copied one after the other: numpy
-    loops over the last axis, and starts anew for every pixel.
+    """Copy (planes, rows, columns, channels) that do not lie side by side. Few channels are copied
+    one after the other: numpy loops over the last axis, and starts anew for every pixel.
     """
+    turned = len(out) <= FEW_CHANNELS and abs(pixels.strides[1]) < abs(pixels.strides[2])
+    if turned and all(transpose(*planes) for planes in zip(pixels, out, strict=True)):
+        return
     if out.shape[3] > FEW_CHANNELS:
         np.copyto(out, pixels)
         return
     for channel in range(out.shape[3]):
         np.copyto(out[..., channel], pixels[..., channel])
+
+
+def transpose(pixels: Array, out: Array) -> bool:
+    """Copy (rows, columns, channels), whose columns follow each other down in memory, by OpenCV:
+    it goes about it in blocks. False where it cannot.
+    """
+    turned, size = pixels.swapaxes(0, 1), pixels.itemsize
+    word = {1: "u1", 2: "u2", 4: "i4", 8: "f8"}.get(size)  # bits that are only moved
+    if word is None or out.shape[2] > 4 or pixels.dtype != out.dtype:
+        return False
+    for array in (turned, out):
+        _, width, channels = array.shape
+        if array.strides[1:] != (size * channels, size) or array.strides[0] < size * width:
+            return False
+    moved = cv2.transpose(turned.view(word), out.view(word))
+    return bool(np.may_share_memory(moved, out))
 
 
 _WORDS = {1: "u1", 2: "u2", 4: "u4", 8: "u8", 16: "c16"}
