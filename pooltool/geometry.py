@@ -44,6 +44,12 @@ class Axis:
         return self.dilation * (self.pool_size - 1) + 1
 
     @property
+    def is_whole(self) -> bool:
+        """True when all windows lie in the image as a whole."""
+        end = self.count * self.stride - self.before - self.stride + self.extent
+        return self.before <= 0 and end <= self.size and self.unseen == (0, 0)
+
+    @property
     def reduction(self) -> float:
         """Pixels of the image that one result stands for."""
         return self.stride
@@ -68,7 +74,7 @@ class Axis:
 
     def counts(self, *, count_padding: bool = False) -> list[int]:
         """`pixels` of every window. Only the few at the ends can hold less than the pool size."""
-        whole = range(0) if any(self.unseen) else self.inside()
+        whole = self.inside() if self.unseen == (0, 0) else range(0)
         counts = [self.pool_size] * self.count
         for index in (*range(whole.start), *range(whole.stop, self.count)):
             counts[index] = self.pixels(index, count_padding=count_padding)

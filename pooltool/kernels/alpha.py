@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pooltool.kernels import means
 from pooltool.kernels.pool import TILE_BYTES, Pooling, empty, tiles
-from pooltool.kernels.reduce import SUM, Scratch, Tile, reduce_columns, reduce_rows
+from pooltool.kernels.reduce import SUM, Scratch, Tile, reduce_windows
 
 Array = NDArray[Any]
 
@@ -29,17 +29,17 @@ def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYT
     scratch = Scratch()
     with np.errstate(all="ignore"):
         # The products of a tile take many times its bytes, wherever they come from.
-        for part, down, across in tiles(planes, pooling, rows, columns, tile_bytes // 8):
-            top, bottom, tile_rows = rows.part(down.start, down.stop)
-            left, right, tile_columns = columns.part(across.start, across.stop)
-            pixels = planes[part, top:bottom, left:right].astype(sums_dtype, order="C")
+        for tile_planes, tile_rows, tile_columns, target in tiles(
+            planes, pooling, rows, columns, out, tile_bytes // 8
+        ):
+            pixels = tile_planes.astype(sums_dtype, order="C")
             weighted = pixels[..., :3] * pixels[..., 3:]
             stack = np.concatenate([weighted, pixels], axis=3)
             tile = Tile(stack, tile_rows, tile_columns, True, scratch)
             sums = np.empty(tile.shape, sums_dtype)
-            reduce_columns(tile, reduce_rows(tile, SUM, sums_dtype), SUM, sums)
+            reduce_windows(tile, SUM, sums_dtype, sums)
             count = means.counts(tile_rows, tile_columns, pooling.count_include_pad)
-            _divide(sums, count, out[part, down, across])
+            _divide(sums, count, target)
     return out if image.ndim == 4 else out[0]
 
 

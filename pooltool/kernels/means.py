@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.errors import ArrayTypeError
-from pooltool.geometry import AnyAxis
+from pooltool.geometry import AnyAxis, Axis
 from pooltool.kernels import opencv
 from pooltool.kernels.reduce import Scratch, depth
 
@@ -33,6 +34,8 @@ tie: 1 / (2 * count) or more from it, which is more than half a unit in the last
 """
 EXACT_COUNT = 2**28
 """Below this many pixels the same holds when the quotient is rounded on to float32."""
+FEW = 2**12
+"""So few values are added 0 to sooner than looked at."""
 PIECE = 2**14
 """So many windows are divided at a time in float64: what that takes stays small."""
 
@@ -54,6 +57,7 @@ def integer_range(dtype: np.dtype[Any]) -> tuple[int, int]:
     return (0, 2**bits - 1) if dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
+@lru_cache(maxsize=64)
 def integer_sum_dtype(image: np.dtype[Any], low: int, high: int, count: int) -> np.dtype[Any]:
     """The narrowest dtype that holds the sum of `count` integers from `low` to `high`. Beyond 64
     bits that is Python's own integers: slow, and exact.
@@ -79,6 +83,8 @@ def float_sum_dtype(
 
 def counts(rows: AnyAxis, columns: AnyAxis, count_padding: bool) -> Counts:
     """Count the pixels of the windows that lie so: one number, or (rows, columns, 1) of them."""
+    if all(isinstance(a, Axis) and a.is_whole for a in (rows, columns)):
+        return rows.pool_size * columns.pool_size
     down, across = (axis.counts(count_padding=count_padding) for axis in (rows, columns))
     if min(down) == max(down) and min(across) == max(across):
         return down[0] * across[0]
@@ -106,23 +112,31 @@ def divide_integers(sums: Array, count: Counts, most: int, out: Array, scratch: 
             np.copyto(out, sums, casting="unsafe")
             divide_floats(out, count, out)
             return
-        if out.dtype.kind != "f" and most < SINGLE_ROUNDED:
-            if opencv.scale(sums, count, out):
-                return
-            means = scratch.take("means", sums.shape, np.dtype(np.float32))
-            np.copyto(means, sums, casting="unsafe")
-            divide_floats(means, count, means)
-            np.rint(means, out=means)
-            low, high = integer_range(out.dtype)
-            if most > count * min(-low, high):
-                np.clip(means, low, min(high, SINGLE_ROUNDED), out=means)
-            np.copyto(out, means, casting="unsafe")
+        if out.dtype.kind != "f" and out.itemsize <= 2 and most < SINGLE_ROUNDED:
+            if not opencv.scale(sums, count, out):
+                _round_quotient(sums, count, most, out, scratch)
             return
     each = np.broadcast_to(np.asarray(count), sums.shape)
     step = max(1, PIECE // (sums.size // sums.shape[1]))
     for first in range(0, sums.shape[1], step):
         piece = slice(first, first + step)
         divide_each(sums[:, piece], each[:, piece], most, out[:, piece])
+
+
+def _round_quotient(sums: Array, count: int, most: int, out: Array, scratch: Scratch) -> None:
+    """Divide in float32 and round half to even into an integer dtype of 8 or 16 bits.
+
+    A float32 from 2**23 to 2**24 holds integers only: adding 1.5 * 2**23 rounds, and leaves the
+    integer in the low bits. That is faster than `np.rint` and a cast of floats.
+    """
+    means = scratch.take("means", sums.shape, np.dtype(np.float32))
+    np.copyto(means, sums, casting="unsafe")
+    divide_floats(means, count, means)
+    low, high = integer_range(out.dtype)
+    if most > count * high or sums.dtype.kind == "i":
+        np.clip(means, low, high, out=means)
+    np.add(means, np.float32(3 * 2**22), out=means)
+    np.copyto(out.view(f"u{out.itemsize}"), means.view(np.uint32), casting="unsafe")
 
 
 def _within(sums: Array, most: int, limit: int) -> bool:
@@ -165,19 +179,24 @@ def _nearest_float(total: int, count: int, dtype: np.dtype[Any]) -> Any:
     return min(guess, other, key=lambda value: abs(Fraction(float(value)) * count - total))
 
 
-def canonicalize(values: Array) -> None:
+def canonicalize(values: Array, *, finite: bool = False) -> None:
     """Give floats one zero and one NaN in place; they compare equal but differ in their bits."""
-    if np.isnan(np.maximum.reduce(values, axis=None)):
+    if not finite and np.isnan(np.maximum.reduce(values, axis=None)):
         values[np.isnan(values)] = np.nan
-    np.add(values, values.dtype.type(0), out=values)
+    signed = np.dtype(f"i{values.itemsize}")
+    if values.size < FEW or values.view(signed).min() == np.iinfo(signed).min:
+        np.add(values, values.dtype.type(0), out=values)  # only -0.0 has such bits
 
 
-def store(means: Array, out: Array) -> None:
-    """Write float means into `out`: as floats, or rounded half to even and saturated."""
+def store(means: Array, out: Array, *, finite: bool = False) -> None:
+    """Write float means into `out`: as floats, or rounded half to even and saturated.
+
+    `finite` means are known to hold no NaN.
+    """
     if out.dtype.kind == "f":
         if means is not out:
             np.copyto(out, means, casting="same_kind")
-        canonicalize(out)
+        canonicalize(out, finite=finite)
         return
     if np.isnan(means).any():
         raise ArrayTypeError(f"dtype={out.dtype}: the average of a window is NaN, which it lacks")

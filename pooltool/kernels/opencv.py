@@ -64,7 +64,9 @@ def blurs(pixels: Array, result: np.dtype[Any] | None, rows: AnyAxis, columns: A
 def mean(tile: Tile, out: Array) -> bool:
     """Rounded means of bytes, of windows that start at every pixel."""
     rows, columns = tile.rows, tile.columns
-    if not (blurs(tile.pixels, out.dtype, rows, columns) and _can_filter(tile, "u1")):
+    if rows.stride > 1 or not blurs(tile.pixels, out.dtype, rows, columns):
+        return False
+    if not _can_filter(tile, "u1"):
         return False
     pixels = _stacked_pixels(tile)
     blurred = tile.scratch.take("filtered", pixels.shape, pixels.dtype)
@@ -118,9 +120,9 @@ def _can_filter(tile: Tile, dtypes: str) -> bool:
     """True for these dtypes, no more channels than OpenCV takes, and windows without gaps that
     start at every pixel of the image, none in the padding.
     """
+    whole = all(isinstance(a, Axis) and a.is_whole for a in (tile.rows, tile.columns))
     dense = tile.pixels.shape[3] <= MOST_CHANNELS and _is_dense(tile.rows, tile.columns)
-    known = dense and tile.pixels.dtype.str[1:] in dtypes.split()
-    return known and all(len(a.inside()) == a.count for a in (tile.rows, tile.columns))
+    return whole and dense and tile.pixels.dtype.str[1:] in dtypes.split()
 
 
 def _is_dense(rows: AnyAxis, columns: AnyAxis) -> bool:

@@ -32,20 +32,21 @@ from pooltool.kernels.reduce import (
     Tile,
     copy_pixels,
     one_by_one,
-    reduce_columns,
-    reduce_rows,
+    reduce_windows,
     unused,
 )
 
 Array = NDArray[Any]
 Method = Literal["max", "min", "avg", "median", "mode"]
 
-TILE_BYTES = 3 << 20
+TILE_BYTES = 2 << 20
 """Bytes of a tile's pixels and of what they become: few enough to stay in the cache, and so many
 that the calls of a tile, some tens of microseconds, hardly show."""
 FEW, NARROW = 2048, 256
 """So few windows, of an image or side by side, are not parted into those inside the image and
 those that reach out of it."""
+LARGEST_SHARE = 16
+"""A tile takes no more than so many bytes for each byte that it reads."""
 HEIGHTS = 1, 2, 3, 4, 6, 8, 12, 16
 """Heights that a tile may have, in windows, unless it is as wide as the image."""
 LEAST_WINDOWS = 8
@@ -165,30 +166,27 @@ def _pool_planes(
     planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, out: Array, tile_bytes: int
 ) -> None:
     """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
-    count, _, width, channels = planes.shape
     in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
-    stacked = count >= MANY_PLANES and width * channels <= SHORT
+    stacked = len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT
     scratch = unused.pop() if unused else Scratch()
-    dtype = planes.dtype.newbyteorder("=")
-    for part, down, across in tiles(planes, pooling, rows, columns, tile_bytes):
-        top, bottom, tile_rows = rows.part(down.start, down.stop)
-        left, right, tile_columns = columns.part(across.start, across.stop)
-        pixels, target = planes[part, top:bottom, left:right], out[part, down, across]
-        shape = target.shape
+    pool = _pool_extreme
+    if pooling.method == "avg":
+        pool = _average_floats if planes.dtype.kind == "f" else _average_integers
+    for tile_planes, tile_rows, tile_columns, target in tiles(
+        planes, pooling, rows, columns, out, tile_bytes
+    ):
         if stacked:
-            pixels = _stack(pixels, scratch)
-            shape = (1, *shape[1:3], channels * shape[0])
-        tile = Tile(pixels, tile_rows, tile_columns, in_order or stacked, scratch)
-        results = scratch.take("turned", shape, out.dtype) if turned or stacked else target
-        if pooling.method != "avg":
-            _pool_extreme(tile, pooling, results)
-        elif dtype.kind == "f":
-            _average_floats(tile, pooling, results)
-        else:
-            _average_integers(tile, pooling, results)
-        if stacked:
-            _unstack(results, target)
-        elif turned:
+            pixels = _stack(tile_planes, scratch)
+            tile = Tile(pixels, tile_rows, tile_columns, True, scratch)
+            results = scratch.take("turned", tile.shape, out.dtype)
+            pool(tile, pooling, results)
+            moved = results.reshape(*target.shape[1:], -1)
+            np.copyto(target, moved.transpose(3, 0, 1, 2))
+            continue
+        tile = Tile(tile_planes, tile_rows, tile_columns, in_order, scratch)
+        results = scratch.take("turned", target.shape, out.dtype) if turned else target
+        pool(tile, pooling, results)
+        if turned:
             copy_pixels(results, target)
     scratch.leave()
 
@@ -200,13 +198,6 @@ def _stack(pixels: Array, scratch: Scratch) -> Array:
     stacked = scratch.take("stacked", (height, width, channels, planes), dtype)
     copy_pixels(pixels.reshape(1, planes, -1, 1).swapaxes(1, 2), stacked.reshape(1, -1, planes, 1))
     return stacked.reshape(1, height, width, channels * planes)
-
-
-def _unstack(stacked: Array, out: Array) -> None:
-    """Put channels that were planes where they belong."""
-    planes, height, width, channels = out.shape
-    values = stacked.reshape(height, width, channels, planes)
-    np.copyto(out, values.transpose(3, 0, 1, 2))
 
 
 @lru_cache(maxsize=64)
@@ -222,7 +213,7 @@ def _pool_extreme(tile: Tile, pooling: Pooling, out: Array) -> None:
     """The largest or smallest pixel of each window; a NaN in it gives NaN, unless it is skipped."""
     reduction = _extreme_of(pooling.method, out.dtype, pooling.skip_nan)
     if not opencv.extreme(tile, reduction, out):
-        reduce_columns(tile, reduce_rows(tile, reduction, out.dtype), reduction, out)
+        reduce_windows(tile, reduction, out.dtype, out)
     if out.dtype.kind == "f":
         means.canonicalize(out)
 
@@ -240,9 +231,8 @@ def _average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
     dtype = means.integer_sum_dtype(pixels, low, high, area)
     sums = opencv.sums(tile, dtype)
     if sums is None:
-        reduced = reduce_rows(tile, SUM, means.integer_sum_dtype(pixels, low, high, height))
         sums = tile.scratch.take("sums", tile.shape, dtype)
-        reduce_columns(tile, reduced, SUM, sums)
+        reduce_windows(tile, SUM, means.integer_sum_dtype(pixels, low, high, height), sums)
     counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
     means.divide_integers(sums, counts, area * max(-low, high), out, tile.scratch)
 
@@ -262,28 +252,29 @@ def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
         alone = skipped == means.counts(tile.rows, tile.columns, False)
         counts = pooling.divisor_override or counts - skipped
     mean = out if out.dtype == dtype else tile.scratch.take("sums", tile.shape, dtype)
-    reduce_columns(tile, reduce_rows(tile, SUM, dtype), SUM, mean)
+    reduce_windows(tile, SUM, dtype, mean)
     means.divide_floats(mean, counts, mean)
-    if dtype == pixels and not np.isfinite(np.add.reduce(mean, axis=None)):
+    finite = bool(np.isfinite(np.add.reduce(mean, axis=None)))
+    if dtype == pixels and not finite:
         most = tile.rows.pool_size * tile.columns.pool_size
         scale = dtype.type(2.0 ** -most.bit_length())
         smaller = replace(tile, pixels=np.multiply(tile.pixels, scale, order="C"), in_order=True)
         again = np.empty(tile.shape, dtype)
-        reduce_columns(smaller, reduce_rows(smaller, SUM, dtype), SUM, again)
+        reduce_windows(smaller, SUM, dtype, again)
         means.divide_floats(again, counts, again)
         np.divide(again, scale, out=mean, where=~np.isfinite(mean))
     if alone is not None:
         mean[alone] = np.nan
-    means.store(mean, out)
+        finite = False
+    means.store(mean, out, finite=finite)
 
 
 def _without_nan(tile: Tile) -> tuple[Tile, NDArray[np.int64]]:
     """The tile with 0 in place of NaN, and how many NaN each of its windows holds."""
     nan = np.isnan(tile.pixels, order="C")
     holes = replace(tile, pixels=nan.view(np.uint8), in_order=True)
-    reduced = reduce_rows(holes, SUM, np.dtype(np.int64))
     skipped: NDArray[np.int64] = np.empty(tile.shape, np.int64)
-    reduce_columns(holes, reduced, SUM, skipped)
+    reduce_windows(holes, SUM, skipped.dtype, skipped)
     pixels = np.array(tile.pixels, tile.pixels.dtype.newbyteorder("="), order="C")
     pixels[nan] = 0
     return replace(tile, pixels=pixels, in_order=True), skipped
@@ -303,28 +294,38 @@ def _lies_in_order(planes: Array) -> bool:
 
 
 def tiles(
-    planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, tile_bytes: int
-) -> Iterator[tuple[slice, slice, slice]]:
+    planes: Array,
+    pooling: Pooling,
+    rows: AnyAxis,
+    columns: AnyAxis,
+    out: Array,
+    tile_bytes: int,
+) -> Iterator[tuple[Array, AnyAxis, AnyAxis, Array]]:
     """Cut planes and windows into tiles: so many pixels that a tile takes about `tile_bytes`.
 
     Windows that reach into the padding become tiles of their own along the edges: the others hold
     all the same number of pixels and are read where they lie.
     """
-    windows = len(planes) * rows.count * columns.count
-    room = tile_bytes // (planes.shape[3] * _bytes_a_value(planes, pooling, rows, columns))
-    if windows <= FEW and len(planes) * rows.size * columns.size <= room:
-        yield slice(0, len(planes)), slice(0, rows.count), slice(0, columns.count)
+    few = len(planes) * rows.count * columns.count <= FEW
+    if few and planes.nbytes <= tile_bytes // LARGEST_SHARE:
+        top, bottom, rows = rows.part(0, rows.count)
+        left, right, columns = columns.part(0, columns.count)
+        yield planes[:, top:bottom, left:right], rows, columns, out
         return
-    lengthwise = _around_inside(rows, windows <= FEW)
-    sidewise = _around_inside(columns, windows <= FEW or columns.count <= NARROW)
-    for down, across in product(lengthwise, sidewise):
+    room = tile_bytes // (planes.shape[3] * _bytes_a_value(planes, pooling, rows, columns))
+    sidewise = _around_inside(columns, few or columns.count <= NARROW)
+    for down, across in product(_around_inside(rows, few), sidewise):
         height, width = _tile_pixels(rows, columns, len(across), max(1, room))
         low, high = rows.span(down.start, down.stop)
-        yield from product(
+        for part, down_part, across_part in product(
             _slices(range(len(planes)), room // (width * min(height, high - low))),
             _slices(down, 1 + (height - rows.extent) // rows.stride),
             _slices(across, 1 + (width - columns.extent) // columns.stride),
-        )
+        ):
+            top, bottom, tile_rows = rows.part(down_part.start, down_part.stop)
+            left, right, tile_columns = columns.part(across_part.start, across_part.stop)
+            pixels = planes[part, top:bottom, left:right]
+            yield pixels, tile_rows, tile_columns, out[part, down_part, across_part]
 
 
 def _bytes_a_value(planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis) -> int:
@@ -335,6 +336,8 @@ def _bytes_a_value(planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyA
         return 1
     size, sums = planes.itemsize, pooling.method == "avg" and planes.dtype.kind != "f"
     added = max(2, min(2 * size, 8)) if sums else size
+    if pooling.method == "avg" and not sums:
+        added = means.float_sum_dtype(planes.dtype, planes.dtype, rows, columns).itemsize
     if one_by_one(rows):
         return 4 * added
     divided = 2 * added if sums else 0

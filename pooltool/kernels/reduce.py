@@ -31,6 +31,8 @@ SMALL_BYTES = 1 << 15
 """Smaller arrays are taken from numpy, which is as fast."""
 CHUNK = 64
 """Rows of a large window that are read and reduced at once."""
+FEW_VALUES = 1 << 13
+"""Images of so few values are reduced tap by tap."""
 MANY = 16
 """From so many rows on, windows that share no row are reduced one after the other."""
 FEW_CHANNELS = 16
@@ -127,6 +129,7 @@ def one_by_one(axis: AnyAxis) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
 def depth(rows: AnyAxis, columns: AnyAxis) -> int:
     """Additions in a row, at the most, that a sum over a window goes through."""
     if isinstance(rows, AdaptiveAxis) or one_by_one(rows):
@@ -140,8 +143,53 @@ def depth(rows: AnyAxis, columns: AnyAxis) -> int:
 
 
 def _additions(taps: int) -> int:
-    """How many steps `_steps` takes to a sum of so many values."""
-    return taps.bit_length() + bin(taps).count("1") - 2
+    """How many additions in a row `_runs` and `_tree` take to a sum of so many values."""
+    return (taps - 1).bit_length()
+
+
+def reduce_windows(tile: Tile, reduction: Reduction, along_rows: np.dtype[Any], out: Array) -> None:
+    """Reduce the windows of a tile into `out`, their rows in the dtype `along_rows`."""
+    rows, columns = tile.rows, tile.columns
+    if tile.pixels.size > FEW_VALUES or not (_stand_apart(rows) and _stand_apart(columns)):
+        reduce_columns(tile, reduce_rows(tile, reduction, along_rows), reduction, out)
+        return
+    # A small image takes less time than the calls above: the same operations on views of it.
+    end, stride = (rows.count - 1) * rows.stride + 1, rows.stride
+    taps = [tile.pixels[:, tap : tap + end : stride] for tap in range(rows.pool_size)]
+    reduced = taps[0]
+    for tap in taps[1:]:
+        reduced = reduction.combine(reduced, tap, dtype=along_rows)
+    end, stride = (columns.count - 1) * columns.stride + 1, columns.stride
+    taps = [reduced[:, :, tap : tap + end : stride] for tap in range(columns.pool_size)]
+    if len(taps) == 1:
+        np.copyto(out, taps[0])
+        return
+    half = _half(len(taps))
+    first, last = (_tree(part, reduction.combine, out.dtype) for part in (taps[:half], taps[half:]))
+    reduction.combine(first, last, out=out, dtype=out.dtype)
+
+
+def _stand_apart(axis: AnyAxis) -> bool:
+    """True for windows inside the image that share no pixel, nor are large."""
+    if isinstance(axis, AdaptiveAxis) or axis.dilation > 1:
+        return False
+    return axis.stride >= axis.pool_size < MANY and axis.is_whole
+
+
+def _tree(parts: list[Array], combine: np.ufunc, dtype: np.dtype[Any]) -> Array:
+    """Combine arrays in the order of `_runs`: the last power of two of them is combined last."""
+    if len(parts) == 1:
+        return parts[0]
+    half = _half(len(parts))
+    first, last = (_tree(part, combine, dtype) for part in (parts[:half], parts[half:]))
+    combined: Array = combine(first, last, dtype=dtype)
+    return combined
+
+
+def _half(taps: int) -> int:
+    """So many taps are combined before the others, whose number is a power of two."""
+    largest = 1 << taps.bit_length() - 1
+    return taps - largest if taps > largest else taps // 2
 
 
 def reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array:
@@ -264,38 +312,35 @@ def _runs(
     """Combine `taps` values, `shift` apart along axis 1, for every window: all but the last step.
 
     Returns two arrays and a shift: the first combined with the second, shifted, are the windows.
-    Both are as large as `values`; what would reach beyond their end is left undefined.
+    Both are as large as `values`; what would reach beyond their end is left undefined. Runs
+    double; a max or min then joins two that overlap. A sum, where nothing may be taken twice,
+    joins the runs that are binary digits of `taps`, the shortest first: few additions in a row.
     """
-    run, length = values, 1
-    *steps, (last, doubles) = _steps(taps, reduction.idempotent)
-    for turn, (offset, joins_itself) in enumerate(steps):
-        other = run if joins_itself else values
-        length = offset + (length if joins_itself else 1)
+
+    def join(first: Array, last: Array, offset: int, length: int) -> Array:
+        """Values of `length` taps, in memory that is in use for nothing else."""
         size, start = values.shape[1] - (length - 1) * shift, offset * shift
-        longer = scratch.take(f"run {turn % 2}", values.shape, values.dtype)
-        reduction.combine(run[:, :size], other[:, start : start + size], out=longer[:, :size])
-        run = longer
-    return run, run if doubles else values, last * shift
+        used = [array for array in (run, joined) if array is not None]
+        name = next(n for n in _RUNS if not any(array is made.get(n) for array in used))
+        longer = made[name] = scratch.take(name, values.shape, values.dtype)
+        reduction.combine(first[:, :size], last[:, start : start + size], out=longer[:, :size])
+        return longer
 
-
-@lru_cache(maxsize=256)
-def _steps(taps: int, idempotent: bool) -> tuple[tuple[int, bool], ...]:
-    """Steps from a run of 1 value to one of `taps`: the offset of what is joined to the run, and
-    whether that is the run itself or one value.
-
-    A sum, where nothing may be taken twice, follows the binary digits of `taps`. A max or min
-    doubles and at last joins two runs that overlap.
-    """
-    steps, length = [], 1
-    for digit in bin(taps)[3:]:
-        steps.append((length, True))
+    made: dict[str, Array] = {}
+    run, length = values, 1
+    joined, so_far = None, 0
+    while 2 * length < taps:
+        if taps & length and not reduction.idempotent:
+            joined = run if joined is None else join(joined, run, so_far, so_far + length)
+            so_far += length
+        run = join(run, run, length, 2 * length)
         length *= 2
-        if digit == "1" and not idempotent:
-            steps.append((length, False))
-            length += 1
-    if length < taps:
-        steps.append((taps - length, True))
-    return tuple(steps)
+    if joined is None:
+        return run, run, (taps - length) * shift
+    return joined, run, so_far * shift
+
+
+_RUNS = "run 0", "run 1", "run 2"
 
 
 def reduce_columns(tile: Tile, reduced: Array, reduction: Reduction, out: Array) -> None:
@@ -331,8 +376,7 @@ def _slide(
         return pixels
     shift = dilation * pixels.shape[3]
     run, other, offset = _runs(pixels.reshape(1, -1), pool_size, shift, reduction, scratch)
-    free = len(_steps(pool_size, reduction.idempotent)) % 2  # the last run lies in the other
-    slid = scratch.take(f"run {1 - free}", pixels.shape, pixels.dtype)
+    slid = scratch.take("slid", pixels.shape, pixels.dtype)
     target = slid.reshape(1, -1)[:, : pixels.size - (pool_size - 1) * shift]
     end = offset + target.shape[1]
     reduction.combine(run[:, : target.shape[1]], other[:, offset:end], out=target)
@@ -371,6 +415,8 @@ def copy_pixels(pixels: Array, out: Array) -> None:
     """Copy (planes, rows, columns, channels) that do not lie side by side. Few channels are copied
     one after the other: numpy loops over the last axis, and starts anew for every pixel.
     """
+    if abs(out.strides[1]) < abs(out.strides[2]):
+        pixels, out = pixels.swapaxes(1, 2), out.swapaxes(1, 2)
     turned = len(out) <= FEW_CHANNELS and abs(pixels.strides[1]) < abs(pixels.strides[2])
     if turned and all(transpose(*planes) for planes in zip(pixels, out, strict=True)):
         return
