@@ -26,6 +26,10 @@ LEAST_BLURRED, MOST_BLURRED = 9, 1024
 """Pixels of the windows that OpenCV's box filter is used for."""
 MOST_SCALED = 2**13
 """An odd count, up to which sums of bytes are divided by OpenCV."""
+MEDIAN_CHANNELS = (1, 3, 4)
+"""Those that OpenCV's median filter takes."""
+LARGE_MEDIAN = 16
+"""Of bytes in windows of 7x7 and more it takes as long at a pixel as we do for so many values."""
 
 
 def extreme(tile: Tile, reduction: Reduction, out: Array) -> bool:
@@ -73,6 +77,36 @@ def mean(tile: Tile, out: Array) -> bool:
     sides = columns.pool_size, rows.pool_size
     done = cv2.blur(pixels, sides, blurred, (0, 0), cv2.BORDER_REPLICATE)
     _keep_results(done, blurred, out)
+    return True
+
+
+def takes_medians(pixels: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
+    """True for square windows of an odd size, without gaps, that overlap so much that filtering at
+    every pixel is the faster way. An odd number of values has one in the middle: no rule to choose.
+    """
+    if not all(isinstance(axis, Axis) and axis.dilation == 1 for axis in (rows, columns)):
+        return False
+    side, kept = rows.pool_size, rows.stride * columns.stride
+    if side != columns.pool_size or side % 2 == 0 or pixels.shape[3] not in MEDIAN_CHANNELS:
+        return False
+    if side in (3, 5):
+        return pixels.dtype.str[1:] in ("u1", "u2", "f4") and 2 * kept <= side * side
+    return pixels.dtype == np.uint8 and side > 5 and LARGE_MEDIAN * kept <= side * side
+
+
+def median(pixels: Array, rows: AnyAxis, columns: AnyAxis, out: Array) -> bool:
+    """Medians where `takes_medians` holds, of windows inside the image and without NaN."""
+    if not all(isinstance(axis, Axis) and axis.is_whole for axis in (rows, columns)):
+        return False
+    if pixels.dtype.kind == "f" and np.isnan(pixels.max()):
+        return False
+    middle = rows.pool_size // 2
+    kept = [
+        slice(middle, middle + axis.stride * axis.count, axis.stride) for axis in (rows, columns)
+    ]
+    for plane, results in zip(pixels, out, strict=True):
+        filtered = cv2.medianBlur(np.ascontiguousarray(plane, out.dtype), rows.pool_size)
+        results[...] = filtered.reshape(plane.shape)[tuple(kept)]
     return True
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pooltool.errors import PooltoolError
 from pooltool.geometry import AnyAxis, AnyWindows, DataFormat, Pair, row_axis
-from pooltool.kernels import means, opencv
+from pooltool.kernels import means, opencv, taps
 from pooltool.kernels.reduce import (
     CHUNK,
     SUM,
@@ -33,7 +33,7 @@ from pooltool.kernels.reduce import (
     copy_pixels,
     one_by_one,
     reduce_windows,
-    unused,
+    take_scratch,
 )
 
 Array = NDArray[Any]
@@ -110,8 +110,11 @@ def pool_axes(
         # A transposed view is read along its memory; in what order cannot be seen in the result.
         planes, results = planes.swapaxes(1, 2), results.swapaxes(1, 2)
         rows, columns = columns, rows
-    with np.errstate(all="ignore") if is_mean else nullcontext():
-        _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
+    if pooling.method in ("median", "mode"):
+        taps.pool(planes, pooling.method, rows, columns, results, skip_nan=pooling.skip_nan)
+    else:
+        with np.errstate(all="ignore") if is_mean else nullcontext():
+            _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
     return out.view(np.bool_) if is_bool and not is_mean else out
 
 
@@ -162,13 +165,27 @@ def _as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
     return image.transpose(0, 2, 3, 1), out.transpose(0, 2, 3, 1)
 
 
+def indices2d(
+    image: Array, values: Array, pooling: Pooling, *, data_format: DataFormat = "channels_last"
+) -> NDArray[np.int64]:
+    """Where `values`, which `pool2d` took from `image` by max or min, lie: flat, row by row."""
+    rows, columns = pooling.windows.axes(image.shape, data_format)
+    if image.dtype.kind == "b":
+        image, values = image.view(np.uint8), values.view(np.uint8)
+    first, found = row_axis(image.ndim, data_format), np.empty(values.shape, np.int64)
+    planes, wanted = _as_planes(image, values, first)
+    _, places = _as_planes(image, found, first)
+    places[...] = taps.indices(planes, wanted, rows, columns)
+    return found
+
+
 def _pool_planes(
     planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, out: Array, tile_bytes: int
 ) -> None:
     """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
     in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
     stacked = len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT
-    scratch = unused.pop() if unused else Scratch()
+    scratch = take_scratch()
     pool = _pool_extreme
     if pooling.method == "avg":
         pool = _average_floats if planes.dtype.kind == "f" else _average_integers

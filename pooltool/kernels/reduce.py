@@ -64,7 +64,7 @@ class Scratch:
     def leave(self) -> None:
         """Leave it to later calls, unless it is large."""
         if sum(buffer.nbytes for buffer in self._buffers.values()) <= KEPT_BYTES:
-            unused.append(self)
+            _unused.append(self)
 
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """An array of undefined content; it ends the use of the last one of this name."""
@@ -78,8 +78,16 @@ class Scratch:
         return np.ndarray(shape, dtype, buffer)
 
 
-unused: list[Scratch] = []
+_unused: list[Scratch] = []
 """What earlier calls have left; a call takes one of them, or makes its own."""
+
+
+def take_scratch() -> Scratch:
+    """Memory that an earlier call has left, or new one; threads may ask at the same time."""
+    try:
+        return _unused.pop()
+    except IndexError:
+        return Scratch()
 
 
 @dataclass
