@@ -25,7 +25,9 @@ if TYPE_CHECKING:
         adaptive_min_pool2d,
         avg_pool2d,
         max_pool2d,
+        median_pool2d,
         min_pool2d,
+        mode_pool2d,
     )
 
 __version__ = "0.1.0"
@@ -46,7 +48,9 @@ __all__ = [
     "adaptive_min_pool2d",
     "avg_pool2d",
     "max_pool2d",
+    "median_pool2d",
     "min_pool2d",
+    "mode_pool2d",
 ]
 
 

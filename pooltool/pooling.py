@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from pooltool.errors import ArrayShapeError, ArrayTypeError, PooltoolError, WindowError
 from pooltool.geometry import (
     AdaptiveWindows,
+    AnyWindows,
     DataFormat,
     OutputSize,
     Padding,
@@ -26,7 +27,7 @@ from pooltool.geometry import (
     is_integer,
     with_shape,
 )
-from pooltool.kernels import Method, Pooling, pool2d
+from pooltool.kernels import Method, Pooling, indices2d, pool2d
 
 Array = NDArray[Any]
 
@@ -40,8 +41,9 @@ def max_pool2d(
     dilation: Size = 1,
     ceil_mode: bool = False,
     data_format: DataFormat = "channels_last",
+    return_indices: bool = False,
     skip_nan: bool = False,
-) -> Array:
+) -> Any:
     """Take the largest value of each window.
 
     Parameters
@@ -63,6 +65,8 @@ def max_pool2d(
     data_format
         "channels_last": (H, W), (H, W, C), (N, H, W, C). "channels_first": (H, W), (C, H, W),
         (N, C, H, W). The same pixels give the same bits in either.
+    return_indices
+        Return (values, indices).
     skip_nan
         NaN takes part in nothing; a window of NaN alone gives NaN. Integers have none.
 
@@ -70,7 +74,9 @@ def max_pool2d(
     -------
     The image's axes, dtype and number of channels, with rows and columns of
     floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1, or its ceil. A NaN in
-    a window gives NaN; a zero is +0.0.
+    a window gives NaN; a zero is +0.0. With `return_indices` also where in its plane each value
+    lies: row * W + column without padding, int64, as PyTorch's. Of equal values the first in
+    reading order counts, and of several NaN the first too (PyTorch: the last).
 
     Raises
     ------
@@ -91,10 +97,19 @@ def max_pool2d(
            [3, 7]])
     >>> max_pool2d(np.zeros((700, 1024, 3), np.uint8)).shape
     (350, 512, 3)
+
+    Each value goes back to its place, and the rest is 0, as in PyTorch's `max_unpool2d`:
+
+    >>> values, indices = max_pool2d([[0, 3, 3, 0], [2, 7, 6, 8]], return_indices=True)
+    >>> unpooled = np.zeros((2, 4), values.dtype)
+    >>> np.put_along_axis(unpooled.reshape(-1), indices.reshape(-1), values.reshape(-1), 0)
+    >>> unpooled
+    array([[0, 0, 0, 0],
+           [0, 7, 0, 8]])
     """
     array = as_image(image, data_format)
     windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
-    return pool2d(array, Pooling("max", windows, skip_nan=skip_nan), data_format=data_format)
+    return _extreme("max", array, windows, data_format, return_indices, skip_nan)
 
 
 def min_pool2d(
@@ -106,8 +121,9 @@ def min_pool2d(
     dilation: Size = 1,
     ceil_mode: bool = False,
     data_format: DataFormat = "channels_last",
+    return_indices: bool = False,
     skip_nan: bool = False,
-) -> Array:
+) -> Any:
     """Take the smallest value of each window. All else is as in `max_pool2d`.
 
     >>> min_pool2d([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]])
@@ -116,7 +132,7 @@ def min_pool2d(
     """
     array = as_image(image, data_format)
     windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
-    return pool2d(array, Pooling("min", windows, skip_nan=skip_nan), data_format=data_format)
+    return _extreme("min", array, windows, data_format, return_indices, skip_nan)
 
 
 def avg_pool2d(
@@ -180,13 +196,59 @@ def avg_pool2d(
     return pool2d(array, pooling, data_format=data_format)
 
 
+def median_pool2d(
+    image: ArrayLike,
+    pool_size: Size = 2,
+    stride: Size | None = None,
+    *,
+    padding: Padding = "valid",
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    data_format: DataFormat = "channels_last",
+    skip_nan: bool = False,
+) -> Array:
+    """Take the median of each window; of an even number of values the lower of the two in the
+    middle, so that labels stay labels and the dtype is kept. All else is as in `max_pool2d`.
+
+    >>> median_pool2d([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]])
+    array([[2, 3],
+           [1, 6]])
+    """
+    array = as_image(image, data_format)
+    windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
+    return pool2d(array, Pooling("median", windows, skip_nan=skip_nan), data_format=data_format)
+
+
+def mode_pool2d(
+    image: ArrayLike,
+    pool_size: Size = 2,
+    stride: Size | None = None,
+    *,
+    padding: Padding = "valid",
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    data_format: DataFormat = "channels_last",
+) -> Array:
+    """Take the most frequent value of each window, and of several the smallest: for images of
+    labels. Channels are pooled independently. All else is as in `max_pool2d`.
+
+    >>> mode_pool2d([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]])
+    array([[0, 0],
+           [1, 6]])
+    """
+    array = as_image(image, data_format)
+    windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
+    return pool2d(array, Pooling("mode", windows), data_format=data_format)
+
+
 def adaptive_max_pool2d(
     image: ArrayLike,
     output_size: OutputSize,
     *,
     data_format: DataFormat = "channels_last",
+    return_indices: bool = False,
     skip_nan: bool = False,
-) -> Array:
+) -> Any:
     """Take the largest value of each of the windows that `output_size` calls for.
 
     Window i of n over `size` pixels covers floor(i * size / n) to ceil((i + 1) * size / n), the
@@ -196,7 +258,9 @@ def adaptive_max_pool2d(
     >>> adaptive_max_pool2d([[1, 2, 3, 4, 5]], (1, 3))
     array([[2, 4, 5]])
     """
-    return _adaptive("max", image, output_size, data_format, skip_nan)
+    array = as_image(image, data_format)
+    windows = _adaptive_windows(array, output_size)
+    return _extreme("max", array, windows, data_format, return_indices, skip_nan)
 
 
 def adaptive_min_pool2d(
@@ -204,14 +268,17 @@ def adaptive_min_pool2d(
     output_size: OutputSize,
     *,
     data_format: DataFormat = "channels_last",
+    return_indices: bool = False,
     skip_nan: bool = False,
-) -> Array:
+) -> Any:
     """Take the smallest value of each window; windows are as in `adaptive_max_pool2d`.
 
     >>> adaptive_min_pool2d([[1, 2, 3, 4, 5]], (None, 3))
     array([[1, 2, 4]])
     """
-    return _adaptive("min", image, output_size, data_format, skip_nan)
+    array = as_image(image, data_format)
+    windows = _adaptive_windows(array, output_size)
+    return _extreme("min", array, windows, data_format, return_indices, skip_nan)
 
 
 def adaptive_avg_pool2d(
@@ -228,7 +295,10 @@ def adaptive_avg_pool2d(
     >>> adaptive_avg_pool2d([[1, 2, 3, 4, 5]], (1, 3))
     array([[1.5, 3. , 4.5]])
     """
-    return _adaptive("avg", image, output_size, data_format, skip_nan, _result_dtype(dtype))
+    array = as_image(image, data_format)
+    windows = _adaptive_windows(array, output_size)
+    pooling = Pooling("avg", windows, dtype=_result_dtype(dtype), skip_nan=skip_nan)
+    return pool2d(array, pooling, data_format=data_format)
 
 
 def _windows(
@@ -245,21 +315,26 @@ def _windows(
         raise with_shape(error, image.shape) from None
 
 
-def _adaptive(
-    method: Method,
-    image: ArrayLike,
-    output_size: OutputSize,
-    data_format: DataFormat,
-    skip_nan: bool,
-    dtype: np.dtype[Any] | None = None,
-) -> Array:
-    array = as_image(image, data_format)
+def _adaptive_windows(image: Array, output_size: OutputSize) -> AdaptiveWindows:
     try:
-        windows = AdaptiveWindows.of(output_size)
+        return AdaptiveWindows.of(output_size)
     except WindowError as error:
-        raise with_shape(error, array.shape) from None
-    pooling = Pooling(method, windows, dtype=dtype, skip_nan=skip_nan)
-    return pool2d(array, pooling, data_format=data_format)
+        raise with_shape(error, image.shape) from None
+
+
+def _extreme(
+    method: Method,
+    image: Array,
+    windows: AnyWindows,
+    data_format: DataFormat,
+    return_indices: bool,
+    skip_nan: bool,
+) -> Any:
+    pooling = Pooling(method, windows, skip_nan=skip_nan)
+    values = pool2d(image, pooling, data_format=data_format)
+    if not return_indices:
+        return values
+    return values, indices2d(image, values, pooling, data_format=data_format)
 
 
 _RANKS = {

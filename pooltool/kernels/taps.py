@@ -26,11 +26,13 @@ from pooltool.kernels.reduce import Scratch, copy_pixels, take_scratch
 
 Array = NDArray[Any]
 
-TILE_BYTES = 1 << 20
-"""Bytes of all taps of a tile: they stay in the cache while they are sorted."""
 FEW_TAPS = 64
 """So many taps are sorted by a network. It takes more steps a value than numpy's sort, but each is
 done for all windows at once."""
+TAP_BYTES = 1 << 16
+"""Bytes of one tap of a tile: a few of them stay in the cache while they are sorted."""
+BLOCK_BYTES = 1 << 21
+"""Bytes of a tile whose windows hold many taps: so many that its calls hardly show."""
 WHOLE = 2048
 """So few windows are not parted into those inside the image and those that reach out of it."""
 
@@ -64,43 +66,42 @@ class Taps:
         """The results: planes, rows, columns, channels."""
         return len(self.pixels), self.rows.count, self.columns.count, self.pixels.shape[3]
 
+    def taps(self) -> list[Array]:
+        """Each tap of all windows, in reading order: views of `shape`."""
+        lines = [self.pixels[:, part] for part in _every_stride(self.rows)]
+        return [line[:, :, part] for line in lines for part in _every_stride(self.columns)]
+
     def gather(self, dtype: np.dtype[Any], scratch: Scratch) -> tuple[Array, int]:
         """Copy the values, in reading order along the axis that is also returned.
 
         Few are (taps, planes, rows, columns, channels), an array for each tap; many are (planes,
         rows, columns, channels, taps), each window in one piece.
         """
-        if self.rows.pool_size * self.columns.pool_size <= FEW_TAPS:
-            return self._stacked(dtype, scratch), 0
-        return self._side_by_side(dtype, scratch), -1
+        many = self.rows.pool_size * self.columns.pool_size
+        if many > FEW_TAPS:
+            return self._side_by_side(dtype, scratch), -1
+        stack = scratch.take("taps", (many, *self.shape), dtype)
+        if not self._copy_pairs(stack, scratch):
+            for view, line in zip(self.taps(), stack, strict=True):
+                copy_pixels(view, line)
+        return stack, 0
 
-    def _stacked(self, dtype: np.dtype[Any], scratch: Scratch) -> Array:
-        down, across = self.rows.pool_size, self.columns.pool_size
-        stack = scratch.take("taps", (down * across, *self.shape), dtype)
-        for tap in range(down):
-            top = tap * self.rows.dilation
-            end = top + (self.rows.count - 1) * self.rows.stride + 1
-            lines = self.pixels[:, top : end : self.rows.stride]
-            self._stack_columns(lines, stack[tap * across : (tap + 1) * across], scratch)
-        return stack
-
-    def _stack_columns(self, lines: Array, stack: Array, scratch: Scratch) -> None:
-        columns, size = self.columns, stack.itemsize
-        pairs = (columns.pool_size, columns.stride, columns.dilation) == (2, 2, 1)
-        if pairs and size <= 2 and stack.dtype == lines.dtype and np.little_endian:
-            wide, count = np.dtype(f"u{2 * size}"), 2 * columns.count
-            if lines.shape[3] == 1 and lines.strides[2] == size:
-                # Both taps in one wide word: shifts and casts are faster than steps in memory.
-                words, narrow = lines[:, :, :count, 0].view(wide), stack.view(f"u{size}")
-                high = scratch.take("words", words.shape, wide)
-                np.right_shift(words, 8 * size, out=high)
-                np.copyto(narrow[0, ..., 0], words, casting="unsafe")
-                np.copyto(narrow[1, ..., 0], high, casting="unsafe")
-                return
-        for tap in range(columns.pool_size):
-            left = tap * columns.dilation
-            end = left + (columns.count - 1) * columns.stride + 1
-            copy_pixels(lines[:, :, left : end : columns.stride], stack[tap])
+    def _copy_pairs(self, stack: Array, scratch: Scratch) -> bool:
+        """Copy the taps of small integers two by two, where they lie side by side and the windows
+        too: as wide words, of which a cast keeps the low half. Steps in memory take longer.
+        """
+        size, columns, pixels = stack.itemsize, self.columns, self.pixels
+        paired = (columns.pool_size, columns.stride, columns.dilation) == (2, 2, 1)
+        in_order = pixels.shape[3] == 1 and pixels.strides[2] == size and np.little_endian
+        if not (paired and in_order and size <= 2 and stack.dtype == pixels.dtype):
+            return False
+        wide, narrow = np.dtype(f"u{2 * size}"), stack.view(f"u{size}")[..., 0]
+        for tap, part in enumerate(_every_stride(self.rows)):
+            words = pixels[:, part, : 2 * columns.count, 0].view(wide)
+            high = np.right_shift(words, 8 * size, out=scratch.take("high", words.shape, wide))
+            np.copyto(narrow[2 * tap], words, casting="unsafe")
+            np.copyto(narrow[2 * tap + 1], high, casting="unsafe")
+        return True
 
     def _side_by_side(self, dtype: np.dtype[Any], scratch: Scratch) -> Array:
         rows, columns = self.rows, self.columns
@@ -110,6 +111,13 @@ class Taps:
         values = scratch.take("taps", windows.shape, dtype)
         np.copyto(values, windows)
         return values.reshape(*self.shape, -1)
+
+
+def _every_stride(axis: Axis) -> list[slice]:
+    """For each tap, where it lies in all windows."""
+    length = (axis.count - 1) * axis.stride + 1
+    starts = range(0, axis.extent, axis.dilation)
+    return [slice(start, start + length, axis.stride) for start in starts]
 
 
 def _places(axis: AnyAxis) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -137,7 +145,6 @@ def pool(
     out: Array,
     *,
     skip_nan: bool = False,
-    tile_bytes: int = TILE_BYTES,
 ) -> None:
     """Write the lower median or the most frequent value of each window into `out`.
 
@@ -148,9 +155,10 @@ def pool(
     # numpy compares float16 one by one, and float32 with vector units.
     dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
     blurs = method == "median" and opencv.takes_medians(pixels, rows, columns)
-    # OpenCV finds the median at every pixel, whatever the stride.
-    taps = (rows.stride * columns.stride) if blurs else rows.pool_size * columns.pool_size
-    for part, down, across in _tiles(out.shape, rows, columns, tile_bytes // (taps * out.itemsize)):
+    most = _windows_of_tile(rows.pool_size * columns.pool_size, dtype)
+    if blurs:  # OpenCV finds the median at every pixel, whatever the stride
+        most = BLOCK_BYTES // (rows.stride * columns.stride * dtype.itemsize)
+    for part, down, across in _tiles(out.shape, rows, columns, most):
         top, bottom, tile_rows = rows.part(down.start, down.stop)
         left, right, tile_columns = columns.part(across.start, across.stop)
         tile, target = pixels[part, top:bottom, left:right], out[part, down, across]
@@ -159,13 +167,16 @@ def pool(
             values, axis = Taps.of(tile, tile_rows, tile_columns).gather(dtype, scratch)
             if method == "median":
                 target[...] = _medians(values, axis, counts, skip_nan, scratch)
-            elif axis == 0:
-                target[...] = _modes(_sort_taps(values, None, scratch), counts)
             else:
-                target[...] = _modes_of_many(values, counts)
+                target[...] = _modes(values, axis, counts, scratch)
         if dtype.kind == "f":
             means.canonicalize(target)
     scratch.leave()
+
+
+def _windows_of_tile(taps: int, dtype: np.dtype[Any]) -> int:
+    """So many windows make a tile, times channels."""
+    return (TAP_BYTES if taps <= FEW_TAPS else BLOCK_BYTES // taps) // dtype.itemsize
 
 
 def _tiles(
@@ -199,11 +210,14 @@ def _medians(
     values: Array, axis: int, counts: means.Counts, skip_nan: bool, scratch: Scratch
 ) -> Array:
     """The lower median of each window, whose taps lie along `axis`; `values` are used up."""
-    is_float = values.dtype.kind == "f"
-    if skip_nan and is_float and np.isnan(missing := values.max(initial=-np.inf)):
+    lacking: Any = None  # windows of which the median is NaN
+    if values.dtype.kind == "f" and np.isnan(values.max()):
         missing = np.isnan(values)
-        values[missing] = np.inf
-        counts = counts - np.count_nonzero(missing, axis=axis)
+        lacking = missing.any(axis)
+        if skip_nan:
+            values[missing] = np.inf
+            counts = counts - np.count_nonzero(missing, axis)
+            lacking = np.equal(counts, 0)
     rank = (counts - 1) // 2
     if axis == 0:
         lines = _sort_taps(values, rank if isinstance(rank, int) else None, scratch)
@@ -211,13 +225,13 @@ def _medians(
             return lines[rank]  # minima and maxima have carried each NaN along
         values = np.stack(lines)
     elif isinstance(rank, int) and values.itemsize > 1:
-        values.partition((rank, values.shape[-1] - 1))
+        values.partition(rank)
     else:
         values.sort(kind="stable")  # of bytes a radix sort
     ranks = np.broadcast_to(rank, values[0].shape if axis == 0 else values.shape[:-1])
     medians: Array = np.take_along_axis(values, np.expand_dims(ranks, axis), axis).squeeze(axis)
-    if is_float:
-        medians[np.isnan(values.take(-1, axis)) | (np.asarray(counts) == 0)] = np.nan
+    if lacking is not None:
+        medians[lacking] = np.nan
     return medians
 
 
@@ -262,36 +276,72 @@ def _network(count: int, rank: int | None) -> list[tuple[int, int, bool, bool]]:
     return exchanges[::-1]
 
 
-def _modes(lines: list[Array], counts: means.Counts) -> Array:
-    """The most frequent value of each window; its taps are sorted. `lines[0]` is used up."""
+def _modes(values: Array, axis: int, counts: means.Counts, scratch: Scratch) -> Array:
+    """The most frequent value of each window, whose taps lie along `axis`; `values` are used up.
+
+    Most windows of labels hold just one. Where that is so, only the others are sorted.
+    """
+    if isinstance(counts, int) and (mixed := _mixed(values, axis)) is not None:
+        if axis == 0:
+            first, others = values[0].copy(), values.reshape(counts, -1)[:, mixed]
+        else:
+            first, others = values[..., 0].copy(), values.reshape(-1, counts)[mixed]
+        if len(mixed):
+            first.reshape(-1)[mixed] = _modes(others, axis, counts, scratch)
+        return np.asarray(first)
+    if axis == 0:
+        return _modes_of_few(_sort_taps(values, None, scratch), counts, scratch)
+    return _modes_of_many(values, counts)
+
+
+def _mixed(values: Array, axis: int) -> NDArray[np.int64] | None:
+    """Which windows hold more than one value; None if more than a fourth of them do."""
+    if axis:
+        uniform = (values[..., 1:] == values[..., :1]).all(axis)
+        return (
+            None if 4 * np.count_nonzero(uniform) < 3 * uniform.size else np.flatnonzero(~uniform)
+        )
+    uniform = np.ones(values.shape[1:], np.bool_)
+    for line in values[1:]:
+        uniform &= line == values[0]
+        if 4 * np.count_nonzero(uniform) < 3 * uniform.size:
+            return None
+    return np.flatnonzero(~uniform)
+
+
+def _modes_of_few(lines: list[Array], counts: means.Counts, scratch: Scratch) -> Array:
+    """`_modes` of sorted taps, an array for each. `lines[0]` is used up."""
     words = [line.view(f"u{line.itemsize}") for line in lines]
-    modes = words[0]
+    modes, shape = words[0], words[0].shape
+    longer, same = (scratch.take(name, shape, np.dtype(np.bool_)) for name in ("longer", "same"))
+    changes = scratch.take("changes", shape, modes.dtype)
+
+    def replace(others: Array) -> None:
+        """Where runs are longer; several times as fast as a copy with a mask: no branches."""
+        np.bitwise_xor(modes, others, out=changes)
+        np.multiply(changes, longer, out=changes)
+        np.bitwise_xor(modes, changes, out=modes)
+
     if len(lines) == 4 and isinstance(counts, int):
-        a, b, c, d = lines
-        _replace(modes, words[2], (a != b) & ((b == c) | (c == d)))
+        a, b, c, d = lines  # c is most frequent if it has an equal, and a and b are not a pair
+        np.logical_or(np.equal(b, c, out=longer), np.equal(c, d, out=same), out=longer)
+        np.logical_and(np.not_equal(a, b, out=same), longer, out=longer)
+        replace(words[2])
         return modes.view(lines[0].dtype)
-    run = np.ones(modes.shape, np.uint8)
-    longest = run.copy()
+    run, longest = np.ones((2, *shape), np.uint8)
     for tap in range(1, len(lines)):
-        run *= lines[tap] == lines[tap - 1]
+        run *= np.equal(lines[tap], lines[tap - 1], out=same)
         run += 1
-        longer = run > longest
+        np.greater(run, longest, out=longer)
         if not isinstance(counts, int):
             longer &= tap < counts
         np.maximum(run, longest, out=longest)
-        _replace(modes, words[tap], longer)
+        replace(words[tap])
     return modes.view(lines[0].dtype)
 
 
-def _replace(words: Array, others: Array, where: Array) -> None:
-    """`np.copyto(words, others, where=where)`, several times as fast because it has no branch."""
-    changes = np.bitwise_xor(words, others)
-    changes *= where
-    words ^= changes
-
-
 def _modes_of_many(values: Array, counts: means.Counts) -> Array:
-    """The same of windows whose taps lie side by side: sorted, by the lengths of runs."""
+    """`_modes` of windows whose taps lie side by side, by the lengths of runs when sorted."""
     values.sort(kind="stable" if values.itemsize == 1 else None)  # of bytes a radix sort
     taps, flat = values.shape[-1], values.reshape(-1)
     begins = np.ones(values.shape, np.bool_)
@@ -312,14 +362,7 @@ def _modes_of_many(values: Array, counts: means.Counts) -> Array:
     return modes
 
 
-def indices(
-    pixels: Array,
-    values: Array,
-    rows: AnyAxis,
-    columns: AnyAxis,
-    *,
-    tile_bytes: int = TILE_BYTES,
-) -> NDArray[np.int64]:
+def indices(pixels: Array, values: Array, rows: AnyAxis, columns: AnyAxis) -> NDArray[np.int64]:
     """Where in its plane the value of each window lies, `row * width + column`, int64.
 
     `values` are the largest or the smallest of each window. Of equal ones, and of several NaN, the
@@ -327,40 +370,53 @@ def indices(
     """
     found = np.empty(values.shape, np.int64)
     scratch, width = take_scratch(), pixels.shape[2]
-    many, size = rows.pool_size * columns.pool_size, values.itemsize
+    many = rows.pool_size * columns.pool_size
+    most = _windows_of_tile(many, values.dtype)
     row_starts, row_steps = _places(rows)
     column_starts, column_steps = _places(columns)
     offsets = np.add.outer(row_steps * width, column_steps).reshape(-1)
-    for part, down, across in _tiles(values.shape, rows, columns, tile_bytes // (many * size)):
+    for part, down, across in _tiles(values.shape, rows, columns, most):
         top, bottom, tile_rows = rows.part(down.start, down.stop)
         left, right, tile_columns = columns.part(across.start, across.stop)
         tile, target = pixels[part, top:bottom, left:right], found[part, down, across]
-        taps, axis = Taps.of(tile, tile_rows, tile_columns).gather(values.dtype, scratch)
         inside = None
         if not isinstance(means.counts(tile_rows, tile_columns, False), int):
             high, wide = _inside(tile_rows), _inside(tile_columns)
-            inside = high[:, None, None, :, None] & wide[:, None, None, :]
-            inside = inside.reshape(len(high), len(wide), 1, many)
-        numbers = _first_equal(taps, axis, values[part, down, across], inside)
+            inside = (high[:, None, :, None] & wide[:, None, :]).reshape(len(high), len(wide), many)
+        laid = Taps.of(tile, tile_rows, tile_columns)
+        numbers = _first_equal(laid, values[part, down, across], inside, scratch)
         np.take(offsets, numbers, out=target, mode="clip")
         target += row_starts[down, None, None] * width + column_starts[across, None]
     scratch.leave()
     return found
 
 
-def _first_equal(taps: Array, axis: int, wanted: Array, inside: Array | None) -> Array:
-    """Number of the first tap of each window that holds the value `wanted`."""
-    wanted = np.expand_dims(wanted, axis)
-    equal = taps == wanted
-    if wanted.dtype.kind == "f" and (lacking := np.isnan(wanted)).any():
-        equal |= np.isnan(taps) & lacking
-    if inside is not None:
-        equal &= inside if axis else np.moveaxis(inside, -1, 0)[:, None]
-    if axis:
-        return np.asarray(equal.argmax(axis))
-    numbers = np.zeros(equal.shape[1:], np.uint8)
-    missed = np.ones(equal.shape[1:], np.bool_)
-    for tap in equal[:-1]:
-        np.greater(missed, tap, out=missed)  # missed so far, and not here
+def _first_equal(laid: Taps, wanted: Array, inside: Array | None, scratch: Scratch) -> Array:
+    """Number of the first tap of each window that holds the value `wanted`.
+
+    `inside`, (rows, columns, taps), tells which taps are the window's own; None for all.
+    """
+    has_nan = wanted.dtype.kind == "f" and bool(np.isnan(wanted).any())
+    if laid.rows.pool_size * laid.columns.pool_size > FEW_TAPS:
+        values, _ = laid.gather(wanted.dtype, scratch)
+        equal = values == wanted[..., None]
+        if has_nan:
+            equal |= np.isnan(values) & np.isnan(wanted)[..., None]
+        if inside is not None:
+            equal &= inside[:, :, None]
+        return np.asarray(equal.argmax(-1))
+    numbers = scratch.take("numbers", wanted.shape, np.dtype(np.uint8))
+    numbers[...] = 0
+    missed = scratch.take("missed", wanted.shape, np.dtype(np.bool_))
+    missed[...] = True
+    line = scratch.take("line", wanted.shape, wanted.dtype)
+    for number, view in enumerate(laid.taps()[:-1]):  # what no other tap holds, the last one does
+        copy_pixels(view, line)
+        other = line != wanted
+        if has_nan:
+            other &= (line == line) | (wanted == wanted)
+        if inside is not None:
+            other |= ~inside[:, :, number, None]
+        missed &= other
         numbers += missed
     return numbers
