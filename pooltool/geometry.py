@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import Literal
 
 from pooltool.errors import WindowError
@@ -243,8 +244,8 @@ class Windows:
                 f"padding={_text(self.padding)}; use a smaller pool size or padding 'same'"
             )
         laid = Axis(size, pool, stride, dilation, before, after, count)
-        padded = (*range(min(count, -(-before // stride))), count - 1) if before or after else ()
-        if not all(map(laid.pixels, padded)):
+        padded = chain(range(min(count, -(-before // stride))), [count - 1])
+        if (before or after) and not all(map(laid.pixels, padded)):
             raise WindowError(
                 f"padding={_text(self.padding)} leaves a window without a "
                 f"{('row', 'column')[axis]} of the image (pool_size={_text(self.pool_size)}, "
