@@ -20,7 +20,7 @@ from pooltool.report import complain, redirect_to_devnull
 if TYPE_CHECKING:
     from pooltool.geometry import AnyWindows, Pair
 
-Method = Literal["max", "min", "avg"]
+Method = Literal["max", "min", "avg", "median", "mode"]
 
 METHODS: dict[Method, str] = {
     "max": """Keep the largest value of each window: what stands out.
@@ -38,6 +38,21 @@ METHODS: dict[Method, str] = {
     pooltool avg --output-size 224 *.png -o small/
 
     Means are exact and rounded half to even into the image's depth.
+    """,
+    "median": """Keep the median of each window: noise goes, edges stay.
+
+    \b
+    pooltool median --pool-size 3 --stride 1 --padding same a.png -o clean.png
+
+    Of an even number of pixels it is the lower of the two in the middle.
+    """,
+    "mode": """Keep the most frequent value of each window: for labels.
+
+    \b
+    pooltool mode labels.png                     labels_mode.png, half as large
+
+    A picture's colour is one label: no colour comes out that is not in the window. Of several
+    that are most frequent, the smallest. The channels of a .npy array are pooled one by one.
     """,
     "min": """Keep the smallest value of each window: dark lines.
 
@@ -132,6 +147,18 @@ def read_format(text: str) -> str:
     return text
 
 
+def read_dtype(text: str) -> Any:
+    """Check that the text names a dtype that holds means."""
+    from pooltool.pooling import result_dtype
+
+    try:
+        return result_dtype(text)
+    except PooltoolError:
+        raise click.BadParameter(
+            f"{text!r} is no numpy dtype that holds means; write for example float32 or uint16"
+        ) from None
+
+
 def read_panel_format(text: str) -> str:
     """Check that the text is `html` or names a format that can be written."""
     return text if text.lstrip(".").lower() == "html" else read_format(text)
@@ -182,12 +209,43 @@ POOL_SIZES = Option(
 COUNT_INCLUDE_PAD = Option(
     "--count-include-pad", WINDOWS, "avg: count padding as zeros in the mean.", **FLAG
 )
+SKIP_NAN = Option(
+    "--skip-nan", WINDOWS, "NaN takes part in nothing; a window of NaN alone is NaN.", **FLAG
+)
+METHOD_OPTIONS = {
+    "max": [SKIP_NAN],
+    "min": [SKIP_NAN],
+    "median": [SKIP_NAN],
+    "mode": [],
+    "avg": [
+        COUNT_INCLUDE_PAD,
+        Option(
+            "--alpha-weighted", WINDOWS,
+            "Colours weigh as much as they are opaque; alpha is averaged as ever.", **FLAG,
+        ),
+        SKIP_NAN,
+        Option(
+            "--dtype", WRITTEN,
+            "The result's numpy dtype, such as float32 for means that are not rounded.  "
+            "[default: the image's]",
+            metavar="NAME", type=read_dtype,
+        ),
+    ],
+}  # fmt: skip
+INDICES = Option(
+    "--indices", WRITTEN,
+    "Write here, a .npy, where each value lies: row * width + column.", **PATH,
+)  # fmt: skip
 GRAY = Option("--gray", READ, "Read the image as grayscale.", **FLAG)
 SHOW = Option("--show", SHOWN, "Open a window with the image and the result.", **FLAG)
 AS_JSON = Option("--json as_json", SHOWN, "Print JSON, an object a line.", **FLAG)
 FRAME = "Only this frame or page, counted from 0.  [default: {}]"
 BATCH_OPTIONS = [
     GRAY,
+    Option(
+        "--data-format", READ, "How a .npy array lies.  [default: channels_last]",
+        type=click.Choice(["channels_last", "channels_first"]),
+    ),
     Option("--frame", READ, FRAME.format("all"), **NUMBER),
     Option(
         "-r --recursive", READ,
@@ -302,7 +360,8 @@ def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:
     from pooltool.job import Settings
     from pooltool.kernels import Pooling
 
-    pooling = Pooling(method, windows, words.pop("count_include_pad", False))
+    names = ("count_include_pad", "dtype", "skip_nan")
+    pooling = Pooling(method, windows, **{name: words.pop(name) for name in names if name in words})
     return commands.pool_images(images, Settings(pooling, **words))
 
 
@@ -356,9 +415,9 @@ def cli() -> None:
 
 
 for _method, _help in METHODS.items():
-    _counted = [COUNT_INCLUDE_PAD] if _method == "avg" else []
+    _own = [*METHOD_OPTIONS[_method], *([INDICES] if _method in ("max", "min") else [])]
     _images = click.Argument(["images"], nargs=-1, metavar="IMAGES...", type=FileName())
-    _params = [_images, *WINDOW_OPTIONS, *_counted, *BATCH_OPTIONS]
+    _params = [_images, *WINDOW_OPTIONS, *_own, *BATCH_OPTIONS]
     _command = partial(_pool, _method)
     cli.add_command(SectionedCommand(_method, callback=_command, params=_params, help=_help))
 cli.add_command(

@@ -102,6 +102,11 @@ def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
             suffix is not None and os.path.basename(f"a{suffix}") != f"a{suffix}",
         "--scheduler pools files, not standard input or output":
             settings.scheduler is not None and (reads or writes),
+        "--indices takes one image": settings.indices is not None and several,
+        "--indices writes an array; name a file that ends in .npy":
+            settings.indices is not None and not settings.indices.lower().endswith(".npy"),
+        "--indices writes here; leave out --scheduler":
+            settings.scheduler is not None and settings.indices is not None,
         "--show opens windows here; leave out --scheduler":
             settings.scheduler is not None and settings.show,
     }  # fmt: skip

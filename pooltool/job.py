@@ -8,16 +8,24 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import numpy as np
+
 from pooltool import files, images
 from pooltool.errors import ImageError, PooltoolError, WindowError
-from pooltool.geometry import AnyAxis
+from pooltool.geometry import AnyAxis, DataFormat, row_axis
 from pooltool.images import Picture, npy
 from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
-from pooltool.kernels import Pooling, pool2d, pool_axes
+from pooltool.kernels import (
+    Colours,
+    Pooling,
+    alpha_weighted,
+    indices2d,
+    pool2d,
+    pool_axes,
+)
 from pooltool.pooling import as_image
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
@@ -36,6 +44,10 @@ class Settings(NamedTuple):
     """
 
     pooling: Pooling
+    alpha_weighted: bool = False
+    data_format: DataFormat | None = None
+    """How a .npy array lies; None for channels_last, with a warning where it looks otherwise."""
+    indices: str | None = None
     gray: bool = False
     frame: int | None = None
     recursive: bool = False
@@ -98,25 +110,10 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
             files.require_readable(job.input)
             files.require_writable(job.output, job.folder)
             return Outcome(job, "planned")
-        by_bands = not (settings.gray or settings.frame or settings.show)
-        if by_bands and format is NPY and npy.is_array_file(job.input):
-            return _pool_array_file(job, settings.pooling)
-        data, gray, frame = files.read(job.input), settings.gray, settings.frame
-        picture = images.decode(data, gray=gray, frame=frame, format=format)
-        pooled = pool_picture(picture, settings.pooling, format)
-        encoded = images.encode(pooled, format, quality=settings.quality)
-        files.write(job.output, encoded.data, folder=job.folder)
-        before, after = picture.frames[0], pooled.frames[0]
-        return Outcome(
-            job,
-            "ok",
-            input_shape=before.shape,
-            output_shape=after.shape,
-            dtype=after.dtype.name,
-            frames=len(pooled.frames),
-            warnings=encoded.warnings,
-            preview=_preview(before, settings.pooling) if settings.show else None,
-        )
+        whole = settings.gray or settings.frame is not None or settings.show
+        if format is NPY and not whole and npy.is_array_file(job.input):
+            return _pool_array_file(job, settings)
+        return _pool_picture_file(job, settings, format)
     except WindowError as error:
         return Outcome(job, "failed", error=error.in_options())
     except PooltoolError as error:
@@ -134,13 +131,59 @@ def _format_to_write(job: Job) -> Format:
         raise
 
 
-def pool_picture(picture: Picture, pooling: Pooling, format: Format) -> Picture:
-    """Pool every frame, if `format` can hold the results."""
+def _pool_picture_file(job: Job, settings: Settings, format: Format) -> Outcome:
+    picture = images.decode(
+        files.read(job.input),
+        gray=settings.gray,
+        frame=settings.frame,
+        format=format,
+        data_format=settings.data_format or "channels_last",
+    )
+    pooled, indices = pool_picture(picture, settings, format)
+    encoded = images.encode(pooled, format, quality=settings.quality)
+    files.write(job.output, encoded.data, folder=job.folder)
+    if settings.indices is not None:
+        places = [npy.swapped(frame) for frame in indices]
+        files.write(settings.indices, npy.dumps(np.stack(places) if places[1:] else places[0]))
+    before, after = picture.frames[0], pooled.frames[0]
+    return Outcome(
+        job,
+        "ok",
+        input_shape=before.shape,
+        output_shape=after.shape,
+        dtype=after.dtype.name,
+        frames=len(pooled.frames),
+        warnings=encoded.warnings,
+        preview=_preview(before, settings.pooling) if settings.show else None,
+    )
+
+
+def pool_picture(
+    picture: Picture, settings: Settings, format: Format
+) -> tuple[Picture, list[Array]]:
+    """Pool every frame, if `format` can hold the results; and where the extremes lie, if asked."""
     frames = [as_image(pixels) for pixels in picture.frames]
-    laid = [_laid(pooling, format, f.shape, f.dtype, len(frames), picture.maxval) for f in frames]
-    pooled = tuple(pool_axes(pixels, *how) for pixels, how in zip(frames, laid, strict=True))
-    _, rows, columns = laid[0]
-    return replace(picture, frames=pooled, reduction=(rows.reduction, columns.reduction))
+    weighted = settings.alpha_weighted and not picture.premultiplied
+    if settings.alpha_weighted and (picture.bands or any(f.shape[2:] != (4,) for f in frames)):
+        raise ImageError("it has no alpha to weigh by; leave out --alpha-weighted")
+    pooled, indices = [], []
+    for pixels in frames:
+        how = _laid(
+            settings.pooling, format, pixels.shape, pixels.dtype, len(frames), picture.maxval
+        )
+        pooling, rows, columns = how
+        if weighted:
+            pooled.append(alpha_weighted(pixels, pooling))
+        elif pooling.method == "mode" and pixels.ndim == 3 and not picture.bands:
+            colours = Colours.pack(pixels)
+            pooled.append(colours.unpack(pool_axes(colours.labels, *how)))
+        else:
+            pooled.append(pool_axes(pixels, *how))
+        if settings.indices is not None:
+            indices.append(indices2d(pixels, pooled[-1], pooling))
+    rows, columns = settings.pooling.windows.axes(frames[0].shape)
+    reduction = rows.reduction, columns.reduction
+    return replace(picture, frames=tuple(pooled), reduction=reduction), indices
 
 
 @lru_cache(maxsize=64)
@@ -154,10 +197,12 @@ def _laid(
 ) -> tuple[Pooling, AnyAxis, AnyAxis]:
     """What `pool_axes` takes for images of a kind, once it is known that `format` can hold the
     results. It is remembered, as the images of a data set are mostly of one kind: for small ones
-    it takes as long as pooling them. Averages are rounded into the image's dtype.
+    it takes as long as pooling them. Averages are rounded into the image's dtype, unless another
+    one is asked for.
     """
     rows, columns = pooling.windows.axes(shape)
-    channels, into = shape[2] if len(shape) == 3 else 1, dtype.newbyteorder("=")
+    channels = shape[2] if len(shape) == 3 else 1
+    into = pooling.dtype or dtype.newbyteorder("=")
     require_holds(format, into, channels, frames, rows.count, columns.count, maxval=maxval)
     return replace(pooling, dtype=into), rows, columns
 
@@ -169,19 +214,60 @@ def _preview(pixels: Array, pooling: Pooling) -> NDArray[np.uint8]:
     return side_by_side(image, pooling.windows, pooling.method, pool2d(image, pooling))
 
 
-def _pool_array_file(job: Job, pooling: Pooling) -> Outcome:
-    """Pool a .npy file by bands of rows, so that it may be larger than memory."""
+def _pool_array_file(job: Job, settings: Settings) -> Outcome:
+    """Pool a .npy file into another, by bands of rows, so that it may be larger than memory."""
     with npy.open_array(job.input) as array:
-        into, rows, columns = _laid(pooling, NPY, array.shape, array.dtype, 1, None)
-        row_bytes = array.dtype.itemsize * math.prod(array.shape[1:])
-        step = max(1, BAND_BYTES * rows.count // (array.shape[0] * row_bytes))
-
-        def bands() -> Iterator[Array]:
-            for first in range(0, rows.count, step):
-                low, high, part = rows.part(first, min(first + step, rows.count))
-                yield pool_axes(array.rows(low, high), into, part, columns)
-
-        shape = (rows.count, columns.count, *array.shape[2:])
+        data_format: DataFormat = settings.data_format or "channels_last"
+        warnings = []
+        if settings.data_format is None and npy.looks_channels_first(array.shape):
+            warnings.append(
+                f"its shape {array.shape} looks like channels first, and it was pooled over its "
+                "first axes; if it is, say --data-format channels_first"
+            )
+        axis = row_axis(len(array.shape), data_format)
+        dtype = settings.pooling.dtype or array.dtype.newbyteorder("=")
+        pooling = replace(settings.pooling, dtype=dtype)
+        rows, columns = pooling.windows.axes(array.shape, data_format)
+        shape = (*array.shape[:axis], rows.count, columns.count, *array.shape[axis + 2 :])
+        if settings.indices is not None or settings.alpha_weighted:
+            parts = _whole_array(array, settings, pooling, axis)
+        else:
+            parts = _bands(array, pooling, rows, columns, axis)
         with files.replacing(job.output, folder=job.folder) as file:
-            npy.write_rows(file, shape, array.dtype, bands())
-        return Outcome(job, "ok", array.shape, shape, array.dtype.newbyteorder("=").name, 1)
+            npy.write(file, shape, dtype, parts)
+        return Outcome(job, "ok", array.shape, shape, dtype.name, 1, tuple(warnings))
+
+
+def _bands(
+    array: npy.ArrayFile, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, axis: int
+) -> Iterator[Array]:
+    """The pooled array in parts of about `BAND_BYTES`: some rows of a plane, or several planes."""
+    count, height = math.prod(array.shape[:axis]), array.shape[axis]
+    plane_bytes = array.dtype.itemsize * math.prod(array.shape[axis:])
+    together = max(1, BAND_BYTES // plane_bytes)
+    step = rows.count if together > 1 else max(1, BAND_BYTES * rows.count // plane_bytes)
+    layout: DataFormat = "channels_last" if len(array.shape) - axis == 3 else "channels_first"
+    for plane in range(0, count, together):
+        last = min(plane + together, count)
+        for first in range(0, rows.count, step):
+            low, high, part = rows.part(first, min(first + step, rows.count))
+            pixels = array.planes(axis, plane, last, low, min(high, height))
+            yield pool_axes(pixels, pooling, part, columns, data_format=layout)
+
+
+def _whole_array(
+    array: npy.ArrayFile, settings: Settings, pooling: Pooling, axis: int
+) -> Iterator[Array]:
+    """The pooled array as a whole, where more than its own rows is asked for."""
+    layout: DataFormat = settings.data_format or "channels_last"
+    count = math.prod(array.shape[:axis])
+    pixels = array.planes(axis, 0, count, 0, array.shape[axis]).reshape(array.shape)
+    if settings.alpha_weighted:
+        if layout != "channels_last" or pixels.ndim < 3 or pixels.shape[-1] != 4:
+            raise ImageError("it has no alpha to weigh by; leave out --alpha-weighted")
+        yield alpha_weighted(pixels, pooling)
+        return
+    values = pool2d(pixels, pooling, data_format=layout)
+    indices = indices2d(pixels, values, pooling, data_format=layout)
+    files.write(str(settings.indices), npy.dumps(indices))
+    yield values

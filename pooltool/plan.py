@@ -45,7 +45,12 @@ def plan(images: tuple[str, ...], settings: Settings) -> list[Job]:
         for path in paths
         for name in expand(path, recursive=settings.recursive, results=directory)
     ]
-    return _without_loss(jobs)
+    if settings.indices is None or not jobs:
+        return _without_loss(jobs)
+    *checked, places = _without_loss([*jobs, jobs[0]._replace(output=settings.indices)])
+    if places.repeated:
+        raise PlanError(f"--indices {settings.indices}: the result goes there; name another file")
+    return checked
 
 
 def takes_several(images: tuple[str, ...], settings: Settings) -> bool:

@@ -189,7 +189,7 @@ def avg_pool2d(
         "avg",
         windows,
         count_include_pad,
-        _result_dtype(dtype),
+        result_dtype(dtype),
         _divisor(divisor_override),
         skip_nan,
     )
@@ -297,7 +297,7 @@ def adaptive_avg_pool2d(
     """
     array = as_image(image, data_format)
     windows = _adaptive_windows(array, output_size)
-    pooling = Pooling("avg", windows, dtype=_result_dtype(dtype), skip_nan=skip_nan)
+    pooling = Pooling("avg", windows, dtype=result_dtype(dtype), skip_nan=skip_nan)
     return pool2d(array, pooling, data_format=data_format)
 
 
@@ -383,7 +383,8 @@ def _divisor(divisor: int | None) -> int | None:
     raise WindowError(f"divisor_override={divisor!r} is not a positive integer")
 
 
-def _result_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
+def result_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
+    """The dtype of an average that was asked for; raise `ArrayTypeError` if it cannot hold one."""
     if dtype is None:
         return None
     try:

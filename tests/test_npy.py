@@ -43,7 +43,7 @@ def test_rows_are_those_of_numpy(
         assert opened.shape == shape
         assert opened.dtype == array.dtype
         for first, last in ((0, shape[0]), (0, 1), (shape[0] - 1, shape[0]), (0, 0)):
-            rows = opened.rows(first, last)
+            rows = opened.planes(0, 0, 1, first, last)[0]
             assert rows.flags.c_contiguous
             np.testing.assert_array_equal(rows, array[first:last])
     np.testing.assert_array_equal(npy.loads(Path(path).read_bytes()), array)
@@ -53,7 +53,7 @@ def test_columns_in_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(npy, "_BLOCK", 100)
     array = np.asfortranarray(sample((13, 37, 3), "<u2"))
     with npy.open_array(saved(tmp_path / "a.npy", array)) as opened:
-        np.testing.assert_array_equal(opened.rows(4, 11), array[4:11])
+        np.testing.assert_array_equal(opened.planes(0, 0, 1, 4, 11)[0], array[4:11])
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
@@ -74,7 +74,7 @@ def test_writing_is_read_by_numpy(dtype: str) -> None:
     array = sample((11, 6, 2), dtype)
     file = io.BytesIO()
     native = array.astype(array.dtype.newbyteorder("="))
-    npy.write_rows(file, array.shape, array.dtype, (native[at : at + 4] for at in (0, 4, 8)))
+    npy.write(file, array.shape, array.dtype, (native[at : at + 4] for at in (0, 4, 8)))
     for data in (file.getvalue(), npy.dumps(array)):
         loaded = np.load(io.BytesIO(data))
         np.testing.assert_array_equal(loaded, array)
@@ -83,15 +83,15 @@ def test_writing_is_read_by_numpy(dtype: str) -> None:
 
 @pytest.mark.parametrize("rows", [4, 6])
 def test_bands_must_make_up_the_array(rows: int) -> None:
-    with pytest.raises(ValueError, match=r"band"):
-        npy.write_rows(io.BytesIO(), (5, 2), np.dtype("u1"), [np.zeros((rows, 2), np.uint8)])
+    with pytest.raises(ValueError, match=r"no part|missing"):
+        npy.write(io.BytesIO(), (5, 2), np.dtype("u1"), [np.zeros((rows, 2), np.uint8)])
 
 
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
         (np.zeros(5), "save it as"),
-        (np.zeros((1, 2, 3, 4)), "save it as"),
+        (np.zeros((1, 2, 3, 4, 5)), "save it as"),
         (np.zeros(()), "save it as"),
         (np.zeros((0, 4)), "empty"),
         (np.zeros((2, 2), complex), "complex128"),
@@ -140,7 +140,7 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
     with npy.open_array(path) as opened:
         os.truncate(path, 5000)
         with pytest.raises(ImageError, match="shorter"):
-            opened.rows(0, 1000)
+            opened.planes(0, 0, 1, 0, 1000)[0]
 
 
 def test_missing_file_has_a_reason() -> None:
@@ -162,8 +162,8 @@ import numpy as np
 from pooltool import files
 from pooltool.images import npy
 with npy.open_array(sys.argv[1]) as source, files.replacing(sys.argv[2]) as out:
-    bands = (source.rows(at, at + 64) for at in range(0, source.shape[0], 64))
-    npy.write_rows(out, source.shape, source.dtype, bands)
+    bands = (source.planes(0, 0, 1, at, at + 64)[0] for at in range(0, source.shape[0], 64))
+    npy.write(out, source.shape, source.dtype, bands)
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 """
 

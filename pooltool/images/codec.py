@@ -47,15 +47,23 @@ DEFAULT_LIMIT = 1 << 30
 
 
 def decode(
-    data: bytes, *, gray: bool = False, frame: int | None = None, format: Format | None = None
+    data: bytes,
+    *,
+    gray: bool = False,
+    frame: int | None = None,
+    format: Format | None = None,
+    data_format: str = "channels_last",
 ) -> Picture:
     """Decode a file's bytes, whatever its name; `frame` counts from 0, and the result will be
-    written as `format`: what that can never hold is refused before it is decoded.
+    written as `format`: what that can never hold is refused before it is decoded. `data_format`
+    says how a .npy array lies.
 
     Raise `ImageError` with the reason when they are no picture, too large, or of a kind that would
     come out wrong, and `DamageError` when they are cut or damaged.
     """
     module = require_image(data)
+    if module is npy and data_format == "channels_first":
+        data = npy.with_channels_last(data)
     try:
         header: Header = module.read_header(data)
     except MALFORMED:
@@ -78,7 +86,8 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         height, width = frame.shape[:2]
         count = len(picture.frames)
         require_holds(format, frame.dtype, channels, count, height, width, maxval=picture.maxval)
-    if format.timed and len({(frame.shape, frame.dtype) for frame in picture.frames}) > 1:
+    alike = len({(frame.shape, frame.dtype) for frame in picture.frames}) == 1
+    if (format.timed or format is formats.NPY) and not alike:
         raise ImageError(f"{format.name} cannot hold frames of different sizes or kinds; use tiff")
     if picture.premultiplied and format not in (formats.TIFF, formats.NPY):
         raise ImageError(

@@ -77,7 +77,7 @@ PPM = Format("PPM", ("ppm",), _U8_U16, (3,), frames=True)
 PNM = Format("PNM", ("pnm",), _U8_U16, (1, 3), frames=True)
 PFM = Format("PFM", ("pfm",), ("float32",), (1, 3))
 HDR = Format("HDR", ("hdr", "pic"), ("float32",), (3,))
-NPY = Format("NPY", ("npy",), _ANY_REAL, ())
+NPY = Format("NPY", ("npy",), _ANY_REAL, (), frames=True)
 
 FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PBM, PFM, HDR, NPY)
 NETPBM = (PBM, PGM, PPM, PNM)
@@ -141,7 +141,9 @@ def require_holds(
 def require_frames(format: Format, count: int) -> None:
     """Raise `ImageError` unless `format` holds so many frames; asked before they are decoded."""
     if count > 1 and not format.frames:
-        able = [f.extensions[0] for f in FORMATS if f.written and f.frames and 3 in f.channels]
+        able = [
+            f.extensions[0] for f in FORMATS if f.written and f.frames and 3 in (f.channels or (3,))
+        ]
         raise ImageError(
             f"{format.name} cannot hold {count} frames; use {listed(able, 'or')}, or choose one "
             "with --frame"

@@ -1,6 +1,7 @@
 """The .npy format of NumPy: read by rows and written by rows, so that an array may be larger than
 memory. Pickled objects are never loaded.
 
+Arrays are (H, W), (H, W, C) or (N, H, W, C) or, with channels first, (C, H, W) or (N, C, H, W).
 Colors are red, green, blue (, alpha) in a .npy file, and blue first in a `Picture`. Rows that are
 read and written here never become a picture and keep their order.
 """
@@ -17,6 +18,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -40,7 +42,6 @@ class ArrayFile:
     """An array in an open .npy file: its rows on demand."""
 
     shape: tuple[int, ...]
-    """(H, W) or (H, W, C)."""
     dtype: np.dtype[Any]
     """The dtype, in the byte order of the file."""
     fortran: bool
@@ -49,13 +50,29 @@ class ArrayFile:
     """Where the numbers begin."""
     file: BinaryIO
 
-    def rows(self, first: int, last: int) -> Array:
-        """Rows `first` to `last - 1` as a new array; no more than these rows are in memory."""
-        if not self.fortran:
-            out = np.empty((last - first, *self.shape[1:]), self.dtype)
-            self._fill(out, first * math.prod(self.shape[1:]))
-            return out
-        # Columns lie together: walk through all of them and keep these rows.
+    def planes(self, axis: int, first: int, last: int, top: int, bottom: int) -> Array:
+        """Planes `first` to `last - 1`, of their rows `top` to `bottom - 1`: (planes, rows, ...).
+
+        Rows are the axis `axis`, the axes before it are planes. Of several planes all rows are
+        read. No more than that is in memory, unless columns lie together below several planes.
+        """
+        shape = (math.prod(self.shape[:axis]), *self.shape[axis:])
+        if self.fortran and axis:
+            return self._whole.reshape(shape)[first:last, top:bottom]
+        if self.fortran:
+            return self._rows_across(top, bottom)[None]
+        out = np.empty((last - first, bottom - top, *shape[2:]), self.dtype)
+        self._fill(out, (first * shape[1] + top) * math.prod(shape[2:]))
+        return out
+
+    @cached_property
+    def _whole(self) -> Array:
+        flat = np.empty(math.prod(self.shape), self.dtype)
+        self._fill(flat, 0)
+        return flat.reshape(self.shape, order="F")
+
+    def _rows_across(self, first: int, last: int) -> Array:
+        """Rows where columns lie together: walk through all of them and keep these rows."""
         height, lines = self.shape[0], math.prod(self.shape[1:])
         kept = np.empty((lines, last - first), self.dtype)
         step = max(1, _BLOCK // (height * self.dtype.itemsize))
@@ -91,22 +108,22 @@ def open_array(path: str) -> Iterator[ArrayFile]:
         yield _opened(file, os.fstat(file.fileno()).st_size)
 
 
-def write_rows(
-    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], bands: Iterable[Array]
+def write(
+    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Array]
 ) -> None:
-    """Write a .npy file from bands of rows that together make an array of `shape`."""
+    """Write a .npy file from parts that one after the other make an array of `shape`."""
     native = dtype.newbyteorder("=")
     text = repr({"descr": native.str, "fortran_order": False, "shape": tuple(shape)}).encode()
     text += b" " * (-(len(text) + 11) % 64) + b"\n"  # the numbers begin at a multiple of 64
     file.write(_MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text)
-    rows = 0
-    for band in bands:
-        rows += band.shape[0]
-        if band.shape[1:] != shape[1:] or band.dtype != native or rows > shape[0]:
-            raise ValueError(f"a band {band.shape} of {band.dtype} is no part of {shape}, {native}")
-        file.write(np.ascontiguousarray(band).reshape(-1).view(np.uint8).data)
-    if rows != shape[0]:
-        raise ValueError(f"the bands hold {rows} rows of {shape[0]}")
+    left = math.prod(shape)
+    for part in parts:
+        left -= part.size
+        if part.dtype != native or left < 0:
+            raise ValueError(f"{part.shape} of {part.dtype} is no part of {shape}, {native}")
+        file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+    if left:
+        raise ValueError(f"{left} of the values of {shape} are missing")
 
 
 def matches(start: bytes) -> bool:
@@ -116,34 +133,61 @@ def matches(start: bytes) -> bool:
 
 def read_header(data: bytes) -> Header:
     """Read the header."""
-    height, width = _opened(io.BytesIO(data), len(data)).shape[:2]
-    return Header(formats.NPY, ((height, width),))
+    shape = _opened(io.BytesIO(data), len(data)).shape
+    if len(shape) == 4:
+        return Header(formats.NPY, ((shape[1], shape[2]),) * shape[0])
+    return Header(formats.NPY, ((shape[0], shape[1]),))
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
-    """The array as a picture, blue first."""
-    return Picture((_swapped(loads(data)),), formats.NPY)
+    """The array as a picture, blue first; (N, H, W, C) are N frames."""
+    array = loads(data)
+    frames = list(array) if array.ndim == 4 else [array]
+    chosen = frames if frame is None else frames[frame : frame + 1]
+    return Picture(tuple(map(swapped, chosen)), formats.NPY)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
-    """A picture as an array, red first."""
-    return Encoded(dumps(_swapped(picture.frames[0])))
+    """A picture as an array, red first; of several frames (N, H, W) or (N, H, W, C)."""
+    frames = [swapped(frame) for frame in picture.frames]
+    return Encoded(dumps(np.stack(frames) if len(frames) > 1 else frames[0]))
 
 
 def loads(data: bytes) -> Array:
     """The array in a .npy file's bytes; raise `ImageError` when it is not an image of numbers."""
     array = _opened(io.BytesIO(data), len(data))
-    return array.rows(0, array.shape[0])
+    whole = array.planes(0, 0, 1, 0, array.shape[0])
+    return whole.reshape(array.shape)
+
+
+def with_channels_last(data: bytes) -> bytes:
+    """The same file with its channels, its axis before rows and columns, as its last axis."""
+    array = loads(data)
+    return dumps(np.moveaxis(array, -3, -1) if array.ndim > 2 else array)
+
+
+def looks_channels_first(shape: tuple[int, ...]) -> bool:
+    """True for a shape whose axis before the last two is small and whose last one is not: at most
+    4, or far smaller than both others.
+    """
+    if len(shape) < 3:
+        return False
+
+    def is_small(axis: int) -> bool:
+        others = [size for index, size in enumerate(shape[-3:]) if index != axis]
+        return shape[-3:][axis] <= 4 or 8 * shape[-3:][axis] <= min(others)
+
+    return is_small(0) and not is_small(2)
 
 
 def dumps(array: Array) -> bytes:
     """The bytes of a .npy file."""
     file = io.BytesIO()
-    write_rows(file, array.shape, array.dtype, [array.astype(array.dtype.newbyteorder("="))])
+    write(file, array.shape, array.dtype, [array.astype(array.dtype.newbyteorder("="))])
     return file.getvalue()
 
 
-def _swapped(array: Array) -> Array:
+def swapped(array: Array) -> Array:
     """Red and blue exchanged in an array of 3 or 4 channels."""
     if array.ndim != 3 or array.shape[2] not in (3, 4):
         return array
@@ -183,9 +227,10 @@ def _require_image(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         kind = "Python objects" if dtype.hasobject else f"{dtype} values"
         raise ImageError(f"it holds {kind}; save real numbers of at most 64 bits")
-    if len(shape) not in (2, 3):
+    if len(shape) not in (2, 3, 4):
         raise ImageError(
-            f"its array has shape {shape}; save it as (height, width) or (height, width, channels)"
+            f"its array has shape {shape}; save it as (height, width), (height, width, channels) "
+            "or (frames, height, width, channels)"
         )
     if 0 in shape:
         raise ImageError(
