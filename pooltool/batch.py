@@ -135,6 +135,7 @@ class _Queue:
     def __init__(self, count: int, ahead: int, interrupts: Interrupts) -> None:
         self._count, self._ahead, self._interrupts = count, ahead, interrupts
         self._begun = self._told = 0
+        self._given_up = False
         self._results: dict[int, Outcome | BaseException] = {}
         self._changed = threading.Condition()
 
@@ -166,9 +167,12 @@ class _Queue:
             if self._told not in self._results:
                 self._changed.wait(POLL_SECONDS)
             result = self._results.pop(self._told, None)
-            if result is not None or self._interrupts.overdue:
+            if result is not None or self._given_up:
                 self._told += 1
                 self._changed.notify_all()
+            elif self._interrupts.overdue:
+                files.remove_temporaries()  # else one could take its place uncounted
+                self._given_up = True
             return result
 
     def close(self) -> None:

@@ -106,9 +106,6 @@ class Commands(click.Group):
 class FileName(click.Path):
     """The name of a file or directory: shells complete it, and it is not empty."""
 
-    def __init__(self) -> None:
-        super().__init__(readable=False, allow_dash=True)
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse an empty name."""
         if value == "":
@@ -177,10 +174,11 @@ WINDOWS = "Windows (SIZE is N or HEIGHTxWIDTH, in pixels)"
 READ, WRITTEN = "What is read", "What is written"
 RUNNING, SHOWN = "How it runs", "What is shown"
 
+FILE = FileName(readable=False, allow_dash=True)
 SIZE: dict[str, Any] = {"metavar": "SIZE", "type": read_size}
 FLAG: dict[str, Any] = {"is_flag": True}
 NUMBER: dict[str, Any] = {"metavar": "N", "type": click.IntRange(min=0)}
-PATH: dict[str, Any] = {"metavar": "PATH", "type": FileName()}
+PATH: dict[str, Any] = {"metavar": "PATH", "type": FILE}
 
 WINDOW_OPTIONS = [
     Option("--pool-size", WINDOWS, "Window, in pixels.  [default: 2]", **SIZE),
@@ -255,7 +253,7 @@ BATCH_OPTIONS = [
     Option(
         "--files-from", READ,
         "More image names, one a line; - reads them from stdin. May be given again.",
-        metavar="FILE", type=FileName(), multiple=True,
+        metavar="FILE", type=FILE, multiple=True,
     ),
     Option("-0 --null", READ, "Names in --files-from end with NUL.", **FLAG),
     Option(
@@ -416,7 +414,7 @@ def cli() -> None:
 
 for _method, _help in METHODS.items():
     _own = [*METHOD_OPTIONS[_method], *([INDICES] if _method in ("max", "min") else [])]
-    _images = click.Argument(["images"], nargs=-1, metavar="IMAGES...", type=FileName())
+    _images = click.Argument(["images"], nargs=-1, metavar="IMAGES...", type=FILE)
     _params = [_images, *WINDOW_OPTIONS, *_own, *BATCH_OPTIONS]
     _command = partial(_pool, _method)
     cli.add_command(SectionedCommand(_method, callback=_command, params=_params, help=_help))
@@ -424,7 +422,7 @@ cli.add_command(
     SectionedCommand(
         "compare",
         callback=_compare,
-        params=[click.Argument(["image"], type=FileName()), *COMPARE_OPTIONS],
+        params=[click.Argument(["image"], type=FILE), *COMPARE_OPTIONS],
         help=_compare.__doc__,
         short_help="Show and measure all three side by side.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from pooltool import files
 from pooltool.errors import FileError, PlanError, UsageProblem
@@ -76,10 +76,7 @@ def _destination(images: tuple[str, ...], settings: Settings) -> str | None:
             raise PlanError(
                 f"-o {output} ends in {extension} but several images come: name a directory{name}"
             )
-        try:
-            files.require_directory(output)
-        except FileError as error:
-            raise PlanError(f"-o {output}: {error}") from None
+        _require_directory(output, output)
         return output
     if settings.suffix is not None:
         raise PlanError(f"-o {output} is the whole name; leave out --suffix, or name a directory")
@@ -92,43 +89,46 @@ def _destination(images: tuple[str, ...], settings: Settings) -> str | None:
         require_quality(format_for(extension), settings.quality)
     elif extension.lower() in IMAGE_EXTENSIONS and format_for(extension) is not format_for(format):
         raise PlanError(f"-o {output} and --format {format} disagree; leave out --format")
+    _require_folder(output)
+    return None
+
+
+def _require_folder(output: str) -> None:
+    """Refuse a file whose folder is not there."""
     folder = os.path.dirname(output)
-    if not os.path.isdir(folder or os.curdir):
+    _require_directory(output, folder)
+    if folder and not os.path.isdir(folder):
         raise PlanError(
             f"-o {output}: there is no folder {folder}; make it, or write -o {folder}/, which "
             "makes it"
         )
-    return None
+
+
+def _require_directory(output: str, folder: str) -> None:
+    """Refuse a folder that is no directory and cannot become one."""
+    try:
+        files.require_directory(folder)
+    except FileError as error:
+        raise PlanError(f"-o {output}: {error}") from None
 
 
 def names_in(source: str, *, null: bool = False) -> Iterator[str]:
     """The names in a list, one a line or NUL-terminated; empty ones are passed over."""
-    separator = b"\0" if null else b"\n"
     try:
-        with files.reading(source) as file:
-            for number, record in enumerate(_records(file, separator)):
-                if not null:
-                    record = record.removeprefix(b"" if number else UTF8_MARK).removesuffix(b"\r")
-                if b"\0" in record:
-                    problem = "it holds NUL; add -0 if names end with it"
-                    raise UsageProblem(f"--files-from {source}: {problem}")
-                if null and record.endswith(b"\n") and not os.path.lexists(record):
-                    problem = "its names end with line breaks; leave out -0"
-                    raise UsageProblem(f"--files-from {source}: {problem}")
-                if record:
-                    yield os.fsdecode(record)
+        data = files.read(source)
     except FileError as error:
         raise FileError(f"--files-from {source}: {error}") from None
-
-
-def _records(file: BinaryIO, separator: bytes) -> Iterator[bytes]:
-    """Read what `separator` ends, however long the file is."""
-    rest = b""
-    while block := file.read(1 << 16):
-        *records, rest = (rest + block).split(separator)
-        yield from records
-    if rest:
-        yield rest
+    records = data.split(b"\0") if null else data.removeprefix(UTF8_MARK).split(b"\n")
+    for record in records:
+        if b"\0" in record:
+            problem = "it holds NUL; add -0 if names end with it"
+            raise UsageProblem(f"--files-from {source}: {problem}")
+        if null and record.endswith(b"\n") and not os.path.lexists(record):
+            problem = "its names end with line breaks; leave out -0"
+            raise UsageProblem(f"--files-from {source}: {problem}")
+        name = record if null else record.removesuffix(b"\r")
+        if name:
+            yield os.fsdecode(name)
 
 
 def expand(path: str, *, recursive: bool, results: str | None) -> Iterator[Name]:
@@ -251,6 +251,7 @@ def panel_path(image: str, output: str | None, format: str | None) -> tuple[str,
         path = os.path.join(output, f"{own_name}_compare.{extension}")
     else:
         path, extension = output, format or _extension(output).lstrip(".").lower()
+        _require_folder(output)
     if os.path.exists(path) and os.path.exists(image) and os.path.samefile(path, image):
         raise PlanError(f"{path}: would overwrite the image itself; name another place with -o")
     return path, extension

@@ -654,13 +654,13 @@ def test_compare_without_box_characters(run_process: Run, monkeypatch: pytest.Mo
 
 def test_compare_as_json(run: Run) -> None:
     save("a.npy", np.full((3, 3), 2.5))
-    result = run("compare", "a.npy", "--json", "--pool-size", 3, "-o", "new/b.png")
+    result = run("compare", "a.npy", "--json", "--pool-size", 3, "-o", "b.png")
     records = [json.loads(line) for line in result.out.splitlines()]
     assert [record.pop("method") for record in records] == ["input", "max", "min", "avg"]
     assert [record.pop("output_shape") for record in records] == [[3, 3], *[[1, 1]] * 3]
     wanted = {"mean": 2.5, "std": 0.0, "noise": None, "bias": None, "shift": None}
     assert records == [{"pool_size": [3, 3], **wanted}] * 4
-    assert load("new/b.png").dtype == np.uint8
+    assert load("b.png").dtype == np.uint8
 
 
 def test_compare_a_large_image_prints_no_grids(run: Run) -> None:
