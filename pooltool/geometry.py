@@ -45,8 +45,8 @@ class Axis:
         return self.dilation * (self.pool_size - 1) + 1
 
     @property
-    def is_whole(self) -> bool:
-        """True when all windows lie in the image as a whole."""
+    def is_inside(self) -> bool:
+        """True when no window reaches out of the image."""
         end = self.count * self.stride - self.before - self.stride + self.extent
         return self.before <= 0 and end <= self.size and self.unseen == (0, 0)
 

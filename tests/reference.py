@@ -73,6 +73,8 @@ def pool(
     *,
     include_pad: bool = False,
     dtype: Any = None,
+    divisor: int | None = None,
+    skip_nan: bool = False,
 ) -> np.ndarray:
     """Pool (H, W) or (H, W, C) over the given windows."""
     channels = image.reshape(*image.shape[:2], -1)
@@ -84,8 +86,27 @@ def pool(
             for c in range(channels.shape[2]):
                 values = [channels[y, x, c].item() for y in row_taps for x in column_taps]
                 count = row_count * column_count if include_pad else len(values)
-                out[i, j, c] = _reduce(values, method, count, result)
+                if skip_nan:
+                    kept = [value for value in values if value == value]
+                    count -= len(values) - len(kept)
+                    values = kept or [math.nan]
+                out[i, j, c] = _reduce(values, method, divisor or count, result)
     return out.reshape(len(rows), len(columns), *image.shape[2:])
+
+
+def alpha_weighted(
+    image: np.ndarray, rows: Along, columns: Along, *, include_pad: bool = False
+) -> np.ndarray:
+    """Average (H, W, 4) integers, whose colours weigh as much as they are opaque."""
+    out = pool(image, "avg", rows, columns, include_pad=include_pad, dtype=image.dtype)
+    for i, (row_taps, _) in enumerate(rows):
+        for j, (column_taps, _) in enumerate(columns):
+            pixels = [image[y, x].tolist() for y in row_taps for x in column_taps]
+            opacity = sum(pixel[3] for pixel in pixels)
+            for c in range(3) if opacity else ():
+                total = sum(pixel[c] * pixel[3] for pixel in pixels)
+                out[i, j, c] = round(Fraction(total, opacity))
+    return out
 
 
 def _mean_dtype(dtype: np.dtype) -> np.dtype:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pooltool import WindowError
-from pooltool.geometry import AdaptiveAxis, AdaptiveWindows, Axis, Windows, pair
+from pooltool.geometry import AdaptiveAxis, AdaptiveWindows, Axis, Windows, pair, row_axis
 
 
 def axis(size: int, *settings: Any, **named: Any) -> Axis:
@@ -117,6 +117,36 @@ def test_windows_that_cannot_lie_on_the_image(
     with pytest.raises(WindowError, match=problem) as caught:
         axis(size, **settings)
     assert str(caught.value).endswith(f"(image shape ({size}, 1000))")
+
+
+@pytest.mark.parametrize(("ndim", "data_format", "axis"), [
+    (2, "channels_last", 0), (3, "channels_last", 0), (4, "channels_last", 1),
+    (2, "channels_first", 0), (3, "channels_first", 1), (4, "channels_first", 2),
+])  # fmt: skip
+def test_where_the_rows_are(ndim: int, data_format: Any, axis: int) -> None:
+    assert row_axis(ndim, data_format) == axis
+
+
+def test_none_keeps_as_many_as_there_are() -> None:
+    rows, columns = AdaptiveWindows.of((None, 7)).axes((3, 12, 30), "channels_first")
+    assert (rows.count, columns.count) == (12, 7)
+    for value in (None, (None, 0), (None, 7, 1), (None, (2, 3)), (None, 2.0)):
+        with pytest.raises(WindowError, match="output_size"):
+            AdaptiveWindows.of(value)  # type: ignore[arg-type]
+
+
+def test_taps_that_are_padding_in_every_window_are_left_out() -> None:
+    laid = axis(10, 10**9, 3, padding="same")
+    assert laid.pool_size <= 20
+    assert [laid.pixels(i) for i in range(laid.count)] == [10] * 4
+    assert [laid.pixels(i, count_padding=True) for i in range(laid.count)] == [10**9] * 4
+    assert sum(laid.unseen) + laid.pool_size == 10**9
+    hanging = axis(5, 9, 2, padding=((4, 2), (0, 0)), ceil_mode=True)  # from -4 and -2, to 4 and 6
+    assert [hanging.pixels(i) for i in range(hanging.count)] == [5, 5]
+    assert [hanging.pixels(i, count_padding=True) for i in range(hanging.count)] == [9, 9]
+    middle = axis(7, 3, 1, padding="same", dilation=10**9)
+    assert [middle.pixels(i) for i in range(middle.count)] == [1] * 7
+    assert middle.pool_size == 1
 
 
 def test_rows_come_before_columns() -> None:

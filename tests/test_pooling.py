@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -278,6 +279,111 @@ def test_windows_that_cannot_be_used(settings: dict[str, Any]) -> None:
         assert repr(value) in str(caught.value)
     with pytest.raises(WindowError, match=r"output_size=0 .*\(4, 5\)"):
         adaptive_max_pool2d(np.zeros((4, 5)), 0)
+
+
+class Tensor:
+    """What numpy cannot read, as PyTorch says it."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __array__(self, *_: Any, **__: Any) -> Array:
+        raise self.error
+
+
+@pytest.mark.parametrize(("image", "problem"), [
+    (Tensor(RuntimeError("Use tensor.detach().numpy() instead.\nMore.")), r"detach\(\).numpy\(\)"),
+    (Tensor(TypeError("Got unsupported ScalarType BFloat16")), "ScalarType BFloat16$"),
+    (np.ma.masked_equal(np.eye(3), 1), r"masked array \(image shape \(3, 3\)\)"),
+])  # fmt: skip
+def test_arrays_that_would_be_misread(image: Any, problem: str) -> None:
+    with pytest.raises(ArrayTypeError, match=problem) as caught:
+        max_pool2d(image)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS, adaptive_max_pool2d])
+def test_layouts_that_do_not_fit(function: Callable[..., Array]) -> None:
+    with pytest.raises(PooltoolError, match=r"data_format='NCHW' is not .*\(4, 5, 3\)"):
+        function(np.zeros((4, 5, 3)), 2, data_format="NCHW")
+    with pytest.raises(ArrayShapeError, match=r"\(1, 1, 1, 4, 4\).*'channels_first' takes .*N, C"):
+        function(np.zeros((1, 1, 1, 4, 4)), 2, data_format="channels_first")
+    with pytest.raises(WindowError, match=r"columns.*3 .*\(4, 5, 3\)|output_size=0.*\(4, 5, 3\)"):
+        function(np.zeros((4, 5, 3)), 0 if "adapt" in function.__name__ else 4,
+                 data_format="channels_first")  # fmt: skip
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_layouts(function: Callable[..., Array]) -> None:
+    image = rng.integers(0, 255, (2, 7, 9, 3), np.uint8)
+    pooled = function(image, (2, 3))
+    assert pooled.shape == (2, 3, 3, 3)
+    assert equal_bits(np.ascontiguousarray(pooled[1]), function(image[1], (2, 3)))
+    first = function(image.transpose(0, 3, 1, 2), (2, 3), data_format="channels_first")
+    assert equal_bits(first, np.ascontiguousarray(pooled.transpose(0, 3, 1, 2)))
+    chosen = np.ascontiguousarray(image.transpose(0, 3, 1, 2))[:, :2]  # planes that do not follow
+    assert equal_bits(function(chosen, (2, 3), data_format="channels_first"),
+                      np.ascontiguousarray(first[:, :2]))  # fmt: skip
+
+
+def test_nan_that_is_skipped() -> None:
+    nan = np.nan
+    image = np.array([[1, nan, nan, nan], [nan, 5, nan, nan]], np.float32)
+    assert max_pool2d(image, skip_nan=True)[0, 0] == 5
+    assert min_pool2d(image, skip_nan=True)[0, 0] == 1
+    assert avg_pool2d(image, skip_nan=True)[0, 0] == 3
+    assert adaptive_avg_pool2d(image, 1, skip_nan=True).tolist() == [[3]]
+    assert adaptive_max_pool2d(image, 1, skip_nan=True).tolist() == [[5]]
+    for function in FUNCTIONS:
+        assert np.isnan(function(image, skip_nan=True)[0, 1])
+        assert np.isnan(function(image)).all()
+        whole = np.full((3, 2), 7)
+        assert equal_bits(function(whole, 1, skip_nan=True), function(whole, 1))
+    padded = avg_pool2d(image, 2, 2, padding=1, count_include_pad=True, skip_nan=True)
+    np.testing.assert_array_equal(padded, [[0.25, nan, nan], [nan, np.float32(5 / 3), nan]])
+
+
+def test_divisor_override() -> None:
+    image = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.uint8)
+    assert avg_pool2d(image, 2, 1, divisor_override=1).tolist() == [[12, 16], [24, 28]]
+    assert avg_pool2d(image, 3, divisor_override=2, dtype="u1").tolist() == [[22]]  # 22.5, to even
+    assert avg_pool2d(image + 200, 2, 1, divisor_override=1, dtype="u1").tolist() == [[255] * 2] * 2
+    assert avg_pool2d(image, 2, 2, padding=1, divisor_override=4)[0, 0] == 0.25
+    assert avg_pool2d(image, 3, divisor_override=2**70).item() == 45 / 2**70
+    for value in (0, -1, 2.0, True, "2", (1, 2)):
+        with pytest.raises(WindowError, match="divisor_override="):
+            avg_pool2d(image, divisor_override=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_huge_settings_on_small_images_cost_nothing(
+    function: Callable[..., Array], dtype: str
+) -> None:
+    image = rng.integers(1, 200, (7, 5, 2)).astype(dtype)
+    first, all_of_it = function(image, (2, 3), (7, 5)), adaptive_avg_pool2d(image, 1)
+    tracemalloc.start()
+    assert equal_bits(function(image, (2, 3), 10**9), first)
+    whole = function(image, 10**9, 3, padding="same")
+    assert equal_bits(whole, np.tile(function(image, (7, 5)), (3, 2, 1)))
+    assert equal_bits(function(image, 3, 1, padding="same", dilation=10**9), function(image, 1))
+    zeros = avg_pool2d(image, 10**9, padding="same", count_include_pad=True)
+    np.testing.assert_allclose(zeros, all_of_it * 35 / 1e18, rtol=1e-6)
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [10**9, 10**12])
+@pytest.mark.parametrize("function", [adaptive_max_pool2d, adaptive_avg_pool2d])
+def test_results_larger_than_memory_are_refused(function: Callable[..., Array], size: int) -> None:
+    with pytest.raises(PooltoolError, match=r"more memory than there is; .* output_size"):
+        function(np.zeros((4, 5), np.uint8), size)
+
+
+def test_sizes_of_other_types_are_refused_with_what_is_taken() -> None:
+    for value in ((2,), np.array([2, 2]), 2.0, "2", [2, 2, 2]):
+        with pytest.raises(WindowError, match=r"or a \(height, width\) pair .*such as 2 or \(2, 3"):
+            max_pool2d(np.zeros((4, 5)), value)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dtype", [complex, object, "U3", "M8[s]", "nonsense", np.longdouble])

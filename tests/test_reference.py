@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from pooltool import WindowError
 from pooltool.geometry import AdaptiveWindows, Windows
-from pooltool.kernels import Method, Pooling, means, opencv, pool2d, pool_axes
+from pooltool.kernels import Method, Pooling, alpha_weighted, means, opencv, pool2d, pool_axes
 from pooltool.kernels import pool as pool_module
+from pooltool.kernels.reduce import Scratch
 
 Array = NDArray[Any]
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
@@ -118,6 +119,8 @@ results = st.sampled_from([None, None, *DTYPES])
     ceil_mode=st.booleans(),
     include=st.booleans(),
     result=results,
+    divisor=st.sampled_from([None, None, None, 1, 3, 8, 2**40]),
+    skip_nan=st.booleans(),
     tile_bytes=st.sampled_from([1, 40, 1 << 18]),
 )
 def test_windows_against_loops(
@@ -132,9 +135,13 @@ def test_windows_against_loops(
     ceil_mode: bool,
     include: bool,
     result: str | None,
+    divisor: int | None,
+    skip_nan: bool,
     tile_bytes: int,
 ) -> None:
     image = random_image(shape, dtype, seed)
+    if divisor and image.dtype.kind == "f":
+        divisor = max(25, divisor)  # a sum of less would be larger than the pixels it is near to
     windows = Windows.of(pool, stride, padding, dilation, ceil_mode)
     along = expected_windows(shape, windows)
     if along is None:
@@ -142,18 +149,44 @@ def test_windows_against_loops(
             pool2d(image, Pooling(method, windows))
         return
     wanted_dtype = _safe_dtype(image, result, method)
-    got = pool2d(
-        image,
-        Pooling(
-            method,
-            windows,
-            count_include_pad=include,
-            dtype=None if wanted_dtype is None else np.dtype(wanted_dtype),
-        ),
-        tile_bytes=tile_bytes,
+    pooling = Pooling(
+        method,
+        windows,
+        count_include_pad=include,
+        dtype=None if wanted_dtype is None else np.dtype(wanted_dtype),
+        divisor_override=divisor,
+        skip_nan=skip_nan,
     )
-    wanted = reference.pool(image, method, *along, include_pad=include, dtype=wanted_dtype)
+    wanted = reference.pool(
+        image,
+        method,
+        *along,
+        include_pad=include,
+        dtype=wanted_dtype,
+        divisor=divisor,
+        skip_nan=skip_nan,
+    )
+    got = pool2d(image, pooling, tile_bytes=tile_bytes)
     assert_same(got, wanted, image, method)
+    assert_layouts_agree(image, pooling, got, tile_bytes)
+
+
+def assert_layouts_agree(image: Array, pooling: Pooling, wanted: Array, tile_bytes: int) -> None:
+    """The same pixels give the same bits as (N, H, W, C), (C, H, W) and (N, C, H, W), however
+    these lie in memory.
+    """
+    batch = np.stack([image.reshape(*image.shape[:2], -1)] * 3)
+    batch[1] = batch[1][::-1]
+    results = pool2d(batch, pooling, tile_bytes=tile_bytes)
+    np.testing.assert_array_equal(results[2].reshape(wanted.shape), wanted)
+    assert results[0].tobytes() == results[2].tobytes() == wanted.tobytes()
+    planar = results.transpose(0, 3, 1, 2)
+    for pixels in (batch.transpose(0, 3, 1, 2), np.ascontiguousarray(batch.transpose(0, 3, 1, 2))):
+        got = pool2d(pixels, pooling, data_format="channels_first", tile_bytes=tile_bytes)
+        assert (got.shape, got.tobytes()) == (planar.shape, planar.tobytes())
+        assert got.flags.c_contiguous
+        got = pool2d(pixels[1], pooling, data_format="channels_first", tile_bytes=tile_bytes)
+        assert (got.shape, got.tobytes()) == (planar[1].shape, planar[1].tobytes())
 
 
 @settings(max_examples=200, deadline=None)
@@ -162,8 +195,9 @@ def test_windows_against_loops(
     dtype=st.sampled_from(DTYPES),
     seed=st.integers(0, 10**6),
     method=st.sampled_from(METHODS),
-    output=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    output=st.tuples(st.integers(1, 12), st.integers(1, 12) | st.none()),
     result=results,
+    skip_nan=st.booleans(),
     tile_bytes=st.sampled_from([1, 40, 1 << 18]),
 )
 def test_adaptive_windows_against_loops(
@@ -171,23 +205,26 @@ def test_adaptive_windows_against_loops(
     dtype: str,
     seed: int,
     method: Method,
-    output: tuple[int, int],
+    output: tuple[int, int | None],
     result: str | None,
+    skip_nan: bool,
     tile_bytes: int,
 ) -> None:
     image = random_image(shape, dtype, seed)
     wanted_dtype = _safe_dtype(image, result, method)
-    got = pool2d(
-        image,
-        Pooling(
-            method,
-            AdaptiveWindows.of(output),
-            dtype=None if wanted_dtype is None else np.dtype(wanted_dtype),
-        ),
-        tile_bytes=tile_bytes,
+    pooling = Pooling(
+        method,
+        AdaptiveWindows.of(output),
+        dtype=None if wanted_dtype is None else np.dtype(wanted_dtype),
+        skip_nan=skip_nan,
     )
-    along = [reference.adaptive_windows(shape[axis], output[axis]) for axis in (0, 1)]
-    assert_same(got, reference.pool(image, method, *along, dtype=wanted_dtype), image, method)
+    got = pool2d(image, pooling, tile_bytes=tile_bytes)
+    along = [
+        reference.adaptive_windows(shape[axis], output[axis] or shape[axis]) for axis in (0, 1)
+    ]
+    wanted = reference.pool(image, method, *along, dtype=wanted_dtype, skip_nan=skip_nan)
+    assert_same(got, wanted, image, method)
+    assert_layouts_agree(image, pooling, got, tile_bytes)
 
 
 def _safe_dtype(image: Array, result: str | None, method: Method) -> str | None:
@@ -299,6 +336,87 @@ def test_every_sum_of_a_blur_is_exact(sides: tuple[int, int]) -> None:
         image = sums_side_by_side(sums, height, width)
         blurred = cv2.blur(image, (width, height), anchor=(0, 0))[0, ::width]
         np.testing.assert_array_equal(blurred, np.rint(sums / (height * width)))
+
+
+@pytest.mark.usefixtures("vector_units")
+def test_opencv_divides_every_sum_exactly() -> None:
+    """This is the proof that `opencv.scale` rests on, tried for all sums of bytes."""
+    powers, odd = [2**n for n in range(14)], range(3, opencv.MOST_SCALED, 2)
+    for count in [*powers, *odd[:300], *odd[300::97], odd[-1]]:
+        sums = np.arange(255 * count + 1, dtype=np.uint32)
+        for narrow in ("u2", "u4") if sums[-1] < 2**16 else ("u4",):
+            means = np.empty((1, 1, len(sums), 1), np.uint8)
+            assert opencv.scale(sums.astype(narrow).reshape(means.shape), count, means)
+            np.testing.assert_array_equal(means.ravel(), np.rint(sums / count))
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u2", "i2"])
+@pytest.mark.parametrize("count", [2, 3, 6, 12, 49, 100])
+def test_rounding_by_float32_is_exact(dtype: str, count: int) -> None:
+    limits = np.iinfo(dtype)
+    for middle in (limits.min, 0, limits.max):
+        low, high = max(limits.min, middle - 200), min(limits.max, middle + 200)
+        sums = np.arange(count * low, count * high + 1, dtype="i4").reshape(1, 1, -1, 1)
+        got = np.empty(sums.shape, dtype)
+        most = count * max(-int(limits.min), int(limits.max))
+        means.divide_integers(sums, count, most, got, Scratch())
+        np.testing.assert_array_equal(got, np.rint(sums / count))
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 5), (3, 40, 9, 7), (2, 40, 1, 30)])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "f4", "f8"])
+@pytest.mark.parametrize("method", METHODS)
+def test_many_small_planes(method: Method, dtype: str, shape: tuple[int, ...]) -> None:
+    """Planes of short rows are transposed, and each gives what it gives alone."""
+    image = random_image(shape, dtype, 3)
+    for windows in (Windows.of(2, 1, "same"), AdaptiveWindows.of(1), AdaptiveWindows.of((2, 3))):
+        pooling = Pooling(method, windows)
+        got = pool2d(image, pooling, data_format="channels_first")
+        for index in np.ndindex(*shape[:-2]):
+            assert got[index].tobytes() == pool2d(image[index], pooling).tobytes()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    shape=st.tuples(sides, sides),
+    dtype=st.sampled_from(["u1", "i1", "u2", "u4", "i8"]),
+    seed=st.integers(0, 10**6),
+    pool=pairs,
+    padding=st.one_of(st.sampled_from(["valid", "same"]), st.tuples(margins, margins)),
+    include=st.booleans(),
+)
+def test_alpha_weights_against_loops(
+    shape: tuple[int, int],
+    dtype: str,
+    seed: int,
+    pool: tuple[int, int],
+    padding: Any,
+    include: bool,
+) -> None:
+    image = np.abs(random_image((*shape, 4), dtype, seed) // 2)
+    image[..., 3] *= np.random.default_rng(seed).random(shape) > 0.7
+    windows = Windows.of(pool, None, padding)
+    along = expected_windows(shape, windows)
+    if along is None:
+        return
+    pooling = Pooling("avg", windows, include, image.dtype)
+    wanted = reference.alpha_weighted(image, *along, include_pad=include)
+    np.testing.assert_array_equal(alpha_weighted(image, pooling), wanted)
+    batch = alpha_weighted(np.stack([image, image]), pooling, tile_bytes=300)
+    np.testing.assert_array_equal(batch, np.stack([wanted, wanted]))
+
+
+def test_alpha_weights_by_hand() -> None:
+    clear, red = (0, 255, 0, 0), (255, 0, 0, 255)
+    pooling = Pooling("avg", Windows.of(2), dtype=np.dtype("u1"))
+    picture = np.array([[red, clear], [clear, clear]], np.uint8)
+    assert alpha_weighted(picture, pooling).tolist() == [[[255, 0, 0, 64]]]
+    assert pool2d(picture, pooling).tolist() == [[[64, 191, 0, 64]]]
+    hidden = np.array([[(9, 8, 7, 0)] * 2, [(1, 0, 1, 0)] * 2], np.uint8)
+    assert alpha_weighted(hidden, pooling).tolist() == [[[5, 4, 4, 0]]]
+    floats = alpha_weighted(picture / 255, Pooling("avg", Windows.of(2)))
+    assert floats.dtype == np.float64
+    assert floats.tolist() == [[[1, 0, 0, 0.25]]]
 
 
 @pytest.mark.parametrize("result", ["f2", "f4", "f8", "u1", "i8", "u8"])

@@ -83,7 +83,7 @@ def float_sum_dtype(
 
 def counts(rows: AnyAxis, columns: AnyAxis, count_padding: bool) -> Counts:
     """Count the pixels of the windows that lie so: one number, or (rows, columns, 1) of them."""
-    if all(isinstance(a, Axis) and a.is_whole for a in (rows, columns)):
+    if all(isinstance(a, Axis) and a.is_inside for a in (rows, columns)):
         return rows.pool_size * columns.pool_size
     down, across = (axis.counts(count_padding=count_padding) for axis in (rows, columns))
     if min(down) == max(down) and min(across) == max(across):
@@ -184,7 +184,7 @@ def canonicalize(values: Array, *, finite: bool = False) -> None:
     if not finite and np.isnan(np.maximum.reduce(values, axis=None)):
         values[np.isnan(values)] = np.nan
     signed = np.dtype(f"i{values.itemsize}")
-    if values.size < FEW or values.view(signed).min() == np.iinfo(signed).min:
+    if values.size < FEW or values.view(signed).min() == integer_range(signed)[0]:
         np.add(values, values.dtype.type(0), out=values)  # only -0.0 has such bits
 
 

@@ -154,7 +154,7 @@ def _can_filter(tile: Tile, dtypes: str) -> bool:
     """True for these dtypes, no more channels than OpenCV takes, and windows without gaps that
     start at every pixel of the image, none in the padding.
     """
-    whole = all(isinstance(a, Axis) and a.is_whole for a in (tile.rows, tile.columns))
+    whole = all(isinstance(a, Axis) and a.is_inside for a in (tile.rows, tile.columns))
     dense = tile.pixels.shape[3] <= MOST_CHANNELS and _is_dense(tile.rows, tile.columns)
     return whole and dense and tile.pixels.dtype.str[1:] in dtypes.split()
 

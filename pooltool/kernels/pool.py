@@ -33,7 +33,6 @@ from pooltool.kernels.reduce import (
     copy_pixels,
     one_by_one,
     reduce_windows,
-    take_scratch,
 )
 
 Array = NDArray[Any]
@@ -185,7 +184,7 @@ def _pool_planes(
     """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
     in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
     stacked = len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT
-    scratch = take_scratch()
+    scratch = Scratch.take_unused()
     pool = _pool_extreme
     if pooling.method == "avg":
         pool = _average_floats if planes.dtype.kind == "f" else _average_integers

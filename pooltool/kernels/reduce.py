@@ -36,7 +36,7 @@ FEW_VALUES = 1 << 13
 MANY = 16
 """From so many rows on, windows that share no row are reduced one after the other."""
 FEW_CHANNELS = 16
-"""So many channels are copied one after the other, and more pixel by pixel."""
+"""Fewer channels are copied one after the other, and reduced for windows at every column."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,17 @@ class Scratch:
     def __init__(self) -> None:
         self._buffers: dict[str, NDArray[np.uint8]] = {}
 
+    @classmethod
+    def take_unused(cls) -> Scratch:
+        """One that no other call is using."""
+        try:
+            return _unused.pop()
+        except IndexError:
+            return cls()
+
     def leave(self) -> None:
         """Leave it to later calls, unless it is large."""
-        if sum(buffer.nbytes for buffer in self._buffers.values()) <= KEPT_BYTES:
+        if sum(map(len, self._buffers.values())) <= KEPT_BYTES:
             _unused.append(self)
 
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -80,14 +88,6 @@ class Scratch:
 
 _unused: list[Scratch] = []
 """What earlier calls have left; a call takes one of them, or makes its own."""
-
-
-def take_scratch() -> Scratch:
-    """Memory that an earlier call has left, or new one; threads may ask at the same time."""
-    try:
-        return _unused.pop()
-    except IndexError:
-        return Scratch()
 
 
 @dataclass
@@ -151,7 +151,7 @@ def depth(rows: AnyAxis, columns: AnyAxis) -> int:
 
 
 def _additions(taps: int) -> int:
-    """How many additions in a row `_runs` and `_tree` take to a sum of so many values."""
+    """How many additions in a row `_runs` and `_combine` take to a sum of so many values."""
     return (taps - 1).bit_length()
 
 
@@ -169,35 +169,29 @@ def reduce_windows(tile: Tile, reduction: Reduction, along_rows: np.dtype[Any], 
         reduced = reduction.combine(reduced, tap, dtype=along_rows)
     end, stride = (columns.count - 1) * columns.stride + 1, columns.stride
     taps = [reduced[:, :, tap : tap + end : stride] for tap in range(columns.pool_size)]
-    if len(taps) == 1:
-        np.copyto(out, taps[0])
-        return
-    half = _half(len(taps))
-    first, last = (_tree(part, reduction.combine, out.dtype) for part in (taps[:half], taps[half:]))
-    reduction.combine(first, last, out=out, dtype=out.dtype)
+    _combine(taps, reduction.combine, out)
 
 
 def _stand_apart(axis: AnyAxis) -> bool:
     """True for windows inside the image that share no pixel, nor are large."""
     if isinstance(axis, AdaptiveAxis) or axis.dilation > 1:
         return False
-    return axis.stride >= axis.pool_size < MANY and axis.is_whole
+    return axis.stride >= axis.pool_size < MANY and axis.is_inside
 
 
-def _tree(parts: list[Array], combine: np.ufunc, dtype: np.dtype[Any]) -> Array:
+def _combine(parts: list[Array], combine: np.ufunc, out: Array | None, dtype: Any = None) -> Array:
     """Combine arrays in the order of `_runs`: the last power of two of them is combined last."""
     if len(parts) == 1:
-        return parts[0]
-    half = _half(len(parts))
-    first, last = (_tree(part, combine, dtype) for part in (parts[:half], parts[half:]))
-    combined: Array = combine(first, last, dtype=dtype)
+        if out is None:
+            return parts[0]
+        np.copyto(out, parts[0])
+        return out
+    largest = 1 << len(parts).bit_length() - 1
+    half = len(parts) - largest or largest // 2
+    dtype = dtype if out is None else out.dtype
+    first, last = (_combine(part, combine, None, dtype) for part in (parts[:half], parts[half:]))
+    combined: Array = combine(first, last, out=out, dtype=dtype)
     return combined
-
-
-def _half(taps: int) -> int:
-    """So many taps are combined before the others, whose number is a power of two."""
-    largest = 1 << taps.bit_length() - 1
-    return taps - largest if taps > largest else taps // 2
 
 
 def reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array:
@@ -366,6 +360,11 @@ def reduce_columns(tile: Tile, reduced: Array, reduction: Reduction, out: Array)
         _reduce_adaptive_columns(axis, reduced, reduction, out, scratch)
         return
     stride = axis.stride if axis.count > 1 else 1
+    if channels >= FEW_CHANNELS and axis.pool_size <= 2 * axis.stride:
+        end, step = (axis.count - 1) * stride + 1, axis.dilation
+        taps = [reduced[:, :, tap * step :][:, :, :end:stride] for tap in range(axis.pool_size)]
+        _combine(taps, reduction.combine, out)
+        return
     if stride > 1 or axis.pool_size == 1:
         _keep(_slide(reduced, axis.pool_size, axis.dilation, reduction, scratch), stride, out)
         return
@@ -428,7 +427,7 @@ def copy_pixels(pixels: Array, out: Array) -> None:
     turned = len(out) <= FEW_CHANNELS and abs(pixels.strides[1]) < abs(pixels.strides[2])
     if turned and all(transpose(*planes) for planes in zip(pixels, out, strict=True)):
         return
-    if out.shape[3] > FEW_CHANNELS:
+    if out.shape[3] >= FEW_CHANNELS:
         np.copyto(out, pixels)
         return
     for channel in range(out.shape[3]):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pooltool.geometry import AdaptiveAxis, AnyAxis, Axis
 from pooltool.kernels import means, opencv
-from pooltool.kernels.reduce import Scratch, copy_pixels, take_scratch
+from pooltool.kernels.reduce import Scratch, copy_pixels
 
 Array = NDArray[Any]
 
@@ -151,7 +151,7 @@ def pool(
     Of several values that are most frequent, the smallest. A NaN in a window gives NaN; with
     `skip_nan`, which is for medians only, it takes part in nothing.
     """
-    scratch = take_scratch()
+    scratch = Scratch.take_unused()
     # numpy compares float16 one by one, and float32 with vector units.
     dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
     blurs = method == "median" and opencv.takes_medians(pixels, rows, columns)
@@ -369,7 +369,7 @@ def indices(pixels: Array, values: Array, rows: AnyAxis, columns: AnyAxis) -> ND
     first in reading order counts.
     """
     found = np.empty(values.shape, np.int64)
-    scratch, width = take_scratch(), pixels.shape[2]
+    scratch, width = Scratch.take_unused(), pixels.shape[2]
     many = rows.pool_size * columns.pool_size
     most = _windows_of_tile(many, values.dtype)
     row_starts, row_steps = _places(rows)
