@@ -96,7 +96,10 @@ class Axis:
         if (low, high, last - first) == (0, self.size, self.count):
             return low, high, self
         after = min(end + self.unseen[1] * self.dilation, self.size + self.after) - high
-        laid = replace(self, size=high - low, before=low - start, after=after, count=last - first)
+        before, size, windows = low - start, high - low, last - first
+        laid = Axis(
+            size, self.pool_size, self.stride, self.dilation, before, after, windows, self.unseen
+        )
         return low, high, laid
 
 

@@ -36,6 +36,7 @@ def extreme(tile: Tile, reduction: Reduction, out: Array) -> bool:
     """Largest or smallest pixels of small windows that start at every pixel, by morphology.
 
     What OpenCV makes of NaN depends on where it lies in a window, so tiles with one are left.
+    Zeros become +0.0.
     """
     sides = tile.rows.pool_size, tile.columns.pool_size
     if min(sides) < LEAST_SIDE or max(sides) > MOST_SIDE or not _can_filter(tile, "u1 u2 i2 f4 f8"):
@@ -127,9 +128,10 @@ def sums(tile: Tile, dtype: np.dtype[Any]) -> Array | None:
     totals, down, across = integral.view(dtype), tile.rows.pool_size, tile.columns.pool_size
     strips = scratch.take("strips", (tile.rows.count, *shape[1:]), dtype)
     np.subtract(totals[down:], totals[:-down], out=strips)
-    windows = scratch.take("sums", tile.shape, dtype)
-    np.subtract(strips[:, across:], strips[:, :-across], out=windows[0])
-    return windows
+    windows, shift = scratch.take("sums", strips.shape, dtype), across * channels
+    flat, target = strips.reshape(-1), windows.reshape(-1)  # what wraps around is not kept
+    np.subtract(flat[shift:], flat[:-shift], out=target[:-shift])
+    return windows[None, :, : tile.columns.count]
 
 
 def scale(sums: Array, count: int, out: Array) -> bool:
@@ -174,4 +176,5 @@ def _keep_results(done: Array, filtered: Array, out: Array) -> None:
     """A filter gives as many pixels as it takes; keep those whose windows lie in one plane."""
     assert np.may_share_memory(done, filtered)
     planes = filtered.reshape(len(out), -1, *filtered.shape[1:])
-    np.copyto(out, planes[:, : out.shape[1], : out.shape[2]])
+    kept = planes[:, : out.shape[1], : out.shape[2]]
+    np.add(kept, 0, out=out) if out.dtype.kind == "f" else np.copyto(out, kept)

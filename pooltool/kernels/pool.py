@@ -38,7 +38,7 @@ from pooltool.kernels.reduce import (
 Array = NDArray[Any]
 Method = Literal["max", "min", "avg", "median", "mode"]
 
-TILE_BYTES = 2 << 20
+TILE_BYTES = 3 << 20
 """Bytes of a tile's pixels and of what they become: few enough to stay in the cache, and so many
 that the calls of a tile, some tens of microseconds, hardly show."""
 FEW, NARROW = 2048, 256
@@ -188,6 +188,7 @@ def _pool_planes(
     pool = _pool_extreme
     if pooling.method == "avg":
         pool = _average_floats if planes.dtype.kind == "f" else _average_integers
+    tile_bytes *= 2 if turned else 1  # what is written across rows comes in longer pieces
     for tile_planes, tile_rows, tile_columns, target in tiles(
         planes, pooling, rows, columns, out, tile_bytes
     ):
@@ -228,8 +229,9 @@ def _extreme_of(method: Method, dtype: np.dtype[Any], skip_nan: bool) -> Reducti
 def _pool_extreme(tile: Tile, pooling: Pooling, out: Array) -> None:
     """The largest or smallest pixel of each window; a NaN in it gives NaN, unless it is skipped."""
     reduction = _extreme_of(pooling.method, out.dtype, pooling.skip_nan)
-    if not opencv.extreme(tile, reduction, out):
-        reduce_windows(tile, reduction, out.dtype, out)
+    if opencv.extreme(tile, reduction, out):
+        return
+    reduce_windows(tile, reduction, out.dtype, out)
     if out.dtype.kind == "f":
         means.canonicalize(out)
 
@@ -333,15 +335,18 @@ def tiles(
     for down, across in product(_around_inside(rows, few), sidewise):
         height, width = _tile_pixels(rows, columns, len(across), max(1, room))
         low, high = rows.span(down.start, down.stop)
-        for part, down_part, across_part in product(
+        pieces = [
+            (*columns.part(piece.start, piece.stop), piece)
+            for piece in _slices(across, 1 + (width - columns.extent) // columns.stride)
+        ]
+        for part, piece in product(
             _slices(range(len(planes)), room // (width * min(height, high - low))),
             _slices(down, 1 + (height - rows.extent) // rows.stride),
-            _slices(across, 1 + (width - columns.extent) // columns.stride),
         ):
-            top, bottom, tile_rows = rows.part(down_part.start, down_part.stop)
-            left, right, tile_columns = columns.part(across_part.start, across_part.stop)
-            pixels = planes[part, top:bottom, left:right]
-            yield pixels, tile_rows, tile_columns, out[part, down_part, across_part]
+            top, bottom, tile_rows = rows.part(piece.start, piece.stop)
+            for left, right, tile_columns, beside in pieces:
+                pixels = planes[part, top:bottom, left:right]
+                yield pixels, tile_rows, tile_columns, out[part, piece, beside]
 
 
 def _bytes_a_value(planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis) -> int:

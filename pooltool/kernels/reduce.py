@@ -243,7 +243,7 @@ def _reduce_together(tile: Tile, axis: Axis, reduction: Reduction, out: Array) -
         taps = [tap(index, windows) for index in range(period)]
         shared = tile.scratch.take("shared", shared.shape, out.dtype)
         _fold(taps, combine, shared)
-    run, other, shift = _runs(shared, periods, shift, reduction, tile.scratch)
+    run, other, shift, _ = _runs(shared, periods, shift, reduction, tile.scratch)
     combine(run[:, :count], other[:, shift : shift + count], out=out)
     for index in range(periods * period, periods * period + rest):
         combine(out, tap(index, count), out=out, dtype=out.dtype)
@@ -310,36 +310,39 @@ def _fold(parts: list[Array], combine: np.ufunc, out: Array) -> None:
 
 def _runs(
     values: Array, taps: int, shift: int, reduction: Reduction, scratch: Scratch
-) -> tuple[Array, Array, int]:
+) -> tuple[Array, Array, int, str]:
     """Combine `taps` values, `shift` apart along axis 1, for every window: all but the last step.
 
-    Returns two arrays and a shift: the first combined with the second, shifted, are the windows.
-    Both are as large as `values`; what would reach beyond their end is left undefined. Runs
-    double; a max or min then joins two that overlap. A sum, where nothing may be taken twice,
+    Returns two arrays and a shift: the first combined with the second, shifted, are the windows;
+    and the name of memory that is free. What would reach beyond the end is left undefined.
+
+    Runs double; a max or min then joins two that overlap. A sum, where nothing may be taken twice,
     joins the runs that are binary digits of `taps`, the shortest first: few additions in a row.
     """
+    combine, size = reduction.combine, values.shape[1]
+    names = {id(values): ""}
+    run, joined, length, so_far = values, values, 1, 0
 
-    def join(first: Array, last: Array, offset: int, length: int) -> Array:
-        """Values of `length` taps, in memory that is in use for nothing else."""
-        size, start = values.shape[1] - (length - 1) * shift, offset * shift
-        used = [array for array in (run, joined) if array is not None]
-        name = next(n for n in _RUNS if not any(array is made.get(n) for array in used))
-        longer = made[name] = scratch.take(name, values.shape, values.dtype)
-        reduction.combine(first[:, :size], last[:, start : start + size], out=longer[:, :size])
+    def free() -> str:
+        return next(n for n in _RUNS if n not in (names[id(run)], names[id(joined)]))
+
+    def join(first: Array, offset: int, taps: int) -> Array:
+        name, end = free(), size - (taps - 1) * shift
+        longer = scratch.take(name, values.shape, values.dtype)
+        names[id(longer)] = name
+        start = offset * shift
+        combine(first[:, :end], run[:, start : start + end], out=longer[:, :end])
         return longer
 
-    made: dict[str, Array] = {}
-    run, length = values, 1
-    joined, so_far = None, 0
     while 2 * length < taps:
         if taps & length and not reduction.idempotent:
-            joined = run if joined is None else join(joined, run, so_far, so_far + length)
+            joined = join(joined, so_far, so_far + length) if so_far else run
             so_far += length
-        run = join(run, run, length, 2 * length)
+        run = join(run, length, 2 * length)
         length *= 2
-    if joined is None:
-        return run, run, (taps - length) * shift
-    return joined, run, so_far * shift
+    if so_far == 0:
+        joined = run
+    return joined, run, (so_far or taps - length) * shift, free()
 
 
 _RUNS = "run 0", "run 1", "run 2"
@@ -369,7 +372,7 @@ def reduce_columns(tile: Tile, reduced: Array, reduction: Reduction, out: Array)
         _keep(_slide(reduced, axis.pool_size, axis.dilation, reduction, scratch), stride, out)
         return
     shift = axis.dilation * channels
-    run, other, shift = _runs(reduced.reshape(1, -1), axis.pool_size, shift, reduction, scratch)
+    run, other, shift, _ = _runs(reduced.reshape(1, -1), axis.pool_size, shift, reduction, scratch)
     first, last = (array.reshape(reduced.shape) for array in (run, other))
     last = last[:, :, shift // channels :]
     reduction.combine(first[:, :, : axis.count], last[:, :, : axis.count], out=out)
@@ -382,8 +385,8 @@ def _slide(
     if pool_size == 1:
         return pixels
     shift = dilation * pixels.shape[3]
-    run, other, offset = _runs(pixels.reshape(1, -1), pool_size, shift, reduction, scratch)
-    slid = scratch.take("slid", pixels.shape, pixels.dtype)
+    run, other, offset, free = _runs(pixels.reshape(1, -1), pool_size, shift, reduction, scratch)
+    slid = scratch.take(free, pixels.shape, pixels.dtype)
     target = slid.reshape(1, -1)[:, : pixels.size - (pool_size - 1) * shift]
     end = offset + target.shape[1]
     reduction.combine(run[:, : target.shape[1]], other[:, offset:end], out=target)

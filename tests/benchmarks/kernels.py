@@ -26,7 +26,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from peers import Peer, available
+from peers import TENSOR_PEERS, Peer, available, tensor_peers
 
 import pooltool
 
@@ -105,6 +105,8 @@ AVERAGES = [  # (pool, stride), goal, dtype, result
     *(((k, k), 2.0, kind, kind) for k in (2, 3, 4, 8) for kind in ("uint8", "uint16")),
     ((2, 2), 2.5, "uint8", "float32"),
     ((2, 2), 1.2, "float32", None),
+    ((8, 8), 0.6, "float32", None),
+    ((31, 1), 13, "float32", None),
     ((3, 1), 5.0, "uint8", "uint8"),
     ((31, 1), 8.0, "uint8", "uint8"),
 ]
@@ -221,6 +223,59 @@ def table(chosen: list[Work], megabytes: float, repeats: int, every: bool) -> No
             print(ours, " | ".join(cells), "|", flush=True)
 
 
+TENSORS = [  # method, pool, stride, padding, shape (N, C, H, W); pool 0 is adaptive, to 1
+    ("max", 2, 2, 0, (32, 64, 56, 56)),
+    ("avg", 2, 2, 0, (32, 64, 56, 56)),
+    ("max", 3, 2, 1, (8, 64, 112, 112)),
+    ("avg", 3, 2, 1, (8, 64, 112, 112)),
+    ("avg", 0, 0, 0, (32, 512, 7, 7)),
+]
+
+
+def tensor_table(repeats: int) -> None:
+    """Print what a network's tensors cost, in milliseconds, in either layout."""
+    columns = ["pooltool first", "pooltool last", *TENSOR_PEERS]
+    print("\n| float32 tensors, milliseconds |", " | ".join(columns), "|")
+    print("|---" * (1 + len(columns)) + "|")
+    for method, pool, stride, padding, shape in TENSORS:
+        tensor = np.random.default_rng(0).random(shape, dtype=np.float32)
+        last = np.ascontiguousarray(tensor.transpose(0, 2, 3, 1))
+
+        def ours(image: Array, data_format: str, method: str = method, pool: int = pool,
+                 stride: int = stride, padding: int = padding) -> Array:  # fmt: skip
+            options: dict[str, Any] = {"data_format": data_format}
+            if not pool:
+                return np.asarray(
+                    getattr(pooltool, f"adaptive_{method}_pool2d")(image, 1, **options)
+                )
+            options |= {"padding": padding}
+            options |= {"count_include_pad": True} if method == "avg" else {}
+            return np.asarray(getattr(pooltool, f"{method}_pool2d")(image, pool, stride, **options))
+
+        runs: dict[str, Callable[[], Any]] = {
+            "pooltool first": partial(ours, tensor, "channels_first"),
+            "pooltool last": partial(ours, last, "channels_last"),
+            **tensor_peers(method, pool, stride, padding, tensor),
+        }
+        for name, run in runs.items():
+            difference = np.abs(
+                np.asarray(run()).reshape(-1)
+                - (
+                    runs[
+                        "pooltool last" if name == "pooltool last" else "pooltool first"
+                    ]().reshape(-1)
+                )
+            )
+            assert difference.max() <= 1e-5, name
+        times: dict[str, list[float]] = {name: [] for name in runs}
+        for _ in range(repeats + 1):
+            for name, run in runs.items():
+                times[name].append(_seconds(run))
+        cells = [f"{median(times[c][1:]) * 1e3:.2f}" if c in times else "-" for c in columns]
+        window = f"{pool} stride {stride} padding {padding}" if pool else "to 1"
+        print(f"| {method} {window} of {shape} |", " | ".join(cells), "|", flush=True)
+
+
 def small_table(repeats: int) -> None:
     """Print what a call costs on small images, in microseconds."""
     peers = [peer for peer in available() if peer.name in ("scikit-image", "torch NCHW")]
@@ -333,6 +388,7 @@ def main() -> None:
             check(work)
     table(chosen, megabytes, repeats, options.all)
     if not options.filter:
+        tensor_table(repeats)
         small_table(repeats)
         memory_table(megabytes)
 

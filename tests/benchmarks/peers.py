@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import cv2
@@ -121,25 +121,61 @@ def _onnx(method: str, pool: int, stride: int, image: Array, _: str | None) -> R
     kinds = {"max": ("float32", "uint8"), "avg": ("float32",)}.get(method, ())
     if image.dtype.name not in kinds:
         return None
-    session = _onnx_session(method, pool, stride, image.dtype.name)
+    session = _onnx_session(method, pool, stride, 0, image.dtype.name)
     planes = np.ascontiguousarray(np.moveaxis(np.atleast_3d(image), 2, 0))[None]
     return lambda: session.run(None, {"x": planes})[0]
 
 
 @cache
-def _onnx_session(method: str, pool: int, stride: int, dtype: str) -> Any:
+def _onnx_session(method: str, pool: int, stride: int, padding: int, dtype: str) -> Any:
     import onnxruntime
     from onnx import TensorProto, helper
 
     kind = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}[dtype]
     operator = {"max": "MaxPool", "avg": "AveragePool"}[method]
-    node = helper.make_node(operator, ["x"], ["y"], kernel_shape=[pool] * 2, strides=[stride] * 2)
+    options: dict[str, Any] = {
+        "kernel_shape": [pool] * 2,
+        "strides": [stride] * 2,
+        "pads": [padding] * 4,
+    }
+    if not pool:
+        operator, options = f"Global{operator}", {}
+    elif method == "avg":
+        options |= {"count_include_pad": 1}
+    node = helper.make_node(operator, ["x"], ["y"], **options)
     ends = [helper.make_tensor_value_info(name, kind, [None] * 4) for name in "xy"]
     graph = helper.make_graph([node], "pool", ends[:1], ends[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model.SerializeToString(), options)
+    threads = onnxruntime.SessionOptions()
+    threads.intra_op_num_threads = threads.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), threads)
+
+
+TENSOR_PEERS = "torch NCHW", "torch channels last", "onnxruntime"
+
+
+def tensor_peers(
+    method: str, pool: int, stride: int, padding: int, tensor: Array
+) -> dict[str, Run]:
+    """What pools (N, C, H, W) float32 as a network does, padding counted; pool 0 is adaptive."""
+    found: dict[str, Run] = {}
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(1)
+        functions = torch.nn.functional
+        planar = torch.from_numpy(tensor)
+        layouts = planar, planar.contiguous(memory_format=torch.channels_last)
+        for name, laid in zip(TENSOR_PEERS, layouts, strict=False):
+            if pool:
+                function = getattr(functions, f"{method}_pool2d")
+                found[name] = partial(function, laid, pool, stride, padding)
+            else:
+                found[name] = partial(getattr(functions, f"adaptive_{method}_pool2d"), laid, 1)
+    if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
+        session = _onnx_session(method, pool, stride, padding, "float32")
+        found["onnxruntime"] = lambda: session.run(None, {"x": tensor})[0]
+    return found
 
 
 PEERS = [
