@@ -108,7 +108,7 @@ def divide_floats(sums: Array, count: Counts, out: Array) -> None:
 def divide_integers(sums: Array, count: Counts, most: int, out: Array, scratch: Scratch) -> None:
     """Write the mean of exact sums, none of which is beyond `most`, into `out`, rounded once."""
     if isinstance(count, int) and not sums.dtype.hasobject:
-        if out.dtype == np.float32 and count <= SINGLE_SUM and _within(sums, most, SINGLE_SUM):
+        if out.dtype == np.float32 and count <= SINGLE_SUM and _is_small(sums, most):
             np.copyto(out, sums, casting="unsafe")
             divide_floats(out, count, out)
             return
@@ -139,9 +139,9 @@ def _round_quotient(sums: Array, count: int, most: int, out: Array, scratch: Scr
     np.copyto(out.view(f"u{out.itemsize}"), means.view(np.uint32), casting="unsafe")
 
 
-def _within(sums: Array, most: int, limit: int) -> bool:
-    """True when no sum is beyond `limit`; they are looked at where `most` does not say so."""
-    return most <= limit or (-limit <= int(sums.min()) and int(sums.max()) <= limit)
+def _is_small(sums: Array, most: int) -> bool:
+    """True when float32 holds all sums; they are looked at where `most` does not say so."""
+    return most <= SINGLE_SUM or max(-int(sums.min()), int(sums.max())) <= SINGLE_SUM
 
 
 def divide_each(sums: Array, count: Array, most: int, out: Array) -> None:

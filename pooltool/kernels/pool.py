@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
-from math import prod
+from math import inf, isqrt, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -38,7 +38,7 @@ from pooltool.kernels.reduce import (
 Array = NDArray[Any]
 Method = Literal["max", "min", "avg", "median", "mode"]
 
-TILE_BYTES = 3 << 20
+TILE_BYTES = 9 << 18
 """Bytes of a tile's pixels and of what they become: few enough to stay in the cache, and so many
 that the calls of a tile, some tens of microseconds, hardly show."""
 FEW, NARROW = 2048, 256
@@ -46,12 +46,9 @@ FEW, NARROW = 2048, 256
 those that reach out of it."""
 LARGEST_SHARE = 16
 """A tile takes no more than so many bytes for each byte that it reads."""
-HEIGHTS = 1, 2, 3, 4, 6, 8, 12, 16
-"""Heights that a tile may have, in windows, unless it is as wide as the image."""
-LEAST_WINDOWS = 8
-"""A tile of windows that overlap is no smaller than so many of them, side by side."""
-ROW_START = 160
-"""Pixels that could be reduced in the time that it takes to start with a row."""
+LEAST_WINDOWS, MOST_HIGH = 8, 6
+"""A tile of windows that overlap is no smaller than so many of them, side by side, and no higher
+than so many unless it is as wide as the image."""
 SHORT, MANY_PLANES = 32, 32
 """Rows of so few values, of so many planes, are transposed: numpy then works on all planes at once
 instead of starting anew with each row."""
@@ -138,9 +135,10 @@ CHECKED_BYTES = 1 << 28
 def _memory() -> float:
     """Bytes of memory that this machine has; infinite where Python cannot tell."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
+        sysconf = getattr(os, "sysconf", None)  # not on Windows
+        return float(sysconf("SC_PHYS_PAGES") * sysconf("SC_PAGE_SIZE")) if sysconf else inf
+    except (ValueError, OSError):
+        return inf
 
 
 def _as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
@@ -380,23 +378,17 @@ def _slices(windows: range, count: int) -> Iterator[slice]:
 def _tile_pixels(rows: AnyAxis, columns: AnyAxis, across: int, room: int) -> Pair:
     """The height and width of a tile, in pixels, where so many windows lie side by side.
 
-    What overlapping windows of two tiles share is read and reduced twice, and each row costs some
-    pixels to start with: of some heights, the one is taken that reads least for what it gives.
+    Rows are as long as they can be: each costs some time to start with. But what overlapping
+    windows of two tiles share is read and reduced twice, so there a tile is several windows high.
     """
+    area, height = rows.extent * columns.extent, rows.extent
     if one_by_one(rows):  # a tile holds no more than a chunk of the rows, and the results
-        heights = [min(rows.extent, CHUNK)]
-        room *= heights[0]
-    else:
-        heights = [rows.extent * n for n in HEIGHTS]
-        room = max(room, LEAST_WINDOWS * rows.extent * columns.extent)
-    down_twice, across_twice = (max(0, a.extent - a.stride) for a in (rows, columns))
-    shapes = []
-    for height in heights:
-        most = 1 + max(0, room // height - columns.extent) // columns.stride
-        windows = -(-across // -(-across // most))  # pieces of one size
-        width = columns.extent + (windows - 1) * columns.stride
-        height = max(height, room // width)
-        cost = height / max(1, height - down_twice) * (width + ROW_START) / (width - across_twice)
-        shapes.append((cost, height, width))
-    _, height, width = min(shapes)
-    return height, width
+        height = min(height, CHUNK)
+        room *= height
+    elif rows.extent > rows.stride:
+        room = max(room, LEAST_WINDOWS * area)
+        height *= min(MOST_HIGH, max(2, isqrt(room // area)))
+    most = 1 + max(0, room // height - columns.extent) // columns.stride
+    windows = -(-across // -(-across // most))  # pieces of one size
+    width = columns.extent + (windows - 1) * columns.stride
+    return max(height, room // width), width
