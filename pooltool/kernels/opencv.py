@@ -97,7 +97,7 @@ def takes_medians(pixels: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
 
 def median(pixels: Array, rows: AnyAxis, columns: AnyAxis, out: Array) -> bool:
     """Medians where `takes_medians` holds, of windows inside the image and without NaN."""
-    if not all(isinstance(axis, Axis) and axis.is_whole for axis in (rows, columns)):
+    if not all(isinstance(axis, Axis) and axis.is_inside for axis in (rows, columns)):
         return False
     if pixels.dtype.kind == "f" and np.isnan(pixels.max()):
         return False

@@ -1,8 +1,7 @@
 """All values of a window at once: medians, modes, and where the largest or smallest value lies.
 
 The values are gathered tile by tile. A tap is one place in a window: the first tap of all windows
-is an array, the second another, and so on. Few taps are sorted by a network of minima and maxima,
-which works on all windows together; many are sorted or parted window by window.
+is an array, the second another, and so on. What is found among them is in `ranks`.
 
 A tap outside of the image holds the largest value of its dtype: it is sorted to the end, behind
 as many values as the window has inside the image, and is never counted.
@@ -12,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from typing import Any, Literal
 
@@ -21,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pooltool.geometry import AdaptiveAxis, AnyAxis, Axis
-from pooltool.kernels import means, opencv
+from pooltool.kernels import means, opencv, ranks
 from pooltool.kernels.reduce import Scratch, copy_pixels
 
 Array = NDArray[Any]
@@ -29,10 +27,12 @@ Array = NDArray[Any]
 FEW_TAPS = 64
 """So many taps are sorted by a network. It takes more steps a value than numpy's sort, but each is
 done for all windows at once."""
-TAP_BYTES = 1 << 16
+TAP_BYTES = 1 << 18
 """Bytes of one tap of a tile: a few of them stay in the cache while they are sorted."""
 BLOCK_BYTES = 1 << 21
 """Bytes of a tile whose windows hold many taps: so many that its calls hardly show."""
+SAMPLED, UNIFORM = 16, 0.75
+"""Every so many rows of windows tell whether more than this share of them hold one value only."""
 WHOLE = 2048
 """So few windows are not parted into those inside the image and those that reach out of it."""
 
@@ -53,7 +53,7 @@ class Taps:
         is_float = pixels.dtype.kind == "f"
         largest = np.inf if is_float else means.integer_range(pixels.dtype)[1]
         for number, axis in ((1, rows), (2, columns)):
-            if not isinstance(axis, Axis) or not axis.is_whole:
+            if not isinstance(axis, Axis) or not axis.is_inside:
                 places, taps = np.add.outer(*_places(axis)).reshape(-1), axis.pool_size
                 pixels = pixels.take(places, axis=number, mode="clip")
                 np.moveaxis(pixels, number, 0)[~_inside(axis).reshape(-1)] = largest
@@ -81,27 +81,29 @@ class Taps:
         if many > FEW_TAPS:
             return self._side_by_side(dtype, scratch), -1
         stack = scratch.take("taps", (many, *self.shape), dtype)
-        if not self._copy_pairs(stack, scratch):
-            for view, line in zip(self.taps(), stack, strict=True):
-                copy_pixels(view, line)
+        if dtype.itemsize <= 2 and dtype == self.pixels.dtype and (words := self.words()):
+            narrow = stack.view(f"u{dtype.itemsize}")[..., 0]
+            for number, word in enumerate(words):  # shifts and casts: faster than steps in memory
+                np.copyto(narrow[2 * number], word, casting="unsafe")
+                high = scratch.take("high", word.shape, word.dtype)
+                np.right_shift(word, 8 * dtype.itemsize, out=high)
+                np.copyto(narrow[2 * number + 1], high, casting="unsafe")
+            return stack, 0
+        for view, line in zip(self.taps(), stack, strict=True):
+            copy_pixels(view, line)
         return stack, 0
 
-    def _copy_pairs(self, stack: Array, scratch: Scratch) -> bool:
-        """Copy the taps of small integers two by two, where they lie side by side and the windows
-        too: as wide words, of which a cast keeps the low half. Steps in memory take longer.
+    def words(self) -> list[Array]:
+        """(planes, rows, columns) for each row of taps, where pairs of columns lie side by side:
+        both in one wide integer, the first in its low half. Empty if they do not lie so.
         """
-        size, columns, pixels = stack.itemsize, self.columns, self.pixels
+        columns, pixels, size = self.columns, self.pixels, self.pixels.itemsize
         paired = (columns.pool_size, columns.stride, columns.dilation) == (2, 2, 1)
         in_order = pixels.shape[3] == 1 and pixels.strides[2] == size and np.little_endian
-        if not (paired and in_order and size <= 2 and stack.dtype == pixels.dtype):
-            return False
-        wide, narrow = np.dtype(f"u{2 * size}"), stack.view(f"u{size}")[..., 0]
-        for tap, part in enumerate(_every_stride(self.rows)):
-            words = pixels[:, part, : 2 * columns.count, 0].view(wide)
-            high = np.right_shift(words, 8 * size, out=scratch.take("high", words.shape, wide))
-            np.copyto(narrow[2 * tap], words, casting="unsafe")
-            np.copyto(narrow[2 * tap + 1], high, casting="unsafe")
-        return True
+        if not (paired and in_order and size <= 4):
+            return []
+        pairs = pixels[:, :, : 2 * columns.count, 0].view(f"u{2 * size}")
+        return [pairs[:, part] for part in _every_stride(self.rows)]
 
     def _side_by_side(self, dtype: np.dtype[Any], scratch: Scratch) -> Array:
         rows, columns = self.rows, self.columns
@@ -164,11 +166,11 @@ def pool(
         tile, target = pixels[part, top:bottom, left:right], out[part, down, across]
         if not (blurs and opencv.median(tile, tile_rows, tile_columns, target)):
             counts = means.counts(tile_rows, tile_columns, False)
-            values, axis = Taps.of(tile, tile_rows, tile_columns).gather(dtype, scratch)
+            laid = Taps.of(tile, tile_rows, tile_columns)
             if method == "median":
-                target[...] = _medians(values, axis, counts, skip_nan, scratch)
+                target[...] = ranks.medians(*laid.gather(dtype, scratch), counts, skip_nan, scratch)
             else:
-                target[...] = _modes(values, axis, counts, scratch)
+                _find_modes(laid, dtype, counts, target, scratch)
         if dtype.kind == "f":
             means.canonicalize(target)
     scratch.leave()
@@ -206,160 +208,51 @@ def _tiles(
             )
 
 
-def _medians(
-    values: Array, axis: int, counts: means.Counts, skip_nan: bool, scratch: Scratch
-) -> Array:
-    """The lower median of each window, whose taps lie along `axis`; `values` are used up."""
-    lacking: Any = None  # windows of which the median is NaN
-    if values.dtype.kind == "f" and np.isnan(values.max()):
-        missing = np.isnan(values)
-        lacking = missing.any(axis)
-        if skip_nan:
-            values[missing] = np.inf
-            counts = counts - np.count_nonzero(missing, axis)
-            lacking = np.equal(counts, 0)
-    rank = (counts - 1) // 2
-    if axis == 0:
-        lines = _sort_taps(values, rank if isinstance(rank, int) else None, scratch)
-        if isinstance(rank, int):
-            return lines[rank]  # minima and maxima have carried each NaN along
-        values = np.stack(lines)
-    elif isinstance(rank, int) and values.itemsize > 1:
-        values.partition(rank)
-    else:
-        values.sort(kind="stable")  # of bytes a radix sort
-    ranks = np.broadcast_to(rank, values[0].shape if axis == 0 else values.shape[:-1])
-    medians: Array = np.take_along_axis(values, np.expand_dims(ranks, axis), axis).squeeze(axis)
-    if lacking is not None:
-        medians[lacking] = np.nan
-    return medians
+def _find_modes(
+    laid: Taps, dtype: np.dtype[Any], counts: means.Counts, out: Array, scratch: Scratch
+) -> None:
+    """Write the most frequent value of each window into `out`.
 
-
-def _sort_taps(stack: Array, rank: int | None, scratch: Scratch) -> list[Array]:
-    """Sort (taps, ...) along its first axis, or as far as the value of one rank calls for.
-
-    A NaN makes all values of its window NaN.
+    Most windows of labels hold one value only. Where that is so, only the others are sorted.
     """
-    lines = list(stack)
-    spare = scratch.take("spare", lines[0].shape, stack.dtype)
-    for low, high, keeps_low, keeps_high in _network(len(lines), rank):
-        first, second = lines[low], lines[high]
-        if keeps_low and keeps_high:
-            np.minimum(first, second, out=spare)
-            np.maximum(first, second, out=second)
-            lines[low], spare = spare, first
-        elif keeps_low:
-            np.minimum(first, second, out=first)
-        else:
-            np.maximum(first, second, out=second)
-    return lines
-
-
-@lru_cache(maxsize=64)
-def _network(count: int, rank: int | None) -> list[tuple[int, int, bool, bool]]:
-    """Batcher's odd-even merge sort of `count` values, (low, high) for each exchange, and whether
-    its smaller and its larger value are used: all of them, or those that `rank` depends on.
-    """
-    pairs = []
-    for run in (1 << n for n in range((count - 1).bit_length())):
-        for step in (run >> n for n in range(run.bit_length())):
-            for first in range(step % run, count - step, 2 * step):
-                for low in range(first, min(first + step, count - step)):
-                    if low // (2 * run) == (low + step) // (2 * run):
-                        pairs.append((low, low + step))
-    used = set(range(count)) if rank is None else {rank}
-    exchanges = []
-    for low, high in reversed(pairs):
-        if low in used or high in used:
-            exchanges.append((low, high, low in used, high in used))
-            used |= {low, high}
-    return exchanges[::-1]
-
-
-def _modes(values: Array, axis: int, counts: means.Counts, scratch: Scratch) -> Array:
-    """The most frequent value of each window, whose taps lie along `axis`; `values` are used up.
-
-    Most windows of labels hold just one. Where that is so, only the others are sorted.
-    """
-    if isinstance(counts, int) and (mixed := _mixed(values, axis)) is not None:
-        if axis == 0:
-            first, others = values[0].copy(), values.reshape(counts, -1)[:, mixed]
-        else:
-            first, others = values[..., 0].copy(), values.reshape(-1, counts)[mixed]
-        if len(mixed):
-            first.reshape(-1)[mixed] = _modes(others, axis, counts, scratch)
-        return np.asarray(first)
-    if axis == 0:
-        return _modes_of_few(_sort_taps(values, None, scratch), counts, scratch)
-    return _modes_of_many(values, counts)
-
-
-def _mixed(values: Array, axis: int) -> NDArray[np.int64] | None:
-    """Which windows hold more than one value; None if more than a fourth of them do."""
+    values, axis = None, 0
+    if dtype.itemsize <= 2 or not isinstance(counts, int) or counts > FEW_TAPS:
+        values, axis = laid.gather(dtype, scratch)
+    if isinstance(counts, int) and axis == 0:
+        # Comparing values where they lie takes longer than copying small ones, but not wide ones.
+        taps = laid.taps() if values is None else list(values)
+        if np.mean(_equal([tap[:, ::SAMPLED] for tap in taps])) > UNIFORM:
+            uniform = _equal(taps) if values is not None else _equal_words(laid, taps)
+            mixed = np.unravel_index(np.flatnonzero(~uniform), uniform.shape)
+            copy_pixels(taps[0], out)
+            if len(mixed[0]):
+                others = np.stack([tap[mixed] for tap in taps]).astype(dtype, copy=False)
+                out[mixed] = ranks.modes_of_sorted(
+                    ranks.sort_taps(others, None, scratch), counts, scratch
+                )
+            return
+    if values is None:
+        values, axis = laid.gather(dtype, scratch)
     if axis:
-        uniform = (values[..., 1:] == values[..., :1]).all(axis)
-        return (
-            None if 4 * np.count_nonzero(uniform) < 3 * uniform.size else np.flatnonzero(~uniform)
-        )
-    uniform = np.ones(values.shape[1:], np.bool_)
-    for line in values[1:]:
-        uniform &= line == values[0]
-        if 4 * np.count_nonzero(uniform) < 3 * uniform.size:
-            return None
-    return np.flatnonzero(~uniform)
+        out[...] = ranks.modes_of_many(values, counts)
+    else:
+        out[...] = ranks.modes_of_sorted(ranks.sort_taps(values, None, scratch), counts, scratch)
 
 
-def _modes_of_few(lines: list[Array], counts: means.Counts, scratch: Scratch) -> Array:
-    """`_modes` of sorted taps, an array for each. `lines[0]` is used up."""
-    words = [line.view(f"u{line.itemsize}") for line in lines]
-    modes, shape = words[0], words[0].shape
-    longer, same = (scratch.take(name, shape, np.dtype(np.bool_)) for name in ("longer", "same"))
-    changes = scratch.take("changes", shape, modes.dtype)
-
-    def replace(others: Array) -> None:
-        """Where runs are longer; several times as fast as a copy with a mask: no branches."""
-        np.bitwise_xor(modes, others, out=changes)
-        np.multiply(changes, longer, out=changes)
-        np.bitwise_xor(modes, changes, out=modes)
-
-    if len(lines) == 4 and isinstance(counts, int):
-        a, b, c, d = lines  # c is most frequent if it has an equal, and a and b are not a pair
-        np.logical_or(np.equal(b, c, out=longer), np.equal(c, d, out=same), out=longer)
-        np.logical_and(np.not_equal(a, b, out=same), longer, out=longer)
-        replace(words[2])
-        return modes.view(lines[0].dtype)
-    run, longest = np.ones((2, *shape), np.uint8)
-    for tap in range(1, len(lines)):
-        run *= np.equal(lines[tap], lines[tap - 1], out=same)
-        run += 1
-        np.greater(run, longest, out=longer)
-        if not isinstance(counts, int):
-            longer &= tap < counts
-        np.maximum(run, longest, out=longest)
-        replace(words[tap])
-    return modes.view(lines[0].dtype)
+def _equal(taps: list[Array]) -> NDArray[np.bool_]:
+    """Which windows hold one value only."""
+    equal = np.ones(taps[0].shape, np.bool_)
+    for tap in taps[1:]:
+        equal &= tap == taps[0]
+    return equal
 
 
-def _modes_of_many(values: Array, counts: means.Counts) -> Array:
-    """`_modes` of windows whose taps lie side by side, by the lengths of runs when sorted."""
-    values.sort(kind="stable" if values.itemsize == 1 else None)  # of bytes a radix sort
-    taps, flat = values.shape[-1], values.reshape(-1)
-    begins = np.ones(values.shape, np.bool_)
-    np.not_equal(values[..., 1:], values[..., :-1], out=begins[..., 1:])
-    starts = np.flatnonzero(begins)
-    lengths = np.diff(starts, append=flat.size)
-    firsts = np.searchsorted(starts, np.arange(0, flat.size, taps))  # run of each window
-    if not isinstance(counts, int):
-        outside = taps - np.broadcast_to(counts, values.shape[:-1]).reshape(-1)
-        lengths[np.append(firsts[1:], len(starts)) - 1] -= outside
-    longest = np.maximum.reduceat(lengths, firsts)
-    runs = np.append(firsts, len(starts))
-    candidates = np.flatnonzero(lengths == np.repeat(longest, np.diff(runs)))
-    chosen = candidates[np.searchsorted(candidates, firsts)]
-    modes: Array = flat[starts[chosen]].reshape(values.shape[:-1])
-    if values.dtype.kind == "f":
-        modes[np.isnan(values[..., -1])] = np.nan
-    return modes
+def _equal_words(laid: Taps, taps: list[Array]) -> NDArray[np.bool_]:
+    """`_equal`, by pairs of taps where they lie side by side."""
+    words = laid.words()
+    if not words:
+        return _equal(taps)
+    return _equal(taps[:2]) & _equal(words)[..., None]
 
 
 def indices(pixels: Array, values: Array, rows: AnyAxis, columns: AnyAxis) -> NDArray[np.int64]:

@@ -1,0 +1,294 @@
+"""Median, mode and the places of extremes, against loops over the values of each window."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import pooltool
+from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
+from pooltool.kernels import Colours, Method, Pooling, indices2d, opencv, pool2d, taps
+
+Array = NDArray[Any]
+DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">u2", ">f4"]
+
+
+def labels(shape: tuple[int, ...], dtype: str, seed: int, blocks: int = 1) -> Array:
+    """Few values, so that many are equal, with both ends of the dtype's range; floats with zeros
+    of both signs, and every other time NaN and infinities. Blocks of pixels are equal.
+    """
+    rng = np.random.default_rng(seed)
+    few = tuple(-(-size // blocks) for size in shape[:2]) + shape[2:]
+    image = rng.integers(0, 4, few).astype(dtype)
+    odd = rng.random(few)
+    if image.dtype.kind == "f":
+        image[odd < 0.15] = -0.0
+        if seed % 2:
+            image[odd > 0.9], image[odd > 0.95] = np.inf, -np.inf
+            image[odd > 0.97] = np.nan
+    elif image.dtype.kind != "b":
+        image[odd < 0.1], image[odd > 0.9] = np.iinfo(dtype).max, np.iinfo(dtype).min
+    return image.repeat(blocks, 0).repeat(blocks, 1)[: shape[0], : shape[1]]
+
+
+def each_window(
+    image: Array, windows: AnyWindows
+) -> Iterator[tuple[tuple[int, ...], list[Any], list[int]]]:
+    """Place of the result, values of the window in reading order, and their flat positions."""
+    along = []
+    for axis, size in enumerate(image.shape[:2]):
+        if isinstance(windows, AdaptiveWindows):
+            along.append(reference.adaptive_windows(size, windows.output_size[axis]))
+            continue
+        pool, stride = windows.pool_size[axis], windows.stride[axis]
+        dilation, pad, ceil_mode = windows.dilation[axis], (0, 0), windows.ceil_mode
+        if windows.padding == "same":
+            pad, ceil_mode = reference.same_padding(size, pool, stride, dilation), False
+        elif windows.padding != "valid":
+            pad = windows.padding[axis]
+        along.append(reference.windows(size, pool, stride, pad, dilation, ceil_mode))
+    channels = image.reshape(*image.shape[:2], -1)
+    width = image.shape[1]
+    for (i, (down, _)), (j, (across, _)) in product(*map(enumerate, along)):
+        for c in range(channels.shape[2]):
+            values = [channels[y, x, c].item() for y in down for x in across]
+            place = (i, j, c)[: image.ndim]
+            yield place, values, [y * width + x for y in down for x in across]
+
+
+def assert_right(image: Array, windows: AnyWindows) -> None:
+    """Compare all that comes from the taps of windows with loops over them."""
+    largest, smallest = (Pooling(method, windows) for method in ("max", "min"))
+    medians, modes = (pool2d(image, Pooling(method, windows)) for method in ("median", "mode"))
+    found = {max: pool2d(image, largest), min: pool2d(image, smallest)}
+    places = {
+        max: indices2d(image, found[max], largest),
+        min: indices2d(image, found[min], smallest),
+    }
+    for result in (medians, modes):
+        assert result.dtype == image.dtype.newbyteorder("=")
+        assert result.flags.c_contiguous
+        assert not np.signbit(result[result == 0]).any()
+    for place, values, positions in each_window(image, windows):
+        missing = [value != value for value in values]
+        if any(missing):
+            assert np.isnan([medians[place], modes[place]]).all()
+            first = positions[missing.index(True)]
+            assert [places[max][place], places[min][place]] == [first, first]
+            continue
+        assert medians[place] == np.sort(values)[(len(values) - 1) // 2]
+        counted = Counter(values)
+        assert modes[place] == min(v for v in values if counted[v] == max(counted.values()))
+        for extreme in (max, min):
+            assert found[extreme][place] == extreme(values)
+            assert places[extreme][place] == positions[values.index(extreme(values))]
+
+
+shapes = st.one_of(
+    st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5)),
+)
+pairs = st.one_of(st.just((2, 2)), st.tuples(st.integers(1, 11), st.integers(1, 11)))
+steps = st.tuples(st.integers(1, 4), st.integers(1, 4))
+margins = st.tuples(st.integers(0, 3), st.integers(0, 3))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    shape=shapes,
+    dtype=st.sampled_from(DTYPES),
+    seed=st.integers(0, 10**6),
+    blocks=st.sampled_from([1, 5]),
+    pool=pairs,
+    stride=steps,
+    padding=st.one_of(st.sampled_from(["valid", "same"]), st.tuples(margins, margins)),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    ceil_mode=st.booleans(),
+)
+def test_windows_against_loops(
+    shape: tuple[int, ...],
+    dtype: str,
+    seed: int,
+    blocks: int,
+    pool: tuple[int, int],
+    stride: tuple[int, int],
+    padding: Any,
+    dilation: tuple[int, int],
+    ceil_mode: bool,
+) -> None:
+    image = labels(shape, dtype, seed, blocks)
+    windows = Windows.of(pool, stride, padding, dilation, ceil_mode)
+    try:
+        windows.axes(shape)
+    except pooltool.WindowError:  # those that do not fit have their own tests
+        return
+    assert_right(image, windows)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    shape=shapes,
+    dtype=st.sampled_from(DTYPES),
+    seed=st.integers(0, 10**6),
+    output=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+)
+def test_adaptive_windows_against_loops(
+    shape: tuple[int, ...], dtype: str, seed: int, output: tuple[int, int]
+) -> None:
+    assert_right(labels(shape, dtype, seed), AdaptiveWindows.of(output))
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 7, 31])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_medians_with_and_without_opencv(
+    dtype: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.random.default_rng(size).integers(0, 255, (70, 90, 3)).astype(dtype)
+    pooling = [Pooling("median", Windows.of(size, stride, size // 2)) for stride in (1, 2)]
+    fast = [pool2d(image, each) for each in pooling]
+    monkeypatch.setattr(opencv, "takes_medians", lambda *arguments: False)
+    for each, results in zip(pooling, fast, strict=True):
+        assert pool2d(image, each).tobytes() == results.tobytes()
+
+
+@pytest.mark.parametrize(("dtype", "size", "stride", "is_used"), [
+    ("u1", 3, 1, True), ("u1", 5, 2, True), ("u1", 31, 4, True), ("u2", 5, 1, True),
+    ("f4", 3, 2, True), ("u1", 2, 1, False), ("u2", 7, 1, False), ("u1", 7, 7, False),
+    ("i2", 3, 1, False), (">u2", 3, 1, True),
+])  # fmt: skip
+def test_opencv_is_used(
+    dtype: str, size: int, stride: int, is_used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    blur = cv2.medianBlur
+
+    def counted(*given: Any) -> Any:
+        calls.append(given)
+        return blur(*given)
+
+    monkeypatch.setattr(cv2, "medianBlur", counted)
+    pool2d(np.zeros((40, 50), dtype), Pooling("median", Windows.of(size, stride)))
+    assert bool(calls) == is_used
+
+
+@pytest.mark.parametrize("blocks", [1, 9])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u4", "f8"])
+def test_tiles_do_not_show(dtype: str, blocks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = labels((70, 90, 3), dtype, 2, blocks)
+    for windows in (Windows.of(2), Windows.of(9, 4, "same"), AdaptiveWindows.of((7, 11))):
+        whole = results(image, windows)
+        for name, value in (("TAP_BYTES", 300), ("BLOCK_BYTES", 5000), ("WHOLE", 0)):
+            monkeypatch.setattr(taps, name, value)
+        assert results(image, windows) == whole
+        monkeypatch.undo()
+
+
+def results(image: Array, windows: AnyWindows) -> list[bytes]:
+    pooled = {method: pool2d(image, Pooling(method, windows)) for method in METHODS}
+    places = indices2d(image, pooled["max"], Pooling("max", windows))
+    return [places.tobytes(), *(each.tobytes() for each in pooled.values())]
+
+
+METHODS: list[Method] = ["max", "median", "mode"]
+
+
+@pytest.mark.parametrize("windows", [Windows.of(2), Windows.of(3, 1, 1), Windows.of((9, 8), 2)])
+@pytest.mark.parametrize("dtype", ["u1", "f2", "u4", "f8"])
+def test_layouts_do_not_show(dtype: str, windows: Windows) -> None:
+    image = labels((22, 31), dtype, 1)
+    wide = np.zeros((22, 62), dtype)
+    wide[:, ::2] = image
+    still = image.copy()
+    still.flags.writeable = False
+    turned = np.ascontiguousarray(image[::-1, ::-1])[::-1, ::-1]
+    swapped = image.astype(image.dtype.newbyteorder(">"))
+    for other in (wide[:, ::2], still, turned, swapped, np.asfortranarray(image)):
+        assert results(other, windows) == results(image, windows)
+    three = results(np.stack([image] * 3, axis=2), windows)
+    size = np.dtype(dtype).itemsize
+    for got, one, word in zip(three, results(image, windows), (8, size, size, size), strict=True):
+        assert got == b"".join(one[i : i + word] * 3 for i in range(0, len(one), word))
+
+
+@pytest.mark.parametrize("size", [2, 3, 9])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_skipped_nan_takes_part_in_nothing(dtype: str, size: int) -> None:
+    image = labels((19, 23), dtype, 4)
+    image[np.random.default_rng(1).random(image.shape) < 0.4] = np.nan
+    image[:9, :9] = np.nan
+    windows = Windows.of(size, 2, "same")
+    rows, columns = windows.axes(image.shape)
+    out = np.empty((1, rows.count, columns.count, 1), dtype)
+    taps.pool(image[None, ..., None], "median", rows, columns, out, skip_nan=True)
+    alone = 0
+    for (i, j), values, _ in each_window(image, windows):
+        left = np.sort([value for value in values if value == value])
+        wanted = left[(len(left) - 1) // 2] if len(left) else np.nan
+        alone += not len(left)
+        np.testing.assert_array_equal(out[0, i, j, 0], wanted)
+    assert alone
+
+
+def test_table_of_modes() -> None:
+    for values, mode in (
+        ([1, 2, 3, 4], 1), ([4, 4, 1, 1], 1), ([1, 4, 4, 2], 4), ([2, 1, 2, 3], 2),
+        ([9, 9, 9, 1], 9), ([0, 7, 7, 0], 0), ([5, 5, 5, 5], 5), ([3, 8, 1, 8], 8),
+    ):  # fmt: skip
+        for dtype in DTYPES[1:]:
+            image = np.array(values, dtype).reshape(2, 2)
+            assert pooltool.mode_pool2d(image).tolist() == [[mode]]
+
+
+def test_one_window_of_a_whole_image() -> None:
+    image = np.random.default_rng(0).integers(0, 1000, (301, 402), np.int32)
+    windows = AdaptiveWindows.of(1)
+    values, counts = np.unique(image, return_counts=True)
+    for method, wanted in (
+        ("median", np.sort(image, axis=None)[(image.size - 1) // 2]),
+        ("mode", values[counts.argmax()]),
+    ):
+        assert pool2d(image, Pooling(method, windows)).tolist() == [[wanted]]  # type: ignore[arg-type]
+    _, place = pooltool.adaptive_max_pool2d(image, 1, return_indices=True)
+    assert place.tolist() == [[image.argmax()]]
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_indices_find_the_values(name: str) -> None:
+    image = labels((13, 17, 3), "f4", 2)
+    pool, adaptive = (getattr(pooltool, f"{kind}{name}_pool2d") for kind in ("", "adaptive_"))
+    for plain, (values, places) in (
+        (pool(image, 3, 2, padding=1), pool(image, 3, 2, padding=1, return_indices=True)),
+        (adaptive(image, (4, 5)), adaptive(image, (4, 5), return_indices=True)),
+    ):
+        assert values.tobytes() == plain.tobytes()
+        assert places.dtype == np.int64
+        planes = image.reshape(-1, 3)
+        there = np.take_along_axis(planes, places.reshape(-1, 3), axis=0)
+        np.testing.assert_array_equal(there.reshape(values.shape), values)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+@pytest.mark.parametrize("dtype", ["?", "u1", "u2", "i2", "i4", "u8", "f4", ">u2"])
+def test_no_colour_is_made_up(dtype: str, channels: int) -> None:
+    image = labels((14, 17, channels), dtype, 2)
+    windows = Windows.of(3, 2, 1)
+    colours = Colours.pack(image)
+    modes = colours.unpack(pool2d(colours.labels, Pooling("mode", windows)))
+    assert modes.dtype == image.dtype.newbyteorder("=")
+    assert modes.shape == (7, 9, channels)
+    numbers = np.arange(14 * 17).reshape(14, 17)
+    for place, values, _ in each_window(numbers, windows):
+        counted = Counter(tuple(image.reshape(-1, channels)[number].tolist()) for number in values)
+        assert counted[tuple(modes[place].tolist())] == max(counted.values())
+    native = colours.labels.astype(colours.labels.dtype.newbyteorder("="))
+    np.testing.assert_array_equal(colours.unpack(native), image)
