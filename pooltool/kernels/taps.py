@@ -27,7 +27,7 @@ Array = NDArray[Any]
 FEW_TAPS = 64
 """So many taps are sorted by a network. It takes more steps a value than numpy's sort, but each is
 done for all windows at once."""
-TAP_BYTES = 1 << 18
+TAP_BYTES = 1 << 17
 """Bytes of one tap of a tile: a few of them stay in the cache while they are sorted."""
 BLOCK_BYTES = 1 << 21
 """Bytes of a tile whose windows hold many taps: so many that its calls hardly show."""
