@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from itertools import product
@@ -237,6 +238,21 @@ def test_skipped_nan_takes_part_in_nothing(dtype: str, size: int) -> None:
         alone += not len(left)
         np.testing.assert_array_equal(out[0, i, j, 0], wanted)
     assert alone
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "width"),
+    [("median", 31, 4000), ("median", 8, 4000), ("mode", 8, 4000), ("mode", 31, 500)],
+)
+def test_memory_is_that_of_a_tile(method: Method, size: int, width: int) -> None:
+    image = labels((100, width), "u1", 2)
+    pooling = Pooling(method, Windows.of(size, 1, "same"))
+    pool2d(image, pooling)
+    tracemalloc.start()
+    pool2d(image, pooling)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 << 20  # size * size copies of the image are 25 to 380 MB
 
 
 def test_table_of_modes() -> None:

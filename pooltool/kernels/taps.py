@@ -147,6 +147,7 @@ def pool(
     out: Array,
     *,
     skip_nan: bool = False,
+    by_opencv: bool = True,
 ) -> None:
     """Write the lower median or the most frequent value of each window into `out`.
 
@@ -156,7 +157,7 @@ def pool(
     scratch = Scratch.take_unused()
     # numpy compares float16 one by one, and float32 with vector units.
     dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
-    blurs = method == "median" and opencv.takes_medians(pixels, rows, columns)
+    blurs = by_opencv and method == "median" and opencv.takes_medians(pixels, rows, columns)
     most = _windows_of_tile(rows.pool_size * columns.pool_size, dtype)
     if blurs:  # OpenCV finds the median at every pixel, whatever the stride
         most = BLOCK_BYTES // (rows.stride * columns.stride * dtype.itemsize)
@@ -164,7 +165,18 @@ def pool(
         top, bottom, tile_rows = rows.part(down.start, down.stop)
         left, right, tile_columns = columns.part(across.start, across.stop)
         tile, target = pixels[part, top:bottom, left:right], out[part, down, across]
-        if not (blurs and opencv.median(tile, tile_rows, tile_columns, target)):
+        if blurs:
+            if not opencv.median(tile, tile_rows, tile_columns, target):
+                pool(
+                    tile,
+                    method,
+                    tile_rows,
+                    tile_columns,
+                    target,
+                    skip_nan=skip_nan,
+                    by_opencv=False,
+                )
+        else:
             counts = means.counts(tile_rows, tile_columns, False)
             laid = Taps.of(tile, tile_rows, tile_columns)
             if method == "median":
