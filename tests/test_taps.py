@@ -49,7 +49,8 @@ def each_window(
     along = []
     for axis, size in enumerate(image.shape[:2]):
         if isinstance(windows, AdaptiveWindows):
-            along.append(reference.adaptive_windows(size, windows.output_size[axis]))
+            count = windows.output_size[axis] or size
+            along.append(reference.adaptive_windows(size, count))
             continue
         pool, stride = windows.pool_size[axis], windows.stride[axis]
         dilation, pad, ceil_mode = windows.dilation[axis], (0, 0), windows.ceil_mode

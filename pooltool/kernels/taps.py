@@ -177,7 +177,7 @@ def pool(
                     by_opencv=False,
                 )
         else:
-            counts = means.counts(tile_rows, tile_columns, False)
+            counts = _counts(tile_rows, tile_columns)
             laid = Taps.of(tile, tile_rows, tile_columns)
             if method == "median":
                 target[...] = ranks.medians(*laid.gather(dtype, scratch), counts, skip_nan, scratch)
@@ -186,6 +186,15 @@ def pool(
         if dtype.kind == "f":
             means.canonicalize(target)
     scratch.leave()
+
+
+def _counts(rows: AnyAxis, columns: AnyAxis) -> means.Counts:
+    """Values of each window; one number where all taps lie in the image."""
+    counts = means.counts(rows, columns, False)
+    regular = all(isinstance(axis, Axis) and axis.is_inside for axis in (rows, columns))
+    if isinstance(counts, int) and not regular:
+        return np.full((rows.count, columns.count, 1), counts)
+    return counts
 
 
 def _windows_of_tile(taps: int, dtype: np.dtype[Any]) -> int:
@@ -285,7 +294,7 @@ def indices(pixels: Array, values: Array, rows: AnyAxis, columns: AnyAxis) -> ND
         left, right, tile_columns = columns.part(across.start, across.stop)
         tile, target = pixels[part, top:bottom, left:right], found[part, down, across]
         inside = None
-        if not isinstance(means.counts(tile_rows, tile_columns, False), int):
+        if not isinstance(_counts(tile_rows, tile_columns), int):
             high, wide = _inside(tile_rows), _inside(tile_columns)
             inside = (high[:, None, :, None] & wide[:, None, :]).reshape(len(high), len(wide), many)
         laid = Taps.of(tile, tile_rows, tile_columns)
