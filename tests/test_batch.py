@@ -453,7 +453,7 @@ from pooltool import cli
 from pooltool.report import Report
 
 def interrupting(call, after):
-    signals = [signal.SIGTERM, signal.SIGTERM]  # as `timeout` does: they count as one
+    signals = [signal.{number}] * 2  # as `timeout` does: they count as one
 
     def interrupt():
         while signals:
@@ -473,9 +473,11 @@ sys.exit(cli.main())
 """
 
 
-def interrupted(owner: str, name: str, after: bool, *words: str) -> tuple[str, str, int]:
+def interrupted(
+    owner: str, name: str, after: bool, *words: str, number: str = "SIGTERM"
+) -> tuple[str, str, int]:
     """What a run prints and returns that is interrupted before or after a call of `owner.name`."""
-    script = INTERRUPTED_AT_A_BAD_TIME.format(owner=owner, name=name, after=after)
+    script = INTERRUPTED_AT_A_BAD_TIME.format(owner=owner, name=name, after=after, number=number)
     result = subprocess.run(
         [sys.executable, "-c", script, *words],
         env=ENVIRONMENT, capture_output=True, text=True, check=False,
@@ -485,15 +487,22 @@ def interrupted(owner: str, name: str, after: bool, *words: str) -> tuple[str, s
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("owner", "name"), [("os", "replace"), ("Report", "add")])
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(("jobs", "number"), [("1", "SIGTERM"), ("2", "SIGTERM"), ("2", "SIGINT")])
 def test_what_was_written_is_told_whenever_an_interrupt_comes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, name: str, after: bool, jobs: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: str,
+    name: str,
+    after: bool,
+    jobs: str,
+    number: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = make_images(9)
-    out, err, status = interrupted(owner, name, after, "max", *names, "-o", "out", "-j", jobs)
+    words = ["max", *names, "-o", "out", "-j", jobs]
+    out, err, status = interrupted(owner, name, after, *words, number=number)
     written = sorted(f"out/{name}" for name in os.listdir("out"))
-    assert status == -signal.SIGTERM
+    assert status == -signal.Signals[number]
     assert [line.split(" -> ")[1].split()[0] for line in out.splitlines()] == written
     done, left = len(written), 9 - len(written)
     assert err == f"pooltool: interrupted: {done} done, 0 skipped, 0 failed, {left} left\n"
@@ -537,7 +546,7 @@ def test_a_terminal_that_goes_away(many: Path, bar: str) -> None:
     assert all(load(f"out/{name}").shape == (350, 350, 3) for name in written)
 
 
-@pytest.mark.parametrize("wait", [0.05, 1.5])
+@pytest.mark.parametrize("wait", [0.1, 1.5])
 def test_a_second_ctrl_c_ends_a_run_at_once(tmp_path: Path, wait: float) -> None:
     """The first waits for what is in hand: here for a FIFO that nobody writes to."""
     os.mkfifo(tmp_path / "a.png")
