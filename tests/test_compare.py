@@ -431,16 +431,16 @@ def test_a_panel_of_twelve_megapixels_is_small(tmp_path: Path) -> None:
 
 def test_enlarged_blocks_are_flat_and_where_their_windows_are() -> None:
     values = rng.integers(0, 256, (7, 9)).astype(np.uint8)
-    shown = paint(values, Tones(0, 255, False), 70, 90)
+    shown = paint(values, Tones(0, 255, False, 255), 70, 90)
     np.testing.assert_array_equal(shown[..., 0], values.repeat(10, 0).repeat(10, 1))
-    uneven = paint(values, Tones(0, 255, False), 100, 200)
+    uneven = paint(values, Tones(0, 255, False, 255), 100, 200)
     assert {tuple(colour) for colour in uneven.reshape(-1, 3)} == {(v, v, v) for v in values.flat}
 
 
 def test_what_is_reduced_is_averaged() -> None:
     values = np.zeros((40, 60), np.uint8)
     values[1::4, 3::4] = 160
-    assert (paint(values, Tones(0, 255, False), 10, 15) == 10).all()
+    assert (paint(values, Tones(0, 255, False, 255), 10, 15) == 10).all()
 
 
 def test_the_panel_shows_each_block_in_one_colour() -> None:
@@ -605,11 +605,11 @@ def test_small_colour_grids_show_their_numbers() -> None:
 
 
 def test_black_and_white() -> None:
-    assert tones_of(np.array([[0, 200]], np.uint8)) == Tones(0, 255, False)
-    assert tones_of(LECTURE) == Tones(0, 8, True)
-    assert tones_of(np.array([[5, 5]], np.uint8)) == Tones(0, 255, False)
-    assert tones_of(np.array([[0, 4095]], np.uint16)) == Tones(0, 4095, True)
-    assert tones_of(np.array([[0, 40000]], np.uint16)) == Tones(0, 65535, False)
+    assert tones_of(np.array([[0, 200]], np.uint8)) == Tones(0, 255, False, 255)
+    assert tones_of(LECTURE) == Tones(0, 8, True, 255)
+    assert tones_of(np.array([[5, 5]], np.uint8)) == Tones(0, 255, False, 255)
+    assert tones_of(np.array([[0, 4095]], np.uint16)) == Tones(0, 4095, True, 65535)
+    assert tones_of(np.array([[0, 40000]], np.uint16)) == Tones(0, 65535, False, 65535)
     assert tones_of(np.array([[np.nan, -1, 3, np.inf]])) == Tones(-1, 3, True)
     assert tones_of(np.array([[True]])) == Tones(0, 1, False)
     alpha = np.full((1, 2, 4), 100, np.uint8)
@@ -622,11 +622,11 @@ def test_colours_on_the_screen() -> None:
     shown = paint(values, Tones(0, 1, True), 1, 6)[0].tolist()
     assert shown == [[0] * 3, [128] * 3, [255] * 3, list(NAN_COLOUR), [255] * 3, [0] * 3]
     clear = np.zeros((12, 24, 4), np.uint8)
-    shown = paint(clear, Tones(0, 255, False), 12, 24)
+    shown = paint(clear, Tones(0, 255, False, 255), 12, 24)
     np.testing.assert_array_equal(shown, np.broadcast_to(checkerboard(12, 24), (12, 24, 3)))
     opaque = np.full((2, 2, 4), 255, np.uint8)
     opaque[..., :3] = (10, 20, 30)
-    assert (paint(opaque, Tones(0, 255, False), 8, 8) == (10, 20, 30)).all()
+    assert (paint(opaque, Tones(0, 255, False, 255), 8, 8) == (10, 20, 30)).all()
 
 
 # The command
@@ -733,3 +733,27 @@ def test_the_page_is_written_for_html(run: Run, tmp_path: Path) -> None:
     refused = run("compare", "a.png", "--pool-size", 9, "-o", "large.html")
     assert (refused.status, refused.out) == (1, "")
     assert not (tmp_path / "large.html").exists()
+
+
+def test_where_alpha_varies_the_weighted_average_is_shown_too() -> None:
+    image = np.zeros((4, 4, 4), np.uint8)
+    image[...] = 0, 255, 0, 0
+    image[::2, ::2] = 0, 0, 255, 255
+    result = pool_all(image, Windows.of(2))
+    assert result.pooled["avg"][0, 0].tolist() == [0, 191.25, 63.75, 63.75]
+    assert result.pooled["weighted"][0, 0].tolist() == [0, 0, 255, 63.75]
+    rows = measure(image, result)
+    assert [row.method for row in rows] == ["input", "max", "min", "avg", "weighted"]
+    assert (rows[-1].mean, rows[-1].noise) == (85, None)
+    assert "weighted" not in pool_all(image[..., :3], Windows.of(2)).pooled
+    image[..., 3] = 255
+    assert "weighted" not in pool_all(image, Windows.of(2)).pooled
+
+
+def test_means_of_alpha_are_as_transparent_as_they_are() -> None:
+    image = np.full((1, 2, 4), 255, np.uint8)
+    image[0, 0, 3] = 0
+    tones = tones_of(image)
+    half = paint(np.full((1, 1, 4), 127.5, np.float32), tones, 1, 1)
+    clear = paint(image[:, :1], tones, 1, 1)
+    assert abs(int(half[0, 0, 0]) - (int(clear[0, 0, 0]) + 127.5) / 2) <= 1

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from pooltool.errors import WindowError
 from pooltool.geometry import AdaptiveWindows, AnyWindows
-from pooltool.kernels import Method, Pooling, pool2d
+from pooltool.kernels import Method, Pooling, alpha_weighted, pool2d
 
 Array = NDArray[Any]
 MeanAndStd = tuple[float | None, float | None]
 
 METHODS: tuple[Method, ...] = ("max", "min", "avg")
+Shown = Method | Literal["weighted"]
+"""What is shown: also the average whose colours weigh as much as they are opaque."""
 NOISE_LEVEL = 0.02
 """Standard deviation of the noise that is added, as a part of the range of the image."""
 NOISE_SEED = 0
@@ -42,7 +44,7 @@ class Result:
     """What every method makes of an image under one setting of the windows."""
 
     windows: AnyWindows
-    pooled: Mapping[Method, Array]
+    pooled: Mapping[Shown, Array]
     count_include_pad: bool = False
 
 
@@ -54,7 +56,7 @@ class Measures:
     are ratios, see `measure`.
     """
 
-    method: Method | Literal["input"]
+    method: Shown | Literal["input"]
     output_shape: tuple[int, ...]
     mean: float | None
     std: float | None
@@ -64,10 +66,14 @@ class Measures:
 
 
 def pool_all(pixels: Array, windows: AnyWindows, count_include_pad: bool = False) -> Result:
-    """Pool by every method: max and min in the image's dtype, the average not rounded into it."""
-    pooled = {
+    """Pool by every method: max and min in the image's dtype, the average not rounded into it;
+    also the average weighted by alpha, where that varies.
+    """
+    pooled: dict[Shown, Array] = {
         method: pool2d(pixels, Pooling(method, windows, count_include_pad)) for method in METHODS
     }
+    if pixels.ndim == 3 and pixels.shape[2] == 4 and np.ptp(pixels[..., 3]):
+        pooled["weighted"] = alpha_weighted(pixels, Pooling("avg", windows, count_include_pad))
     return Result(windows, pooled, count_include_pad)
 
 
@@ -102,13 +108,16 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
     mean, std = _mean_and_std(colours)
     found = [Measures("input", pixels.shape, mean, std, *ratios)]
     for method, pooled in result.pooled.items():
+        mean, std = _mean_and_std(_colours(pooled))
+        if method == "weighted":  # noise that alpha hides is not the same for every pixel
+            found.append(Measures(method, pooled.shape, mean, std, None, None, None))
+            continue
         pooling = Pooling(method, windows, result.count_include_pad)
         still = pool2d(values, pooling)
         bias, left = _change_by_noise(values, noise, still, pooling)
         change = _change_by_move(values, pooling)
         contrast = _mean_and_std(still)[1]
         ratios = _divided(left, level), _divided(bias, level), _divided(change, contrast)
-        mean, std = _mean_and_std(_colours(pooled))
         found.append(Measures(method, pooled.shape, mean, std, *ratios))
     return found
 

@@ -89,6 +89,8 @@ class Tones:
     white: float
     stretched: bool
     """True when these are not the ends of the dtype's range."""
+    opaque: float = 1
+    """Alpha of what is not transparent at all; means of it are floats on the same scale."""
 
 
 @dataclass(frozen=True)
@@ -220,8 +222,8 @@ def tones_of(pixels: Array) -> Tones:
     limits = np.iinfo(shown.dtype)
     bottom, top = float(limits.min), float(limits.max)
     if low < high and high - low < LITTLE * (top - bottom):
-        return Tones(low, high, stretched=True)
-    return Tones(bottom, top, stretched=False)
+        return Tones(low, high, stretched=True, opaque=top)
+    return Tones(bottom, top, stretched=False, opaque=top)
 
 
 def colours(pixels: Array) -> Array:
@@ -249,8 +251,7 @@ def paint(pixels: Array, tones: Tones, height: int, width: int) -> Bgr:
     if pixels.ndim == 2 or pixels.shape[2] != 4:
         return np.asarray(_fit(shades, height, width), np.uint8)
     alpha = pixels[..., 3]
-    opaque = 1 if alpha.dtype.kind in "bf" else np.iinfo(alpha.dtype).max
-    opacity = np.nan_to_num(np.clip(alpha.astype(np.float32) / opaque, 0, 1))[..., np.newaxis]
+    opacity = np.nan_to_num(np.clip(alpha.astype(np.float32) / tones.opaque, 0, 1))[..., None]
     visible = _fit(shades * opacity, height, width)
     behind = 1 - _fit(opacity, height, width).reshape(height, width, 1)
     return np.asarray(np.rint(visible + behind * checkerboard(height, width)), np.uint8)
