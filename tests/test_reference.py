@@ -358,8 +358,8 @@ def test_rounding_by_float32_is_exact(dtype: str, count: int) -> None:
         low, high = max(limits.min, middle - 200), min(limits.max, middle + 200)
         sums = np.arange(count * low, count * high + 1, dtype="i4").reshape(1, 1, -1, 1)
         got = np.empty(sums.shape, dtype)
-        most = count * max(-int(limits.min), int(limits.max))
-        means.divide_integers(sums, count, most, got, Scratch())
+        ends = count * int(limits.min), count * int(limits.max)
+        means.divide_integers(sums, count, ends, got, Scratch())
         np.testing.assert_array_equal(got, np.rint(sums / count))
 
 

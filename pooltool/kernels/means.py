@@ -105,16 +105,23 @@ def divide_floats(sums: Array, count: Counts, out: Array) -> None:
         np.divide(sums, sums.dtype.type(count), out=out)
 
 
-def divide_integers(sums: Array, count: Counts, most: int, out: Array, scratch: Scratch) -> None:
-    """Write the mean of exact sums, none of which is beyond `most`, into `out`, rounded once."""
+def divide_integers(
+    sums: Array, count: Counts, limits: tuple[int, int], out: Array, scratch: Scratch
+) -> None:
+    """Write the mean of exact sums into `out`, rounded once. `limits` are the smallest and the
+    largest sum that there can be; `sums` may be used up.
+    """
+    most = max(-limits[0], limits[1])
     if isinstance(count, int) and not sums.dtype.hasobject:
         if out.dtype == np.float32 and count <= SINGLE_SUM and _is_small(sums, most):
-            np.copyto(out, sums, casting="unsafe")
-            divide_floats(out, count, out)
+            singles = sums if sums.dtype == np.float32 else out
+            if singles is out:
+                np.copyto(out, sums, casting="unsafe")
+            divide_floats(singles, count, out)
             return
         if out.dtype.kind != "f" and out.itemsize <= 2 and most < SINGLE_ROUNDED:
             if not opencv.scale(sums, count, out):
-                _round_quotient(sums, count, most, out, scratch)
+                _round_quotient(sums, count, limits, out, scratch)
             return
     each = np.broadcast_to(np.asarray(count), sums.shape)
     step = max(1, PIECE // (sums.size // sums.shape[1]))
@@ -123,17 +130,21 @@ def divide_integers(sums: Array, count: Counts, most: int, out: Array, scratch: 
         divide_each(sums[:, piece], each[:, piece], most, out[:, piece])
 
 
-def _round_quotient(sums: Array, count: int, most: int, out: Array, scratch: Scratch) -> None:
+def _round_quotient(
+    sums: Array, count: int, limits: tuple[int, int], out: Array, scratch: Scratch
+) -> None:
     """Divide in float32 and round half to even into an integer dtype of 8 or 16 bits.
 
     A float32 from 2**23 to 2**24 holds integers only: adding 1.5 * 2**23 rounds, and leaves the
     integer in the low bits. That is faster than `np.rint` and a cast of floats.
     """
-    means = scratch.take("means", sums.shape, np.dtype(np.float32))
-    np.copyto(means, sums, casting="unsafe")
+    means = sums
+    if sums.dtype != np.float32:
+        means = scratch.take("means", sums.shape, np.dtype(np.float32))
+        np.copyto(means, sums, casting="unsafe")
     divide_floats(means, count, means)
     low, high = integer_range(out.dtype)
-    if most > count * high or sums.dtype.kind == "i":
+    if limits[0] < count * low or limits[1] > count * high:
         np.clip(means, low, high, out=means)
     np.add(means, np.float32(3 * 2**22), out=means)
     np.copyto(out.view(f"u{out.itemsize}"), means.view(np.uint32), casting="unsafe")

@@ -38,7 +38,7 @@ from pooltool.kernels.reduce import (
 Array = NDArray[Any]
 Method = Literal["max", "min", "avg", "median", "mode"]
 
-TILE_BYTES = 9 << 18
+TILE_BYTES = 5 << 19
 """Bytes of a tile's pixels and of what they become: few enough to stay in the cache, and so many
 that the calls of a tile, some tens of microseconds, hardly show."""
 FEW, NARROW = 2048, 256
@@ -245,12 +245,15 @@ def _average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
     if pixels.itemsize == 8:  # most sums fit into 64 bits even so
         low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
     dtype = means.integer_sum_dtype(pixels, low, high, area)
+    along_rows = means.integer_sum_dtype(pixels, low, high, height)
+    if pixels.itemsize == 2 and area * max(-low, high) < means.SINGLE_ROUNDED:
+        dtype = along_rows = np.dtype(np.float32)  # as exact, and what it is divided in
     sums = opencv.sums(tile, dtype)
     if sums is None:
         sums = tile.scratch.take("sums", tile.shape, dtype)
-        reduce_windows(tile, SUM, means.integer_sum_dtype(pixels, low, high, height), sums)
+        reduce_windows(tile, SUM, along_rows, sums)
     counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
-    means.divide_integers(sums, counts, area * max(-low, high), out, tile.scratch)
+    means.divide_integers(sums, counts, (area * low, area * high), out, tile.scratch)
 
 
 def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:

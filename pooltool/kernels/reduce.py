@@ -441,16 +441,18 @@ def transpose(pixels: Array, out: Array) -> bool:
     """Copy (rows, columns, channels), whose columns follow each other down in memory, by OpenCV:
     it goes about it in blocks. False where it cannot.
     """
-    turned, size = pixels.swapaxes(0, 1), pixels.itemsize
-    word = {1: "u1", 2: "u2", 4: "i4", 8: "f8"}.get(size)  # bits that are only moved
+    word = {1: "u1", 2: "u2", 4: "i4", 8: "f8"}.get(pixels.itemsize)  # bits that are only moved
     if word is None or out.shape[2] > 4 or pixels.dtype != out.dtype:
         return False
-    for array in (turned, out):
+    moved = []
+    for array in (pixels.swapaxes(0, 1), out):
         _, width, channels = array.shape
-        if array.strides[1:] != (size * channels, size) or array.strides[0] < size * width:
+        size = array.itemsize * channels
+        in_order = channels == 1 or array.strides[2] == array.itemsize
+        if array.strides[1] != size or array.strides[0] < size * width or not in_order:
             return False
-    moved = cv2.transpose(turned.view(word), out.view(word))
-    return bool(np.may_share_memory(moved, out))
+        moved.append((array[:, :, 0] if channels == 1 else array).view(word))
+    return bool(np.may_share_memory(cv2.transpose(*moved), out))
 
 
 _WORDS = {1: "u1", 2: "u2", 4: "u4", 8: "u8", 16: "c16"}
