@@ -9,7 +9,7 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, TextIO
 
 from pooltool.errors import FileError
@@ -45,7 +45,7 @@ def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
 
     `limit` is the most bytes taken from what is not a regular file.
     """
-    with reasons(path), _opened(path) as file:
+    with reading(path) as file:
         if path != STREAM and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file.read()
         pieces, total = [], 0
@@ -60,12 +60,12 @@ def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
 @contextmanager
 def reading(path: str) -> Iterator[BinaryIO]:
     """Open a file, a FIFO or, for `-`, standard input to read; what fails is a `FileError`."""
-    with reasons(path), _opened(path) as file:
-        yield file
-
-
-def _opened(path: str) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(_standard(sys.stdin, "input")) if path == STREAM else open(path, "rb")
+    with reasons(path):
+        if path == STREAM:
+            yield _standard(sys.stdin, "input")
+            return
+        with open(path, "rb") as file:
+            yield file
 
 
 def read_start(path: str, count: int) -> bytes:
@@ -126,10 +126,9 @@ def require_writable(path: str, folder: str = "") -> None:
         before = _status(path)
         if before is not None and stat.S_ISDIR(before.st_mode):
             raise OSError(errno.EISDIR, "a directory")
-        if before is None:
-            path = parent or os.curdir
-            os.stat(path)
-        if not os.access(path, os.W_OK):
+        place = path if before is not None else parent or os.curdir
+        os.stat(place)
+        if not os.access(place, os.W_OK):
             raise OSError(errno.EACCES, "read-only")
 
 
