@@ -108,7 +108,7 @@ def test_python_examples() -> None:
     assert doctest.DocTestRunner().run(test).failed == 0
 
 
-@pytest.mark.parametrize("command", ["max", "min", "avg", "compare"])
+@pytest.mark.parametrize("command", ["max", "min", "avg", "median", "mode", "compare"])
 def test_every_option_is_listed(command: str) -> None:
     for parameter in cli.commands[command].params:
         if isinstance(parameter, click.Option):
