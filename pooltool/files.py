@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import BinaryIO, TextIO
 
 from pooltool.errors import FileError
@@ -38,6 +39,8 @@ _REASONS = {
 _temporaries: set[str] = set()
 """Hidden files that have not yet taken their place."""
 _creating = threading.RLock()
+_RUN, _numbers = os.urandom(8).hex(), count()
+"""With the process id, what makes each name unlike all others, of other machines too."""
 
 
 def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
@@ -149,27 +152,25 @@ def replacing(path: str, *, folder: str = "") -> Iterator[BinaryIO]:
     is a `BrokenPipeError`, all else that goes wrong a `FileError`.
     """
     with reasons(path, f"cannot write {path}: "):
-        if folder and not os.path.isdir(folder):
-            os.makedirs(folder, exist_ok=True)
         if path == STREAM:
             stream = _standard(sys.stdout, "output")
             yield stream
             stream.flush()
             return
-        before = _status(path)
+        place, before = path, _status(path, follow_symlinks=False)
+        if before is not None and stat.S_ISLNK(before.st_mode):
+            place, before = os.path.realpath(path), _status(path)
         if before is not None and not stat.S_ISREG(before.st_mode):
             with open(path, "wb") as file:
                 yield file
             return
-        place = os.path.realpath(path) if os.path.islink(path) else path
         if before is not None and not os.access(place, os.W_OK):
             raise OSError(errno.EACCES, "read-only")
-        name = os.path.join(os.path.dirname(place), f".pooltool-{os.urandom(8).hex()}.tmp")
+        name = os.path.join(
+            os.path.dirname(place), f".pooltool-{_RUN}-{os.getpid()}-{next(_numbers)}.tmp"
+        )
         try:
-            with _creating:
-                _temporaries.add(name)
-                file = open(name, "xb")  # noqa: SIM115 - closed below, outside of the lock
-            with file:
+            with _create(name, folder) as file:
                 if before is not None:
                     _keep_access(file.fileno(), before)
                 yield file
@@ -180,6 +181,19 @@ def replacing(path: str, *, folder: str = "") -> Iterator[BinaryIO]:
             raise
         finally:
             _temporaries.discard(name)
+
+
+def _create(name: str, folder: str) -> BinaryIO:
+    """Make a hidden file, and the folder if that is missing, which is seldom."""
+    with _creating:
+        _temporaries.add(name)
+        try:
+            return open(name, "xb")
+        except FileNotFoundError:
+            if not folder:
+                raise
+            os.makedirs(folder, exist_ok=True)
+            return open(name, "xb")
 
 
 def remove_temporaries() -> None:
@@ -200,9 +214,9 @@ def _keep_access(descriptor: int, before: os.stat_result) -> None:
             os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
 
 
-def _status(path: str) -> os.stat_result | None:
+def _status(path: str, *, follow_symlinks: bool = True) -> os.stat_result | None:
     try:
-        return os.stat(path)
+        return os.stat(path, follow_symlinks=follow_symlinks)
     except FileNotFoundError:
         return None
 
