@@ -378,9 +378,11 @@ def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Arr
 
 
 def _divisor(divisor: int | None) -> int | None:
-    if divisor is None or (is_integer(divisor) and divisor > 0):
-        return None if divisor is None else operator.index(divisor)
-    raise WindowError(f"divisor_override={divisor!r} is not a positive integer")
+    if divisor is None:
+        return None
+    if is_integer(divisor) and 0 < divisor < 2**63:
+        return operator.index(divisor)
+    raise WindowError(f"divisor_override={divisor!r} is not a positive integer of 64 bits")
 
 
 def result_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
