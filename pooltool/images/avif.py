@@ -11,8 +11,7 @@ import io
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -42,13 +41,12 @@ _UPRIGHT = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _Patches = tuple[tuple[int, bytes], ...]
 
 
-@dataclass(frozen=True)
-class _Header(Header):
-    maxval: int | None = None
-    gray: bool = False
-    limited: bool = False
+class _Details(NamedTuple):
+    maxval: int | None
+    gray: bool
+    limited: bool
     """True when gray is coded as 16 to 235, times 4 or 16 in 10 and 12 bits."""
-    crop: tuple[slice, slice] | None = None
+    crop: tuple[slice, slice] | None
     patches: _Patches = ()
     """Bytes that are changed before OpenCV decodes the file, and where."""
     alpha: _Patches = ()
@@ -81,7 +79,7 @@ def matches(start: bytes) -> bool:
     return start[4:8] == b"ftyp" and bool(re.search(rb"avi[fs]", start[8:64]))
 
 
-def read_header(data: bytes) -> _Header:
+def read_header(data: bytes) -> Header:
     """Walk the boxes: those of the track of an animation, or of the primary item."""
     header = _read_track(data) if data[8:12] == b"avis" else None
     items, links = _items(data), list(_links(data))
@@ -96,7 +94,7 @@ def read_header(data: bytes) -> _Header:
     masks = [link for link in links if link.kind == b"auxl" and number in link.targets
              and _is_alpha(data, items.get(link.source))]  # fmt: skip
     alpha: _Patches = ()
-    if masks and header.gray and not header.animated and pitm:
+    if masks and header.details.gray and not header.animated and pitm:
         if any(link.kind == b"prem" for link in links):
             raise _not_read("gray that is premultiplied with alpha")
         mask = items[masks[0].source]
@@ -108,36 +106,35 @@ def read_header(data: bytes) -> _Header:
     blocks = {item.kind: item.data(data) for item in reversed(hidden)
               if item.kind == b"Exif" or item.content == _XMP}  # fmt: skip
     block = blocks.get(b"Exif", b"")
-    found = replace(
-        header.metadata,
+    found = header.metadata._replace(
         exif=block[4 + int.from_bytes(block[:4], "big") :] or None,
         xmp=blocks.get(b"mime") or None,
     )
-    return replace(
-        header, metadata=found, left_out=tuple(lost), patches=tuple(patches), alpha=alpha
-    )
+    details = header.details._replace(patches=tuple(patches), alpha=alpha)
+    return header._replace(metadata=found, left_out=tuple(lost), details=details)
 
 
-def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the pictures as they are stored, in full range, and crop them."""
-    data = _patched(data, header.patches)
+    found: _Details = header.details
+    data = _patched(data, found.patches)
     if len(header.sizes) > 1:
         picture = opencv.decode_animation(data, header, frame)
     else:
         picture = Picture((opencv.decode_still(data, header.format),), header.format)
     frames = list(picture.frames)
-    if header.limited:  # as libavif does it, in integers
-        unit = ((header.maxval or 255) + 1) // 256
-        low, wide, top = 16 * unit, 219 * unit, header.maxval or 255
+    if found.limited:  # as libavif does it, in integers
+        unit = ((found.maxval or 255) + 1) // 256
+        low, wide, top = 16 * unit, 219 * unit, found.maxval or 255
         levels = ((np.arange(256 * unit) - low) * top + wide // 2) // wide
         table = levels.clip(0, top).astype(frames[0].dtype)
         frames = [table[pixels] for pixels in frames]
-    if header.alpha:
-        mask = opencv.decode_still(_patched(data, header.alpha), header.format)
+    if found.alpha:
+        mask = opencv.decode_still(_patched(data, found.alpha), header.format)
         frames = [np.dstack((frames[0], frames[0], frames[0], mask))]
-    if header.crop:
-        frames = [pixels[header.crop] for pixels in frames]
-    return replace(picture, frames=tuple(frames), maxval=header.maxval)
+    if found.crop:
+        frames = [pixels[found.crop] for pixels in frames]
+    return replace(picture, frames=tuple(frames), maxval=found.maxval)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -188,7 +185,7 @@ def _not_read(what: str) -> ImageError:
     )
 
 
-def _read_track(data: bytes) -> _Header:
+def _read_track(data: bytes) -> Header:
     """The header of an animation, from its track of pictures."""
     tracks = [part for part in inside(data, b"moov") if part.name == b"trak"]
     kinds = [(body(data, inside(data, b"mdia", of=part), b"hdlr") or b"")[8:12] for part in tracks]
@@ -203,15 +200,15 @@ def _read_track(data: bytes) -> _Header:
     header = _described(data, inside(data, *samples, b"stsd", b"av01", of=track), (height, width))
     if place[-44:-8] != _UPRIGHT:
         raise _not_read("an animation that is turned")
-    if header.gray and b"auxv" in kinds:
+    if header.details.gray and b"auxv" in kinds:
         raise _not_read("an animation of gray with alpha")
     count = struct.unpack_from(">8xI", sizes)[0]
-    return replace(header, sizes=repeated((height, width), count), animated=count > 1)
+    return header._replace(sizes=repeated((height, width), count), animated=count > 1)
 
 
 def _read_primary(
     data: bytes, items: dict[int, _Item], links: Sequence[_Link], number: int
-) -> _Header:
+) -> Header:
     """The header of a still, from its primary item."""
     item = items[number]
     if item.kind not in _PICTURES:
@@ -225,12 +222,12 @@ def _read_primary(
     properties = item.properties if tile is item else (*item.properties, *tile.properties)
     header = _described(data, properties, (height, width), tile.data(data))
     lost = ("an animation",) if inside(data, b"moov") else ()
-    return replace(header, left_out=(*header.left_out, *lost))
+    return header._replace(left_out=(*header.left_out, *lost))
 
 
 def _described(
     data: bytes, properties: Sequence[Box], size: tuple[int, int], coded: bytes = b""
-) -> _Header:
+) -> Header:
     """What the properties of a picture say; `coded` is the start of its AV1 data."""
     names, (height, width) = {part.name for part in properties}, size
     require_room(height, width, len(data))
@@ -256,11 +253,9 @@ def _described(
     if aspect is not None and aspect[:4] != aspect[4:8]:
         lost.append("pixel aspect ratio")
     clap = body(data, properties, b"clap")
-    return _Header(
-        formats.AVIF, (size,), Metadata(icc=icc, verbatim=wide), tuple(lost),
-        _orientation(data, properties), maxval=maxval, gray=gray, limited=limited,
-        crop=_crop(clap, size) if clap else None,
-    )  # fmt: skip
+    details = _Details(maxval, gray, limited, _crop(clap, size) if clap else None)
+    found, turn = Metadata(icc=icc, verbatim=wide), _orientation(data, properties)
+    return Header(formats.AVIF, (size,), found, tuple(lost), turn, details=details)
 
 
 def _is_limited(coded: bytes) -> bool:
@@ -290,12 +285,12 @@ def _crop(clap: bytes, size: tuple[int, int]) -> tuple[slice, slice]:
     """The rows and columns of the clean aperture: its size, and its center from the picture's."""
     numbers = struct.unpack_from(">IIIIiIiI", clap)
     width, height, right, down = (
-        Fraction(*numbers[at : at + 2]) for at in (0, 2, 4, 6) if numbers[at + 1]
+        numbers[at] / numbers[at + 1] for at in (0, 2, 4, 6) if numbers[at + 1]
     )
     slices = []
     for side, length, shift in ((size[0], height, down), (size[1], width, right)):
         first = (side - length) / 2 + shift
-        if first.denominator != 1 or length.denominator != 1 or length < 1:
+        if not first.is_integer() or not length.is_integer() or length < 1:
             raise _not_read("a crop between pixels")
         if first < 0 or first + length > side:
             raise DamageError("it is damaged: its crop lies beyond the picture")

@@ -7,7 +7,7 @@ of run-length data that are padded, and takes damaged ones for whole.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,16 +38,15 @@ _OS2_KINDS = {3: "a BMP of OS/2 with Huffman coding", 4: "a BMP of OS/2 with RLE
 _CONVERT = "which is not read; convert it to PNG, for example with `magick`"
 
 
-@dataclass(frozen=True)
-class _Header(Header):
-    bits: int = 24
-    coding: int = _PLAIN
-    upwards: bool = True
-    masks: tuple[int, ...] = ()
+class _Details(NamedTuple):
+    bits: int
+    coding: int
+    upwards: bool
+    masks: tuple[int, ...]
     """Bits of blue, green, red and, where a mask tells of it, alpha."""
-    palette: bytes = b""
+    palette: bytes
     """Blue, green and red of each index."""
-    start: int = 0
+    start: int
     """Where the pixels begin."""
 
 
@@ -56,7 +55,7 @@ def matches(start: bytes) -> bool:
     return start.startswith(b"BM")
 
 
-def read_header(data: bytes) -> _Header:
+def read_header(data: bytes) -> Header:
     """Read the header and the palette behind it."""
     start, size = struct.unpack_from("<II", data, 10)
     if size not in _HEADERS:
@@ -86,37 +85,38 @@ def read_header(data: bytes) -> _Header:
     if size >= 108 and not any(head[56:60]) and any(head[60:108]):
         lost.append("calibrated colors of a BMP")
     metadata = Metadata(resolution=Resolution(down, across) if min(down, across) > 0 else None)
-    found = _Header(formats.BMP, ((abs(height), width),), metadata, tuple(lost))
-    found = replace(found, bits=bits, coding=coding, upwards=height > 0, start=start)
-    return replace(found, masks=masks, palette=b"".join(table))
+    details = _Details(bits, coding, height > 0, masks, b"".join(table), start)
+    return Header(formats.BMP, ((abs(height), width),), metadata, tuple(lost), details=details)
 
 
-def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The pixels: gray where the palette holds nothing but gray, alpha where a mask tells of it."""
     ((height, width),) = header.sizes
-    bits = header.bits
+    found: _Details = header.details
+    bits = found.bits
     stride = (width * bits + 31) // 32 * 4
-    if header.coding in (_RLE8, _RLE4):
-        pixels = _colored(_unpacked(data, header, stride * 8 // bits), header.palette)
+    if found.coding in (_RLE8, _RLE4):
+        indices = _unpacked(data, found, height, width, stride * 8 // bits)
+        pixels = _colored(indices, found.palette)
     else:
-        body = data[header.start : header.start + height * stride].ljust(height * stride, b"\0")
+        body = data[found.start : found.start + height * stride].ljust(height * stride, b"\0")
         rows = np.frombuffer(body, np.uint8).reshape(height, stride)
         if bits <= 8:
             shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
             indices = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)
-            pixels = _colored(np.ascontiguousarray(indices[:, :width]), header.palette)
-        elif header.masks == _BYTES[: len(header.masks)]:
+            pixels = _colored(np.ascontiguousarray(indices[:, :width]), found.palette)
+        elif found.masks == _BYTES[: len(found.masks)]:
             pixels = rows[:, : width * bits // 8].reshape(height, width, -1)
-            pixels = pixels[..., : len(header.masks)]
+            pixels = pixels[..., : len(found.masks)]
         else:
             numbers = rows.view(f"<u{bits // 8}")[:, :width]
             channels = []
-            for mask in header.masks:  # a mask of nothing is a channel of zeros
+            for mask in found.masks:  # a mask of nothing is a channel of zeros
                 low = mask & -mask or 1
                 levels = np.arange(mask // low + 1) * 255 // max(mask // low, 1)
                 channels.append(levels.astype(np.uint8)[(numbers & mask) // low])
             pixels = np.dstack(channels)
-    return Picture((np.ascontiguousarray(pixels[:: -1 if header.upwards else 1]),), formats.BMP)
+    return Picture((np.ascontiguousarray(pixels[:: -1 if found.upwards else 1]),), formats.BMP)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -152,13 +152,12 @@ def _colored(indices: Array, palette: bytes) -> Array:
     return result
 
 
-def _unpacked(data: bytes, header: _Header, room: int) -> Array:
+def _unpacked(data: bytes, found: _Details, height: int, width: int, room: int) -> Array:
     """The indices of run-length data; rows may be padded up to `room` pixels, as ImageMagick does.
 
     Pixels that are skipped have no color of their own: readers differ, so they are refused.
     """
-    ((height, width),) = header.sizes
-    at, wide = header.start, header.coding == _RLE8
+    at, wide = found.start, found.coding == _RLE8
     rows: list[bytes] = []
     row, ended = bytearray(), False
     while not ended:

@@ -160,7 +160,7 @@ def _upright(picture: Picture, header: Header) -> Picture:
         orientation = rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]"
         xmp = re.sub(orientation, rb"\g<1>1", xmp)
     resolution = resolution or exif.resolution(block)
-    found = replace(found, exif=block, xmp=xmp, resolution=resolution)
+    found = found._replace(exif=block, xmp=xmp, resolution=resolution)
     warnings = (*picture.warnings, *left_out(missing))
     return replace(picture, frames=tuple(frames), metadata=found, warnings=warnings)
 
@@ -188,7 +188,7 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:
     if found.verbatim and format.name not in found.verbatim.formats:
         missing += found.verbatim.names
         changes["verbatim"] = None
-    return replace(found, **changes), missing
+    return found._replace(**changes), missing
 
 
 def _grayed(picture: Picture) -> Picture:
@@ -206,7 +206,7 @@ def _grayed(picture: Picture) -> Picture:
         warnings.append("its transparency was left out: --gray keeps no alpha")
     if metadata.icc and any(pixels.ndim == 3 for pixels in picture.frames):
         warnings.append("the ICC profile was left out: it is not for gray")
-        metadata = replace(metadata, icc=None)
+        metadata = metadata._replace(icc=None)
     picture = replace(picture, frames=tuple(frames), metadata=metadata, premultiplied=False)
     return replace(picture, warnings=tuple(warnings))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
@@ -49,8 +48,7 @@ class Field(NamedTuple):
     inner: tuple[Field, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Directory:
+class Directory(NamedTuple):
     """The fields of one directory, and where the position of the next one is written."""
 
     order: str
@@ -288,7 +286,7 @@ def _read(block: bytes) -> Directory | None:
     except (ImageError, StopIteration, *MALFORMED):
         return None
     inner = next((field.inner for field in fields if field.tag == EXIF), None) or ()
-    return replace(first, fields={field.tag: field for field in (*inner, *fields)})
+    return first._replace(fields={field.tag: field for field in (*inner, *fields)})
 
 
 def _as_ratio(value: Fraction, order: str) -> bytes:

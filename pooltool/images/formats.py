@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from pooltool.errors import ImageError
 
@@ -12,8 +13,7 @@ _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
 _ANY_REAL = ("bool", *_INTEGERS, "uint64", "int64", "float16", "float32", "float64")
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """One image format: its names and what it can hold."""
 
     name: str
@@ -114,6 +114,7 @@ def require_written(format: Format) -> None:
         )
 
 
+@lru_cache
 def require_holds(
     format: Format,
     dtype: object,

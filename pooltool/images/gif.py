@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,8 +35,7 @@ _MOST_PIXELS = 2731
 _RAMP = bytes(level for level in range(256) for _ in range(3))
 
 
-@dataclass(frozen=True)
-class _Frame:
+class _Frame(NamedTuple):
     top: int
     left: int
     height: int
@@ -52,10 +51,9 @@ class _Frame:
     """The index that stands for transparent."""
 
 
-@dataclass(frozen=True)
-class _Header(Header):
-    frames: tuple[_Frame, ...] = ()
-    loop: int = 1
+class _Details(NamedTuple):
+    frames: tuple[_Frame, ...]
+    loop: int
 
 
 def matches(start: bytes) -> bool:
@@ -63,7 +61,7 @@ def matches(start: bytes) -> bool:
     return start.startswith((b"GIF87a", b"GIF89a"))
 
 
-def read_header(data: bytes) -> _Header:
+def read_header(data: bytes) -> Header:
     """Walk all blocks."""
     height, width = struct.unpack_from("<HH", data, 6)[::-1]
     shared = data[13 : 13 + _table_size(data[10])]
@@ -97,16 +95,17 @@ def read_header(data: bytes) -> _Header:
     require_plausible(height, width, height * width, len(data) * _MOST_PIXELS)
     sizes = repeated((height, width), len(frames))
     metadata = Metadata(xmp=blocks.get("xmp"), icc=blocks.get("icc"))
-    return _Header(formats.GIF, sizes, metadata, tuple(lost), frames=tuple(frames), loop=loop)
+    details = _Details(tuple(frames), loop)
+    return Header(formats.GIF, sizes, metadata, tuple(lost), details=details)
 
 
-def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Draw each frame onto what the ones before it left on the canvas."""
-    height, width = header.sizes[0]
+    (height, width), (frames, loop) = header.sizes[0], header.details
     canvas = np.zeros((height, width), "<u4")  # blue, green, red and alpha in one number
-    last = len(header.frames) - 1 if frame is None else frame
+    last = len(frames) - 1 if frame is None else frame
     shown = []
-    for index, each in enumerate(header.frames[: last + 1]):
+    for index, each in enumerate(frames[: last + 1]):
         before = canvas.copy() if each.disposal == _PREVIOUS else canvas
         area = canvas[each.top : each.top + each.height, each.left : each.left + each.width]
         indices = _indices(each)[: area.shape[0], : area.shape[1]]
@@ -119,12 +118,12 @@ def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
         if each.disposal == _BACKGROUND:  # which browsers take for transparent
             area[...] = 0
         canvas = before
-    if header.frames[0].clear is None and all(pixels[..., 3].all() for pixels in shown):
+    if frames[0].clear is None and all(pixels[..., 3].all() for pixels in shown):
         shown = [np.ascontiguousarray(pixels[..., :3]) for pixels in shown]
-    if len(header.frames) == 1 or frame is not None:
+    if len(frames) == 1 or frame is not None:
         return Picture(tuple(shown), formats.GIF)
-    durations = tuple(each.duration for each in header.frames)
-    return Picture(tuple(shown), formats.GIF, durations, header.loop)
+    durations = tuple(each.duration for each in frames)
+    return Picture(tuple(shown), formats.GIF, durations, loop)
 
 
 def _blocks(data: bytes) -> Iterator[Part]:

@@ -7,7 +7,7 @@ What the boxes of the file say of palettes and colors is done here.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,16 +39,15 @@ _SYCC_WEIGHTS = ((1.772, 0), (-0.344136, -0.714136), (0, 1.402))
 """Shares of Cb and Cr in blue, green and red (ITU-R BT.601 in full range, as in JFIF)."""
 
 
-@dataclass(frozen=True)
-class _Header(Header):
-    code: bytes = b""
+class _Details(NamedTuple):
+    code: bytes
     """The codestream, its samples marked as unsigned and as no less than 8 bits."""
-    channels: int = 1
-    bits: int = 8
-    signed: bool = False
-    sycc: bool = False
-    palette: Array | None = None
-    premultiplied: bool = False
+    channels: int
+    bits: int
+    signed: bool
+    sycc: bool
+    palette: Array | None
+    premultiplied: bool
 
 
 def matches(start: bytes) -> bool:
@@ -56,7 +55,7 @@ def matches(start: bytes) -> bool:
     return start.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"))
 
 
-def read_header(data: bytes) -> _Header:
+def read_header(data: bytes) -> Header:
     """Walk the boxes and the start of the codestream."""
     boxed = data[4:8] == b"jP  "
     parts = list(boxes(data)) if boxed else [Box(b"jp2c", 0, len(data))]
@@ -84,38 +83,37 @@ def read_header(data: bytes) -> _Header:
     lost += [f"box {name_of(part.name)}" for part in inner if part.name not in _HEADER_BOXES]
     plain = bytearray(code)
     plain[42 : 42 + 3 * channels : 3] = bytes([max(bits, 8) - 1]) * channels
-    return _Header(
-        formats.JP2, ((bottom - top, right - left),), found, tuple(lost),
-        exif.orientation(found.exif), code=bytes(plain), channels=channels, bits=bits,
-        signed=signed, sycc=space == _SYCC, palette=table, premultiplied=premultiplied,
-    )  # fmt: skip
+    details = _Details(bytes(plain), channels, bits, signed, space == _SYCC, table, premultiplied)
+    turn, sizes = exif.orientation(found.exif), ((bottom - top, right - left),)
+    return Header(formats.JP2, sizes, found, tuple(lost), turn, details=details)
 
 
-def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the codestream, then do what its boxes say of depth, palette and colors."""
-    if header.channels == 2:  # OpenCV gives one channel of two: the gray, then alpha as gray
-        gray, alpha = (_decoded(_file(header.code, 2, alpha=last), _GRAY_FLAGS) for last in (1, 0))
+    found: _Details = header.details
+    if found.channels == 2:  # OpenCV gives one channel of two: the gray, then alpha as gray
+        gray, alpha = (_decoded(_file(found.code, 2, alpha=last), _GRAY_FLAGS) for last in (1, 0))
         pixels = np.dstack((gray, gray, gray, alpha))
     else:
-        pixels = _decoded(_file(header.code, header.channels), _COLOR_FLAGS)
-    bits, middle, maxval = header.bits, 1 << max(header.bits, 8) - 1, (1 << header.bits) - 1
-    if header.signed:
+        pixels = _decoded(_file(found.code, found.channels), _COLOR_FLAGS)
+    bits, middle, maxval = found.bits, 1 << max(found.bits, 8) - 1, (1 << found.bits) - 1
+    if found.signed:
         pixels = (pixels.astype(np.int32) - middle).astype("i1" if bits <= 8 else "i2")
     elif bits < 8:  # the decoder adds 128 to values around 0, not half of the depth
         pixels = pixels - np.uint8(middle - (1 << bits - 1))
-        if header.palette is None:
+        if found.palette is None:
             pixels = np.rint(pixels * (255 / maxval)).astype(np.uint8)
-    if header.palette is not None:
-        pixels = header.palette[np.minimum(pixels, len(header.palette) - 1)]
-    if header.sycc:
+    if found.palette is not None:
+        pixels = found.palette[np.minimum(pixels, len(found.palette) - 1)]
+    if found.sycc:
         blue, red = (pixels[..., plane] - np.float32(middle) for plane in (1, 0))
         luma = pixels[..., 2].astype(np.float32)
         for plane, (from_blue, from_red) in enumerate(_SYCC_WEIGHTS):
             mixed = luma + np.float32(from_blue) * blue + np.float32(from_red) * red
             pixels[..., plane] = np.rint(mixed).clip(0, maxval)
-    deep = 8 < bits < 16 and not header.signed
+    deep = 8 < bits < 16 and not found.signed
     return Picture(
-        (pixels,), formats.JP2, maxval=maxval if deep else None, premultiplied=header.premultiplied
+        (pixels,), formats.JP2, maxval=maxval if deep else None, premultiplied=found.premultiplied
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
@@ -45,13 +45,12 @@ _WHOLE_SPECTRUM = b"\0\x3f\0"
 _INCH = 0.0254
 
 
-@dataclass(frozen=True)
-class _Header(Header):
-    repairs: tuple[str, ...] = ()
+class _Details(NamedTuple):
+    repairs: tuple[str, ...]
     """What is odd in the file without harm to the picture, in the decoder's words."""
-    repaired: bytes | None = None
+    repaired: bytes | None
     """The file without that: of its complaints libjpeg prints the first only."""
-    rest: int = 0
+    rest: int
     """Bytes from the end-of-image marker to the end of the file."""
 
 
@@ -60,7 +59,7 @@ def matches(start: bytes) -> bool:
     return start.startswith(b"\xff\xd8\xff")
 
 
-def read_header(data: bytes) -> _Header:
+def read_header(data: bytes) -> Header:
     """Walk the segments from the start to the end of the image."""
     parts = list(_segments(data))
     frame = next((part for part in parts if part.name[0] in _SOF), None)
@@ -73,22 +72,23 @@ def read_header(data: bytes) -> _Header:
     found, lost = _read_metadata(parts)
     if found.icc and channels == 4:
         lost.append("ICC profile of the CMYK colors, which are RGB now")
-        found = replace(found, icc=None)
+        found = found._replace(icc=None)
     repairs, repaired = _repaired(data, parts, coding)
     turn, rest = exif.orientation(found.exif), len(parts[-1].body) + 2
-    start = (formats.JPEG, ((height, width),), found, tuple(lost), turn, False)
-    return _Header(*start, tuple(repairs), repaired, rest)
+    details = _Details(tuple(repairs), repaired, rest)
+    return Header(formats.JPEG, ((height, width),), found, tuple(lost), turn, details=details)
 
 
-def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the picture as it is stored."""
-    data, odd = header.repaired or data, list(header.repairs)
+    details: _Details = header.details
+    data, odd = details.repaired or data, list(details.repairs)
     try:
         pixels = opencv.decode_still(data, formats.JPEG, _COMPLAINTS)
     except DamageError as error:
         # Zeros may fill the file up. Was data lost instead, then zeros were taken for codes, and
         # the decoder will miss them.
-        said, end = re.search(_EXTRANEOUS, str(error)), len(data) - header.rest
+        said, end = re.search(_EXTRANEOUS, str(error)), len(data) - details.rest
         if not said or data[end - 1]:
             raise
         kept = data[:end].rstrip(b"\0")

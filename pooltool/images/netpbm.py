@@ -7,8 +7,7 @@ formats never reach it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,20 +20,16 @@ FORMATS = (*formats.NETPBM, formats.PFM)
 
 _TEXT, _FLOAT = "123", "fF"
 _SPACE = rb"(?:\s|#[^\n]*\n)+"
-_HEADERS = tuple(
-    re.compile(pattern.replace(b" ", _SPACE))
-    for pattern in (
-        rb"P([14]) (\d+) (\d+)(?=\s)",
-        rb"P([2356]) (\d+) (\d+) (\d+)(?=\s)",
-        rb"P([fF])\s+(\d+)\s+(\d+)\s+([-+.\deE]+)(?=\s)",
-    )
+_HEADERS = (
+    rb"P([14]) (\d+) (\d+)(?=\s)".replace(b" ", _SPACE),
+    rb"P([2356]) (\d+) (\d+) (\d+)(?=\s)".replace(b" ", _SPACE),
+    rb"P([fF])\s+(\d+)\s+(\d+)\s+([-+.\deE]+)(?=\s)",
 )
 _FORMAT_OF = {"1": formats.PBM, "4": formats.PBM, "2": formats.PGM, "5": formats.PGM,
               "3": formats.PPM, "6": formats.PPM, "f": formats.PFM, "F": formats.PFM}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Plain:
+class _Plain(NamedTuple):
     """One picture of a file: what its header says and where its numbers begin."""
 
     kind: str
@@ -50,17 +45,12 @@ class _Plain:
     """Bytes of its numbers, unless they are text."""
 
 
-@dataclass(frozen=True)
-class _Header(Header):
-    pictures: tuple[_Plain, ...] = ()
-
-
 def matches(start: bytes) -> bool:
     """True when the data begins as a netpbm or PFM picture."""
     return re.match(rb"P[1-6fF][\s#]", start) is not None
 
 
-def read_header(data: bytes) -> _Header:
+def read_header(data: bytes) -> Header:
     """Walk the headers of all pictures; their comments stay in the family."""
     found = [_plain_header(data, 0)]
     while found[-1].kind not in _TEXT + _FLOAT:
@@ -77,12 +67,13 @@ def read_header(data: bytes) -> _Header:
     verbatim = Verbatim(names, comments, ()) if comments else None
     sizes = tuple((each.height, each.width) for each in found)
     metadata = Metadata(verbatim=verbatim)
-    return _Header(_FORMAT_OF[first.kind], sizes, metadata, pictures=tuple(found))
+    return Header(_FORMAT_OF[first.kind], sizes, metadata, details=tuple(found))
 
 
-def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Read one picture or all."""
-    pictures = header.pictures if frame is None else header.pictures[frame : frame + 1]
+    found: tuple[_Plain, ...] = header.details
+    pictures = found if frame is None else found[frame : frame + 1]
     levels = {
         None if each.kind in "14fF" or each.maxval in (255, 65535) else each.maxval
         for each in pictures
@@ -125,7 +116,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
 
 def _plain_header(data: bytes, at: int) -> _Plain:
     """Read the header that begins at `at`."""
-    found = next(filter(None, (pattern.match(data, at) for pattern in _HEADERS)), None)
+    tried = (re.compile(pattern).match(data, at) for pattern in _HEADERS)
+    found = next(filter(None, tried), None)
     if found is None:
         raise DamageError("it is cut or damaged: its header is not complete")
     kind, last = found[1].decode(), found[found.re.groups]

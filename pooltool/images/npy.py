@@ -37,7 +37,7 @@ _BLOCK = 1 << 24
 """Bytes read at once of an array whose columns, not rows, lie together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ArrayFile:
     """An array in an open .npy file: its rows on demand."""
 

@@ -28,8 +28,7 @@ class Resolution(NamedTuple):
     columns: float
 
 
-@dataclass(frozen=True)
-class Verbatim:
+class Verbatim(NamedTuple):
     """Parts that are copied as they are, into the formats that have them."""
 
     formats: tuple[str, ...]
@@ -38,8 +37,7 @@ class Verbatim:
     """What other formats lose, in words."""
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What a file says about its picture; None for what it does not say.
 
     Each block is in one form whatever the format: EXIF as a TIFF block without the prefix that
@@ -53,22 +51,26 @@ class Metadata:
     verbatim: Verbatim | None = None
 
 
-@dataclass(frozen=True)
-class Header:
+NO_METADATA = Metadata()
+
+
+class Header(NamedTuple):
     """What the walk through a file found before anything is decoded."""
 
     format: Format
     sizes: Sizes
     """(height, width) of each frame or page, before any turning."""
-    metadata: Metadata = Metadata()
+    metadata: Metadata = NO_METADATA
     left_out: tuple[str, ...] = ()
     """What else is in the file and will not be in the result, in words."""
     orientation: int = 1
     """How decoded pixels are turned upright, as EXIF numbers it."""
     animated: bool = False
+    details: Any = None
+    """What else the module of the format needs to decode it."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
     """Decoded frames, (H, W) or (H, W, C) with C as OpenCV orders it, and what came with them."""
 
@@ -78,7 +80,7 @@ class Picture:
     """Milliseconds of each frame of an animation."""
     loop: int = 0
     """How often an animation plays; 0: for ever."""
-    metadata: Metadata = Metadata()
+    metadata: Metadata = NO_METADATA
     maxval: int | None = None
     """Value of full brightness, where it is less than the dtype's largest."""
     premultiplied: bool = False

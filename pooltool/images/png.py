@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -67,14 +66,13 @@ class _Frame(NamedTuple):
     data: list[bytes]
 
 
-@dataclass(frozen=True)
-class _Header(Header):
-    transparent: int | None = None
+class _Details(NamedTuple):
+    transparent: int | None
     """The level of a gray picture that stands for transparent."""
-    frames: tuple[_Frame, ...] = ()
+    frames: tuple[_Frame, ...]
     """The frames of an animation."""
-    loop: int = 0
-    still: bool = True
+    loop: int
+    still: bool
     """False where the chunks of an animation lie about, which the decoder may not see."""
 
 
@@ -83,7 +81,7 @@ def matches(start: bytes) -> bool:
     return start.startswith(_SIGNATURE)
 
 
-def read_header(data: bytes) -> _Header:
+def read_header(data: bytes) -> Header:
     """Walk all chunks and verify their checksums."""
     single: dict[bytes, bytes] = {}
     parts = []
@@ -103,27 +101,30 @@ def read_header(data: bytes) -> _Header:
         level = struct.unpack(">H", single[b"tRNS"])[0]
         transparent = level if bits > 8 else level * 255 // ((1 << bits) - 1)
     found, lost = _read_metadata(parts, single)
-    header = _Header(formats.PNG, ((height, width),), found, (), exif.orientation(found.exif))
-    still = not single.keys() & {b"acTL", b"fcTL", b"fdAT"}
+    frames, loop = list[_Frame](), 0
+    still = single.keys().isdisjoint((b"acTL", b"fcTL", b"fdAT"))
     if not still:
-        header, missing = _animated(header, parts)
+        frames, loop, missing = _animated(height, width, parts)
         lost += missing
-    return replace(header, left_out=tuple(lost), transparent=transparent, still=still)
+    sizes, turn = repeated((height, width), len(frames) or 1), exif.orientation(found.exif)
+    details = _Details(transparent, tuple(frames), loop, still)
+    return Header(formats.PNG, sizes, found, tuple(lost), turn, bool(frames), details)
 
 
-def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the pictures as they are stored; a transparent gray level becomes alpha."""
     odd: list[str] = []
-    parts = [] if header.still else list(_chunks(data))
-    if not header.frames:
+    details: _Details = header.details
+    parts = [] if details.still else list(_chunks(data))
+    if not details.frames:
         body = b"".join(part.body for part in parts if part.name == b"IDAT")
-        pixels = _decoded(data if header.still else _png(parts, body), header, odd)
+        pixels = _decoded(data if details.still else _png(parts, body), header, odd)
         return Picture((pixels,), formats.PNG, warnings=tuple(odd))
-    frames = _composed(parts, header, len(header.frames) if frame is None else frame + 1, odd)
+    frames = _composed(parts, header, len(details.frames) if frame is None else frame + 1, odd)
     if frame is not None or len(frames) == 1:
         return Picture((frames[-1],), formats.PNG, warnings=tuple(odd))
-    durations = tuple(each.duration for each in header.frames)
-    return Picture(tuple(frames), formats.PNG, durations, header.loop, warnings=tuple(odd))
+    durations = tuple(each.duration for each in details.frames)
+    return Picture(tuple(frames), formats.PNG, durations, details.loop, warnings=tuple(odd))
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -228,8 +229,10 @@ def _block(part: Part) -> tuple[str, bytes] | None:
     return (name, text.removeprefix(EXIF_PREFIX)) if text else None
 
 
-def _animated(header: _Header, parts: Sequence[Part]) -> tuple[_Header, list[str]]:
-    """The header with the frames of an animation, and what is not among them.
+def _animated(
+    height: int, width: int, parts: Sequence[Part]
+) -> tuple[list[_Frame], int, list[str]]:
+    """The frames of an animation, its loop count, and what is not among the frames.
 
     An acTL chunk behind the picture, a second one, or one of no frames makes no animation.
     """
@@ -237,8 +240,8 @@ def _animated(header: _Header, parts: Sequence[Part]) -> tuple[_Header, list[str
     controls = [part.body for part in parts if part.name == b"acTL"]
     count, loop = struct.unpack(">II", controls[0]) if len(controls) == 1 else (0, 0)
     if not 0 < count < 1 << 31 or names.index(b"acTL") > names.index(b"IDAT"):
-        return header, ["an animation whose header (acTL) is missing or not valid"]
-    (height, width), frames, number = header.sizes[0], list[_Frame](), 0
+        return [], 0, ["an animation whose header (acTL) is missing or not valid"]
+    frames, number = list[_Frame](), 0
     for name, body, _ in parts:
         if name in (b"fcTL", b"fdAT"):
             if int.from_bytes(body[:4], "big") != number or (name == b"fdAT" and not frames):
@@ -261,9 +264,7 @@ def _animated(header: _Header, parts: Sequence[Part]) -> tuple[_Header, list[str
         lost.append("the picture for programs without animation")
     if found > count:
         lost.append(f"{found - count} more frames than its header tells of")
-    sizes = repeated((height, width), count)
-    header = replace(header, sizes=sizes, animated=True, frames=tuple(frames[:count]), loop=loop)
-    return header, lost
+    return frames[:count], loop, lost
 
 
 def _png(parts: Sequence[Part], body: bytes, width: int = 0, height: int = 0) -> bytes:
@@ -277,23 +278,23 @@ def _png(parts: Sequence[Part], body: bytes, width: int = 0, height: int = 0) ->
     return b"".join((*out, _chunk(b"IDAT", body), _chunk(b"IEND", b"")))
 
 
-def _decoded(data: bytes, header: _Header, odd: list[str]) -> Array:
+def _decoded(data: bytes, header: Header, odd: list[str]) -> Array:
     """The pixels of a still, a transparent gray level as alpha."""
     pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, _ODD, odd)
-    if header.transparent is None or pixels.ndim == 3:
+    if header.details.transparent is None or pixels.ndim == 3:
         return pixels
     full = np.iinfo(pixels.dtype).max
-    alpha = np.where(pixels == header.transparent, 0, full).astype(pixels.dtype)
+    alpha = np.where(pixels == header.details.transparent, 0, full).astype(pixels.dtype)
     return np.dstack([pixels, pixels, pixels, alpha])
 
 
-def _composed(parts: Sequence[Part], header: _Header, count: int, odd: list[str]) -> list[Array]:
+def _composed(parts: Sequence[Part], header: Header, count: int, odd: list[str]) -> list[Array]:
     """The first frames of an animation as they are seen (PNG third edition, section 11.3.4).
 
     OpenCV's own cuts 16 bits to 8 and does not restore what a frame covered.
     """
     canvas, shown = np.empty(0), list[Array]()
-    for frame in header.frames[:count]:
+    for frame in header.details.frames[:count]:
         data = _png(parts, b"".join(frame.data), frame.width, frame.height)
         pixels = _decoded(data, header, odd)
         full, channels = np.iinfo(pixels.dtype).max, 1 if pixels.ndim == 2 else pixels.shape[2]

@@ -9,7 +9,6 @@ import math
 import re
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
@@ -41,17 +40,12 @@ _NAMES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Header(Header):
-    pages: tuple[Directory, ...] = ()
-
-
 def matches(start: bytes) -> bool:
     """True when the data begins as a TIFF."""
     return start.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
 
 
-def read_header(data: bytes) -> _Header:
+def read_header(data: bytes) -> Header:
     """Walk the directories; pictures are those that are no overviews and no masks of others."""
     found = tuple(exif.directories(data))
     kinds = [next(iter(page.numbers(tiff_pages.SUBFILE)), 0) for page in found]
@@ -64,12 +58,13 @@ def read_header(data: bytes) -> _Header:
     if len(found) == 1:
         pages = _stacked(data, found[0])
     sizes = tuple(map(tiff_pages.size, pages))
-    return _Header(formats.TIFF, sizes, metadata, tuple(lost), pages=pages)
+    return Header(formats.TIFF, sizes, metadata, tuple(lost), details=pages)
 
 
-def decode(data: bytes, header: _Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode pages, upright, with straight or premultiplied colors as they are stored."""
-    directories = header.pages if frame is None else header.pages[frame : frame + 1]
+    found: tuple[Directory, ...] = header.details
+    directories = found if frame is None else found[frame : frame + 1]
     pages = [tiff_pages.page(directory) for directory in directories]
     colored = [page for page in pages if page.samples > 1]
     premultiplied = {1 in page.extra for page in pages if page.meaning in (RGBA, GRAY_ALPHA)}
@@ -178,7 +173,7 @@ def _stacked(data: bytes, page: Directory) -> tuple[Directory, ...]:
             Field(tiff_pages.STRIPS, 16, 1, struct.pack("<Q", start + index * size)),
         ]
         changed = {field.tag: exif.reordered(field, "<", page.order) for field in fields}
-        planes.append(replace(page, fields=page.fields | changed))
+        planes.append(page._replace(fields=page.fields | changed))
     return tuple(planes)
 
 
