@@ -95,10 +95,11 @@ def captured(*, exclusive: bool = False) -> Iterator[list[str]]:
                 yield lines
         return
     with _gate, _changed:
-        if not _sharing:
+        start = os.fstat(file.fileno()).st_size
+        if start and not _sharing:
             _empty(file)
+            start = 0
         _sharing += 1
-    start = os.fstat(file.fileno()).st_size
     try:
         yield lines
     finally:
@@ -130,8 +131,13 @@ def _redirected(lines: list[str]) -> Iterator[None]:
 
 def _unnamed_file() -> IO[bytes]:
     """A file without a name: in memory on Linux, which saves what `tempfile` takes to load."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("stderr"), "r+b", buffering=0)
+    if sys.platform == "linux" and hasattr(os, "memfd_create"):
+        import fcntl
+
+        number = os.memfd_create("stderr")
+        # Threads that write at once would overwrite each other's lines: it has no lock of position.
+        fcntl.fcntl(number, fcntl.F_SETFL, os.O_APPEND)
+        return os.fdopen(number, "r+b", buffering=0)
     import tempfile
 
     return tempfile.TemporaryFile(buffering=0)
@@ -149,8 +155,11 @@ def _empty(file: IO[bytes]) -> None:
 def _lines(file: IO[bytes], start: int) -> list[str]:
     """The lines behind a position. Decoders that are not captured may be printing: where it can
     be, descriptor 2 stays where it is."""
+    size = os.fstat(file.fileno()).st_size - start
+    if size <= 0:
+        return []
     if hasattr(os, "pread"):
-        text = os.pread(file.fileno(), os.fstat(file.fileno()).st_size - start, start)
+        text = os.pread(file.fileno(), size, start)
     else:
         file.seek(start)
         text = file.read()
