@@ -36,7 +36,15 @@ from pooltool.images import (
 from pooltool.images.formats import Format, require_frames, require_holds, require_quality
 from pooltool.images.headers import MALFORMED, left_out, profile_channels
 from pooltool.images.others import refusal
-from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Resolution
+from pooltool.images.picture import (
+    NO_METADATA,
+    Array,
+    Encoded,
+    Header,
+    Metadata,
+    Picture,
+    Resolution,
+)
 
 _MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, avif, jp2, npy, netpbm, bmp, gif, hdr)
 _MODULE_OF = {format.name: module for module in _MODULES for format in module.FORMATS}
@@ -81,12 +89,12 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
     What the format cannot hold of the metadata is left out with a warning.
     """
     require_quality(format, quality)
-    for frame in picture.frames:
-        channels = 1 if frame.ndim == 2 else frame.shape[2]
-        height, width = frame.shape[:2]
-        count = len(picture.frames)
-        require_holds(format, frame.dtype, channels, count, height, width, maxval=picture.maxval)
-    alike = len({(frame.shape, frame.dtype) for frame in picture.frames}) == 1
+    kinds = dict.fromkeys((frame.shape, frame.dtype) for frame in picture.frames)
+    count = len(picture.frames)
+    for (height, width, *channels), dtype in kinds:
+        samples = channels[0] if channels else 1
+        require_holds(format, dtype, samples, count, height, width, maxval=picture.maxval)
+    alike = len(kinds) == 1
     if (format.timed or format is formats.NPY) and not alike:
         raise ImageError(f"{format.name} cannot hold frames of different sizes or kinds; use tiff")
     if picture.premultiplied and format not in (formats.TIFF, formats.NPY):
@@ -103,8 +111,10 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         warnings.append(f"{format.name} cannot hold durations: the animation became pages")
     if picture.maxval and format not in (*formats.NETPBM, formats.AVIF, formats.NPY):
         warnings.append(f"values were kept as they are, 0 to {picture.maxval}: it may look dark")
-    metadata, missing = _fitting(picture, format)
-    warnings += left_out(missing, f", as {format.name} cannot hold it")
+    metadata = picture.metadata
+    if metadata != NO_METADATA:
+        metadata, missing = _fitting(picture, format)
+        warnings += left_out(missing, f", as {format.name} cannot hold it")
     frames = tuple(np.ascontiguousarray(f, f.dtype.newbyteorder("=")) for f in picture.frames)
     picture = replace(picture, frames=frames, metadata=metadata)
     encoded: Encoded = _MODULE_OF[format.name].encode(picture, format, quality)
@@ -147,6 +157,9 @@ def _require_decodable(header: Header, frame: int | None) -> None:
 def _upright(picture: Picture, header: Header) -> Picture:
     """Turn pixels and metadata upright, and tell what is left out of the file."""
     turn = header.orientation
+    plain = turn == 1 and header.metadata == NO_METADATA and not header.left_out
+    if plain and all(pixels.flags.c_contiguous for pixels in picture.frames):
+        return picture
     transposed = turn >= 5
     frames = [np.ascontiguousarray(exif.turned(pixels, turn)) for pixels in picture.frames]
     found, missing = header.metadata, list(header.left_out)

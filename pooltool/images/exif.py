@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -66,13 +65,13 @@ class Directory(NamedTuple):
             return default
         return struct.unpack(f"{self.order}{found.count}{_CODES[found.kind]}", found.raw)
 
-    def ratio(self, tag: int) -> Fraction:
+    def ratio(self, tag: int) -> float:
         """The one fraction of a tag; 0 when it is missing or holds none."""
         found = self.fields.get(tag)
         if found is None or found.kind != _RATIONAL or found.count != 1:
-            return Fraction(0)
+            return 0.0
         above, below = struct.unpack(self.order + "II", found.raw)
-        return Fraction(above, below) if below else Fraction(0)
+        return above / below if below else 0.0
 
 
 def directories(data: bytes) -> Iterator[Directory]:
@@ -166,7 +165,7 @@ def upright(block: bytes, transposed: bool) -> tuple[bytes | None, bool]:
     found = _read(block)
     if found is None or not found.fields:
         return None, False
-    values = {ORIENTATION: Fraction(1)}
+    values: dict[int, float] = {ORIENTATION: 1}
     if transposed:
         for across, down in zip(_ACROSS, _DOWN, strict=True):
             values |= {across: found.ratio(down), down: found.ratio(across)}
@@ -189,10 +188,10 @@ def resized(block: bytes, height: int, width: int, reduction: tuple[float, float
     found = _read(block)
     if found is None:
         return block
-    values = {tag: Fraction(height) for tag in _HEIGHTS} | {tag: Fraction(width) for tag in _WIDTHS}
+    values = {tag: float(height) for tag in _HEIGHTS} | {tag: float(width) for tag in _WIDTHS}
     for tags, divisor in ((_DOWN, reduction[0]), (_ACROSS, reduction[1])):
         if divisor != 1:
-            values |= {tag: found.ratio(tag) / Fraction(divisor) for tag in tags}
+            values |= {tag: found.ratio(tag) / divisor for tag in tags}
     patched = _patched(block, found, values)
     return patched if _read(patched) else block  # values may lie in the tables themselves
 
@@ -204,13 +203,13 @@ def resolution(block: bytes | None) -> Resolution | None:
         return None
     unit = found.numbers(RESOLUTION_UNIT, (2,))
     metre = 1 / 0.0254 if unit == (2,) else 100.0 if unit == (3,) else 0.0
-    sides = Resolution(*(float(found.ratio(tag)) * metre for tag in (Y_RESOLUTION, X_RESOLUTION)))
+    sides = Resolution(*(found.ratio(tag) * metre for tag in (Y_RESOLUTION, X_RESOLUTION)))
     return sides if all(sides) else None
 
 
 def resolution_fields(resolution: Resolution) -> list[Field]:
     """The fields of a little-endian directory that tell a resolution in inches."""
-    down, across = (_as_ratio(Fraction(side * 0.0254), "<") for side in resolution)
+    down, across = (_as_ratio(side * 0.0254, "<") for side in resolution)
     return [
         Field(X_RESOLUTION, _RATIONAL, 1, across),
         Field(Y_RESOLUTION, _RATIONAL, 1, down),
@@ -289,14 +288,16 @@ def _read(block: bytes) -> Directory | None:
     return first._replace(fields={field.tag: field for field in (*inner, *fields)})
 
 
-def _as_ratio(value: Fraction, order: str) -> bytes:
-    """A fraction as two numbers of 32 bits, as near as they come to it."""
-    value = min(value, Fraction(0xFFFFFFFF))
-    near = value.limit_denominator(min(0xFFFF, int(0xFFFFFFFF / max(Fraction(1), value))))
+def _as_ratio(value: float, order: str) -> bytes:
+    """A number as a fraction of two numbers of 32 bits, as near as they come to it."""
+    from fractions import Fraction  # takes a millisecond to load, and few pictures need it
+
+    value = min(value, 0xFFFFFFFF)
+    near = Fraction(value).limit_denominator(min(0xFFFF, int(0xFFFFFFFF / max(1, value))))
     return struct.pack(order + "II", near.numerator, near.denominator)
 
 
-def _patched(block: bytes, found: Directory, values: dict[int, Fraction]) -> bytes:
+def _patched(block: bytes, found: Directory, values: dict[int, float]) -> bytes:
     """Write values over those that are there; what is not told, or not as one number, stays so."""
     patched = bytearray(block)
     for tag, value in values.items():

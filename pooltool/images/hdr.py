@@ -12,7 +12,7 @@ from pooltool.images.picture import Encoded, Header, Picture
 
 FORMATS = (formats.HDR,)
 
-_SIZE = re.compile(rb"\n\n([-+])([XY]) (\d+) ([-+])([XY]) (\d+)\n")
+_SIZE = rb"\n\n([-+])([XY]) (\d+) ([-+])([XY]) (\d+)\n"
 _ORIENTATIONS = {
     (b"Y", b"-", b"+"): 1, (b"Y", b"-", b"-"): 2, (b"Y", b"+", b"-"): 3, (b"Y", b"+", b"+"): 4,
     (b"X", b"+", b"-"): 5, (b"X", b"-", b"-"): 6, (b"X", b"-", b"+"): 7, (b"X", b"+", b"+"): 8,
@@ -30,7 +30,7 @@ def matches(start: bytes) -> bool:
 
 def read_header(data: bytes) -> Header:
     """Read the header, up to the line that tells the size."""
-    found = _SIZE.search(data[:65536])
+    found = re.search(_SIZE, data[:65536])
     if not found or found[2] == found[5]:
         raise DamageError("it is cut or damaged: the HDR header tells no size")
     lost = []
@@ -64,8 +64,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the lines in the order of the file, as if they went down and to the right."""
     ((lines, pixels),) = header.sizes
     size = b"\n\n-Y %d +X %d\n" % (lines, pixels)
-    found = next(_SIZE.finditer(data))
-    data = data[: found.start()] + size + data[found.end() :]
+    data = re.sub(_SIZE, size, data, count=1)
     return Picture((opencv.decode_still(data, formats.HDR),), formats.HDR)
 
 

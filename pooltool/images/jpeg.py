@@ -22,12 +22,12 @@ CHECKED = {0xC0: (1, 3, 4), 0xC1: (1, 3, 4), 0xC2: (1, 3, 4), 0xC3: (1, 3)}
 components: baseline, extended sequential, progressive and lossless. Arithmetic codes come out
 right as well, but the decoder does not see when data is missing."""
 _ARITHMETIC = (0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
-_SOF = (*CHECKED, 0xC5, 0xC6, 0xC7, *_ARITHMETIC)
+_SOF = frozenset((*CHECKED, 0xC5, 0xC6, 0xC7, *_ARITHMETIC))
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _APP13, _COM = (
     0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xED, 0xFE)  # fmt: skip
-_BARE = (0x01, *range(0xD0, 0xD8))
+_BARE = frozenset((0x01, *range(0xD0, 0xD8)))
 """Markers of no segment."""
-_STRUCTURAL = (*_SOF, 0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF, 0xEE)
+_STRUCTURAL = _SOF | {0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF, 0xEE}
 """How the pixels are coded; 0xEE (APP14 of Adobe) tells the kind of colors."""
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _NEXT_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
@@ -230,28 +230,30 @@ def _name(code: int, body: bytes) -> str:
 
 def _repaired(data: bytes, parts: Sequence[Part], coding: int) -> tuple[list[str], bytes | None]:
     """What is odd in the headers, as the decoder says it, and the file without that."""
-    view, repairs, end, scanned, before = memoryview(data), [], 2, False, _COM
-    out: list[bytes | memoryview] = [view[:2]]
+    repairs, out, done = [], [], 0
+    end, scanned, before = 2, False, _COM
     for (code,), body, at in parts:
-        between = view[end:at]
         # Bytes of 0xFF may precede a marker.
-        if not scanned and (junk := bytes(between).rstrip(b"\xff")):
+        if not scanned and at > end and (junk := data[end:at].rstrip(b"\xff")):
             words = f"Corrupt JPEG data: {len(junk)} extraneous bytes before marker {code:#x}"
             if before != _COM and not 0xE0 <= before <= 0xEF:  # they may be the end of a table
                 raise DamageError(f"it is damaged: {words}")
             repairs.append(words)
-            between = view[:0]
+            out.append(data[done:end])
+            done = at
         end = at + 4 + len(body)
-        out += [between, view[at:end]]
-        # Phones write a spectrum that ends at 0. Zeros that go on are a hole.
-        no_spectrum = body.endswith(bytes(3)) and any(view[end : end + 4])
-        if code == _SOS and coding in (0xC0, 0xC1) and no_spectrum:
-            repairs.append("Invalid SOS parameters for sequential JPEG")
-            out[-1:] = [view[at : end - 3], _WHOLE_SPECTRUM]
-        scanned, before = scanned or code == _SOS, code
+        if code == _SOS:
+            scanned = True
+            # Phones write a spectrum that ends at 0. Zeros that go on are a hole.
+            no_spectrum = body.endswith(bytes(3)) and any(data[end : end + 4])
+            if coding in (0xC0, 0xC1) and no_spectrum:
+                repairs.append("Invalid SOS parameters for sequential JPEG")
+                out += [data[done : end - 3], _WHOLE_SPECTRUM]
+                done = end
+        before = code
     if not repairs:
         return [], None
-    return list(dict.fromkeys(repairs)), b"".join(out)
+    return list(dict.fromkeys(repairs)), b"".join((*out, data[done:]))
 
 
 def _segment(code: int, body: bytes) -> bytes:

@@ -21,11 +21,11 @@ from pooltool.images.picture import Array, Header, Picture
 
 _FLAGS = 1 | 2 | 4 | 128
 """IMREAD_COLOR, ANYDEPTH, ANYCOLOR and IGNORE_ORIENTATION: `codec` turns pictures upright."""
-_SUSPICIOUS = re.compile(
+_SUSPICIOUS = (
     r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000|mismatch|idat|compress|image data"
 )
 """Words of all complaints, which are found however the lines of several threads are mixed."""
-_MISSING = re.compile(r"(?i)unexpected end|read error|bad scanline|corrupt")
+_MISSING = r"(?i)unexpected end|read error|bad scanline|corrupt"
 """Words of decoders that fail for want of data."""
 
 
@@ -73,7 +73,7 @@ def run(
         if complaints:
             lines = stack.enter_context(native.captured())
         result, _ = _tried(attempt)
-    if result is not None and not _SUSPICIOUS.search(" ".join(lines)):
+    if result is not None and not re.search(_SUSPICIOUS, " ".join(lines)):
         return result
     with native.captured(exclusive=True) as lines:
         result, reason = _tried(attempt)
@@ -84,7 +84,7 @@ def run(
     if result is None:
         errors = [line for line in lines if re.search(r"^> |error", line, re.IGNORECASE)]
         words = next(filter(None, map(_words, [*errors, reason])), "")
-        if _MISSING.search(words):
+        if re.search(_MISSING, words):
             raise DamageError(f"it is cut or damaged: {words}")
         raise ImageError(
             f"it is damaged, or a kind of {format.name} that is not read"
