@@ -25,6 +25,7 @@ from pooltool.images.headers import left_out, name_of, repeated
 from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Verbatim
 
 FORMATS = (formats.AVIF,)
+START = rb"....ftyp.{,52}avi[fs]"
 
 _PICTURES = (b"av01", b"grid")
 """Items that come out right: a picture, and a grid of them."""
@@ -72,11 +73,6 @@ class _Link(NamedTuple):
     kind: bytes
     source: int
     targets: Sequence[int]
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as AVIF."""
-    return start[4:8] == b"ftyp" and bool(re.search(rb"avi[fs]", start[8:64]))
 
 
 def read_header(data: bytes) -> Header:

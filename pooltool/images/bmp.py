@@ -19,6 +19,7 @@ from pooltool.images.headers import require_plausible
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Resolution
 
 FORMATS = (formats.BMP,)
+START = rb"BM"
 
 _OS2_1, _OS2_2 = 12, (16, 64)
 _HEADERS = {_OS2_1, *_OS2_2, 40, 52, 56, 108, 124}
@@ -48,11 +49,6 @@ class _Details(NamedTuple):
     """Blue, green and red of each index."""
     start: int
     """Where the pixels begin."""
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as BMP."""
-    return start.startswith(b"BM")
 
 
 def read_header(data: bytes) -> Header:

@@ -2,9 +2,9 @@
 
 A picture is decoded the way it is seen: turned upright, its depth, gray or color and alpha kept.
 
-A format is a module with `FORMATS`, `matches(start)`, `read_header(data)`, which walks the file
-once, `decode(data, header, frame)` and, if it is written, `encode(picture, format, quality)`. A new
-one is a module and its name in `_MODULES`.
+A format is a module with `FORMATS`, `START`, the pattern of how files begin, `read_header(data)`,
+which walks the file once, `decode(data, header, frame)` and, if it is written,
+`encode(picture, format, quality)`. A new one is a module and its name in `_MODULES`.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def require_image(start: bytes) -> ModuleType:
     if not start:
         raise ImageError("it is empty; save it again, or leave it out")
     for module in _MODULES:
-        if module.matches(start):
+        if re.match(module.START, start, re.DOTALL):
             return module
     raise ImageError(refusal(start))
 

@@ -19,6 +19,7 @@ from pooltool.images.headers import name_of, profile_channels, repeated, require
 from pooltool.images.picture import Array, Header, Metadata, Part, Picture
 
 FORMATS = (formats.GIF,)
+START = rb"GIF8[79]a"
 
 _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
 _TEXT, _CONTROL, _COMMENT, _APPLICATION = 0x01, 0xF9, 0xFE, 0xFF
@@ -54,11 +55,6 @@ class _Frame(NamedTuple):
 class _Details(NamedTuple):
     frames: tuple[_Frame, ...]
     loop: int
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as GIF."""
-    return start.startswith((b"GIF87a", b"GIF89a"))
 
 
 def read_header(data: bytes) -> Header:

@@ -11,6 +11,7 @@ from pooltool.images.headers import name_of, require_plausible
 from pooltool.images.picture import Encoded, Header, Picture
 
 FORMATS = (formats.HDR,)
+START = rb"#\?(RADIANCE|RGBE)"
 
 _SIZE = rb"\n\n([-+])([XY]) (\d+) ([-+])([XY]) (\d+)\n"
 _ORIENTATIONS = {
@@ -21,11 +22,6 @@ _ORIENTATIONS = {
 as EXIF numbers it. Radiance counts Y upwards."""
 _PACKED = range(8, 32768)
 """Widths whose lines can be run-length coded."""
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as HDR."""
-    return start.startswith((b"#?RADIANCE", b"#?RGBE"))
 
 
 def read_header(data: bytes) -> Header:

@@ -21,6 +21,7 @@ from pooltool.images.headers import name_of
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture
 
 FORMATS = (formats.JP2,)
+START = rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"
 
 _GRAY, _SRGB, _SYCC = 17, 16, 18
 _COLORS = {_GRAY: 1, _SRGB: 3, _SYCC: 3}
@@ -48,11 +49,6 @@ class _Details(NamedTuple):
     sycc: bool
     palette: Array | None
     premultiplied: bool
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as JPEG 2000 with or without boxes."""
-    return start.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"))
 
 
 def read_header(data: bytes) -> Header:

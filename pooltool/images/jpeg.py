@@ -16,6 +16,7 @@ from pooltool.images.headers import left_out, name_of, require_plausible
 from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Resolution, Verbatim
 
 FORMATS = (formats.JPEG,)
+START = rb"\xff\xd8\xff"
 
 CHECKED = {0xC0: (1, 3, 4), 0xC1: (1, 3, 4), 0xC2: (1, 3, 4), 0xC3: (1, 3)}
 """Codings of 8 bits a sample that come out right, by the marker of the frame, and their numbers of
@@ -52,11 +53,6 @@ class _Details(NamedTuple):
     """The file without that: of its complaints libjpeg prints the first only."""
     rest: int
     """Bytes from the end-of-image marker to the end of the file."""
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as a JPEG."""
-    return start.startswith(b"\xff\xd8\xff")
 
 
 def read_header(data: bytes) -> Header:

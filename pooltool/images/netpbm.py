@@ -17,6 +17,7 @@ from pooltool.images.formats import Format
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Part, Picture, Verbatim
 
 FORMATS = (*formats.NETPBM, formats.PFM)
+START = rb"P[1-6fF][\s#]"
 
 _TEXT, _FLOAT = "123", "fF"
 _SPACE = rb"(?:\s|#[^\n]*\n)+"
@@ -43,11 +44,6 @@ class _Plain(NamedTuple):
     start: int
     size: int
     """Bytes of its numbers, unless they are text."""
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as a netpbm or PFM picture."""
-    return re.match(rb"P[1-6fF][\s#]", start) is not None
 
 
 def read_header(data: bytes) -> Header:

@@ -30,6 +30,7 @@ from pooltool.images.formats import Format
 from pooltool.images.picture import Array, Encoded, Header, Picture
 
 FORMATS = (formats.NPY,)
+START = rb"\x93NUMPY"
 
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 1 << 16
@@ -124,11 +125,6 @@ def write(
         file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
     if left:
         raise ValueError(f"{left} of the values of {shape} are missing")
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as .npy."""
-    return start.startswith(_MAGIC)
 
 
 def read_header(data: bytes) -> Header:

@@ -26,6 +26,7 @@ from pooltool.images.picture import (
 )
 
 FORMATS = (formats.PNG,)
+START = rb"\x89PNG\r\n\x1a\n"
 
 CHECKED = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Color types and their bits a sample, all of which come out right, interlaced or not, with a
@@ -74,11 +75,6 @@ class _Details(NamedTuple):
     loop: int
     still: bool
     """False where the chunks of an animation lie about, which the decoder may not see."""
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as a PNG."""
-    return start.startswith(_SIGNATURE)
 
 
 def read_header(data: bytes) -> Header:

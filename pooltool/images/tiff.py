@@ -20,6 +20,7 @@ from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture
 from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA, number_field
 
 FORMATS = (formats.TIFF,)
+START = rb"II[*+]\0|MM\0[*+]"
 
 _DESCRIPTION, _XMP, _ICC = 270, 700, 34675
 _RESOLUTION = (exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT)
@@ -38,11 +39,6 @@ _NAMES = {
     34377: "Photoshop data (tag 34377)", 37724: "Photoshop layers (tag 37724)",
     **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113), _GEO),
 }  # fmt: skip
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as a TIFF."""
-    return start.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
 
 
 def read_header(data: bytes) -> Header:

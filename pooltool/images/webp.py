@@ -16,17 +16,13 @@ from pooltool.images.headers import name_of, repeated, require_plausible
 from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture
 
 FORMATS = (formats.WEBP,)
+START = rb"RIFF....WEBP"
 
 CHECKED = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")
 """Chunks that code pixels: lossy and lossless stills, their alpha, and animations of both."""
 _ANIMATED, _XMP, _EXIF, _ALPHA, _ICC = 0x02, 0x04, 0x08, 0x10, 0x20
 """Flags in the first byte of VP8X."""
 _NO_BLENDING = 2
-
-
-def matches(start: bytes) -> bool:
-    """True when the data begins as WebP."""
-    return start[:4] == b"RIFF" and start[8:12] == b"WEBP"
 
 
 def read_header(data: bytes) -> Header:
