@@ -22,7 +22,7 @@ from pooltool.images import formats, opencv
 from pooltool.images.boxes import Box, body, boxes, inside, require_room
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, name_of, repeated
-from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Verbatim
+from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Verbatim, channels
 
 FORMATS = (formats.AVIF,)
 START = rb"....ftyp.{,52}avi[fs]"
@@ -148,7 +148,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     }
     blocks = {name: (kind, block) for name, (kind, block) in kinds.items() if block}
     frame, count = picture.frames[0], len(picture.frames)
-    masks = [f[..., 3] for f in picture.frames if f.ndim == 3 and f.shape[2] == 4]
+    masks = [f[..., 3] for f in picture.frames if channels(f) == 4]
     varied = any(mask.min() != (picture.maxval or 255) for mask in masks)
     if count == 1:
         numbers = [kind for kind, _ in blocks.values()]

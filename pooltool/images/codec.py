@@ -44,6 +44,7 @@ from pooltool.images.picture import (
     Metadata,
     Picture,
     Resolution,
+    channels,
 )
 
 _MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, avif, jp2, npy, netpbm, bmp, gif, hdr)
@@ -91,9 +92,9 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
     require_quality(format, quality)
     kinds = dict.fromkeys((frame.shape, frame.dtype) for frame in picture.frames)
     count = len(picture.frames)
-    for (height, width, *channels), dtype in kinds:
-        samples = channels[0] if channels else 1
-        require_holds(format, dtype, samples, count, height, width, maxval=picture.maxval)
+    for shape, dtype in kinds:
+        samples = shape[2] if len(shape) > 2 else 1
+        require_holds(format, dtype, samples, count, *shape[:2], maxval=picture.maxval)
     alike = len(kinds) == 1
     if (format.timed or format is formats.NPY) and not alike:
         raise ImageError(f"{format.name} cannot hold frames of different sizes or kinds; use tiff")
@@ -211,7 +212,7 @@ def _grayed(picture: Picture) -> Picture:
     warnings, metadata, frames = list(picture.warnings), picture.metadata, []
     see_through = False
     for pixels in picture.frames:
-        if pixels.ndim == 3 and pixels.shape[2] == 4:
+        if channels(pixels) == 4:
             full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
             see_through = see_through or bool(np.any(pixels[..., 3] != full))
         frames.append(_gray(pixels))
@@ -225,11 +226,12 @@ def _grayed(picture: Picture) -> Picture:
 
 
 def _gray(pixels: Array) -> Array:
-    if pixels.ndim == 2 or pixels.shape[2] == 1:
+    count = channels(pixels)
+    if count == 1:
         return np.ascontiguousarray(pixels.reshape(pixels.shape[:2]))
-    if pixels.shape[2] not in (3, 4) or pixels.dtype.kind == "b":
-        channels = "bool" if pixels.shape[2] in (3, 4) else pixels.shape[2]
-        raise ImageError(f"{channels} channels are not colors; leave out --gray")
+    if count not in (3, 4) or pixels.dtype.kind == "b":
+        what = "bool" if count in (3, 4) else count
+        raise ImageError(f"{what} channels are not colors; leave out --gray")
     if pixels.dtype in (np.uint8, np.uint16, np.float32):
         cv2 = native.import_cv2()
         result: Array = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,6 @@ _WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8
 """Bytes of the numbers a value is made of, for the types whose byte order matters."""
 _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}
 _RATIONAL = 5
-_ENDIANS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 
 
 class Field(NamedTuple):
@@ -262,7 +261,9 @@ def _mended(block: bytes) -> tuple[bytes, bool]:
             size = number * _SIZES.get(kind, 0)
             good = size <= 4 or value + size <= len(block)
             if tag in POINTERS:
-                below = int.from_bytes(block[value : value + 2], _ENDIANS[order])
+                below = int.from_bytes(
+                    block[value : value + 2], "little" if order == "<" else "big"
+                )
                 fits = 12 * below <= len(block) - value - 2
                 good = kind in (4, 13) and number == 1 and fits and value not in known
                 good = good and len(known) < _MAX_INNER

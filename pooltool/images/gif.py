@@ -168,18 +168,10 @@ def _frame(data: bytes, at: int, packed: bytes, shared: bytes, control: bytes) -
             "example with `magick`"
         )
     switches, delay, clear = struct.unpack("<BHB", control)
-    return _Frame(
-        top,
-        left,
-        height,
-        width,
-        interlaced=flags & 0x40,
-        table=table,
-        packed=data[start : start + 1] + packed,
-        disposal=_DISPOSALS.get(switches >> 2 & 7, 0),
-        duration=delay * 10,
-        clear=clear if switches & 1 else None,
-    )
+    disposal, codes = _DISPOSALS.get(switches >> 2 & 7, 0), data[start : start + 1] + packed
+    clear = clear if switches & 1 else None
+    place = (top, left, height, width)
+    return _Frame(*place, flags & 0x40, table, codes, disposal, delay * 10, clear)
 
 
 def _indices(frame: _Frame) -> Array:

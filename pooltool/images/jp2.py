@@ -18,7 +18,7 @@ from pooltool.images.boxes import Box, body, box, boxes, inside, require_room
 from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of
-from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture
+from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, channels
 
 FORMATS = (formats.JP2,)
 START = rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"
@@ -119,7 +119,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     settings = (native.import_cv2().IMWRITE_JPEG2000_COMPRESSION_X1000, 1000)
     data = opencv.encode_still(format, frame, settings)
     code = body(data, list(boxes(data)), b"jp2c") or b""
-    data = _file(code, 1 if frame.ndim == 2 else frame.shape[2], found.icc)
+    data = _file(code, channels(frame), found.icc)
     for name, block in ((_EXIF, found.exif), (_XMP, found.xmp)):
         data += box(b"uuid", name + block) if block else b""
     return Encoded(data)

@@ -14,7 +14,16 @@ import numpy as np
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats
 from pooltool.images.formats import Format
-from pooltool.images.picture import Array, Encoded, Header, Metadata, Part, Picture, Verbatim
+from pooltool.images.picture import (
+    Array,
+    Encoded,
+    Header,
+    Metadata,
+    Part,
+    Picture,
+    Verbatim,
+    channels,
+)
 
 FORMATS = (*formats.NETPBM, formats.PFM)
 START = rb"P[1-6fF][\s#]"
@@ -177,6 +186,4 @@ def _text_numbers(data: bytes, plain: _Plain) -> Array:
 
 def _red_first(pixels: Array) -> Array:
     """Exchange red and blue, or drop the axis of a single channel."""
-    if pixels.ndim == 2 or pixels.shape[2] == 1:
-        return pixels.reshape(pixels.shape[:2])
-    return pixels[..., ::-1]
+    return pixels.reshape(pixels.shape[:2]) if channels(pixels) == 1 else pixels[..., ::-1]

@@ -95,6 +95,11 @@ class Picture:
     """Pixels of the file that one pixel stands for, (down, across): resolution is divided by it."""
 
 
+def channels(pixels: Array) -> int:
+    """How many channels (H, W) or (H, W, C) have."""
+    return 1 if pixels.ndim == 2 else int(pixels.shape[2])
+
+
 class Encoded(NamedTuple):
     """A whole file in memory, and what of the picture it could not hold."""
 

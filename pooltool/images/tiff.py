@@ -16,7 +16,7 @@ from pooltool.images import exif, formats, opencv, tiff_pages
 from pooltool.images.exif import Directory, Field
 from pooltool.images.formats import Format
 from pooltool.images.headers import profile_channels, repeated
-from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture
+from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, channels
 from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA, number_field
 
 FORMATS = (formats.TIFF,)
@@ -93,7 +93,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     """Encode all pages, then add the metadata and what OpenCV does not tell: alpha and bands."""
     frames, found, cv2 = picture.frames, picture.metadata, native.import_cv2()
     # OpenCV writes 1, 3 or 4 channels; other numbers are written as one wide gray picture.
-    narrow = [_channels(frame) in (1, 3, 4) for frame in frames]
+    narrow = [channels(frame) in (1, 3, 4) for frame in frames]
     written = [
         frame if fits else frame.reshape(len(frame), -1)
         for frame, fits in zip(frames, narrow, strict=True)
@@ -113,31 +113,27 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     added: list[list[Field]] = []
     for index, frame in enumerate(frames):
         added.append([*(first if index == 0 else ()), *density, *_channel_fields(picture, frame)])
-        is_gray, gray_profile = _channels(frame) == 1, profile_channels(found.icc or b"") == 1
+        is_gray, gray_profile = channels(frame) == 1, profile_channels(found.icc or b"") == 1
         if found.icc and (index == 0 or is_gray == gray_profile):
             added[-1].append(Field(_ICC, 7, len(found.icc), found.icc))
     return Encoded(_with_fields(data, added))
 
 
-def _channels(frame: Array) -> int:
-    return 1 if frame.ndim == 2 else int(frame.shape[2])
-
-
 def _channel_fields(picture: Picture, frame: Array) -> list[Field]:
     """What tells of a page that its channels are bands, or the last one alpha."""
-    channels = _channels(frame)
-    if channels == 1 or (channels == 3 and not picture.bands):
+    count = channels(frame)
+    if count == 1 or (count == 3 and not picture.bands):
         return []
-    if channels == 4 and not picture.bands:
+    if count == 4 and not picture.bands:
         return [number_field(tiff_pages.EXTRA_SAMPLES, 1 if picture.premultiplied else 2)]
     kind = {"u": 1, "i": 2, "f": 3}[frame.dtype.kind]
     return [
         number_field(tiff_pages.WIDTH, frame.shape[1]),
-        number_field(tiff_pages.BITS, *(8 * frame.dtype.itemsize,) * channels),
+        number_field(tiff_pages.BITS, *(8 * frame.dtype.itemsize,) * count),
         number_field(tiff_pages.PHOTOMETRIC, 1),
-        number_field(tiff_pages.SAMPLES, channels),
-        number_field(tiff_pages.EXTRA_SAMPLES, *(0,) * (channels - 1)),
-        number_field(tiff_pages.SAMPLE_FORMAT, *(kind,) * channels),
+        number_field(tiff_pages.SAMPLES, count),
+        number_field(tiff_pages.EXTRA_SAMPLES, *(0,) * (count - 1)),
+        number_field(tiff_pages.SAMPLE_FORMAT, *(kind,) * count),
     ]
 
 

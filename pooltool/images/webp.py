@@ -13,7 +13,7 @@ from pooltool.images import exif, formats, opencv
 from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of, repeated, require_plausible
-from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture
+from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, channels
 
 FORMATS = (formats.WEBP,)
 START = rb"RIFF....WEBP"
@@ -67,7 +67,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         settings = [cv2.IMWRITE_WEBP_QUALITY, max(1, quality)]
     stills = []
     for frame in picture.frames:
-        if frame.ndim == 2 or frame.shape[2] == 1:  # it knows gray only as equal colors
+        if channels(frame) == 1:  # it knows gray only as equal colors
             frame = np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
         stills.append(list(_chunks(opencv.encode_still(format, frame, settings))))
     found, chunks = picture.metadata, [part for part in stills[0] if part.name != b"VP8X"]
