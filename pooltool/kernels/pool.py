@@ -31,6 +31,7 @@ from pooltool.kernels.reduce import (
     Scratch,
     Tile,
     copy_pixels,
+    is_small,
     one_by_one,
     reduce_windows,
 )
@@ -180,12 +181,16 @@ def _pool_planes(
     planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, out: Array, tile_bytes: int
 ) -> None:
     """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
-    in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
-    stacked = len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT
-    scratch = Scratch.take_unused()
     pool = _pool_extreme
     if pooling.method == "avg":
         pool = _average_floats if planes.dtype.kind == "f" else _average_integers
+    stacked = len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT
+    whole = planes.nbytes <= tile_bytes // LARGEST_SHARE and not stacked
+    if whole and is_small(planes, rows, columns):  # one tile, whose layout does not matter
+        pool(Tile(planes, rows, columns, False, Scratch()), pooling, out)
+        return
+    in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
+    scratch = Scratch.take_unused()
     tile_bytes *= 2 if turned else 1  # what is written across rows comes in longer pieces
     for tile_planes, tile_rows, tile_columns, target in tiles(
         planes, pooling, rows, columns, out, tile_bytes

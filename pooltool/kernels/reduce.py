@@ -31,10 +31,12 @@ SMALL_BYTES = 1 << 15
 """Smaller arrays are taken from numpy, which is as fast."""
 CHUNK = 64
 """Rows of a large window that are read and reduced at once."""
-FEW_VALUES = 1 << 13
+FEW_VALUES = 1 << 16
 """Images of so few values are reduced tap by tap."""
 MANY = 16
 """From so many rows on, windows that share no row are reduced one after the other."""
+FEWEST_CHANNELS, MANY_WINDOWS = 4, 512
+"""Up to so many channels of a small image are reduced one after the other, in so many windows."""
 FEW_CHANNELS = 16
 """Fewer channels are copied one after the other, and reduced for windows at every column."""
 
@@ -157,8 +159,8 @@ def _additions(taps: int) -> int:
 
 def reduce_windows(tile: Tile, reduction: Reduction, along_rows: np.dtype[Any], out: Array) -> None:
     """Reduce the windows of a tile into `out`, their rows in the dtype `along_rows`."""
-    rows, columns = tile.rows, tile.columns
-    if tile.pixels.size > FEW_VALUES or not (_stand_apart(rows) and _stand_apart(columns)):
+    rows, columns, channels = tile.rows, tile.columns, tile.pixels.shape[3]
+    if not is_small(tile.pixels, rows, columns):
         reduce_columns(tile, reduce_rows(tile, reduction, along_rows), reduction, out)
         return
     # A small image takes less time than the calls above: the same operations on views of it.
@@ -169,11 +171,19 @@ def reduce_windows(tile: Tile, reduction: Reduction, along_rows: np.dtype[Any], 
         reduced = reduction.combine(reduced, tap, dtype=along_rows)
     end, stride = (columns.count - 1) * columns.stride + 1, columns.stride
     taps = [reduced[:, :, tap : tap + end : stride] for tap in range(columns.pool_size)]
-    _combine(taps, reduction.combine, out)
+    if out.size < MANY_WINDOWS * channels or not 1 < channels <= FEWEST_CHANNELS:
+        _combine(taps, reduction.combine, out)
+        return
+    for channel in range(channels):
+        _combine([tap[..., channel] for tap in taps], reduction.combine, out[..., channel])
+
+
+def is_small(pixels: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
+    """True for few values, in windows inside the image that share no pixel, nor are large."""
+    return pixels.size <= FEW_VALUES and _stand_apart(rows) and _stand_apart(columns)
 
 
 def _stand_apart(axis: AnyAxis) -> bool:
-    """True for windows inside the image that share no pixel, nor are large."""
     if isinstance(axis, AdaptiveAxis) or axis.dilation > 1:
         return False
     return axis.stride >= axis.pool_size < MANY and axis.is_inside
@@ -186,11 +196,12 @@ def _combine(parts: list[Array], combine: np.ufunc, out: Array | None, dtype: An
             return parts[0]
         np.copyto(out, parts[0])
         return out
-    largest = 1 << len(parts).bit_length() - 1
-    half = len(parts) - largest or largest // 2
     dtype = dtype if out is None else out.dtype
-    first, last = (_combine(part, combine, None, dtype) for part in (parts[:half], parts[half:]))
-    combined: Array = combine(first, last, out=out, dtype=dtype)
+    if len(parts) > 2:
+        largest = 1 << len(parts).bit_length() - 1
+        half = len(parts) - largest or largest // 2
+        parts = [_combine(part, combine, None, dtype) for part in (parts[:half], parts[half:])]
+    combined: Array = combine(*parts, out=out, dtype=dtype)
     return combined
 
 
