@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 
 from pooltool import WindowError
 from pooltool.geometry import AdaptiveWindows, Windows
-from pooltool.kernels import Method, Pooling, alpha_weighted, means, opencv, pool2d, pool_axes
+from pooltool.kernels import (
+    Method,
+    Pooling,
+    alpha_weighted,
+    means,
+    opencv,
+    pool2d,
+    pool_axes,
+    reduce,
+)
 from pooltool.kernels import pool as pool_module
 from pooltool.kernels.reduce import Scratch
 
@@ -235,7 +244,9 @@ def _safe_dtype(image: Array, result: str | None, method: Method) -> str | None:
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i4", "f4", "f8"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("pool", [2, 3, 31])
-def test_tiles_do_not_show(method: Method, dtype: str, pool: int) -> None:
+def test_tiles_do_not_show(
+    method: Method, dtype: str, pool: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = random_image((70, 90, 3), dtype, 5)
     for windows in (
         Windows.of(pool),
@@ -244,8 +255,10 @@ def test_tiles_do_not_show(method: Method, dtype: str, pool: int) -> None:
         AdaptiveWindows.of((7, 11)),
     ):
         whole = pool2d(image, Pooling(method, windows), tile_bytes=1 << 24)
-        for tile_bytes in (1, 3000):
-            tiled = pool2d(image, Pooling(method, windows), tile_bytes=tile_bytes)
+        for tile_bytes, few in itertools.product((1, 3000, 1 << 24), (0, 1000)):
+            with monkeypatch.context() as patched:
+                patched.setattr(reduce, "FEW_VALUES", few)
+                tiled = pool2d(image, Pooling(method, windows), tile_bytes=tile_bytes)
             assert tiled.tobytes() == whole.tobytes()
 
 

@@ -279,6 +279,36 @@ def test_one_window_of_a_whole_image() -> None:
     assert place.tolist() == [[image.argmax()]]
 
 
+@pytest.mark.parametrize("pool", [(2, 2), (3, 2), (3, 4)])
+@pytest.mark.parametrize("stride", [(1, 2), (3, 2)])
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_indices_are_those_of_pytorch(
+    pool: tuple[int, int], stride: tuple[int, int], ceil_mode: bool
+) -> None:
+    torch = pytest.importorskip("torch")
+    image = np.random.default_rng(9).permutation(3 * 11 * 14).reshape(3, 11, 14)  # no ties
+    for padding, dilation in product(((0, 0), (1, 1), (1, 0)), ((1, 1), (2, 3))):
+        how: dict[str, Any] = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+        values, indices = pooltool.max_pool2d(
+            image, pool, stride, data_format="channels_first", return_indices=True, **how
+        )
+        theirs = torch.nn.functional.max_pool2d(
+            torch.from_numpy(image)[None].double(), pool, stride, return_indices=True, **how
+        )
+        np.testing.assert_array_equal(values, theirs[0][0].numpy())
+        np.testing.assert_array_equal(indices, theirs[1][0].numpy())
+
+
+def test_of_several_nan_pytorch_takes_the_last() -> None:
+    torch = pytest.importorskip("torch")
+    image = np.array([[np.nan, 1, np.nan, 2]])
+    _, index = pooltool.max_pool2d(image, (1, 4), return_indices=True)
+    _, theirs = torch.nn.functional.max_pool2d(
+        torch.from_numpy(image)[None], (1, 4), return_indices=True
+    )
+    assert (index.item(), theirs.item()) == (0, 2)
+
+
 @pytest.mark.parametrize("name", ["max", "min"])
 def test_indices_find_the_values(name: str) -> None:
     image = labels((13, 17, 3), "f4", 2)
