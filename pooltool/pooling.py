@@ -10,6 +10,8 @@ in the machine's byte order. Sizes are in pixels, an int or (height, width).
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,9 +109,8 @@ def max_pool2d(
     array([[0, 0, 0, 0],
            [0, 7, 0, 8]])
     """
-    array = as_image(image, data_format)
-    windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
-    return _extreme("max", array, windows, data_format, return_indices, skip_nan)
+    windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
+    return _pool(image, data_format, "max", windows, return_indices, skip_nan=skip_nan)
 
 
 def min_pool2d(
@@ -130,9 +131,8 @@ def min_pool2d(
     array([[0, 0],
            [0, 5]])
     """
-    array = as_image(image, data_format)
-    windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
-    return _extreme("min", array, windows, data_format, return_indices, skip_nan)
+    windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
+    return _pool(image, data_format, "min", windows, return_indices, skip_nan=skip_nan)
 
 
 def avg_pool2d(
@@ -183,17 +183,18 @@ def avg_pool2d(
     >>> avg_pool2d(np.array([[1, 2], [2, 2]], np.uint8), dtype=np.uint8)
     array([[2]], dtype=uint8)
     """
-    array = as_image(image, data_format)
-    windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
-    pooling = Pooling(
+    windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
+    pooled: Array = _pool(
+        image,
+        data_format,
         "avg",
         windows,
-        count_include_pad,
-        result_dtype(dtype),
-        _divisor(divisor_override),
-        skip_nan,
+        count_include_pad=count_include_pad,
+        dtype=result_dtype(dtype),
+        divisor_override=_divisor(divisor_override),
+        skip_nan=skip_nan,
     )
-    return pool2d(array, pooling, data_format=data_format)
+    return pooled
 
 
 def median_pool2d(
@@ -214,9 +215,9 @@ def median_pool2d(
     array([[2, 3],
            [1, 6]])
     """
-    array = as_image(image, data_format)
-    windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
-    return pool2d(array, Pooling("median", windows, skip_nan=skip_nan), data_format=data_format)
+    windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
+    pooled: Array = _pool(image, data_format, "median", windows, skip_nan=skip_nan)
+    return pooled
 
 
 def mode_pool2d(
@@ -236,9 +237,9 @@ def mode_pool2d(
     array([[0, 0],
            [1, 6]])
     """
-    array = as_image(image, data_format)
-    windows = _windows(array, pool_size, stride, padding, dilation, ceil_mode)
-    return pool2d(array, Pooling("mode", windows), data_format=data_format)
+    windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
+    pooled: Array = _pool(image, data_format, "mode", windows)
+    return pooled
 
 
 def adaptive_max_pool2d(
@@ -258,9 +259,8 @@ def adaptive_max_pool2d(
     >>> adaptive_max_pool2d([[1, 2, 3, 4, 5]], (1, 3))
     array([[2, 4, 5]])
     """
-    array = as_image(image, data_format)
-    windows = _adaptive_windows(array, output_size)
-    return _extreme("max", array, windows, data_format, return_indices, skip_nan)
+    windows = partial(AdaptiveWindows.of, output_size)
+    return _pool(image, data_format, "max", windows, return_indices, skip_nan=skip_nan)
 
 
 def adaptive_min_pool2d(
@@ -276,9 +276,8 @@ def adaptive_min_pool2d(
     >>> adaptive_min_pool2d([[1, 2, 3, 4, 5]], (None, 3))
     array([[1, 2, 4]])
     """
-    array = as_image(image, data_format)
-    windows = _adaptive_windows(array, output_size)
-    return _extreme("min", array, windows, data_format, return_indices, skip_nan)
+    windows = partial(AdaptiveWindows.of, output_size)
+    return _pool(image, data_format, "min", windows, return_indices, skip_nan=skip_nan)
 
 
 def adaptive_avg_pool2d(
@@ -295,46 +294,31 @@ def adaptive_avg_pool2d(
     >>> adaptive_avg_pool2d([[1, 2, 3, 4, 5]], (1, 3))
     array([[1.5, 3. , 4.5]])
     """
-    array = as_image(image, data_format)
-    windows = _adaptive_windows(array, output_size)
-    pooling = Pooling("avg", windows, dtype=result_dtype(dtype), skip_nan=skip_nan)
-    return pool2d(array, pooling, data_format=data_format)
+    windows = partial(AdaptiveWindows.of, output_size)
+    into = result_dtype(dtype)
+    pooled: Array = _pool(image, data_format, "avg", windows, dtype=into, skip_nan=skip_nan)
+    return pooled
 
 
-def _windows(
-    image: Array,
-    pool_size: Size,
-    stride: Size | None,
-    padding: Padding,
-    dilation: Size,
-    ceil_mode: bool,
-) -> Windows:
-    try:
-        return Windows.of(pool_size, stride, padding, dilation, ceil_mode)
-    except WindowError as error:
-        raise with_shape(error, image.shape) from None
-
-
-def _adaptive_windows(image: Array, output_size: OutputSize) -> AdaptiveWindows:
-    try:
-        return AdaptiveWindows.of(output_size)
-    except WindowError as error:
-        raise with_shape(error, image.shape) from None
-
-
-def _extreme(
-    method: Method,
-    image: Array,
-    windows: AnyWindows,
+def _pool(
+    image: ArrayLike,
     data_format: DataFormat,
-    return_indices: bool,
-    skip_nan: bool,
+    method: Method,
+    windows_of: Callable[[], AnyWindows],
+    return_indices: bool = False,
+    **how: Any,
 ) -> Any:
-    pooling = Pooling(method, windows, skip_nan=skip_nan)
-    values = pool2d(image, pooling, data_format=data_format)
+    """What all of these functions do; `how` are fields of `Pooling`."""
+    array = as_image(image, data_format)
+    try:
+        windows = windows_of()
+    except WindowError as error:
+        raise with_shape(error, array.shape) from None
+    pooling = Pooling(method, windows, **how)
+    values = pool2d(array, pooling, data_format=data_format)
     if not return_indices:
         return values
-    return values, indices2d(image, values, pooling, data_format=data_format)
+    return values, indices2d(array, values, pooling, data_format=data_format)
 
 
 _RANKS = {
