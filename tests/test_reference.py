@@ -27,8 +27,8 @@ from pooltool.kernels import (
     pool2d,
     pool_axes,
     reduce,
+    tiles,
 )
-from pooltool.kernels import pool as pool_module
 from pooltool.kernels.reduce import Scratch
 
 Array = NDArray[Any]
@@ -270,7 +270,7 @@ def test_sums_divided_in_parts_or_each(
     image = random_image((17, 23, 2), dtype, 7)
     for windows in (Windows.of(3, 1, "same"), Windows.of(4, 3, 2, 1, True)):
         each = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
-        monkeypatch.setattr(pool_module, "FEW", 0)
+        monkeypatch.setattr(tiles, "FEW", 0)
         monkeypatch.setattr(means, "PIECE", 40)
         parts = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
         monkeypatch.undo()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import pooltool
 from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
-from pooltool.kernels import Colours, Method, Pooling, indices2d, opencv, pool2d, taps
+from pooltool.kernels import Colours, Method, Pooling, indices2d, opencv, pool2d, taps, tiles
 
 Array = NDArray[Any]
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">u2", ">f4"]
@@ -189,8 +189,9 @@ def test_tiles_do_not_show(dtype: str, blocks: int, monkeypatch: pytest.MonkeyPa
     image = labels((70, 90, 3), dtype, 2, blocks)
     for windows in (Windows.of(2), Windows.of(9, 4, "same"), AdaptiveWindows.of((7, 11))):
         whole = results(image, windows)
-        for name, value in (("TAP_BYTES", 300), ("BLOCK_BYTES", 5000), ("WHOLE", 0)):
+        for name, value in (("TAP_BYTES", 300), ("BLOCK_BYTES", 5000)):
             monkeypatch.setattr(taps, name, value)
+        monkeypatch.setattr(tiles, "FEW", 0)
         assert results(image, windows) == whole
         monkeypatch.undo()
 

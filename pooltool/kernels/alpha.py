@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.kernels import means
-from pooltool.kernels.pool import TILE_BYTES, Pooling, empty, tiles
+from pooltool.kernels.pool import TILE_BYTES, Pooling, empty
 from pooltool.kernels.reduce import SUM, Scratch, Tile, reduce_windows
+from pooltool.kernels.tiles import tiles
 
 Array = NDArray[Any]
 
@@ -30,7 +31,7 @@ def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYT
     with np.errstate(all="ignore"):
         # The products of a tile take many times its bytes, wherever they come from.
         for tile_planes, tile_rows, tile_columns, target in tiles(
-            planes, pooling, rows, columns, out, tile_bytes // 8
+            planes, rows, columns, out, tile_bytes // 8, 12
         ):
             pixels = tile_planes.astype(sums_dtype, order="C")
             weighted = pixels[..., :3] * pixels[..., 3:]

@@ -10,22 +10,19 @@ and which of the two an image's channels become depends on how they lie in memor
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import product
-from math import inf, isqrt, prod
+from math import inf, prod
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.errors import PooltoolError
-from pooltool.geometry import AnyAxis, AnyWindows, DataFormat, Pair, row_axis
+from pooltool.geometry import AnyAxis, AnyWindows, DataFormat, row_axis
 from pooltool.kernels import means, opencv, taps
 from pooltool.kernels.reduce import (
-    CHUNK,
     SUM,
     Reduction,
     Scratch,
@@ -35,6 +32,7 @@ from pooltool.kernels.reduce import (
     one_by_one,
     reduce_windows,
 )
+from pooltool.kernels.tiles import LARGEST_SHARE, tiles
 
 Array = NDArray[Any]
 Method = Literal["max", "min", "avg", "median", "mode"]
@@ -42,14 +40,6 @@ Method = Literal["max", "min", "avg", "median", "mode"]
 TILE_BYTES = 5 << 19
 """Bytes of a tile's pixels and of what they become: few enough to stay in the cache, and so many
 that the calls of a tile, some tens of microseconds, hardly show."""
-FEW, NARROW = 2048, 256
-"""So few windows, of an image or side by side, are not parted into those inside the image and
-those that reach out of it."""
-LARGEST_SHARE = 16
-"""A tile takes no more than so many bytes for each byte that it reads."""
-LEAST_WINDOWS, MOST_HIGH = 8, 6
-"""A tile of windows that overlap is no smaller than so many of them, side by side, and no higher
-than so many unless it is as wide as the image."""
 SHORT, MANY_PLANES = 32, 32
 """Rows of so few values, of so many planes, are transposed: numpy then works on all planes at once
 instead of starting anew with each row."""
@@ -185,15 +175,16 @@ def _pool_planes(
     if pooling.method == "avg":
         pool = _average_floats if planes.dtype.kind == "f" else _average_integers
     stacked = len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT
-    whole = planes.nbytes <= tile_bytes // LARGEST_SHARE and not stacked
-    if whole and is_small(planes, rows, columns):  # one tile, whose layout does not matter
+    fits = planes.nbytes <= tile_bytes // LARGEST_SHARE and not stacked
+    if fits and is_small(planes, rows, columns):  # one tile, whose layout does not matter
         pool(Tile(planes, rows, columns, False, Scratch()), pooling, out)
         return
     in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
     scratch = Scratch.take_unused()
     tile_bytes *= 2 if turned else 1  # what is written across rows comes in longer pieces
+    value_bytes = _bytes_a_value(planes, pooling, rows, columns)
     for tile_planes, tile_rows, tile_columns, target in tiles(
-        planes, pooling, rows, columns, out, tile_bytes
+        planes, rows, columns, out, tile_bytes, value_bytes
     ):
         if stacked:
             pixels = _stack(tile_planes, scratch)
@@ -317,44 +308,6 @@ def _lies_in_order(planes: Array) -> bool:
     )
 
 
-def tiles(
-    planes: Array,
-    pooling: Pooling,
-    rows: AnyAxis,
-    columns: AnyAxis,
-    out: Array,
-    tile_bytes: int,
-) -> Iterator[tuple[Array, AnyAxis, AnyAxis, Array]]:
-    """Cut planes and windows into tiles: so many pixels that a tile takes about `tile_bytes`.
-
-    Windows that reach into the padding become tiles of their own along the edges: the others hold
-    all the same number of pixels and are read where they lie.
-    """
-    few = len(planes) * rows.count * columns.count <= FEW
-    if few and planes.nbytes <= tile_bytes // LARGEST_SHARE:
-        top, bottom, rows = rows.part(0, rows.count)
-        left, right, columns = columns.part(0, columns.count)
-        yield planes[:, top:bottom, left:right], rows, columns, out
-        return
-    room = tile_bytes // (planes.shape[3] * _bytes_a_value(planes, pooling, rows, columns))
-    sidewise = _around_inside(columns, few or columns.count <= NARROW)
-    for down, across in product(_around_inside(rows, few), sidewise):
-        height, width = _tile_pixels(rows, columns, len(across), max(1, room))
-        low, high = rows.span(down.start, down.stop)
-        pieces = [
-            (*columns.part(piece.start, piece.stop), piece)
-            for piece in _slices(across, 1 + (width - columns.extent) // columns.stride)
-        ]
-        for part, piece in product(
-            _slices(range(len(planes)), room // (width * min(height, high - low))),
-            _slices(down, 1 + (height - rows.extent) // rows.stride),
-        ):
-            top, bottom, tile_rows = rows.part(piece.start, piece.stop)
-            for left, right, tile_columns, beside in pieces:
-                pixels = planes[part, top:bottom, left:right]
-                yield pixels, tile_rows, tile_columns, out[part, piece, beside]
-
-
 def _bytes_a_value(planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis) -> int:
     """What a tile holds for each value that it reads: the value itself, and its share of rows
     that are being reduced and of sums that are being divided.
@@ -369,34 +322,3 @@ def _bytes_a_value(planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyA
         return 4 * added
     divided = 2 * added if sums else 0
     return size + 2 * added // rows.stride + divided // (rows.stride * columns.stride)
-
-
-def _around_inside(axis: AnyAxis, few: bool) -> list[range]:
-    """The windows inside the image, and those before and after it that padding takes part in."""
-    inside = range(axis.count) if few else axis.inside()
-    parts = range(inside.start), inside, range(inside.stop, axis.count)
-    return [windows for windows in parts if windows]
-
-
-def _slices(windows: range, count: int) -> Iterator[slice]:
-    for first in range(windows.start, windows.stop, max(1, count)):
-        yield slice(first, min(first + max(1, count), windows.stop))
-
-
-def _tile_pixels(rows: AnyAxis, columns: AnyAxis, across: int, room: int) -> Pair:
-    """The height and width of a tile, in pixels, where so many windows lie side by side.
-
-    Rows are as long as they can be: each costs some time to start with. But what overlapping
-    windows of two tiles share is read and reduced twice, so there a tile is several windows high.
-    """
-    area, height = rows.extent * columns.extent, rows.extent
-    if one_by_one(rows):  # a tile holds no more than a chunk of the rows, and the results
-        height = min(height, CHUNK)
-        room *= height
-    elif rows.extent > rows.stride:
-        room = max(room, LEAST_WINDOWS * area)
-        height *= min(MOST_HIGH, max(2, isqrt(room // area)))
-    most = 1 + max(0, room // height - columns.extent) // columns.stride
-    windows = -(-across // -(-across // most))  # pieces of one size
-    width = columns.extent + (windows - 1) * columns.stride
-    return max(height, room // width), width

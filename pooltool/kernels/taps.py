@@ -9,9 +9,7 @@ as many values as the window has inside the image, and is never counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from pooltool.geometry import AdaptiveAxis, AnyAxis, Axis
 from pooltool.kernels import means, opencv, ranks
 from pooltool.kernels.reduce import Scratch, copy_pixels
+from pooltool.kernels.tiles import window_tiles
 
 Array = NDArray[Any]
 
@@ -33,8 +32,6 @@ BLOCK_BYTES = 1 << 21
 """Bytes of a tile whose windows hold many taps: so many that its calls hardly show."""
 SAMPLED, UNIFORM = 16, 0.75
 """Every so many rows of windows tell whether more than this share of them hold one value only."""
-WHOLE = 2048
-"""So few windows are not parted into those inside the image and those that reach out of it."""
 
 
 @dataclass(frozen=True)
@@ -161,21 +158,12 @@ def pool(
     most = _windows_of_tile(rows.pool_size * columns.pool_size, dtype)
     if blurs:  # OpenCV finds the median at every pixel, whatever the stride
         most = BLOCK_BYTES // (rows.stride * columns.stride * dtype.itemsize)
-    for part, down, across in _tiles(out.shape, rows, columns, most):
-        top, bottom, tile_rows = rows.part(down.start, down.stop)
-        left, right, tile_columns = columns.part(across.start, across.stop)
-        tile, target = pixels[part, top:bottom, left:right], out[part, down, across]
+    for tile, tile_rows, tile_columns, where in window_tiles(pixels, rows, columns, most):
+        target = out[where]
         if blurs:
             if not opencv.median(tile, tile_rows, tile_columns, target):
-                pool(
-                    tile,
-                    method,
-                    tile_rows,
-                    tile_columns,
-                    target,
-                    skip_nan=skip_nan,
-                    by_opencv=False,
-                )
+                how: dict[str, Any] = {"skip_nan": skip_nan, "by_opencv": False}
+                pool(tile, method, tile_rows, tile_columns, target, **how)
         else:
             counts = _counts(tile_rows, tile_columns)
             laid = Taps.of(tile, tile_rows, tile_columns)
@@ -200,33 +188,6 @@ def _counts(rows: AnyAxis, columns: AnyAxis) -> means.Counts:
 def _windows_of_tile(taps: int, dtype: np.dtype[Any]) -> int:
     """So many windows make a tile, times channels."""
     return (TAP_BYTES if taps <= FEW_TAPS else BLOCK_BYTES // taps) // dtype.itemsize
-
-
-def _tiles(
-    shape: tuple[int, ...], rows: AnyAxis, columns: AnyAxis, most: int
-) -> Iterator[tuple[slice, slice, slice]]:
-    """Cut planes, rows and columns of windows into tiles of `most` values at the most, or of one
-    window. Those that reach into the padding become tiles of their own along the edges.
-    """
-    planes, down, across, channels = shape
-    most = max(1, most // channels)
-    whole = planes * down * across <= min(most, WHOLE)
-
-    def parts(axis: AnyAxis) -> list[range]:
-        inside = range(axis.count) if whole else axis.inside()
-        return [range(inside.start), inside, range(inside.stop, axis.count)]
-
-    def slices(windows: range, count: int) -> Iterator[slice]:
-        for first in windows[:: max(1, count)]:
-            yield slice(first, min(first + max(1, count), windows.stop))
-
-    for high, wide in product(parts(rows), parts(columns)):
-        if high and wide:
-            yield from product(
-                slices(range(planes), most // (len(high) * len(wide))),
-                slices(high, most // len(wide)),
-                slices(wide, most),
-            )
 
 
 def _find_modes(
@@ -289,16 +250,15 @@ def indices(pixels: Array, values: Array, rows: AnyAxis, columns: AnyAxis) -> ND
     row_starts, row_steps = _places(rows)
     column_starts, column_steps = _places(columns)
     offsets = np.add.outer(row_steps * width, column_steps).reshape(-1)
-    for part, down, across in _tiles(values.shape, rows, columns, most):
-        top, bottom, tile_rows = rows.part(down.start, down.stop)
-        left, right, tile_columns = columns.part(across.start, across.stop)
-        tile, target = pixels[part, top:bottom, left:right], found[part, down, across]
+    for tile, tile_rows, tile_columns, where in window_tiles(pixels, rows, columns, most):
+        _, down, across = where
         inside = None
         if not isinstance(_counts(tile_rows, tile_columns), int):
             high, wide = _inside(tile_rows), _inside(tile_columns)
             inside = (high[:, None, :, None] & wide[:, None, :]).reshape(len(high), len(wide), many)
         laid = Taps.of(tile, tile_rows, tile_columns)
-        numbers = _first_equal(laid, values[part, down, across], inside, scratch)
+        numbers = _first_equal(laid, values[where], inside, scratch)
+        target = found[where]
         np.take(offsets, numbers, out=target, mode="clip")
         target += row_starts[down, None, None] * width + column_starts[across, None]
     scratch.leave()
