@@ -78,7 +78,7 @@ class Taps:
         if many > FEW_TAPS:
             return self._side_by_side(dtype, scratch), -1
         stack = scratch.take("taps", (many, *self.shape), dtype)
-        if dtype.itemsize <= 2 and dtype == self.pixels.dtype and (words := self.words()):
+        if dtype.itemsize <= 2 and dtype == self.pixels.dtype and (words := self._words()):
             narrow = stack.view(f"u{dtype.itemsize}")[..., 0]
             for number, word in enumerate(words):  # shifts and casts: faster than steps in memory
                 np.copyto(narrow[2 * number], word, casting="unsafe")
@@ -90,14 +90,14 @@ class Taps:
             copy_pixels(view, line)
         return stack, 0
 
-    def words(self) -> list[Array]:
+    def _words(self) -> list[Array]:
         """(planes, rows, columns) for each row of taps, where pairs of columns lie side by side:
         both in one wide integer, the first in its low half. Empty if they do not lie so.
         """
         columns, pixels, size = self.columns, self.pixels, self.pixels.itemsize
         paired = (columns.pool_size, columns.stride, columns.dilation) == (2, 2, 1)
         in_order = pixels.shape[3] == 1 and pixels.strides[2] == size and np.little_endian
-        if not (paired and in_order and size <= 4):
+        if not (paired and in_order):
             return []
         pairs = pixels[:, :, : 2 * columns.count, 0].view(f"u{2 * size}")
         return [pairs[:, part] for part in _every_stride(self.rows)]
@@ -144,33 +144,39 @@ def pool(
     out: Array,
     *,
     skip_nan: bool = False,
-    by_opencv: bool = True,
 ) -> None:
     """Write the lower median or the most frequent value of each window into `out`.
 
     Of several values that are most frequent, the smallest. A NaN in a window gives NaN; with
     `skip_nan`, which is for medians only, it takes part in nothing.
     """
+    if method == "mode" or not opencv.takes_medians(pixels, rows, columns):
+        _pool_gathered(pixels, method, rows, columns, out, skip_nan)
+        return
+    # OpenCV finds the median at every pixel, whatever the stride.
+    most = BLOCK_BYTES // (rows.stride * columns.stride * out.itemsize)
+    for tile, tile_rows, tile_columns, where in window_tiles(pixels, rows, columns, most):
+        target = out[where]
+        if not opencv.median(tile, tile_rows, tile_columns, target):
+            _pool_gathered(tile, method, tile_rows, tile_columns, target, skip_nan)
+        elif out.dtype.kind == "f":
+            means.canonicalize(target)
+
+
+def _pool_gathered(
+    pixels: Array, method: str, rows: AnyAxis, columns: AnyAxis, out: Array, skip_nan: bool
+) -> None:
     scratch = Scratch.take_unused()
     # numpy compares float16 one by one, and float32 with vector units.
     dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
-    blurs = by_opencv and method == "median" and opencv.takes_medians(pixels, rows, columns)
     most = _windows_of_tile(rows.pool_size * columns.pool_size, dtype)
-    if blurs:  # OpenCV finds the median at every pixel, whatever the stride
-        most = BLOCK_BYTES // (rows.stride * columns.stride * dtype.itemsize)
     for tile, tile_rows, tile_columns, where in window_tiles(pixels, rows, columns, most):
-        target = out[where]
-        if blurs:
-            if not opencv.median(tile, tile_rows, tile_columns, target):
-                how: dict[str, Any] = {"skip_nan": skip_nan, "by_opencv": False}
-                pool(tile, method, tile_rows, tile_columns, target, **how)
+        target, counts = out[where], _counts(tile_rows, tile_columns)
+        laid = Taps.of(tile, tile_rows, tile_columns)
+        if method == "median":
+            target[...] = ranks.medians(*laid.gather(dtype, scratch), counts, skip_nan, scratch)
         else:
-            counts = _counts(tile_rows, tile_columns)
-            laid = Taps.of(tile, tile_rows, tile_columns)
-            if method == "median":
-                target[...] = ranks.medians(*laid.gather(dtype, scratch), counts, skip_nan, scratch)
-            else:
-                _find_modes(laid, dtype, counts, target, scratch)
+            _find_modes(laid, dtype, counts, target, scratch)
         if dtype.kind == "f":
             means.canonicalize(target)
     scratch.leave()
@@ -204,7 +210,7 @@ def _find_modes(
         # Comparing values where they lie takes longer than copying small ones, but not wide ones.
         taps = laid.taps() if values is None else list(values)
         if np.mean(_equal([tap[:, ::SAMPLED] for tap in taps])) > UNIFORM:
-            uniform = _equal(taps) if values is not None else _equal_words(laid, taps)
+            uniform = _equal(taps)
             mixed = np.unravel_index(np.flatnonzero(~uniform), uniform.shape)
             copy_pixels(taps[0], out)
             if len(mixed[0]):
@@ -227,14 +233,6 @@ def _equal(taps: list[Array]) -> NDArray[np.bool_]:
     for tap in taps[1:]:
         equal &= tap == taps[0]
     return equal
-
-
-def _equal_words(laid: Taps, taps: list[Array]) -> NDArray[np.bool_]:
-    """`_equal`, by pairs of taps where they lie side by side."""
-    words = laid.words()
-    if not words:
-        return _equal(taps)
-    return _equal(taps[:2]) & _equal(words)[..., None]
 
 
 def indices(pixels: Array, values: Array, rows: AnyAxis, columns: AnyAxis) -> NDArray[np.int64]:
