@@ -721,6 +721,25 @@ def test_the_detail_is_where_it_is_asked_for(run: Run) -> None:
         assert told in refused.err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--output-size", "9000000x2"], "--output-size 9000000x2 makes 9000000 rows, too many"),
+        (
+            ["--pool-size", 9999, "--stride", 1, "--padding", 9998],
+            "--padding 9998 makes 10003 rows",
+        ),
+    ],
+)
+def test_far_more_results_than_pixels_are_refused_at_once(
+    run: Run, words: list[str | int], told: str
+) -> None:
+    save("a.png", rng.integers(0, 256, (6, 5), np.uint8))
+    refused = run("compare", "a.png", *words)
+    assert (refused.status, refused.out) == (1, "")
+    assert refused.err.startswith(f"pooltool: a.png: {told}")
+
+
 def test_the_page_is_written_for_html(run: Run, tmp_path: Path) -> None:
     save("a.png", rng.integers(0, 256, (6, 5), np.uint8))
     assert run("compare", "a.png", "-o", "page.html").out.startswith("a.png (6, 5) -> page.html\n")

@@ -35,6 +35,8 @@ SAMPLE_SIDE = 1200
 """Rows and columns, in pixels, of the centre of a larger image that noise and shift look at."""
 FEWEST_WINDOWS = 8
 """Windows along an axis that the centre holds, however large they are."""
+MOST_ALONG = 4096
+"""Results along an axis that are compared, where those are more than the image has pixels."""
 BAND = 1 << 20
 """Values that are looked at in one go, to save memory."""
 
@@ -68,7 +70,18 @@ class Measures:
 def pool_all(pixels: Array, windows: AnyWindows, count_include_pad: bool = False) -> Result:
     """Pool by every method: max and min in the image's dtype, the average not rounded into it;
     also the average weighted by alpha, where that varies.
+
+    Raises `WindowError` where windows do not fit, or far more results come out than pixels go in.
     """
+    for axis, noun in zip(windows.axes(pixels.shape), ("rows", "columns"), strict=True):
+        if axis.count > max(axis.size, MOST_ALONG):
+            if isinstance(windows, AdaptiveWindows):
+                cause = f"output_size={windows.output_size}"
+            else:
+                cause = f"padding={windows.padding}"
+            raise WindowError(
+                f"{cause} makes {axis.count} {noun}, too many to compare; use at most {MOST_ALONG}"
+            )
     pooled: dict[Shown, Array] = {
         method: pool2d(pixels, Pooling(method, windows, count_include_pad)) for method in METHODS
     }
