@@ -192,7 +192,7 @@ WINDOW_OPTIONS = [
         metavar="valid|same|SIZE", type=read_padding,
     ),
     Option(
-        "--dilation", WINDOWS, "Step from pixel to pixel inside a window.  [default: 1]", **SIZE
+        "--dilation", WINDOWS, "Step from pixel to pixel inside a window.  [default: 1]", **SIZE,
     ),
     Option("--ceil-mode", WINDOWS, "Keep the last, partial window.", **FLAG),
     Option(
@@ -200,40 +200,33 @@ WINDOW_OPTIONS = [
         "Pool to exactly this size (adaptive); excludes the options above.", **SIZE,
     ),
 ]  # fmt: skip
-POOL_SIZES = Option(
-    "--pool-size", WINDOWS, "Window, in pixels; given again, a row each.  [default: 2]",
-    multiple=True, **SIZE,
-)  # fmt: skip
 COUNT_INCLUDE_PAD = Option(
-    "--count-include-pad", WINDOWS, "avg: count padding as zeros in the mean.", **FLAG
-)
+    "--count-include-pad", WINDOWS, "avg: count padding as zeros in the mean.", **FLAG,
+)  # fmt: skip
+ALPHA_WEIGHTED = Option(
+    "--alpha-weighted", WINDOWS,
+    "Colours weigh as much as they are opaque; alpha is averaged as ever.", **FLAG,
+)  # fmt: skip
 SKIP_NAN = Option(
-    "--skip-nan", WINDOWS, "NaN takes part in nothing; a window of NaN alone is NaN.", **FLAG
-)
-METHOD_OPTIONS = {
-    "max": [SKIP_NAN],
-    "min": [SKIP_NAN],
-    "median": [SKIP_NAN],
-    "mode": [],
-    "avg": [
-        COUNT_INCLUDE_PAD,
-        Option(
-            "--alpha-weighted", WINDOWS,
-            "Colours weigh as much as they are opaque; alpha is averaged as ever.", **FLAG,
-        ),
-        SKIP_NAN,
-        Option(
-            "--dtype", WRITTEN,
-            "The result's numpy dtype, such as float32 for means that are not rounded.  "
-            "[default: the image's]",
-            metavar="NAME", type=read_dtype,
-        ),
-    ],
-}  # fmt: skip
+    "--skip-nan", WINDOWS, "NaN takes part in nothing; a window of NaN alone is NaN.", **FLAG,
+)  # fmt: skip
+DTYPE = Option(
+    "--dtype", WRITTEN,
+    "The result's numpy dtype, such as float32 for means that are not rounded.  "
+    "[default: the image's]",
+    metavar="NAME", type=read_dtype,
+)  # fmt: skip
 INDICES = Option(
     "--indices", WRITTEN,
     "Write here, a .npy, where each value lies: row * width + column.", **PATH,
 )  # fmt: skip
+METHOD_OPTIONS = {
+    "max": [SKIP_NAN, INDICES],
+    "min": [SKIP_NAN, INDICES],
+    "median": [SKIP_NAN],
+    "mode": [],
+    "avg": [COUNT_INCLUDE_PAD, ALPHA_WEIGHTED, SKIP_NAN, DTYPE],
+}
 GRAY = Option("--gray", READ, "Read the image as grayscale.", **FLAG)
 SHOW = Option("--show", SHOWN, "Open a window with the image and the result.", **FLAG)
 AS_JSON = Option("--json as_json", SHOWN, "Print JSON, an object a line.", **FLAG)
@@ -297,30 +290,26 @@ BATCH_OPTIONS = [
     ),
 ]  # fmt: skip
 COMPARE_OPTIONS = [
-    POOL_SIZES,
+    Option(
+        "--pool-size", WINDOWS, "Window, in pixels; given again, a row each.  [default: 2]",
+        multiple=True, **SIZE,
+    ),
     *WINDOW_OPTIONS[1:],
     COUNT_INCLUDE_PAD,
     GRAY,
     Option("--frame", READ, FRAME.format("the first"), **NUMBER),
     Option(
-        "-o --output",
-        WRITTEN,
-        "Write the panel here: a file or directory; a page to explore if .html.",
-        **PATH,
+        "-o --output", WRITTEN,
+        "Write the panel here: a file or directory; a page to explore if .html.", **PATH,
     ),
     Option(
-        "--format",
-        WRITTEN,
-        "Write html, the page, or a picture format.  [default: png]",
-        metavar="EXT",
-        type=read_panel_format,
+        "--format", WRITTEN, "Write html, the page, or a picture format.  [default: png]",
+        metavar="EXT", type=read_panel_format,
     ),
     Option(
-        "--detail",
-        SHOWN,
+        "--detail", SHOWN,
         "The pixel, counted from 0, whose surroundings the panel enlarges.",
-        metavar="ROW,COLUMN",
-        type=read_position,
+        metavar="ROW,COLUMN", type=read_position,
     ),
     SHOW,
     AS_JSON,
@@ -413,9 +402,8 @@ def cli() -> None:
 
 
 for _method, _help in METHODS.items():
-    _own = [*METHOD_OPTIONS[_method], *([INDICES] if _method in ("max", "min") else [])]
     _images = click.Argument(["images"], nargs=-1, metavar="IMAGES...", type=FILE)
-    _params = [_images, *WINDOW_OPTIONS, *_own, *BATCH_OPTIONS]
+    _params = [_images, *WINDOW_OPTIONS, *METHOD_OPTIONS[_method], *BATCH_OPTIONS]
     _command = partial(_pool, _method)
     cli.add_command(SectionedCommand(_method, callback=_command, params=_params, help=_help))
 cli.add_command(
