@@ -724,10 +724,10 @@ def test_the_detail_is_where_it_is_asked_for(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--output-size", "9000000x2"], "--output-size 9000000x2 makes 9000000 rows, too many"),
+        (["--output-size", "9000000x2"], "--output-size 9000000x2 makes 9000000 rows; use less"),
         (
             ["--pool-size", 9999, "--stride", 1, "--padding", 9998],
-            "--padding 9998 makes 10003 rows",
+            "--padding 9998x9998 makes 10004 rows",
         ),
     ],
 )

@@ -80,7 +80,7 @@ def pool_all(pixels: Array, windows: AnyWindows, count_include_pad: bool = False
             else:
                 cause = f"padding={windows.padding}"
             raise WindowError(
-                f"{cause} makes {axis.count} {noun}, too many to compare; use at most {MOST_ALONG}"
+                f"{cause} makes {axis.count} {noun}; use less, at most {MOST_ALONG} are compared"
             )
     pooled: dict[Shown, Array] = {
         method: pool2d(pixels, Pooling(method, windows, count_include_pad)) for method in METHODS
