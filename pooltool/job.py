@@ -15,14 +15,7 @@ from pooltool.errors import ImageError, PooltoolError, WindowError
 from pooltool.geometry import AnyAxis, DataFormat, row_axis
 from pooltool.images import Picture, npy
 from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
-from pooltool.kernels import (
-    Colours,
-    Pooling,
-    alpha_weighted,
-    indices2d,
-    pool2d,
-    pool_axes,
-)
+from pooltool.kernels import Colours, Pooling, alpha_weighted, indices2d, pool2d, pool_axes
 from pooltool.pooling import as_image
 
 if TYPE_CHECKING:
@@ -33,6 +26,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 Status = Literal["ok", "skipped", "failed", "planned"]
 NO_MEMORY = "there is not enough memory for this image; use fewer --jobs or a larger machine"
+NO_ALPHA = "it has no alpha to weigh by; leave out --alpha-weighted"
 BAND_BYTES = 1 << 25
 """Bytes read at once of a .npy file that is pooled by bands of rows."""
 
@@ -112,8 +106,8 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
             return Outcome(job, "planned")
         whole = settings.gray or settings.frame is not None or settings.show
         if format is NPY and not whole and npy.is_array_file(job.input):
-            return _pool_array_file(job, settings)
-        return _pool_picture_file(job, settings, format)
+            return _pool_array(job, settings)
+        return _pool_picture(job, settings, format)
     except WindowError as error:
         return Outcome(job, "failed", error=error.in_options())
     except PooltoolError as error:
@@ -131,7 +125,8 @@ def _format_to_write(job: Job) -> Format:
         raise
 
 
-def _pool_picture_file(job: Job, settings: Settings, format: Format) -> Outcome:
+def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
+    """Read a picture, pool every frame and write them, with where the extremes lie if asked."""
     picture = images.decode(
         files.read(job.input),
         gray=settings.gray,
@@ -139,51 +134,53 @@ def _pool_picture_file(job: Job, settings: Settings, format: Format) -> Outcome:
         format=format,
         data_format=settings.data_format or "channels_last",
     )
-    pooled, indices = pool_picture(picture, settings, format)
-    encoded = images.encode(pooled, format, quality=settings.quality)
-    files.write(job.output, encoded.data, folder=job.folder)
+    frames = [as_image(pixels) for pixels in picture.frames]
+    before, count = frames[0], len(frames)
+    pooled = []
+    for pixels in frames:
+        laid = _laid(settings.pooling, format, pixels.shape, pixels.dtype, count, picture.maxval)
+        pooled.append(_pool_frame(pixels, picture, settings, *laid))
+    rows, columns = settings.pooling.windows.axes(before.shape)
+    reduction = rows.reduction, columns.reduction
+    result = replace(picture, frames=tuple(pooled), reduction=reduction)
+    encoded = images.encode(result, format, quality=settings.quality)
+    preview = None
+    if settings.show:
+        from pooltool.compare.panel import side_by_side
+
+        windows, method = settings.pooling.windows, settings.pooling.method
+        preview = side_by_side(before, windows, method, pool2d(before, settings.pooling))
     if settings.indices is not None:
-        places = [npy.swapped(frame) for frame in indices]
-        files.write(settings.indices, npy.dumps(np.stack(places) if places[1:] else places[0]))
-    before, after = picture.frames[0], pooled.frames[0]
+        places = [
+            npy.swapped(indices2d(pixels, values, settings.pooling))
+            for pixels, values in zip(frames, pooled, strict=True)
+        ]
+        files.write(settings.indices, npy.dumps(np.stack(places) if count > 1 else places[0]))
+    files.write(job.output, encoded.data, folder=job.folder)
+    shape, dtype = pooled[0].shape, pooled[0].dtype.name
     return Outcome(
-        job,
-        "ok",
-        input_shape=before.shape,
-        output_shape=after.shape,
-        dtype=after.dtype.name,
-        frames=len(pooled.frames),
-        warnings=encoded.warnings,
-        preview=_preview(before, settings.pooling) if settings.show else None,
+        job, "ok", picture.frames[0].shape, shape, dtype, count, encoded.warnings, preview=preview
     )
 
 
-def pool_picture(
-    picture: Picture, settings: Settings, format: Format
-) -> tuple[Picture, list[Array]]:
-    """Pool every frame, if `format` can hold the results; and where the extremes lie, if asked."""
-    frames = [as_image(pixels) for pixels in picture.frames]
-    weighted = settings.alpha_weighted and not picture.premultiplied
-    if settings.alpha_weighted and (picture.bands or any(f.shape[2:] != (4,) for f in frames)):
-        raise ImageError("it has no alpha to weigh by; leave out --alpha-weighted")
-    pooled, indices = [], []
-    for pixels in frames:
-        how = _laid(
-            settings.pooling, format, pixels.shape, pixels.dtype, len(frames), picture.maxval
-        )
-        pooling, rows, columns = how
-        if weighted:
-            pooled.append(alpha_weighted(pixels, pooling))
-        elif pooling.method == "mode" and pixels.ndim == 3 and not picture.bands:
-            colours = Colours.pack(pixels)
-            pooled.append(colours.unpack(pool_axes(colours.labels, *how)))
-        else:
-            pooled.append(pool_axes(pixels, *how))
-        if settings.indices is not None:
-            indices.append(indices2d(pixels, pooled[-1], pooling))
-    rows, columns = settings.pooling.windows.axes(frames[0].shape)
-    reduction = rows.reduction, columns.reduction
-    return replace(picture, frames=tuple(pooled), reduction=reduction), indices
+def _pool_frame(
+    pixels: Array,
+    picture: Picture,
+    settings: Settings,
+    pooling: Pooling,
+    rows: AnyAxis,
+    columns: AnyAxis,
+) -> Array:
+    """Pool one frame: its channels one by one, unless they are colours that belong together."""
+    if settings.alpha_weighted:
+        if picture.bands or pixels.shape[2:] != (4,):
+            raise ImageError(NO_ALPHA)
+        if not picture.premultiplied:  # else its colours are weighted already
+            return alpha_weighted(pixels, pooling)
+    if pooling.method == "mode" and pixels.ndim == 3 and not picture.bands:
+        colours = Colours.pack(pixels)
+        return colours.unpack(pool_axes(colours.labels, pooling, rows, columns))
+    return pool_axes(pixels, pooling, rows, columns)
 
 
 @lru_cache(maxsize=64)
@@ -207,14 +204,7 @@ def _laid(
     return replace(pooling, dtype=into), rows, columns
 
 
-def _preview(pixels: Array, pooling: Pooling) -> NDArray[np.uint8]:
-    from pooltool.compare.panel import side_by_side
-
-    image = as_image(pixels)
-    return side_by_side(image, pooling.windows, pooling.method, pool2d(image, pooling))
-
-
-def _pool_array_file(job: Job, settings: Settings) -> Outcome:
+def _pool_array(job: Job, settings: Settings) -> Outcome:
     """Pool a .npy file into another, by bands of rows, so that it may be larger than memory."""
     with npy.open_array(job.input) as array:
         data_format: DataFormat = settings.data_format or "channels_last"
@@ -224,13 +214,13 @@ def _pool_array_file(job: Job, settings: Settings) -> Outcome:
                 f"its shape {array.shape} looks like channels first, and it was pooled over its "
                 "first axes; if it is, say --data-format channels_first"
             )
-        axis = row_axis(len(array.shape), data_format)
         dtype = settings.pooling.dtype or array.dtype.newbyteorder("=")
         pooling = replace(settings.pooling, dtype=dtype)
+        axis = row_axis(len(array.shape), data_format)
         rows, columns = pooling.windows.axes(array.shape, data_format)
         shape = (*array.shape[:axis], rows.count, columns.count, *array.shape[axis + 2 :])
         if settings.indices is not None or settings.alpha_weighted:
-            parts = _whole_array(array, settings, pooling, axis)
+            parts = iter([_pool_whole(array, settings, pooling, data_format)])
         else:
             parts = _bands(array, pooling, rows, columns, axis)
         with files.replacing(job.output, folder=job.folder) as file:
@@ -255,19 +245,18 @@ def _bands(
             yield pool_axes(pixels, pooling, part, columns, data_format=layout)
 
 
-def _whole_array(
-    array: npy.ArrayFile, settings: Settings, pooling: Pooling, axis: int
-) -> Iterator[Array]:
-    """The pooled array as a whole, where more than its own rows is asked for."""
-    layout: DataFormat = settings.data_format or "channels_last"
-    count = math.prod(array.shape[:axis])
-    pixels = array.planes(axis, 0, count, 0, array.shape[axis]).reshape(array.shape)
+def _pool_whole(
+    array: npy.ArrayFile, settings: Settings, pooling: Pooling, data_format: DataFormat
+) -> Array:
+    """The pooled array, all in memory: for what no band of rows can tell by itself."""
+    axis = row_axis(len(array.shape), data_format)
+    planes = array.planes(axis, 0, math.prod(array.shape[:axis]), 0, array.shape[axis])
+    pixels = planes.reshape(array.shape)
     if settings.alpha_weighted:
-        if layout != "channels_last" or pixels.ndim < 3 or pixels.shape[-1] != 4:
-            raise ImageError("it has no alpha to weigh by; leave out --alpha-weighted")
-        yield alpha_weighted(pixels, pooling)
-        return
-    values = pool2d(pixels, pooling, data_format=layout)
-    indices = indices2d(pixels, values, pooling, data_format=layout)
+        if data_format != "channels_last" or pixels.ndim < 3 or pixels.shape[-1] != 4:
+            raise ImageError(NO_ALPHA)
+        return alpha_weighted(pixels, pooling)
+    values = pool2d(pixels, pooling, data_format=data_format)
+    indices = indices2d(pixels, values, pooling, data_format=data_format)
     files.write(str(settings.indices), npy.dumps(indices))
-    yield values
+    return values
