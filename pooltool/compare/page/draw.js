@@ -42,25 +42,18 @@ function pattern(context, kind) {
   return context.createPattern(tile, "repeat");
 }
 
-// Which part of the frame, image and padding ring, is seen, and how large; keeps the pick in sight.
+// Where the picture with its padding lies, and how large a pixel is drawn.
 function lookAt() {
   const ends = layout.map(({ size, step, windows }) => {
     const last = windows[windows.length - 1];
     return [Math.min(0, windows[0].start), Math.max(size, last.start + step * (last.length - 1) + 1)];
   });
-  const middle = middleOf(state.picked);
-  const lengths = ends.map(([low, high]) => (high - low) / state.zoom);
-  const low = ends.map(([first, last], k) => {
-    const seen = middle[k] >= lowest[k] && middle[k] <= lowest[k] + lengths[k];
-    const start = seen ? lowest[k] : middle[k] - lengths[k] / 2;
-    return Math.max(first, Math.min(last - lengths[k], start));
-  });
-  lowest = low;
+  const low = ends.map(([first]) => first), lengths = ends.map(([first, last]) => last - first);
   const aspect = lengths[1] / lengths[0];
   $("pictures").dataset.columns = aspect > 3.2 ? 1 : aspect > 1.9 ? 2 : 4;
   const room = $("input").parentElement.clientWidth;
   const scale = Math.min(room / lengths[1], Math.max(1.35 * room, 360) / lengths[0]);
-  view = { low, ends, lengths, scale: lengths.map((length) => Math.max(scale, 56 / length)) };
+  view = { low, lengths, scale: lengths.map((length) => Math.max(scale, 56 / length)) };
 }
 
 const at = (k, position) => (position - view.low[k]) * view.scale[k];
@@ -94,13 +87,9 @@ function drawPicture(name) {
 // Lines between cells that are large enough, and their numbers where they can be read.
 function drawCells(context, { planes, count, origin, pitch }, [tall, wide]) {
   if (Math.min(tall, wide) < 9) return;
-  const spans = AXES.map((k) => {
-    const cell = (position) => Math.floor((position - origin[k]) / pitch[k]);
-    return [Math.max(0, cell(view.low[k])), Math.min(count[k] - 1, cell(view.low[k] + view.lengths[k]))];
-  });
   const cells = [];
-  for (let i = spans[0][0]; i <= spans[0][1]; i++) {
-    for (let j = spans[1][0]; j <= spans[1][1]; j++) {
+  for (let i = 0; i < count[0]; i++) {
+    for (let j = 0; j < count[1]; j++) {
       const values = planes.slice(0, NUMBERED).map((plane) => plane[i * count[1] + j]);
       const [y, x] = [at(0, origin[0] + i * pitch[0]), at(1, origin[1] + j * pitch[1])];
       cells.push({ y, x, tall, wide, values });

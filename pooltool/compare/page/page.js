@@ -25,15 +25,13 @@ const state = {
     || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"),
   settings: { ...DATA.settings },
   strideFollows: String(DATA.settings.stride) === String(DATA.settings.pool_size),
-  zoom: Number(hash.get("zoom")) || 1,
   noise: hash.has("noise"), move: hash.has("move"),
   held: false, timer: null, picked: null,
 };
 let pictures = null; // name -> {planes, count, origin, pitch, image, figures}
 let layout = null; // {rows, columns} of lay(), as one list: layout[0], layout[1]
 let problem = null;
-let view = null; // {low, high, scale}, each [rows, columns]: the part of the frame that is drawn
-let lowest = [0, 0];
+let view = null; // {low, lengths, scale}, each [rows, columns]: the picture with its padding
 
 // Values
 
@@ -155,7 +153,6 @@ function renderNow() {
   cancelAnimationFrame(frame);
   frame = null;
   $("play").textContent = text(state.timer ? "stop" : "play");
-  $("zoom").querySelector("output").textContent = text("zoom", { zoom: state.zoom });
   if (problem) return;
   lookAt();
   NAMES.forEach(drawPicture);
@@ -177,8 +174,7 @@ function set(key, value) {
   refresh();
 }
 
-// "2", "2x3" or, for padding, "same", "valid" or "1,0,2,0" (top, bottom, left, right). undefined
-// where it is none of them.
+// "2", "2x3" or, for padding, "same" or "valid"; undefined where it is none of them.
 function parse(key, words) {
   const padding = key === "padding", least = padding ? 0 : 1;
   if (!words.trim() && (key === "output_size" || key === "stride")) return null;
@@ -186,10 +182,9 @@ function parse(key, words) {
   if (padding && /^\s*valid\s*$/i.test(words)) return [[0, 0], [0, 0]];
   const numbers = words.split(/[x×*,\s]+/).filter(Boolean).map(Number);
   const good = numbers.every((n) => Number.isInteger(n) && n >= least && n <= 1e6);
-  if (!good || !(padding ? [1, 2, 4] : [1, 2]).includes(numbers.length)) return undefined;
-  const [a, b = a, c, d] = numbers;
-  if (!padding) return [a, b];
-  return c === undefined ? [[a, a], [b, b]] : [[a, b], [c, d]];
+  if (!good || ![1, 2].includes(numbers.length)) return undefined;
+  const [a, b = a] = numbers;
+  return padding ? [[a, a], [b, b]] : [a, b];
 }
 
 // The buttons beside a field.
@@ -200,14 +195,6 @@ function step(key, by) {
   if (key !== "output_size") return set(key, moved(s[key]));
   if (s.output_size) return set(key, by + Math.max(...s.output_size) > 0 ? moved(s.output_size) : null);
   return set(key, by > 0 && layout ? layout.map((axis) => axis.count) : null);
-}
-
-function zoomBy(by) {
-  const lengths = view.ends.map(([low, high]) => high - low), zoom = state.zoom * 2 ** by;
-  if (zoom < 1 || (by > 0 && Math.max(...lengths) / zoom < 6)) return;
-  state.zoom = zoom;
-  lowest = middleOf(state.picked).map((middle, k) => middle - lengths[k] / zoom / 2);
-  render();
 }
 
 function pick(name, cell) {
@@ -280,7 +267,7 @@ for (const key of SIZES) {
   const [less, more] = [["−", -1], ["+", 1]].map(([textContent, by]) => make("button",
     { textContent, onclick: () => step(key, by) }));
   const stepper = make("span", { className: "stepper" }, make("label", { htmlFor: key }), less, input, more);
-  stepper.dataset.size = key;
+  stepper.dataset.key = key;
   $("settings").append(stepper);
   input.onblur = () => describeSize(stepper);
   input.oninput = () => {
@@ -302,9 +289,6 @@ for (const key of ["noise", "move"]) {
   $(key).onchange = () => { state[key] = $(key).checked; stop(); refresh(); };
 }
 $("play").onclick = () => { if (!problem) play(); };
-for (const button of $("zoom").querySelectorAll("button")) {
-  button.onclick = () => { if (!problem) zoomBy(Number(button.dataset.by)); };
-}
 $("language").onclick = () => { state.language = state.language === "ko" ? "en" : "ko"; refresh(); };
 $("theme").onclick = () => {
   state.theme = state.theme === "dark" ? "light" : "dark";
@@ -317,8 +301,6 @@ document.addEventListener("keydown", (event) => {
   if (problem || writing || event.ctrlKey || event.metaKey || event.altKey) return;
   if (key === "Escape") { state.held = false; stop(); }
   if (key === "p" || key === "P") play();
-  if (key === "+" || key === "=") zoomBy(1);
-  if (key === "-") zoomBy(-1);
 });
 addEventListener("resize", render);
 

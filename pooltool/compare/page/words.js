@@ -138,7 +138,7 @@ function describePage() {
   $("problem").hidden = !problem;
   $("problem").textContent = problem ? text(`${problem.reason}_${problem.k}`, problem) : "";
   for (const id of ["pictures", "detail", "formula"]) $(id).hidden = Boolean(problem);
-  document.querySelectorAll(".stepper[data-size]").forEach(describeSize);
+  document.querySelectorAll(".stepper").forEach(describeSize);
   for (const key of SWITCHES) $(key).checked = key === "same" ? s.padding === "same" : s[key];
   for (const key of ["noise", "move"]) $(key).checked = state[key];
   if (problem) return;
@@ -168,7 +168,7 @@ function describePicture(name) {
 }
 
 function describeSize(stepper) {
-  const key = stepper.dataset.size, input = stepper.querySelector("input");
+  const key = stepper.dataset.key, input = stepper.querySelector("input");
   input.placeholder = text(key === "output_size" ? "off" : "as_pool_size");
   input.disabled = key !== "output_size" && Boolean(state.settings.output_size);
   if (document.activeElement !== input) { // else it is being written
@@ -186,9 +186,8 @@ function sizeText(key) {
   const value = state.settings[key];
   const words = ([rows, columns]) => (rows === columns ? String(rows) : `${rows}x${columns}`);
   if (value === null || (key === "stride" && state.strideFollows)) return "";
-  if (key !== "padding" || value === "same") return value === "same" ? value : words(value);
-  const even = value.every(([before, after]) => before === after);
-  return even ? words(value.map(([before]) => before)) : value.flat().join(",");
+  if (value === "same") return value;
+  return words(key === "padding" ? value.map(([before]) => before) : value);
 }
 
 // What of the file is not shown.
