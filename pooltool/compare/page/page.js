@@ -18,14 +18,14 @@ const make = (tag, properties = {}, ...children) => {
 
 // State
 
-const hash = new URLSearchParams(location.hash.slice(1));
+const hash = new URLSearchParams(location.hash.slice(1)); // page.html#lang=ko&theme=dark
 const state = {
   language: hash.get("lang") || (navigator.language.startsWith("ko") ? "ko" : "en"),
   theme: hash.get("theme")
     || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"),
   settings: { ...DATA.settings },
   strideFollows: String(DATA.settings.stride) === String(DATA.settings.pool_size),
-  noise: hash.has("noise"), move: hash.has("move"),
+  noise: false, move: false,
   held: false, timer: null, picked: null,
 };
 let pictures = null; // name -> {planes, count, origin, pitch, image, figures}
@@ -307,9 +307,3 @@ addEventListener("resize", render);
 document.documentElement.dataset.theme = state.theme;
 $("below").className = ORIGINAL.length === 1 ? "single" : "";
 refresh();
-const asked = problem ? null : NAMES.find((name) => hash.has(name)); // page.html#max=3,4
-if (asked) {
-  const { count } = pictures[asked];
-  pick(asked, hash.get(asked).split(",").map((i, k) => Math.min(Number(i) || 0, count[k] - 1)));
-}
-if (hash.has("play") && !problem) play();
