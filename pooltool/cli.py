@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,8 +19,7 @@ from pooltool.report import complain, redirect_to_devnull
 
 if TYPE_CHECKING:
     from pooltool.geometry import AnyWindows, Pair
-
-Method = Literal["max", "min", "avg", "median", "mode"]
+    from pooltool.kernels import Method
 
 METHODS: dict[Method, str] = {
     "max": """Keep the largest value of each window: what stands out.
@@ -113,10 +112,8 @@ class FileName(click.Path):
         return super().convert(value, param, ctx)
 
 
-def read_size(text: str | Pair, at_least: int = 1, words: str = "") -> Pair:
+def read_size(text: str, at_least: int = 1, words: str = "") -> Pair:
     """Read `N` or `HEIGHTxWIDTH`, in pixels; `words` are what else could have been written."""
-    if isinstance(text, tuple):
-        return text
     match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
     if match and min(size := (int(match[1]), int(match[2] or match[1]))) >= at_least:
         return size
@@ -126,9 +123,9 @@ def read_size(text: str | Pair, at_least: int = 1, words: str = "") -> Pair:
     )
 
 
-def read_padding(text: str | Pair) -> str | Pair:
+def read_padding(text: str) -> str | Pair:
     """Read `valid`, `same`, or pixels on each side as `N` or `HEIGHTxWIDTH`."""
-    if isinstance(text, str) and text.lower() in ("valid", "same"):
+    if text.lower() in ("valid", "same"):
         return text.lower()
     return read_size(text, at_least=0, words="valid, same, ")
 
@@ -161,10 +158,8 @@ def read_panel_format(text: str) -> str:
     return text if text.lstrip(".").lower() == "html" else read_format(text)
 
 
-def read_position(text: str | Pair) -> Pair:
+def read_position(text: str) -> Pair:
     """Read `ROW,COLUMN`, counted from 0."""
-    if isinstance(text, tuple):
-        return text
     if match := re.fullmatch(r"(\d{1,9}),(\d{1,9})", text, re.ASCII):
         return int(match[1]), int(match[2])
     raise click.BadParameter(f"{text!r} is not ROW,COLUMN counted from 0; write for example 120,80")

@@ -114,7 +114,6 @@ def _picture(pixels: Array) -> dict[str, Any]:
     names = CHANNEL_NAMES.get(channels) or tuple(enumerate(map(str, range(reduced.shape[2]))))
     planes = np.stack([reduced[..., index] for index, _ in names])
     planes = planes.astype("<" + NUMBERS.get(number, number))
-    integer = pixels.dtype.kind in "iu"
     return {
         "values": base64.b64encode(planes.tobytes()).decode("ascii"),
         "numbers": planes.dtype.str[1:],
@@ -128,7 +127,7 @@ def _picture(pixels: Array) -> dict[str, Any]:
         "black": tones.black,
         "white": tones.white,
         "stretched": tones.stretched,
-        "opaque": float(np.iinfo(pixels.dtype).max) if integer else 1.0,
+        "opaque": tones.opaque,
         "noise": NOISE_LEVEL * spread,
         "noise_level": NOISE_LEVEL,
     }
