@@ -236,25 +236,21 @@ def reason(error: OSError, path: str = "") -> str:
     return _REASONS.get(name) or f"{error.strerror or error}; check the file"
 
 
-class reasons:
-    """Turns what the system reports inside into a `FileError` of one line, with `prefix` before.
+@contextmanager
+def reasons(path: str = "", prefix: str = "") -> Iterator[None]:
+    """Turn what the system reports inside into a `FileError` of one line, with `prefix` before.
 
     A closed pipe is let through. `path` is what the lines inside are about.
     """
-
-    def __init__(self, path: str = "", prefix: str = "") -> None:
-        self._path, self._prefix = path, prefix
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, FileError):
-            if self._prefix:
-                raise FileError(f"{self._prefix}{error}") from None
-        elif isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            raise FileError(self._prefix + reason(error, self._path)) from None
-        elif isinstance(error, ValueError) and re.search("null (byte|character)", str(error)):
-            raise FileError(
-                f"{self._prefix}its name holds a NUL character; check the name"
-            ) from None
+    try:
+        yield
+    except FileError as error:
+        raise FileError(f"{prefix}{error}") from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FileError(prefix + reason(error, path)) from None
+    except ValueError as error:
+        if not re.search("null (byte|character)", str(error)):
+            raise
+        raise FileError(f"{prefix}its name holds a NUL character; check the name") from None
