@@ -39,9 +39,11 @@ class Settings(NamedTuple):
 
     pooling: Pooling
     alpha_weighted: bool = False
+    """Of avg only: colours weigh as much as they are opaque."""
     data_format: DataFormat | None = None
     """How a .npy array lies; None for channels_last, with a warning where it looks otherwise."""
     indices: str | None = None
+    """Of max and min only: the file to write in which pixel each value lies."""
     gray: bool = False
     frame: int | None = None
     recursive: bool = False
@@ -236,6 +238,8 @@ def _bands(
     plane_bytes = array.dtype.itemsize * math.prod(array.shape[axis:])
     together = max(1, BAND_BYTES // plane_bytes)
     step = rows.count if together > 1 else max(1, BAND_BYTES * rows.count // plane_bytes)
+    # All axes before the rows are one in `pixels`: (planes, H, W, C), or (planes, H, W), which is
+    # read as channels first.
     layout: DataFormat = "channels_last" if len(array.shape) - axis == 3 else "channels_first"
     for plane in range(0, count, together):
         last = min(plane + together, count)
