@@ -146,6 +146,9 @@ def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
     reduction = rows.reduction, columns.reduction
     result = replace(picture, frames=tuple(pooled), reduction=reduction)
     encoded = images.encode(result, format, quality=settings.quality)
+    data, channels_first = encoded.data, settings.data_format == "channels_first"
+    if format is NPY and channels_first and before.ndim == 3:
+        data = npy.with_channels_first(data)
     preview = None
     if settings.show:
         from pooltool.compare.panel import side_by_side
@@ -157,8 +160,11 @@ def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
             npy.swapped(indices2d(pixels, values, settings.pooling))
             for pixels, values in zip(frames, pooled, strict=True)
         ]
-        files.write(settings.indices, npy.dumps(np.stack(places) if count > 1 else places[0]))
-    files.write(job.output, encoded.data, folder=job.folder)
+        indices = np.stack(places) if count > 1 else places[0]
+        if channels_first and before.ndim == 3:
+            indices = np.moveaxis(indices, -1, -3)
+        files.write(settings.indices, npy.dumps(indices))
+    files.write(job.output, data, folder=job.folder)
     shape, dtype = pooled[0].shape, pooled[0].dtype.name
     return Outcome(
         job, "ok", picture.frames[0].shape, shape, dtype, count, encoded.warnings, preview=preview

@@ -23,12 +23,14 @@ TENSOR = rng.standard_normal((3, 4, 11, 14)).astype(np.float32)
 
 @pytest.mark.parametrize("band_bytes", [1, 200, 5000, 1 << 25])
 @pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("padding", [[], ["--stride", 2, "--padding", 1]])
 @pytest.mark.parametrize(("first", "shape"), [(True, 4), (False, 4), (True, 3), (False, 3)])
 def test_arrays_of_every_layout_are_pooled_plane_by_plane(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
     band_bytes: int,
     order: Any,
+    padding: list[Any],
     first: bool,
     shape: int,
 ) -> None:
@@ -38,18 +40,20 @@ def test_arrays_of_every_layout_are_pooled_plane_by_plane(
         array = np.moveaxis(array, -3, -1)
     save("a.npy", np.asarray(array, order=order))
     layout = "channels_first" if first else "channels_last"
-    words = ["--pool-size", 3, "--stride", 2, "--padding", 1]
+    # Of 11 rows, all lie in windows with the padding; without it the last two lie in none.
+    words = ["--pool-size", 3, *padding]
     for method in ("max", "avg", "median"):
         assert run(method, "a.npy", "--data-format", layout, *words).err == ""
         rows = slice(-2, None) if first else slice(-3, -1)
         got = np.load(f"a_{method}.npy")
-        assert got.shape[rows] == (6, 7)
+        height, width = got.shape[rows]
         functions = {"max": max_pool2d, "avg": avg_pool2d, "median": median_pool2d}
         function: Any = functions[method]
         planes = got if first else np.moveaxis(got, -1, -3)
         wanted = TENSOR.reshape(-1, 11, 14) if shape == 4 else TENSOR[1]
-        for plane, pixels in zip(planes.reshape(-1, 6, 7), wanted, strict=True):
-            np.testing.assert_array_equal(plane, function(pixels, 3, 2, padding=1))
+        settings = {"stride": 2, "padding": 1} if padding else {}
+        for plane, pixels in zip(planes.reshape(-1, height, width), wanted, strict=True):
+            np.testing.assert_array_equal(plane, function(pixels, 3, **settings))
 
 
 def test_a_shape_that_looks_like_channels_first_is_told(run: Run) -> None:
@@ -70,6 +74,12 @@ def test_frames_become_an_array_and_an_array_frames(run: Run) -> None:
     save("first.npy", np.moveaxis(frames, -1, 1))
     run("max", "first.npy", "--data-format", "channels_first", "-o", "a.png", "--frame", 1)
     np.testing.assert_array_equal(load("a.png")[..., ::-1], max_pool2d(frames[1]))
+    run("max", "first.npy", "--data-format", "channels_first", "-o", "b.npy", "--frame", 1)
+    np.testing.assert_array_equal(np.load("b.npy"), np.moveaxis(max_pool2d(frames[1]), -1, 0))
+    words = ["-o", "c.npy", "--data-format", "channels_first", "--indices", "i.npy"]
+    run("max", "pages.tif", *words)
+    np.testing.assert_array_equal(np.load("c.npy"), np.moveaxis(np.load("pages.npy"), -1, 1))
+    assert np.load("i.npy").shape == np.load("c.npy").shape
     run("max", "first.npy", "--data-format", "channels_first", "-o", "moving.png")
     with Image.open("moving.png") as moving:
         assert getattr(moving, "n_frames", 1) == 3

@@ -62,9 +62,10 @@ class ArrayFile:
             return self._whole.reshape(shape)[first:last, top:bottom]
         if self.fortran:
             return self._rows_across(top, bottom)[None]
-        out = np.empty((last - first, bottom - top, *shape[2:]), self.dtype)
-        self._fill(out, (first * shape[1] + top) * math.prod(shape[2:]))
-        return out
+        start, stop = (top, bottom) if last - first == 1 else (0, shape[1])
+        out = np.empty((last - first, stop - start, *shape[2:]), self.dtype)
+        self._fill(out, (first * shape[1] + start) * math.prod(shape[2:]))
+        return out[:, top - start : bottom - start]
 
     @cached_property
     def _whole(self) -> Array:
@@ -160,6 +161,11 @@ def with_channels_last(data: bytes) -> bytes:
     """The same file with its channels, its axis before rows and columns, as its last axis."""
     array = loads(data)
     return dumps(np.moveaxis(array, -3, -1) if array.ndim > 2 else array)
+
+
+def with_channels_first(data: bytes) -> bytes:
+    """The same file with its channels, its last axis, before rows and columns."""
+    return dumps(np.moveaxis(loads(data), -1, -3))
 
 
 def looks_channels_first(shape: tuple[int, ...]) -> bool:
