@@ -261,9 +261,7 @@ def _mended(block: bytes) -> tuple[bytes, bool]:
             size = number * _SIZES.get(kind, 0)
             good = size <= 4 or value + size <= len(block)
             if tag in POINTERS:
-                below = int.from_bytes(
-                    block[value : value + 2], "little" if order == "<" else "big"
-                )
+                below = struct.unpack(order + "H", block[value : value + 2].ljust(2, b"\0"))[0]
                 fits = 12 * below <= len(block) - value - 2
                 good = kind in (4, 13) and number == 1 and fits and value not in known
                 good = good and len(known) < _MAX_INNER

@@ -34,8 +34,8 @@ _EXIF = b"JpgTiffExif->JP2"
 _ADOBE_EXIF = bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e")
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _COMPLAINTS = r"(ERROR:|WARN:).*(OpenJPEG2000|jpeg2000)"
-_GRAY_FLAGS, _COLOR_FLAGS = 2, 1 | 2 | 4
-"""IMREAD_ANYDEPTH; with COLOR and ANYCOLOR."""
+_GRAY_FLAGS = 2
+"""IMREAD_ANYDEPTH, without COLOR and ANYCOLOR."""
 _SYCC_WEIGHTS = ((1.772, 0), (-0.344136, -0.714136), (0, 1.402))
 """Shares of Cb and Cr in blue, green and red (ITU-R BT.601 in full range, as in JFIF)."""
 
@@ -87,11 +87,15 @@ def read_header(data: bytes) -> Header:
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the codestream, then do what its boxes say of depth, palette and colors."""
     found: _Details = header.details
+    options = (formats.JP2, _COMPLAINTS)
     if found.channels == 2:  # OpenCV gives one channel of two: the gray, then alpha as gray
-        gray, alpha = (_decoded(_file(found.code, 2, alpha=last), _GRAY_FLAGS) for last in (1, 0))
+        gray, alpha = (
+            opencv.decode_still(_file(found.code, 2, alpha=last), *options, flags=_GRAY_FLAGS)
+            for last in (1, 0)
+        )
         pixels = np.dstack((gray, gray, gray, alpha))
     else:
-        pixels = _decoded(_file(found.code, found.channels), _COLOR_FLAGS)
+        pixels = opencv.decode_still(_file(found.code, found.channels), *options)
     bits, middle, maxval = found.bits, 1 << max(found.bits, 8) - 1, (1 << found.bits) - 1
     if found.signed:
         pixels = (pixels.astype(np.int32) - middle).astype("i1" if bits <= 8 else "i2")
@@ -123,13 +127,6 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     for name, block in ((_EXIF, found.exif), (_XMP, found.xmp)):
         data += box(b"uuid", name + block) if block else b""
     return Encoded(data)
-
-
-def _decoded(file: bytes, flags: int) -> Array:
-    buffer = np.frombuffer(file, np.uint8)
-    attempt = lambda: native.import_cv2().imdecode(buffer, flags)  # noqa: E731
-    pixels: Array = opencv.run(formats.JP2, attempt, _COMPLAINTS)
-    return pixels
 
 
 def _file(code: bytes, channels: int, icc: bytes | None = None, alpha: int = -1) -> bytes:

@@ -35,10 +35,12 @@ def decode_still(
     complaints: str | None = None,
     odd: str | None = None,
     told: list[str] | None = None,
+    *,
+    flags: int = _FLAGS,
 ) -> Array:
     """Decode the only or first picture; see `run`."""
     decode, buffer = native.import_cv2().imdecode, _buffer(data)
-    pixels: Array = run(format, lambda: decode(buffer, _FLAGS), complaints, odd, told)
+    pixels: Array = run(format, lambda: decode(buffer, flags), complaints, odd, told)
     return pixels
 
 
