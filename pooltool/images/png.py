@@ -23,6 +23,7 @@ from pooltool.images.picture import (
     Picture,
     Resolution,
     Verbatim,
+    channels,
 )
 
 FORMATS = (formats.PNG,)
@@ -73,18 +74,14 @@ class _Details(NamedTuple):
     frames: tuple[_Frame, ...]
     """The frames of an animation."""
     loop: int
-    still: bool
-    """False where the chunks of an animation lie about, which the decoder may not see."""
+    parts: tuple[Part, ...]
+    """All chunks where some are of an animation, which the decoder may not see."""
 
 
 def read_header(data: bytes) -> Header:
     """Walk all chunks and verify their checksums."""
-    single: dict[bytes, bytes] = {}
-    parts = []
-    for part in _chunks(data, verify=True):
-        single.setdefault(part.name, part.body)
-        keep = part.name != b"IDAT" or b"acTL" in single
-        parts.append(part if keep else Part(b"IDAT", b""))
+    parts = tuple(_chunks(data))
+    single = {part.name: part.body for part in reversed(parts)}
     if b"IHDR" not in single or b"IDAT" not in single:
         raise DamageError("it is damaged: the PNG has no header or no picture")
     width, height, bits, color = struct.unpack_from(">IIBB", single[b"IHDR"])
@@ -98,12 +95,13 @@ def read_header(data: bytes) -> Header:
         transparent = level if bits > 8 else level * 255 // ((1 << bits) - 1)
     found, lost = _read_metadata(parts, single)
     frames, loop = list[_Frame](), 0
-    still = single.keys().isdisjoint((b"acTL", b"fcTL", b"fdAT"))
-    if not still:
+    if single.keys().isdisjoint((b"acTL", b"fcTL", b"fdAT")):
+        parts = ()
+    else:
         frames, loop, missing = _animated(height, width, parts)
         lost += missing
     sizes, turn = repeated((height, width), len(frames) or 1), exif.orientation(found.exif)
-    details = _Details(transparent, tuple(frames), loop, still)
+    details = _Details(transparent, tuple(frames), loop, parts)
     return Header(formats.PNG, sizes, found, tuple(lost), turn, bool(frames), details)
 
 
@@ -111,12 +109,13 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the pictures as they are stored; a transparent gray level becomes alpha."""
     odd: list[str] = []
     details: _Details = header.details
-    parts = [] if details.still else list(_chunks(data))
     if not details.frames:
-        body = b"".join(part.body for part in parts if part.name == b"IDAT")
-        pixels = _decoded(data if details.still else _png(parts, body), header, odd)
+        if details.parts:
+            body = b"".join(part.body for part in details.parts if part.name == b"IDAT")
+            data = _png(details.parts, body)
+        pixels = _decoded(data, details, odd)
         return Picture((pixels,), formats.PNG, warnings=tuple(odd))
-    frames = _composed(parts, header, len(details.frames) if frame is None else frame + 1, odd)
+    frames = _composed(header, len(details.frames) if frame is None else frame + 1, odd)
     if frame is not None or len(frames) == 1:
         return Picture((frames[-1],), formats.PNG, warnings=tuple(odd))
     durations = tuple(each.duration for each in details.frames)
@@ -142,8 +141,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     return Encoded(data[:_BEHIND_IHDR] + chunks + data[_BEHIND_IHDR:] if chunks else data)
 
 
-def _chunks(data: bytes, *, verify: bool = False) -> Iterator[Part]:
-    """The chunks up to IEND, and last, without a name, what lies behind it."""
+def _chunks(data: bytes) -> Iterator[Part]:
+    """The chunks up to IEND, checksums verified, and last, without a name, what lies behind it."""
     at, name = len(_SIGNATURE), b""
     while name != b"IEND":
         size, name = struct.unpack_from(">I4s", data, at)
@@ -151,7 +150,7 @@ def _chunks(data: bytes, *, verify: bool = False) -> Iterator[Part]:
         if end > len(data):
             raise DamageError("it is cut: the PNG data ends in the middle")
         checksum = int.from_bytes(data[end - 4 : end], "big")
-        if verify and checksum != zlib.crc32(body, zlib.crc32(name)):
+        if checksum != zlib.crc32(body, zlib.crc32(name)):
             raise DamageError(f"it is damaged: the checksum of its {name_of(name)} chunk is wrong")
         yield Part(name, body, at)
         at = end
@@ -175,13 +174,12 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
         delay = (time, 1000) if time <= 0xFFFF else (min(time // 1000, 0xFFFF), 1)
         control = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, *delay, 0, 0)
         out.append(_chunk(b"fcTL", control))
-        number += 1
-        for name, body, _ in _chunks(still):
-            if name == b"IDAT" and index == 0:
-                out.append(_chunk(b"IDAT", body))
-            elif name == b"IDAT":
-                out.append(_chunk(b"fdAT", struct.pack(">I", number) + body))
-                number += 1
+        body = b"".join(part.body for part in _chunks(still) if part.name == b"IDAT")
+        if index == 0:
+            out.append(_chunk(b"IDAT", body))
+        else:
+            out.append(_chunk(b"fdAT", struct.pack(">I", number + 1) + body))
+        number += 2 if index else 1
     return b"".join((*out, _chunk(b"IEND", b"")))
 
 
@@ -191,7 +189,7 @@ def _read_metadata(parts: Sequence[Part], single: dict[bytes, bytes]) -> tuple[M
     kept, lost = [], []
     for part in parts:
         name = part.name
-        if block := _block(part):
+        if name in _TEXTS and (block := _block(part)):
             blocks[block[0]] = blocks[block[0]] or block[1]
         elif name in (*_TEXTS, *_COLORS):
             kept.append(part)
@@ -209,7 +207,7 @@ def _read_metadata(parts: Sequence[Part], single: dict[bytes, bytes]) -> tuple[M
 def _block(part: Part) -> tuple[str, bytes] | None:
     """EXIF or XMP in a text chunk, with the name of the field; None where it is another text."""
     keyword, _, text = part.body.partition(b"\0")
-    name = _BLOCKS.get(keyword) if part.name in _TEXTS else None
+    name = _BLOCKS.get(keyword)
     if name is None:
         return None
     if part.name == b"iTXt":  # flags, language and translated keyword come before the text
@@ -274,28 +272,29 @@ def _png(parts: Sequence[Part], body: bytes, width: int = 0, height: int = 0) ->
     return b"".join((*out, _chunk(b"IDAT", body), _chunk(b"IEND", b"")))
 
 
-def _decoded(data: bytes, header: Header, odd: list[str]) -> Array:
+def _decoded(data: bytes, details: _Details, odd: list[str]) -> Array:
     """The pixels of a still, a transparent gray level as alpha."""
     pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, _ODD, odd)
-    if header.details.transparent is None or pixels.ndim == 3:
+    if details.transparent is None or pixels.ndim == 3:
         return pixels
     full = np.iinfo(pixels.dtype).max
-    alpha = np.where(pixels == header.details.transparent, 0, full).astype(pixels.dtype)
+    alpha = np.where(pixels == details.transparent, 0, full).astype(pixels.dtype)
     return np.dstack([pixels, pixels, pixels, alpha])
 
 
-def _composed(parts: Sequence[Part], header: Header, count: int, odd: list[str]) -> list[Array]:
+def _composed(header: Header, last: int, odd: list[str]) -> list[Array]:
     """The first frames of an animation as they are seen (PNG third edition, section 11.3.4).
 
     OpenCV's own cuts 16 bits to 8 and does not restore what a frame covered.
     """
+    details: _Details = header.details
     canvas, shown = np.empty(0), list[Array]()
-    for frame in header.details.frames[:count]:
-        data = _png(parts, b"".join(frame.data), frame.width, frame.height)
-        pixels = _decoded(data, header, odd)
-        full, channels = np.iinfo(pixels.dtype).max, 1 if pixels.ndim == 2 else pixels.shape[2]
-        if channels < 4:
-            planes = [pixels] * 3 if channels == 1 else [pixels]
+    for frame in details.frames[:last]:
+        data = _png(details.parts, b"".join(frame.data), frame.width, frame.height)
+        pixels = _decoded(data, details, odd)
+        full, count = np.iinfo(pixels.dtype).max, channels(pixels)
+        if count < 4:
+            planes = [pixels] * 3 if count == 1 else [pixels]
             pixels = np.dstack([*planes, np.full(pixels.shape[:2], full, pixels.dtype)])
         if not shown:
             canvas = np.zeros((*header.sizes[0], 4), pixels.dtype)
@@ -307,9 +306,9 @@ def _composed(parts: Sequence[Part], header: Header, count: int, odd: list[str])
             area[:] = 0
         elif frame.dispose == _DISPOSE_PREVIOUS:
             area[:] = before
-    if channels == 4 or any((pixels[..., 3] != full).any() for pixels in shown):
+    if count == 4 or any((pixels[..., 3] != full).any() for pixels in shown):
         return shown
-    return [pixels[..., 0] if channels == 1 else pixels[..., :3] for pixels in shown]
+    return [pixels[..., 0] if count == 1 else pixels[..., :3] for pixels in shown]
 
 
 def _over(front: Array, back: Array) -> Array:

@@ -160,23 +160,14 @@ def page(directory: Directory) -> Page:
         extra = (2,)  # OpenCV writes alpha so
     extra = (*extra, *(0,) * samples)[: max(0, samples - (3 if photometric in (2, 6) else 1))]
     planes = samples if told(PLANAR, 1) == 2 else 1
+    rows = told(TILE_ROWS, 0) if tiled else min(told(STRIP_ROWS, height) or height, height)
+    columns = told(TILE_WIDTH, 0) if tiled else width
+    sample_format = max(1, told(SAMPLE_FORMAT, 1) % 4)  # 4: unknown to the writer, so unsigned
+    meaning = MEANINGS.get((photometric, extra), BANDS if photometric in (1, 2) else "")
     found = Page(
-        directory,
-        height,
-        width,
-        tiled,
-        told(TILE_ROWS, 0) if tiled else min(told(STRIP_ROWS, height) or height, height),
-        told(TILE_WIDTH, 0) if tiled else width,
-        planes,
-        samples // planes,
-        told(BITS, 1),
-        max(1, told(SAMPLE_FORMAT, 1) % 4),  # 4: unknown to the writer, read as unsigned
-        compression,
-        told(PREDICTOR, 1),
-        photometric,
-        extra,
-        MEANINGS.get((photometric, extra), BANDS if photometric in (1, 2) else ""),
-    )
+        directory, height, width, tiled, rows, columns, planes, samples // planes, told(BITS, 1),
+        sample_format, compression, told(PREDICTOR, 1), photometric, extra, meaning,
+    )  # fmt: skip
     if tiled and min(found.rows, found.columns) < 1:
         raise DamageError("it is damaged: its tiles have no size")
     _require_known(found)
