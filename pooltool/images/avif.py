@@ -141,18 +141,14 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     cv2, found = native.import_cv2(), picture.metadata
     settings = [cv2.IMWRITE_AVIF_DEPTH, formats.AVIF_DEPTHS.get(picture.maxval or 0, 8)]
     quality_settings = [] if quality is None else [cv2.IMWRITE_AVIF_QUALITY, quality]
-    kinds = {
-        "EXIF": (cv2.IMAGE_METADATA_EXIF, found.exif),
-        "XMP": (cv2.IMAGE_METADATA_XMP, found.xmp),
-        "ICC": (cv2.IMAGE_METADATA_ICCP, found.icc),
-    }
-    blocks = {name: (kind, block) for name, (kind, block) in kinds.items() if block}
+    kinds = (cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP)
+    told = zip(("EXIF", "XMP", "ICC"), kinds, (found.exif, found.xmp, found.icc), strict=True)
+    blocks = [(name, kind, np.frombuffer(block, "u1")) for name, kind, block in told if block]
     frame, count = picture.frames[0], len(picture.frames)
     masks = [f[..., 3] for f in picture.frames if channels(f) == 4]
     varied = any(mask.min() != (picture.maxval or 255) for mask in masks)
     if count == 1:
-        numbers = [kind for kind, _ in blocks.values()]
-        arrays = [np.frombuffer(block, np.uint8) for _, block in blocks.values()]
+        numbers, arrays = [kind for _, kind, _ in blocks], [array for _, _, array in blocks]
         call = (".avif", frame, numbers, arrays, settings + quality_settings)
         data = opencv.encoded(format, lambda: cv2.imencodeWithMetadata(*call))
         if varied and quality is None:
@@ -167,7 +163,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     moving.durations = np.array(picture.durations or (1000,) * count)
     settings += quality_settings
     data = opencv.encoded(format, lambda: cv2.imencodeanimation(".avif", moving, settings))
-    lost = [*blocks, *(found.verbatim.names if found.verbatim else ())]
+    lost = [name for name, _, _ in blocks]
+    lost += found.verbatim.names if found.verbatim else ()
     lost += ["loop count (AVIF plays for ever)"] if picture.loop else []
     warnings = left_out(lost, " of the AVIF animation")
     if varied and quality != 100:
@@ -341,9 +338,9 @@ def _places(table: bytes, stored: int) -> Iterator[tuple[int, list[tuple[int, in
 
 def _links(data: bytes) -> Iterator[_Link]:
     """The references between items."""
-    iref = next((part for part in inside(data, b"meta") if part.name == b"iref"), None)
+    version = (body(data, inside(data, b"meta"), b"iref") or b"\0")[0]
     for part in inside(data, b"meta", b"iref"):
-        size = 4 if iref and data[iref.start] else 2
+        size = 4 if version else 2
         number = _reader(data[part.start : part.end])
         source = number(size)
         targets = [number(size) for _ in range(number(2))]

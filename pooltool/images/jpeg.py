@@ -209,11 +209,9 @@ def _read_metadata(parts: Sequence[Part]) -> tuple[Metadata, list[str]]:
 def _name(code: int, body: bytes) -> str:
     """What a segment that is not copied is called; nothing if it says nothing."""
     if code == _EOI:  # the second picture of MPO files and gain maps lies behind the first
-        rest = body.strip(b"\0\r\n ")
-        behind = (
-            "a second picture" if b"\xff\xd8\xff" in rest else "data after the end of the picture"
-        )
-        return behind if rest else ""
+        if b"\xff\xd8\xff" in body:
+            return "a second picture"
+        return "data after the end of the picture" if body.strip(b"\0\r\n ") else ""
     if body.startswith(_MORE_XMP):
         return "XMP beyond 64 KB"
     if code == _APP2 and body.startswith(b"MPF\0"):
