@@ -45,8 +45,8 @@ class Axis:
         return self.dilation * (self.pool_size - 1) + 1
 
     @property
-    def is_inside(self) -> bool:
-        """True when no window reaches out of the image."""
+    def is_regular(self) -> bool:
+        """True when every window holds `pool_size` pixels: none reaches out of the image."""
         end = self.count * self.stride - self.before - self.stride + self.extent
         return self.before <= 0 and end <= self.size and self.unseen == (0, 0)
 
@@ -114,14 +114,10 @@ class AdaptiveAxis:
 
     size: int
     count: int
-    whole: Pair = (0, 0)
-    """Pixels and windows of the axis that this is a part of, if it is one."""
+    whole: Pair
+    """Pixels and windows of the axis that this is a part of, or is."""
     first: int = 0
     """Which of those windows is the first here."""
-
-    def __post_init__(self) -> None:
-        if self.whole == (0, 0):
-            object.__setattr__(self, "whole", (self.size, self.count))
 
     @property
     def shorter(self) -> int:
@@ -137,6 +133,16 @@ class AdaptiveAxis:
     def extent(self) -> int:
         """The same: there are no gaps."""
         return self.pool_size
+
+    @property
+    def dilation(self) -> int:
+        """1, as there are no gaps."""
+        return 1
+
+    @property
+    def is_regular(self) -> bool:
+        """False, as there are windows of two sizes."""
+        return False
 
     @property
     def stride(self) -> int:
@@ -301,16 +307,13 @@ class AdaptiveWindows:
     ) -> tuple[AnyAxis, AnyAxis]:
         """Lay the windows over an image of `shape`."""
         first = row_axis(len(shape), data_format)
-        rows, columns = (self._axis(shape[first + axis], self.output_size[axis]) for axis in (0, 1))
-        return rows, columns
-
-    @staticmethod
-    def _axis(size: int, count: int | None) -> AnyAxis:
-        count = size if count is None else count
-        if size % count:
-            return AdaptiveAxis(size, count)
-        length = size // count
-        return Axis(size, length, length, 1, 0, 0, count)
+        axes: list[AnyAxis] = []
+        for size, output in zip(shape[first : first + 2], self.output_size, strict=True):
+            count = output or size
+            length, rest = divmod(size, count)
+            even = Axis(size, length, length, 1, 0, 0, count)
+            axes.append(AdaptiveAxis(size, count, (size, count)) if rest else even)
+        return axes[0], axes[1]
 
 
 AnyWindows = Windows | AdaptiveWindows

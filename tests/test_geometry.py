@@ -75,7 +75,7 @@ def test_dilated_windows_skip_pixels() -> None:
 
 
 def test_adaptive_windows_follow_pytorch() -> None:
-    laid = AdaptiveAxis(10, 4)
+    laid = AdaptiveAxis(10, 4, (10, 4))
     assert [(laid.start(i), laid.stop(i)) for i in range(4)] == [(0, 3), (2, 5), (5, 8), (7, 10)]
 
 

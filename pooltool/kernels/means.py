@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.errors import ArrayTypeError
-from pooltool.geometry import AnyAxis, Axis
+from pooltool.geometry import AnyAxis
 from pooltool.kernels import opencv
 from pooltool.kernels.reduce import Scratch, depth
 
@@ -83,7 +83,7 @@ def float_sum_dtype(
 
 def counts(rows: AnyAxis, columns: AnyAxis, count_padding: bool) -> Counts:
     """Count the pixels of the windows that lie so: one number, or (rows, columns, 1) of them."""
-    if all(isinstance(a, Axis) and a.is_inside for a in (rows, columns)):
+    if rows.is_regular and columns.is_regular:
         return rows.pool_size * columns.pool_size
     down, across = (axis.counts(count_padding=count_padding) for axis in (rows, columns))
     if min(down) == max(down) and min(across) == max(across):

@@ -97,7 +97,7 @@ def takes_medians(pixels: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
 
 def median(pixels: Array, rows: AnyAxis, columns: AnyAxis, out: Array) -> bool:
     """Medians where `takes_medians` holds, of windows inside the image and without NaN."""
-    if not all(isinstance(axis, Axis) and axis.is_inside for axis in (rows, columns)):
+    if not (rows.is_regular and columns.is_regular):
         return False
     if pixels.dtype.kind == "f" and np.isnan(pixels.max()):
         return False
@@ -156,7 +156,7 @@ def _can_filter(tile: Tile, dtypes: str) -> bool:
     """True for these dtypes, no more channels than OpenCV takes, and windows without gaps that
     start at every pixel of the image, none in the padding.
     """
-    whole = all(isinstance(a, Axis) and a.is_inside for a in (tile.rows, tile.columns))
+    whole = tile.rows.is_regular and tile.columns.is_regular
     dense = tile.pixels.shape[3] <= MOST_CHANNELS and _is_dense(tile.rows, tile.columns)
     return whole and dense and tile.pixels.dtype.str[1:] in dtypes.split()
 

@@ -184,9 +184,7 @@ def is_small(pixels: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
 
 
 def _stand_apart(axis: AnyAxis) -> bool:
-    if isinstance(axis, AdaptiveAxis) or axis.dilation > 1:
-        return False
-    return axis.stride >= axis.pool_size < MANY and axis.is_inside
+    return axis.dilation == 1 and axis.stride >= axis.pool_size < MANY and axis.is_regular
 
 
 def _combine(parts: list[Array], combine: np.ufunc, out: Array | None, dtype: Any = None) -> Array:
@@ -262,8 +260,7 @@ def _reduce_together(tile: Tile, axis: Axis, reduction: Reduction, out: Array) -
 
 def _reduce_one_by_one(tile: Tile, axis: AnyAxis, reduction: Reduction, out: Array) -> None:
     """Reduce the rows of one window after the other, by chunks that fit into the cache."""
-    dilation = axis.dilation if isinstance(axis, Axis) else 1
-    chunk = _chunk(axis)
+    chunk, dilation = _chunk(axis), axis.dilation
     for index in range(axis.count):
         top, bottom = axis.span(index, index + 1)
         row = target = out[:, index]

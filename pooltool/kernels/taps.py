@@ -50,7 +50,7 @@ class Taps:
         is_float = pixels.dtype.kind == "f"
         largest = np.inf if is_float else means.integer_range(pixels.dtype)[1]
         for number, axis in ((1, rows), (2, columns)):
-            if not isinstance(axis, Axis) or not axis.is_inside:
+            if not isinstance(axis, Axis) or not axis.is_regular:
                 places, taps = np.add.outer(*_places(axis)).reshape(-1), axis.pool_size
                 pixels = pixels.take(places, axis=number, mode="clip")
                 np.moveaxis(pixels, number, 0)[~_inside(axis).reshape(-1)] = largest
@@ -121,9 +121,8 @@ def _every_stride(axis: Axis) -> list[slice]:
 
 def _places(axis: AnyAxis) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where the windows start, and how far from there each tap is."""
-    dilation = axis.dilation if isinstance(axis, Axis) else 1
     starts = np.array([axis.start(i) for i in range(axis.count)], np.int64)
-    return starts, dilation * np.arange(axis.pool_size)
+    return starts, axis.dilation * np.arange(axis.pool_size)
 
 
 def _inside(axis: AnyAxis) -> NDArray[np.bool_]:
@@ -185,8 +184,7 @@ def _pool_gathered(
 def _counts(rows: AnyAxis, columns: AnyAxis) -> means.Counts:
     """Values of each window; one number where all taps lie in the image."""
     counts = means.counts(rows, columns, False)
-    regular = all(isinstance(axis, Axis) and axis.is_inside for axis in (rows, columns))
-    if isinstance(counts, int) and not regular:
+    if isinstance(counts, int) and not (rows.is_regular and columns.is_regular):
         return np.full((rows.count, columns.count, 1), counts)
     return counts
 
