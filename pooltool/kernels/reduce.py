@@ -142,7 +142,7 @@ def one_by_one(axis: AnyAxis) -> bool:
 @lru_cache(maxsize=64)
 def depth(rows: AnyAxis, columns: AnyAxis) -> int:
     """Additions in a row, at the most, that a sum over a window goes through."""
-    if isinstance(rows, AdaptiveAxis) or one_by_one(rows):
+    if one_by_one(rows):
         chunk = min(_chunk(rows), rows.pool_size)
         down = 2 * chunk.bit_length() + rows.pool_size // chunk
     else:
@@ -219,20 +219,21 @@ def reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array
     if last - first < width:
         reduced[:, :, :first] = reduced[:, :, last:] = reduction.neutral
     inside = reduced.reshape(planes, count, -1)[:, :, first * channels : last * channels]
-    if isinstance(tile.rows, AdaptiveAxis) or one_by_one(tile.rows):
-        _reduce_one_by_one(tile, tile.rows, reduction, inside)
+    if one_by_one(tile.rows):
+        _reduce_one_by_one(tile, reduction, inside)
     else:
-        _reduce_together(tile, tile.rows, reduction, inside)
+        _reduce_together(tile, reduction, inside)
     return reduced
 
 
-def _reduce_together(tile: Tile, axis: Axis, reduction: Reduction, out: Array) -> None:
+def _reduce_together(tile: Tile, reduction: Reduction, out: Array) -> None:
     """Reduce the rows of all windows at once: each step takes one tap of every window.
 
     Taps a period apart lie a whole number of windows apart. So the taps of one period are
     combined once, and the windows are runs of periods and a rest.
     """
-    combine, count, dilation, stride = reduction.combine, axis.count, axis.dilation, axis.stride
+    combine, axis = reduction.combine, tile.rows
+    count, dilation, stride = axis.count, axis.dilation, axis.stride
     top, bottom = axis.span(0, count)
     pixels = tile.read(top, bottom, reduction.neutral)
 
@@ -258,8 +259,9 @@ def _reduce_together(tile: Tile, axis: Axis, reduction: Reduction, out: Array) -
         combine(out, tap(index, count), out=out, dtype=out.dtype)
 
 
-def _reduce_one_by_one(tile: Tile, axis: AnyAxis, reduction: Reduction, out: Array) -> None:
+def _reduce_one_by_one(tile: Tile, reduction: Reduction, out: Array) -> None:
     """Reduce the rows of one window after the other, by chunks that fit into the cache."""
+    axis = tile.rows
     chunk, dilation = _chunk(axis), axis.dilation
     for index in range(axis.count):
         top, bottom = axis.span(index, index + 1)
@@ -301,7 +303,7 @@ def _chunk(axis: AnyAxis) -> int:
     return max(CHUNK, isqrt(axis.pool_size))
 
 
-def _period(axis: Axis) -> int:
+def _period(axis: AnyAxis) -> int:
     """After so many taps they fall on the first taps of other windows; at most all taps."""
     return min(axis.pool_size, axis.stride // gcd(axis.stride, axis.dilation))
 
