@@ -9,7 +9,7 @@ import operator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pooltool.errors import WindowError
 
@@ -118,6 +118,9 @@ class AdaptiveAxis:
     """Pixels and windows of the axis that this is a part of, or is."""
     first: int = 0
     """Which of those windows is the first here."""
+    dilation: ClassVar[int] = 1
+    is_regular: ClassVar[bool] = False
+    """There are windows of two sizes."""
 
     @property
     def shorter(self) -> int:
@@ -133,16 +136,6 @@ class AdaptiveAxis:
     def extent(self) -> int:
         """The same: there are no gaps."""
         return self.pool_size
-
-    @property
-    def dilation(self) -> int:
-        """1, as there are no gaps."""
-        return 1
-
-    @property
-    def is_regular(self) -> bool:
-        """False, as there are windows of two sizes."""
-        return False
 
     @property
     def stride(self) -> int:

@@ -186,18 +186,14 @@ def _pool_planes(
     for tile_planes, tile_rows, tile_columns, target in tiles(
         planes, rows, columns, out, tile_bytes, value_bytes
     ):
-        if stacked:
-            pixels = _stack(tile_planes, scratch)
-            tile = Tile(pixels, tile_rows, tile_columns, True, scratch)
-            results = scratch.take("turned", tile.shape, out.dtype)
-            pool(tile, pooling, results)
-            moved = results.reshape(*target.shape[1:], -1)
-            np.copyto(target, moved.transpose(3, 0, 1, 2))
-            continue
-        tile = Tile(tile_planes, tile_rows, tile_columns, in_order, scratch)
-        results = scratch.take("turned", target.shape, out.dtype) if turned else target
+        pixels = _stack(tile_planes, scratch) if stacked else tile_planes
+        tile = Tile(pixels, tile_rows, tile_columns, stacked or in_order, scratch)
+        moved = stacked or turned
+        results = scratch.take("turned", tile.shape, out.dtype) if moved else target
         pool(tile, pooling, results)
-        if turned:
+        if stacked:
+            np.copyto(target, results.reshape(*target.shape[1:], -1).transpose(3, 0, 1, 2))
+        elif turned:
             copy_pixels(results, target)
     scratch.leave()
 
