@@ -201,31 +201,22 @@ def _find_modes(
 
     Most windows of labels hold one value only. Where that is so, only the others are sorted.
     """
-    values, axis = None, 0
-    if dtype.itemsize <= 2 or not isinstance(counts, int) or counts > FEW_TAPS:
-        values, axis = laid.gather(dtype, scratch)
-    if isinstance(counts, int) and axis == 0:
-        # Comparing values where they lie takes longer than copying small ones, but not wide ones.
-        taps = laid.taps() if values is None else list(values)
-        if np.mean(_equal([tap[:, ::SAMPLED] for tap in taps])) > UNIFORM:
-            uniform = _equal(taps)
-            mixed = np.unravel_index(np.flatnonzero(~uniform), uniform.shape)
-            copy_pixels(taps[0], out)
-            if len(mixed[0]):
-                others = np.stack([tap[mixed] for tap in taps]).astype(dtype, copy=False)
-                out[mixed] = ranks.modes_of_sorted(
-                    ranks.sort_taps(others, None, scratch), counts, scratch
-                )
-            return
-    if values is None:
-        values, axis = laid.gather(dtype, scratch)
+    values, axis = laid.gather(dtype, scratch)
     if axis:
         out[...] = ranks.modes_of_many(values, counts)
-    else:
-        out[...] = ranks.modes_of_sorted(ranks.sort_taps(values, None, scratch), counts, scratch)
+        return
+    mixed: Any = ...
+    if isinstance(counts, int) and np.mean(_equal(values[:, :, ::SAMPLED])) > UNIFORM:
+        uniform = _equal(values)
+        copy_pixels(values[0], out)
+        mixed = np.unravel_index(np.flatnonzero(~uniform), uniform.shape)
+        values = np.stack([tap[mixed] for tap in values])
+        if not values.size:
+            return
+    out[mixed] = ranks.modes_of_sorted(ranks.sort_taps(values, None, scratch), counts, scratch)
 
 
-def _equal(taps: list[Array]) -> NDArray[np.bool_]:
+def _equal(taps: Array) -> NDArray[np.bool_]:
     """Which windows hold one value only."""
     equal = np.ones(taps[0].shape, np.bool_)
     for tap in taps[1:]:
