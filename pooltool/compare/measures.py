@@ -35,7 +35,7 @@ SAMPLE_SIDE = 1200
 """Rows and columns, in pixels, of the centre of a larger image that noise and shift look at."""
 FEWEST_WINDOWS = 8
 """Windows along an axis that the centre holds, however large they are."""
-MOST_ALONG = 4096
+MOST_ALONG = 2048
 """Results along an axis that are compared, where those are more than the image has pixels."""
 BAND = 1 << 20
 """Values that are looked at in one go, to save memory."""
