@@ -158,17 +158,18 @@ def compare(
             results = [pool_all(pixels, each, count_include_pad) for each in windows]
             found = [measure(pixels, result) for result in results]
             drawn = panel(pixels, results, detail)
-            page = (name, pixels, windows[0], count_include_pad, count)
-            data = _page(*page) if extension == PAGE else _encoded(drawn, format_for(extension))
+            if extension == PAGE:
+                data, shape = _page(name, pixels, windows[0], count_include_pad, count), ""
+            else:
+                data, shape = _encoded(drawn, format_for(extension)), f" {drawn.shape}"
             files.write(path, data, folder=os.path.dirname(path))
             if count > 1:
                 note = f"frame 0 of {count} is compared; choose another with --frame"
                 complain(f"{name}: warning: {note}")
             stream = sys.stderr if path == STREAM else sys.stdout
-            shape = "" if extension == PAGE else f" {drawn.shape}"
+            ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
             lines = [f"{name} {pixels.shape} -> {path}{shape}"]
             for each, measures in zip(results, found, strict=True):
-                ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
                 lines += ["", *as_lines(pixels, each, measures, ascii_only=ascii_only)]
             if as_json:
                 lines = [json_line(row) for each in map(as_records, found, windows) for row in each]

@@ -197,8 +197,10 @@ function step(key, by) {
   return set(key, by > 0 && layout ? layout.map((axis) => axis.count) : null);
 }
 
+const isPicked = (name, cell) => state.picked.name === name && String(state.picked.at) === String(cell);
+
 function pick(name, cell) {
-  if (state.picked.name === name && String(state.picked.at) === String(cell)) return;
+  if (isPicked(name, cell)) return;
   state.picked = { name, at: cell };
   render();
 }
@@ -230,8 +232,7 @@ function onPointer(name, event) {
   const cell = cellAt(name, position), down = event.type === "pointerdown";
   if (down) {
     stop();
-    const same = state.picked.name === name && String(state.picked.at) === String(cell);
-    state.held = event.pointerType === "mouse" && !(state.held && same);
+    state.held = event.pointerType === "mouse" && !(state.held && isPicked(name, cell));
   }
   if (state.timer || (state.held && !down)) return;
   pick(name, cell);
