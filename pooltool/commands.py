@@ -17,7 +17,6 @@ from pooltool.errors import (
     PlanError,
     PooltoolError,
     UsageProblem,
-    WindowError,
 )
 from pooltool.files import STREAM
 from pooltool.geometry import AnyWindows, Pair
@@ -147,10 +146,10 @@ def compare(
     from pooltool.compare.text import as_lines, as_records, can_draw_lines
 
     _collect_garbage()
+    path, extension = panel_path(name, output, format)
     native.capture()
     try:
         with Interrupts(finish=False):
-            path, extension = panel_path(name, output, format)
             if path == STREAM:
                 _require_no_terminal()
             picture = images.decode(files.read(name), gray=gray, frame=frame)
@@ -179,8 +178,7 @@ def compare(
     except (UsageProblem, PlanError):
         raise
     except PooltoolError as error:
-        text = error.in_options() if isinstance(error, WindowError) else str(error)
-        complain(f"{name}: {text}")
+        complain(f"{name}: {error.in_options()}")
         return 1
 
 

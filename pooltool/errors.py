@@ -21,12 +21,16 @@ import re
 class PooltoolError(Exception):
     """Base of every error that pooltool raises on purpose; its text is one line."""
 
+    def in_options(self) -> str:
+        """The text as the command line says it: `--pool-size 2x3`, not `pool_size=(2, 3)`."""
+        return str(self)
+
 
 class WindowError(PooltoolError, ValueError):
     """A size, stride, padding or dilation that cannot be used, at all or on this image."""
 
     def in_options(self) -> str:
-        """The text as the command line says it: `--pool-size 2x3`, not `pool_size=(2, 3)`."""
+        """As that of every error."""
         return re.sub(r"\b([a-z_]+)[= ]('[a-z]+'|[0-9]+\b|\([0-9(), ]+\))", _in_options, str(self))
 
 
@@ -44,6 +48,10 @@ class ArrayShapeError(PooltoolError, ValueError):
 
 class ArrayTypeError(PooltoolError, TypeError):
     """A dtype that cannot be pooled, or a result dtype that cannot hold the average."""
+
+    def in_options(self) -> str:
+        """As that of every error."""
+        return re.sub(r"\bdtype=(\w+)", r"--dtype \1", str(self))
 
 
 class ImageError(PooltoolError):

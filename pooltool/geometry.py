@@ -303,12 +303,19 @@ class AdaptiveWindows:
         axes: list[AnyAxis] = []
         for size, output in zip(shape[first : first + 2], self.output_size, strict=True):
             count = output or size
+            if count > max(size, MOST_OUTPUTS):
+                raise WindowError(
+                    f"output_size={_text(self.output_size)} is more than {MOST_OUTPUTS} rows or "
+                    f"columns, and than the image has (image shape {shape})"
+                )
             length, rest = divmod(size, count)
             even = Axis(size, length, length, 1, 0, 0, count)
             axes.append(AdaptiveAxis(size, count, (size, count)) if rest else even)
         return axes[0], axes[1]
 
 
+MOST_OUTPUTS = 1 << 18
+"""An adaptive result that has more rows or columns than its image has no more than these."""
 AnyWindows = Windows | AdaptiveWindows
 
 
@@ -348,8 +355,8 @@ def is_integer(value: object) -> bool:
 
 def _resolve_padding(padding: object) -> ResolvedPadding:
     if isinstance(padding, str):
-        if padding in ("valid", "same"):
-            return "valid" if padding == "valid" else "same"
+        if padding.lower() in ("valid", "same"):
+            return "valid" if padding.lower() == "valid" else "same"
         raise WindowError(
             f"padding={padding!r} is not 'valid', 'same', an integer, (height, width) "
             "or ((top, bottom), (left, right))"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from pooltool import files, images
-from pooltool.errors import ImageError, PooltoolError, WindowError
+from pooltool.errors import ImageError, PooltoolError
 from pooltool.geometry import AnyAxis, DataFormat, row_axis
 from pooltool.images import Picture, npy
 from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
@@ -96,7 +96,8 @@ class Outcome(NamedTuple):
 def pool_file(job: Job, settings: Settings) -> Outcome:
     """Do one job, or in a dry run tell what would become of it; a failure is an outcome too."""
     try:
-        if job.repeated or (settings.skip_existing and files.is_done(job.output)):
+        outputs = [job.output, *([settings.indices] if settings.indices is not None else [])]
+        if job.repeated or (settings.skip_existing and all(map(files.is_done, outputs))):
             return Outcome(job, "skipped")
         if job.problem:
             raise PooltoolError(job.problem)
@@ -104,16 +105,15 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         require_quality(format, settings.quality)
         if settings.dry_run:
             files.require_readable(job.input)
-            files.require_writable(job.output, job.folder)
+            for output in outputs:
+                files.require_writable(output, job.folder)
             return Outcome(job, "planned")
         whole = settings.gray or settings.frame is not None or settings.show
         if format is NPY and not whole and npy.is_array_file(job.input):
             return _pool_array(job, settings)
         return _pool_picture(job, settings, format)
-    except WindowError as error:
-        return Outcome(job, "failed", error=error.in_options())
     except PooltoolError as error:
-        return Outcome(job, "failed", error=str(error))
+        return Outcome(job, "failed", error=error.in_options())
     except MemoryError:
         return Outcome(job, "failed", error=NO_MEMORY)
 

@@ -47,6 +47,7 @@ def plan(images: tuple[str, ...], settings: Settings) -> list[Job]:
     ]
     if settings.indices is None or not jobs:
         return _without_loss(jobs)
+    _require_folder(settings.indices, "--indices")
     *checked, places = _without_loss([*jobs, jobs[0]._replace(output=settings.indices)])
     if places.repeated:
         raise PlanError(f"--indices {settings.indices}: the result goes there; name another file")
@@ -93,15 +94,13 @@ def _destination(images: tuple[str, ...], settings: Settings) -> str | None:
     return None
 
 
-def _require_folder(output: str) -> None:
+def _require_folder(output: str, option: str = "-o") -> None:
     """Refuse a file whose folder is not there."""
     folder = os.path.dirname(output)
     _require_directory(output, folder)
     if folder and not os.path.isdir(folder):
-        raise PlanError(
-            f"-o {output}: there is no folder {folder}; make it, or write -o {folder}/, which "
-            "makes it"
-        )
+        other = f", or write -o {folder}/, which makes it" if option == "-o" else ""
+        raise PlanError(f"{option} {output}: there is no folder {folder}; make it{other}")
 
 
 def _require_directory(output: str, folder: str) -> None:
@@ -250,8 +249,18 @@ def panel_path(image: str, output: str | None, format: str | None) -> tuple[str,
     elif not os.path.basename(output) or os.path.isdir(output):
         path = os.path.join(output, f"{own_name}_compare.{extension}")
     else:
-        path, extension = output, format or _extension(output).lstrip(".").lower()
+        path, named = output, _extension(output).lstrip(".").lower()
+        if (
+            format
+            and named in (PAGE, *(known[1:] for known in IMAGE_EXTENSIONS))
+            and (PAGE in (named, extension) or format_for(named) is not format_for(extension))
+            and named != extension
+        ):
+            raise PlanError(f"-o {output} and --format {format} disagree; leave out --format")
+        extension = extension if format else named
         _require_folder(output)
+    if extension != PAGE:
+        format_for(extension)
     if os.path.exists(path) and os.path.exists(image) and os.path.samefile(path, image):
         raise PlanError(f"{path}: would overwrite the image itself; name another place with -o")
     return path, extension

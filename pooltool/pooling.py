@@ -336,7 +336,7 @@ def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Arr
     except (TypeError, RuntimeError) as error:  # tensors on a device, with a gradient, of bfloat16
         reason = str(error).partition("\n")[0]
         raise ArrayTypeError(f"image cannot be read as a numpy array: {reason}") from None
-    if data_format not in _RANKS:
+    if data_format not in tuple(_RANKS):
         raise PooltoolError(
             f"data_format={data_format!r} is not 'channels_last' or 'channels_first' "
             f"(image shape {array.shape})"

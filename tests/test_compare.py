@@ -683,8 +683,9 @@ def test_compare_a_large_image_prints_no_grids(run: Run) -> None:
 def test_bad_input_is_one_line(run: Run, image: Array, words: list[str], reason: str) -> None:
     save("a.npy", image)
     result = run("compare", "a.npy", *words)
-    assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
-    assert result.err.startswith("pooltool: a.npy: ")
+    status = 2 if "panel.xyz" in words else 1  # what is known before the image is read
+    assert (result.status, result.out, result.err.count("\n")) == (status, "", 1)
+    assert result.err.startswith("pooltool: a.npy: " if status == 1 else "pooltool: ")
     assert reason in result.err
     assert [path.name for path in Path().iterdir()] == ["a.npy"]
 
@@ -724,7 +725,8 @@ def test_the_detail_is_where_it_is_asked_for(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--output-size", "9000000x2"], "--output-size 9000000x2 makes 9000000 rows; use less"),
+        (["--output-size", "9000000x2"], "--output-size 9000000x2 is more than 262144 rows"),
+        (["--output-size", "200000x2"], "--output-size 200000x2 makes 200000 rows; use less"),
         (
             ["--pool-size", 9999, "--stride", 1, "--padding", 9998],
             "--padding 9998x9998 makes 10004 rows",
@@ -776,3 +778,18 @@ def test_means_of_alpha_are_as_transparent_as_they_are() -> None:
     half = paint(np.full((1, 1, 4), 127.5, np.float32), tones, 1, 1)
     clear = paint(image[:, :1], tones, 1, 1)
     assert abs(int(half[0, 0, 0]) - (int(clear[0, 0, 0]) + 127.5) / 2) <= 1
+
+
+def test_a_name_and_a_format_that_disagree_are_wrong_usage(run: Run) -> None:
+    save("a.png", rng.integers(0, 256, (6, 5), np.uint8))
+    for words, reason in [
+        (["-o", "b.png", "--format", "jpg"], "-o b.png and --format jpg disagree"),
+        (["-o", "b.html", "--format", "png"], "-o b.html and --format png disagree"),
+        (["-o", "b.png", "--format", "html"], "-o b.png and --format html disagree"),
+        (["-o", "b"], "the name has no extension"),
+        (["-o", "b.gif"], "GIF is read, not written"),
+    ]:
+        refused = run("compare", "a.png", *words)
+        assert (refused.status, refused.err.count("\n")) == (2, 1)
+        assert reason in refused.err
+    assert run("compare", "a.png", "-o", "b.jpg", "--format", "jpeg").status == 0

@@ -153,3 +153,15 @@ def test_rows_come_before_columns() -> None:
     rows, columns = Windows.of((2, 3), (4, 5), padding=((1, 0), (0, 2))).axes((10, 20))
     assert rows == Axis(10, 2, 4, 1, 1, 0, 3)
     assert columns == Axis(20, 3, 5, 1, 0, 2, 4)
+
+
+def test_names_of_padding_in_upper_case() -> None:
+    assert Windows.of(2, padding="SAME") == Windows.of(2, padding="same")  # type: ignore[arg-type]
+    assert Windows.of(2, padding="VALID") == Windows.of(2)  # type: ignore[arg-type]
+
+
+def test_output_sizes_beyond_reason_are_refused() -> None:
+    for size in ((10**9, 1), (1, 10**9), (10**6, 10**6)):
+        with pytest.raises(WindowError, match="is more than 262144 rows or columns"):
+            AdaptiveWindows.of(size).axes((5, 7))
+    assert AdaptiveWindows.of((300_000, 1)).axes((300_000, 7))[0].count == 300_000

@@ -372,7 +372,7 @@ def test_huge_settings_on_small_images_cost_nothing(
 @pytest.mark.parametrize("size", [10**9, 10**12])
 @pytest.mark.parametrize("function", [adaptive_max_pool2d, adaptive_avg_pool2d])
 def test_results_larger_than_memory_are_refused(function: Callable[..., Array], size: int) -> None:
-    with pytest.raises(PooltoolError, match=r"more memory than there is; .* output_size"):
+    with pytest.raises(PooltoolError, match=r"output_size=1.* is more than 262144 rows"):
         function(np.zeros((4, 5), np.uint8), size)
 
 

@@ -176,3 +176,23 @@ def test_nan_that_is_skipped(run: Run) -> None:
         assert np.isnan(np.load(f"a_{method}.npy")).all()
         run(method, "a.npy", "--skip-nan")
         np.testing.assert_array_equal(np.load(f"a_{method}.npy"), [[value, np.nan]])
+
+
+def test_indices_are_an_output_like_the_result(run: Run, tmp_path: Path) -> None:
+    save("a.png", rng.integers(0, 9, (4, 4), np.uint8))
+    refused = run("max", "a.png", "-o", "b.png", "--indices", "no/i.npy")
+    assert (refused.status, (tmp_path / "b.png").exists()) == (2, False)
+    assert refused.err == "pooltool: --indices no/i.npy: there is no folder no; make it\n"
+    run("max", "a.png", "-o", "b.png")
+    words = ["max", "a.png", "-o", "b.png", "--indices", "i.npy", "--skip-existing"]
+    assert "skipped" not in run(*words).out
+    assert np.load("i.npy").shape == (2, 2)
+    assert "skipped: it exists" in run(*words).out
+
+
+def test_errors_speak_of_options(run: Run) -> None:
+    save("a.npy", np.full((4, 4), np.nan))
+    told = run("avg", "a.npy", "--dtype", "uint8").err
+    assert told.startswith("pooltool: a.npy: --dtype uint8: the average of a window is NaN")
+    told = run("max", "a.npy", "--output-size", "999999999").err
+    assert "--output-size 999999999 is more than" in told

@@ -113,3 +113,14 @@ def test_bands_on_the_command_line(run: Run, tmp_path: Path, count: int, dtype: 
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "bands_max.tif"), right)
     refused = run("max", "bands.tif", "--gray")
     assert "its bands are not colors; leave out --gray" in refused.err
+
+
+def test_raw_pictures_of_cameras_are_named() -> None:
+    preview = tiff(pixels("uint8", 3), photometric="rgb", subfiletype=1)
+    dng = tiff(
+        pixels("uint8", 3), photometric="rgb", extratags=[(50706, "B", 4, b"\1\4\0\0", True)]
+    )
+    for raw in (dng, b"II*\0\x10\0\0\0CR\2\0" + bytes(4) + bytes(6)):
+        with pytest.raises(ImageError, match=r"camera.s raw picture.*develop it"):
+            images.decode(raw)
+    assert len(images.decode(preview).frames) == 1

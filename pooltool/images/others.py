@@ -43,6 +43,9 @@ _KINDS = (
 )  # fmt: skip
 
 
+RAW = f"it is a camera's raw picture, which is not read; {_DEVELOP}"
+
+
 def refusal(start: bytes) -> str:
     """Why a file that starts like this is not read, and what to do with it."""
     for pattern, kind, remedy in _KINDS:

@@ -16,10 +16,12 @@ from pooltool.images import exif, formats, opencv, tiff_pages
 from pooltool.images.exif import Directory, Field
 from pooltool.images.formats import Format
 from pooltool.images.headers import profile_channels, repeated
+from pooltool.images.others import RAW
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, channels
 from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA, number_field
 
 FORMATS = (formats.TIFF,)
+_DNG = 50706
 START = rb"II[*+]\0|MM\0[*+]"
 
 _DESCRIPTION, _XMP, _ICC = 270, 700, 34675
@@ -44,8 +46,12 @@ _NAMES = {
 def read_header(data: bytes) -> Header:
     """Walk the directories; pictures are those that are no overviews and no masks of others."""
     found = tuple(exif.directories(data))
+    if data[8:10] == b"CR" or any(_DNG in page.fields for page in found):  # of Canon, of Adobe
+        raise ImageError(RAW)
     kinds = [next(iter(page.numbers(tiff_pages.SUBFILE)), 0) for page in found]
     pages = tuple(page for page, kind in zip(found, kinds, strict=True) if not kind & 5)
+    if not pages and 330 in found[0].fields:
+        raise ImageError(RAW)
     pages = pages or found[:1]
     metadata, lost = _describe(data, pages)
     if len(pages) < len(found):

@@ -115,7 +115,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     except (MemoryError, ValueError):
         raise PooltoolError(
             f"the result would have shape {shape} and take {size / 2**30:,.1f} GB, more memory "
-            "than there is; use a larger stride or a smaller output_size"
+            "than there is; use larger steps or fewer results"
         ) from None
 
 
