@@ -371,6 +371,7 @@ def _compare(image: str, **words: Any) -> int:
 
     All are of colours, without alpha; of images above 1200 pixels a side noise, bias and shift are
     of the centre. NaN and infinity are left out. A dash stands where there is nothing to measure.
+    Where alpha varies, `weighted` is the average whose colours weigh as much as they are opaque.
     """
     windows = _take_windows(words)
     from pooltool import commands

@@ -246,7 +246,9 @@ class Windows:
                 f"padding={_text(self.padding)}; use a smaller pool size or padding 'same'"
             )
         laid = Axis(size, pool, stride, dilation, before, after, count)
-        padded = chain(range(min(count, -(-before // stride))), [count - 1])
+        # Windows without gaps that begin before the image all reach it if the first one does.
+        first = range(min(count, -(-before // stride)) if dilation > 1 else 1)
+        padded = chain(first, [count - 1])
         if (before or after) and not all(map(laid.pixels, padded)):
             raise WindowError(
                 f"padding={_text(self.padding)} leaves a window without a "
