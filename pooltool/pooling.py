@@ -10,6 +10,7 @@ in the machine's byte order. Sizes are in pixels, an int or (height, width).
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -353,7 +354,8 @@ def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Arr
             f"image has dtype {array.dtype} (image shape {array.shape}); pooling takes bool, "
             "integers of 8 to 64 bits, float16, float32 and float64"
         )
-    if isinstance(image, np.ma.MaskedArray):
+    masked = sys.modules.get("numpy.ma")  # which takes 12 ms to load, and loads where one is made
+    if masked and isinstance(image, masked.MaskedArray):
         raise ArrayTypeError(
             f"image is a masked array (image shape {array.shape}), whose mask pooling would not "
             "see; use image.filled(value), or filled(nan) and skip_nan=True"

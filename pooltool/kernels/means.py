@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -181,6 +180,8 @@ def _nearest_float(total: int, count: int, dtype: np.dtype[Any]) -> Any:
     """The value of `dtype` nearest to `total / count`. Python rounds that once, to float64; when
     it is then rounded on to less, the neighbour may have been nearer.
     """
+    from fractions import Fraction  # takes a millisecond to load, and few means need it
+
     nearest = total / count
     guess = dtype.type(nearest)
     mirrored = 2 * nearest - float(guess)
