@@ -15,7 +15,7 @@ from pooltool.errors import ImageError, PooltoolError
 from pooltool.geometry import AnyAxis, DataFormat, row_axis
 from pooltool.images import Picture, npy
 from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
-from pooltool.kernels import Colours, Pooling, alpha_weighted, indices2d, pool2d, pool_axes
+from pooltool.kernels import Pooling, indices2d, pool2d, pool_axes
 from pooltool.pooling import as_image
 
 if TYPE_CHECKING:
@@ -184,8 +184,12 @@ def _pool_frame(
         if picture.bands or pixels.shape[2:] != (4,):
             raise ImageError(NO_ALPHA)
         if not picture.premultiplied:  # else its colours are weighted already
+            from pooltool.kernels.alpha import alpha_weighted
+
             return alpha_weighted(pixels, pooling)
     if pooling.method == "mode" and pixels.ndim == 3 and not picture.bands:
+        from pooltool.kernels.colours import Colours
+
         colours = Colours.pack(pixels)
         return colours.unpack(pool_axes(colours.labels, pooling, rows, columns))
     return pool_axes(pixels, pooling, rows, columns)
@@ -265,6 +269,8 @@ def _pool_whole(
     if settings.alpha_weighted:
         if data_format != "channels_last" or pixels.ndim < 3 or pixels.shape[-1] != 4:
             raise ImageError(NO_ALPHA)
+        from pooltool.kernels.alpha import alpha_weighted
+
         return alpha_weighted(pixels, pooling)
     values = pool2d(pixels, pooling, data_format=data_format)
     indices = indices2d(pixels, values, pooling, data_format=data_format)

@@ -21,7 +21,6 @@ from pooltool.geometry import AdaptiveWindows, Windows
 from pooltool.kernels import (
     Method,
     Pooling,
-    alpha_weighted,
     means,
     opencv,
     pool2d,
@@ -29,6 +28,7 @@ from pooltool.kernels import (
     reduce,
     tiles,
 )
+from pooltool.kernels.alpha import alpha_weighted
 from pooltool.kernels.reduce import Scratch
 
 Array = NDArray[Any]

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 import pooltool
 from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
-from pooltool.kernels import Colours, Method, Pooling, indices2d, opencv, pool2d, taps, tiles
+from pooltool.kernels import Method, Pooling, indices2d, opencv, pool2d, taps, tiles
+from pooltool.kernels.colours import Colours
 
 Array = NDArray[Any]
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">u2", ">f4"]

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from pooltool.errors import WindowError
 from pooltool.geometry import AdaptiveWindows, AnyWindows
-from pooltool.kernels import Method, Pooling, alpha_weighted, pool2d
+from pooltool.kernels import Method, Pooling, pool2d
+from pooltool.kernels.alpha import alpha_weighted
 
 Array = NDArray[Any]
 MeanAndStd = tuple[float | None, float | None]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pooltool.errors import PooltoolError
 from pooltool.geometry import AnyAxis, AnyWindows, DataFormat, row_axis
-from pooltool.kernels import means, opencv, taps
+from pooltool.kernels import means, opencv
 from pooltool.kernels.reduce import (
     SUM,
     Reduction,
@@ -98,6 +98,8 @@ def pool_axes(
         planes, results = planes.swapaxes(1, 2), results.swapaxes(1, 2)
         rows, columns = columns, rows
     if pooling.method in ("median", "mode"):
+        from pooltool.kernels import taps  # to load it takes a millisecond
+
         taps.pool(planes, pooling.method, rows, columns, results, skip_nan=pooling.skip_nan)
     else:
         with np.errstate(all="ignore") if is_mean else nullcontext():
@@ -163,6 +165,8 @@ def indices2d(
     first, found = row_axis(image.ndim, data_format), np.empty(values.shape, np.int64)
     planes, wanted = _as_planes(image, values, first)
     _, places = _as_planes(image, found, first)
+    from pooltool.kernels import taps
+
     places[...] = taps.indices(planes, wanted, rows, columns)
     return found
 
