@@ -49,7 +49,10 @@ def main(folder: str) -> int:
     counts: Counter[str] = Counter()
     for path in sorted(Path(folder).rglob("*")):
         if path.is_file():
-            verdict, words = compare(path.read_bytes())
+            try:
+                verdict, words = compare(path.read_bytes())
+            except MemoryError:
+                verdict, words = "too large", ""
             counts[verdict] += 1
             if verdict in ("differs", "refused", "unconfirmed"):
                 print(f"{verdict}: {path}: {words}")
