@@ -83,14 +83,23 @@ def measure(command: list[str]) -> Cost:
     return Cost(wall, cpu)
 
 
-def compare(commands: dict[str, list[str]], rounds: int) -> dict[str, Cost]:
-    """Run the commands in turn, `rounds` times after one warm-up; give each one's medians."""
+def compare(
+    commands: dict[str, list[str]], rounds: int, target: Path | None = None
+) -> dict[str, Cost]:
+    """Run the commands in turn, `rounds` times after one warm-up; give each one's medians.
+
+    Each finds the folder `target` empty: to replace files costs more than to make them, and some
+    programs replace what others overwrite.
+    """
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for turn in range(rounds + 1):
         for name, command in commands.items():
             cost = measure(command)
             if turn:
                 costs[name].append(cost)
+            if target is not None:
+                target.rename(target.with_name(f"{target.name}-{name}-{turn}"))
+                target.mkdir()
     return {
         name: Cost(
             statistics.median(c.wall for c in taken), statistics.median(c.cpu for c in taken)
@@ -216,7 +225,7 @@ def photographs(folder: Path, rounds: int, count: int, height: int, width: int) 
     }
     commands |= {name: run(str(source), str(target), 30) for name, run in installed(PEERS).items()}
     title = f"{count} JPEGs {height}x{width}, two at once"
-    print_folder(title, compare(commands, rounds), count)
+    print_folder(title, compare(commands, rounds, target), count)
 
 
 def small_pictures(
@@ -238,13 +247,17 @@ def small_pictures(
     commands = {
         "bare decode and encode": [sys.executable, "-c", BARE_MANY, str(source), str(target)],
         "pooltool max": [*POOLTOOL, *words, "-q", "-j2"],
-        "pooltool max --dry-run": [*POOLTOOL, *words, "--dry-run"],
-        "pooltool max --skip-existing": [*POOLTOOL, *words, "--skip-existing"],
     }
     peers = installed(SMALL_PEERS)
     commands |= {name: run(str(source), str(target), 500) for name, run in peers.items()}
+    costs = compare(commands, rounds, target)
+    measure(commands["pooltool max"])
+    done = {
+        "pooltool max --dry-run": [*POOLTOOL, *words, "--dry-run"],
+        "pooltool max --skip-existing": [*POOLTOOL, *words, "--skip-existing"],
+    }
     kind = f"{count} {'gray ' if gray else ''}{extension[1:].upper()}s {side}x{side}"
-    print_folder(f"{kind}, two at once", compare(commands, rounds), count)
+    print_folder(f"{kind}, two at once", costs | compare(done, rounds), count)
 
 
 def shell_loop(folder: Path, rounds: int, count: int) -> None:
@@ -265,7 +278,7 @@ def shell_loop(folder: Path, rounds: int, count: int) -> None:
         name: shell(f"cd {source} && for f in *; do {line}; done") for name, line in lines.items()
     }
     title = f"a loop over {count} times {SAMPLE.name}, a process each"
-    print_folder(title, compare(commands, rounds), count)
+    print_folder(title, compare(commands, rounds, target), count)
 
 
 def processor() -> str:
