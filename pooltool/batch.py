@@ -109,13 +109,21 @@ def run(
 
     def work() -> None:
         while (number := queue.begin()) is not None:
-            queue.finish(number, _attempt(workers, jobs[number], settings))
+            job = jobs[number]
+            result: Outcome | BaseException
+            try:
+                result = workers.pool_file(job, settings)
+            except (BrokenPipeError, ClusterError) as error:  # which concerns all jobs
+                result = error
+            except Exception as error:  # what nobody foresaw fails its image only
+                text = " ".join(f"{type(error).__name__}: {error}".split())
+                result = Outcome(job, "failed", error=text)
+            queue.finish(number, result)
 
     try:
         for _ in range(min(workers.threads, len(jobs))):
             threading.Thread(target=work, daemon=workers.remote).start()
-        while not queue.is_done():
-            result = queue.next()
+        for result in queue.results():
             if isinstance(result, BaseException):
                 raise result
             if result is not None:
@@ -135,7 +143,6 @@ class _Queue:
     def __init__(self, count: int, ahead: int, interrupts: Interrupts) -> None:
         self._count, self._ahead, self._interrupts = count, ahead, interrupts
         self._begun = self._told = 0
-        self._given_up = False
         self._results: dict[int, Outcome | BaseException] = {}
         self._changed = threading.Condition()
 
@@ -156,41 +163,29 @@ class _Queue:
             if number == self._told and self._begun in (self._count, self._told + self._ahead):
                 self._changed.notify_all()  # else it is told at the next poll: to wake costs 0.1 ms
 
-    def is_done(self) -> bool:
-        """True when all results that will come have been told."""
-        with self._changed:
-            return self._told == (self._begun if self._interrupts else self._count)
-
-    def next(self) -> Outcome | BaseException | None:
-        """The next result in order; None when it has not come soon, or is given up."""
-        with self._changed:
-            if self._told not in self._results:
-                self._changed.wait(POLL_SECONDS)
-            result = self._results.pop(self._told, None)
-            if result is not None or self._given_up:
-                self._told += 1
-                self._changed.notify_all()
-            elif self._interrupts.overdue:
-                files.remove_temporaries()  # else one could take its place uncounted
-                self._given_up = True
-            return result
+    def results(self) -> Iterator[Outcome | BaseException | None]:
+        """The results in order; None whenever the next one has not come soon, or is given up."""
+        given_up = False
+        while True:
+            with self._changed:
+                if self._told == (self._begun if self._interrupts else self._count):
+                    return
+                if self._told not in self._results:
+                    self._changed.wait(POLL_SECONDS)
+                result = self._results.pop(self._told, None)
+                if result is not None or given_up:
+                    self._told += 1
+                    self._changed.notify_all()
+                elif self._interrupts.overdue:
+                    files.remove_temporaries()  # else one could take its place uncounted
+                    given_up = True
+            yield result
 
     def close(self) -> None:
         """Let no thread begin another job."""
         with self._changed:
             self._begun = self._count
             self._changed.notify_all()
-
-
-def _attempt(workers: Workers, job: Job, settings: Settings) -> Outcome | BaseException:
-    """What becomes of a job: an outcome, or an error that concerns all jobs and ends the run."""
-    try:
-        return workers.pool_file(job, settings)
-    except (BrokenPipeError, ClusterError) as error:
-        return error
-    except Exception as error:  # what nobody foresaw fails its image only
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        return Outcome(job, "failed", error=text)
 
 
 @contextmanager
