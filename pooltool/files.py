@@ -10,7 +10,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
+from io import FileIO
+from itertools import count as counted
 from typing import BinaryIO, TextIO
 
 from pooltool.errors import FileError
@@ -39,42 +40,33 @@ _REASONS = {
 _temporaries: set[str] = set()
 """Hidden files that have not yet taken their place."""
 _creating = threading.RLock()
-_RUN, _numbers = os.urandom(8).hex(), count()
+_RUN, _numbers = os.urandom(8).hex(), counted()
 """With the process id, what makes each name unlike all others, of other machines too."""
 
 
-def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
+def read(path: str, count: int = -1, *, limit: int = STREAM_LIMIT) -> bytes:
     """Read all of a file, a FIFO or, for `-`, standard input; raise `FileError`.
 
-    `limit` is the most bytes taken from what is not a regular file.
+    `count` is for files: only so many bytes of their start. `limit` is the most bytes taken from
+    what is not a regular file.
     """
-    with reading(path) as file:
-        if path != STREAM and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file.read()
-        pieces, total = [], 0
-        while piece := file.read(1 << 20):
-            pieces.append(piece)
-            total += len(piece)
-            if total > limit:
-                raise FileError(f"it holds more than {limit} bytes; save it to a file first")
-        return b"".join(pieces)
-
-
-@contextmanager
-def reading(path: str) -> Iterator[BinaryIO]:
-    """Open a file, a FIFO or, for `-`, standard input to read; what fails is a `FileError`."""
     with reasons(path):
         if path == STREAM:
-            yield _standard(sys.stdin, "input")
-            return
-        with open(path, "rb") as file:
-            yield file
+            return _read_stream(_standard(sys.stdin, "input"), limit)
+        with open(path, "rb", buffering=0) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read(count)
+            return _read_stream(file, limit)
 
 
-def read_start(path: str, count: int) -> bytes:
-    """Read the first `count` bytes of a file, or all if it has fewer; raise `FileError`."""
-    with reading(path) as file:
-        return file.read(count)
+def _read_stream(file: BinaryIO | FileIO, limit: int) -> bytes:
+    pieces, total = [], 0
+    while piece := file.read(1 << 20):
+        pieces.append(piece)
+        total += len(piece)
+        if total > limit:
+            raise FileError(f"it holds more than {limit} bytes; save it to a file first")
+    return b"".join(pieces)
 
 
 def is_special(path: str) -> bool:
@@ -244,10 +236,10 @@ def reasons(path: str = "", prefix: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except FileError as error:
-        raise FileError(f"{prefix}{error}") from None
     except BrokenPipeError:
         raise
+    except FileError as error:
+        raise FileError(f"{prefix}{error}") from None
     except OSError as error:
         raise FileError(prefix + reason(error, path)) from None
     except ValueError as error:

@@ -85,7 +85,7 @@ class Outcome(NamedTuple):
     status: Status
     input_shape: Shape | None = None
     output_shape: Shape | None = None
-    dtype: str | None = None
+    dtype: np.dtype[Any] | None = None
     frames: int | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
@@ -123,7 +123,7 @@ def _format_to_write(job: Job) -> Format:
     try:
         return format_for(job.format)
     except ImageError:
-        images.require_image(files.read_start(job.input, images.START_BYTES))
+        images.require_image(files.read(job.input, images.START_BYTES))
         raise
 
 
@@ -136,15 +136,19 @@ def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
         format=format,
         data_format=settings.data_format or "channels_last",
     )
-    frames = [as_image(pixels) for pixels in picture.frames]
-    before, count = frames[0], len(frames)
-    pooled = []
-    for pixels in frames:
-        laid = _laid(settings.pooling, format, pixels.shape, pixels.dtype, count, picture.maxval)
-        pooled.append(_pool_frame(pixels, picture, settings, *laid))
-    rows, columns = settings.pooling.windows.axes(before.shape)
+    frames, count = picture.frames, len(picture.frames)
+    before = as_image(frames[0])
+    laid = [
+        _laid(settings.pooling, format, pixels.shape, pixels.dtype, count, picture.maxval)
+        for pixels in frames
+    ]
+    pooled = [
+        _pool_frame(pixels, picture, settings, *each)
+        for pixels, each in zip(frames, laid, strict=True)
+    ]
+    _, rows, columns = laid[0]
     reduction = rows.reduction, columns.reduction
-    result = replace(picture, frames=tuple(pooled), reduction=reduction)
+    result = picture._replace(frames=tuple(pooled), reduction=reduction)
     encoded = images.encode(result, format, quality=settings.quality)
     data, channels_first = encoded.data, settings.data_format == "channels_first"
     if format is NPY and channels_first and before.ndim == 3:
@@ -165,10 +169,8 @@ def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
             indices = np.moveaxis(indices, -1, -3)
         files.write(settings.indices, npy.dumps(indices))
     files.write(job.output, data, folder=job.folder)
-    shape, dtype = pooled[0].shape, pooled[0].dtype.name
-    return Outcome(
-        job, "ok", picture.frames[0].shape, shape, dtype, count, encoded.warnings, preview=preview
-    )
+    shape, dtype = pooled[0].shape, pooled[0].dtype
+    return Outcome(job, "ok", before.shape, shape, dtype, count, encoded.warnings, preview=preview)
 
 
 def _pool_frame(
@@ -237,7 +239,7 @@ def _pool_array(job: Job, settings: Settings) -> Outcome:
             parts = _bands(array, pooling, rows, columns, axis)
         with files.replacing(job.output, folder=job.folder) as file:
             npy.write(file, shape, dtype, parts)
-        return Outcome(job, "ok", array.shape, shape, dtype.name, 1, tuple(warnings))
+        return Outcome(job, "ok", array.shape, shape, dtype, 1, tuple(warnings))
 
 
 def _bands(

@@ -100,7 +100,7 @@ def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
         "status": outcome.status,
         "input_shape": outcome.input_shape,
         "output_shape": outcome.output_shape,
-        "dtype": outcome.dtype,
+        "dtype": None if outcome.dtype is None else outcome.dtype.name,
         "pool_size": sized and sized.pool_size,
         "stride": sized and sized.stride,
         "padding": padding,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -198,7 +197,7 @@ def _annotated_png() -> bytes:
 def test_what_only_png_holds_stays_in_png() -> None:
     picture = images.decode(_annotated_png())
     for frames in (picture.frames, picture.frames * 2):
-        encoded = images.encode(replace(picture, frames=frames), formats.PNG)
+        encoded = images.encode(picture._replace(frames=frames), formats.PNG)
         assert encoded.warnings == ()
         with Image.open(io.BytesIO(encoded.data)) as image:
             image.load()

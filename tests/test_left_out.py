@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -188,7 +187,7 @@ DENSE = {name: pil(PHOTO, name, dpi=(300, 150)) for name in ("JPEG", "PNG", "TIF
 @pytest.mark.parametrize("target", [formats.JPEG, formats.PNG, formats.TIFF, formats.BMP])
 @pytest.mark.parametrize("reduction", [(1, 1), (2, 3), (2.5, 4)])
 def test_physical_size_stays(source: str, target: Format, reduction: tuple[float, float]) -> None:
-    picture = replace(images.decode(DENSE[source]), reduction=reduction)
+    picture = images.decode(DENSE[source])._replace(reduction=reduction)
     encoded = images.encode(picture, target)
     assert encoded.warnings in ((), (f"left out, as {target.name} cannot hold it: EXIF",))
     assert dpi(encoded.data) == pytest.approx((300 / reduction[1], 150 / reduction[0]), rel=1e-3)
@@ -199,7 +198,7 @@ def test_a_turned_picture_has_a_turned_resolution() -> None:
         exif = Image.Exif()
         exif.update(block)
         picture = images.decode(pil(PHOTO, "JPEG", dpi=(300, 150), exif=exif))
-        encoded = images.encode(replace(picture, reduction=(2, 5)), formats.JPEG)
+        encoded = images.encode(picture._replace(reduction=(2, 5)), formats.JPEG)
         assert picture.frames[0].shape[:2] == (50, 40)
         assert dpi(encoded.data) == (150 / 5, 300 / 2)
         with Image.open(io.BytesIO(encoded.data)) as image:
@@ -214,7 +213,7 @@ def test_resolution_in_exif_alone(target: Format) -> None:
     exif = Image.Exif()
     exif.update({282: 300.0, 283: 150.0, 296: 2})
     picture = images.decode(pil(PHOTO, "JPEG", exif=exif))
-    encoded = images.encode(replace(picture, reduction=(2, 4)), target)
+    encoded = images.encode(picture._replace(reduction=(2, 4)), target)
     assert encoded.warnings == ()
     again = images.decode(encoded.data)
     assert dpi(images.encode(again, formats.PNG).data) == pytest.approx((75, 75), rel=1e-3)
@@ -224,7 +223,7 @@ def test_resolution_in_exif_alone(target: Format) -> None:
 
 def test_pages_share_a_resolution() -> None:
     data = pages(*[{"resolution": (300, 300), "resolutionunit": 2}] * 3)
-    encoded = images.encode(replace(images.decode(data), reduction=(3, 3)), formats.TIFF)
+    encoded = images.encode(images.decode(data)._replace(reduction=(3, 3)), formats.TIFF)
     assert encoded.warnings == ()
     with tifffile.TiffFile(io.BytesIO(encoded.data)) as reader:
         for page in reader.pages:
@@ -233,7 +232,7 @@ def test_pages_share_a_resolution() -> None:
 
 def test_spacing_of_imagej_is_divided_with_its_unit_left_out() -> None:
     data = tiff(PHOTO[..., 0], imagej=True, resolution=(5, 5), metadata={"unit": "um"})
-    encoded = images.encode(replace(images.decode(data), reduction=(2, 2)), formats.TIFF)
+    encoded = images.encode(images.decode(data)._replace(reduction=(2, 2)), formats.TIFF)
     with tifffile.TiffFile(io.BytesIO(encoded.data)) as reader:
         page = reader.pages.first
         assert [page.tags[tag].value for tag in (282, 283, 296)] == [(5, 2), (5, 2), 1]
@@ -245,13 +244,13 @@ def test_the_shape_of_pixels_without_a_unit_is_named() -> None:
     for data in (wide, png_with(b"pHYs", struct.pack(">IIB", 2, 1, 0))):
         assert images.decode(data).warnings == ("left out: shape of pixels",)
     square = png_with(b"pHYs", struct.pack(">IIB", 1, 1, 0))
-    picture = replace(images.decode(square), reduction=(1, 4))
+    picture = images.decode(square)._replace(reduction=(1, 4))
     assert picture.warnings == ()
     assert images.encode(picture, formats.JPEG).data[13:18] == JPEG[13:18]
 
 
 def test_a_resolution_below_one_pixel_an_inch_is_named() -> None:
-    picture = replace(images.decode(DENSE["PNG"]), reduction=(1000, 1000))
+    picture = images.decode(DENSE["PNG"])._replace(reduction=(1000, 1000))
     assert images.encode(picture, formats.JPEG).warnings == (
         "left out: resolution (JPEG holds whole pixels an inch)",
     )
@@ -285,7 +284,7 @@ def test_texts_of_png_are_kept_beside_the_resolution() -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text("Author", "somebody")
     picture = images.decode(pil(PHOTO, "PNG", pnginfo=info, dpi=(300, 300)))
-    encoded = images.encode(replace(picture, reduction=(2, 2)), formats.PNG)
+    encoded = images.encode(picture._replace(reduction=(2, 2)), formats.PNG)
     assert encoded.warnings == ()
     assert dpi(encoded.data) == pytest.approx((150, 150), rel=1e-3)
     with Image.open(io.BytesIO(encoded.data)) as image:

@@ -11,7 +11,6 @@ import io
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -130,7 +129,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         frames = [np.dstack((frames[0], frames[0], frames[0], mask))]
     if found.crop:
         frames = [pixels[found.crop] for pixels in frames]
-    return replace(picture, frames=tuple(frames), maxval=found.maxval)
+    return picture._replace(frames=tuple(frames), maxval=found.maxval)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:

@@ -10,7 +10,7 @@ which walks the file once, `decode(data, header, frame)` and, if it is written,
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -90,14 +90,17 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
     What the format cannot hold of the metadata is left out with a warning.
     """
     require_quality(format, quality)
-    kinds = dict.fromkeys((frame.shape, frame.dtype) for frame in picture.frames)
-    count = len(picture.frames)
-    for shape, dtype in kinds:
-        samples = shape[2] if len(shape) > 2 else 1
-        require_holds(format, dtype, samples, count, *shape[:2], maxval=picture.maxval)
-    alike = len(kinds) == 1
-    if (format.timed or format is formats.NPY) and not alike:
-        raise ImageError(f"{format.name} cannot hold frames of different sizes or kinds; use tiff")
+    first, count = picture.frames[0], len(picture.frames)
+    for frame in picture.frames:
+        height, width = frame.shape[:2]
+        require_holds(
+            format, frame.dtype, channels(frame), count, height, width, maxval=picture.maxval
+        )
+        is_alike = (frame.shape, frame.dtype) == (first.shape, first.dtype)
+        if (format.timed or format is formats.NPY) and not is_alike:
+            raise ImageError(
+                f"{format.name} cannot hold frames of different sizes or kinds; use tiff"
+            )
     if picture.premultiplied and format not in (formats.TIFF, formats.NPY):
         raise ImageError(
             f"{format.name} cannot hold colors premultiplied with alpha; use tiff or npy"
@@ -116,8 +119,7 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
     if metadata != NO_METADATA:
         metadata, missing = _fitting(picture, format)
         warnings += left_out(missing, f", as {format.name} cannot hold it")
-    frames = tuple(np.ascontiguousarray(f, f.dtype.newbyteorder("=")) for f in picture.frames)
-    picture = replace(picture, frames=frames, metadata=metadata)
+        picture = picture._replace(metadata=metadata)
     encoded: Encoded = _MODULE_OF[format.name].encode(picture, format, quality)
     return Encoded(encoded.data, (*warnings, *encoded.warnings))
 
@@ -137,16 +139,15 @@ def _require_decodable(header: Header, frame: int | None) -> None:
 
     There is no limit for a .npy file, which is as long as its header says.
     """
-    count = len(header.sizes)
+    sizes, count = header.sizes, len(header.sizes)
     if frame is not None and not 0 <= frame < count:
         only = "only one frame" if count == 1 else f"frames 0 to {count - 1}"
         raise ImageError(f"it has no frame {frame}; it holds {only}")
-    sizes = header.sizes
     if frame is not None and not header.animated:
         sizes = sizes[frame : frame + 1]
-    if not all(height > 0 and width > 0 for height, width in sizes):
+    if min(map(min, sizes)) < 1:
         raise DamageError("it is damaged: its header tells of a picture without pixels")
-    total = sum(height * width for height, width in sizes)
+    total = sum(map(prod, sizes))
     limit = native.limit(native.PIXEL_LIMIT, DEFAULT_LIMIT)
     if total > limit and header.format is not formats.NPY:
         raise ImageError(
@@ -158,8 +159,7 @@ def _require_decodable(header: Header, frame: int | None) -> None:
 def _upright(picture: Picture, header: Header) -> Picture:
     """Turn pixels and metadata upright, and tell what is left out of the file."""
     turn = header.orientation
-    plain = turn == 1 and header.metadata == NO_METADATA and not header.left_out
-    if plain and all(pixels.flags.c_contiguous for pixels in picture.frames):
+    if turn == 1 and header.metadata == NO_METADATA and not header.left_out:
         return picture
     transposed = turn >= 5
     frames = [np.ascontiguousarray(exif.turned(pixels, turn)) for pixels in picture.frames]
@@ -176,7 +176,7 @@ def _upright(picture: Picture, header: Header) -> Picture:
     resolution = resolution or exif.resolution(block)
     found = found._replace(exif=block, xmp=xmp, resolution=resolution)
     warnings = (*picture.warnings, *left_out(missing))
-    return replace(picture, frames=tuple(frames), metadata=found, warnings=warnings)
+    return picture._replace(frames=tuple(frames), metadata=found, warnings=warnings)
 
 
 def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:
@@ -221,8 +221,9 @@ def _grayed(picture: Picture) -> Picture:
     if metadata.icc and any(pixels.ndim == 3 for pixels in picture.frames):
         warnings.append("the ICC profile was left out: it is not for gray")
         metadata = metadata._replace(icc=None)
-    picture = replace(picture, frames=tuple(frames), metadata=metadata, premultiplied=False)
-    return replace(picture, warnings=tuple(warnings))
+    return picture._replace(
+        frames=tuple(frames), metadata=metadata, premultiplied=False, warnings=tuple(warnings)
+    )
 
 
 def _gray(pixels: Array) -> Array:

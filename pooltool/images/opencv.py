@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -70,12 +70,12 @@ def run(
     that quotes it is added to `told`. Decoders of other threads may have printed what is caught:
     where it could be a complaint, or nothing was decoded, the decoder runs again, alone.
     """
-    lines: list[str] = []
-    with ExitStack() as stack:
-        if complaints:
-            lines = stack.enter_context(native.captured())
+    capturing: AbstractContextManager[list[str]] = nullcontext([])
+    if complaints:
+        capturing = native.captured()
+    with capturing as lines:
         result, _ = _tried(attempt)
-    if result is not None and not re.search(_SUSPICIOUS, " ".join(lines)):
+    if result is not None and not (lines and re.search(_SUSPICIOUS, " ".join(lines))):
         return result
     with native.captured(exclusive=True) as lines:
         result, reason = _tried(attempt)

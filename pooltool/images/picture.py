@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -70,8 +69,7 @@ class Header(NamedTuple):
     """What else the module of the format needs to decode it."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Picture:
+class Picture(NamedTuple):
     """Decoded frames, (H, W) or (H, W, C) with C as OpenCV orders it, and what came with them."""
 
     frames: tuple[Array, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of, repeated, require_plausible
 from pooltool.images.picture import (
+    NO_METADATA,
     Array,
     Encoded,
     Header,
@@ -33,8 +34,8 @@ CHECKED = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 """Color types and their bits a sample, all of which come out right, interlaced or not, with a
 transparent color and in animations: gray, RGB, palette, gray with alpha, RGBA."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_STRUCTURAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"fcTL", b"fdAT",
-               b"sBIT", b"hIST", b"tIME")  # fmt: skip
+_STRUCTURAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"fcTL", b"fdAT",
+               b"sBIT", b"hIST", b"tIME"}  # fmt: skip
 """How the pixels are coded, how many have a color, and when they were changed last."""
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLORS = (b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"sRGB")
@@ -74,13 +75,13 @@ class _Details(NamedTuple):
     frames: tuple[_Frame, ...]
     """The frames of an animation."""
     loop: int
-    parts: tuple[Part, ...]
+    parts: Sequence[Part]
     """All chunks where some are of an animation, which the decoder may not see."""
 
 
 def read_header(data: bytes) -> Header:
     """Walk all chunks and verify their checksums."""
-    parts = tuple(_chunks(data))
+    parts = _chunks(data)
     single = {part.name: part.body for part in reversed(parts)}
     if b"IHDR" not in single or b"IDAT" not in single:
         raise DamageError("it is damaged: the PNG has no header or no picture")
@@ -96,7 +97,7 @@ def read_header(data: bytes) -> Header:
     found, lost = _read_metadata(parts, single)
     frames, loop = list[_Frame](), 0
     if single.keys().isdisjoint((b"acTL", b"fcTL", b"fdAT")):
-        parts = ()
+        parts = []
     else:
         frames, loop, missing = _animated(height, width, parts)
         lost += missing
@@ -141,9 +142,9 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     return Encoded(data[:_BEHIND_IHDR] + chunks + data[_BEHIND_IHDR:] if chunks else data)
 
 
-def _chunks(data: bytes) -> Iterator[Part]:
+def _chunks(data: bytes) -> list[Part]:
     """The chunks up to IEND, checksums verified, and last, without a name, what lies behind it."""
-    at, name = len(_SIGNATURE), b""
+    parts, at, name = [], len(_SIGNATURE), b""
     while name != b"IEND":
         size, name = struct.unpack_from(">I4s", data, at)
         body, end = data[at + 8 : at + 8 + size], at + 12 + size
@@ -152,10 +153,11 @@ def _chunks(data: bytes) -> Iterator[Part]:
         checksum = int.from_bytes(data[end - 4 : end], "big")
         if checksum != zlib.crc32(body, zlib.crc32(name)):
             raise DamageError(f"it is damaged: the checksum of its {name_of(name)} chunk is wrong")
-        yield Part(name, body, at)
+        parts.append(Part(name, body, at))
         at = end
     if data[at:].strip(b"\0"):
-        yield Part(b"", data[at:], at)
+        parts.append(Part(b"", data[at:], at))
+    return parts
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
@@ -185,6 +187,8 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
 
 def _read_metadata(parts: Sequence[Part], single: dict[bytes, bytes]) -> tuple[Metadata, list[str]]:
     """What the chunks say of the picture, and the names of those that are not copied."""
+    if single.keys() <= _STRUCTURAL:
+        return NO_METADATA, []
     blocks = {"exif": single.get(b"eXIf"), "xmp": None}
     kept, lost = [], []
     for part in parts:
@@ -195,7 +199,7 @@ def _read_metadata(parts: Sequence[Part], single: dict[bytes, bytes]) -> tuple[M
             kept.append(part)
         elif name == b"":
             lost.append("data after the end of the picture")
-        elif name not in (*_STRUCTURAL, b"eXIf", b"iCCP", b"pHYs"):
+        elif name not in _STRUCTURAL and name not in (b"eXIf", b"iCCP", b"pHYs"):
             lost.append(f"PNG chunk {name_of(name)}")
     icc = _inflated(single.get(b"iCCP", b"").partition(b"\0")[2][1:])
     across, down, unit = struct.unpack_from(">IIB", single.get(b"pHYs", b"").ljust(9, b"\0"))
