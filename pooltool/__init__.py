@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pooltool.errors import (
+    OTHER_NAMES,
     ArrayShapeError,
     ArrayTypeError,
     ClusterError,
@@ -60,7 +61,7 @@ def __getattr__(name: str) -> Any:
         from pooltool import pooling
 
         return getattr(pooling, name)
-    meant = name.replace("average", "avg").replace("mean", "avg")
+    meant = "_".join(OTHER_NAMES.get(word, word) for word in name.split("_"))
     hint = f"; it is called {meant}" if meant in __all__ else ""
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pooltool import __version__
-from pooltool.errors import PooltoolError
+from pooltool.errors import OTHER_NAMES, PooltoolError
 from pooltool.report import complain, redirect_to_devnull
 
 if TYPE_CHECKING:
@@ -60,13 +60,6 @@ METHODS: dict[Method, str] = {
     pooltool min --pool-size 1x9 scan.png -o thick.png
     """,
 }
-
-
-OTHER_NAMES = {
-    "mean": "avg", "average": "avg", "maximum": "max", "minimum": "min",
-    "kernel-size": "pool-size", "kernel": "pool-size", "size": "pool-size", "strides": "stride",
-}  # fmt: skip
-"""What commands and options are called elsewhere."""
 
 
 class Option(click.Option):
@@ -414,13 +407,24 @@ cli.add_command(
 
 
 def _hint(error: click.UsageError) -> str:
-    """What is wrong with an option that is known by another name; else nothing."""
+    """Where an option belongs that is known by another name or elsewhere; else nothing."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return ""
-    name = error.option_name.lstrip("-").replace("_", "-")
-    name = f"--{OTHER_NAMES.get(name, name)}"
-    known = any(name in option.opts for option in error.ctx.command.params)
-    return f"No such option {error.option_name!r}; it is called {name} here." if known else ""
+    name = error.option_name.lstrip("-").replace("-", "_")
+    name = f"--{OTHER_NAMES.get(name, name)}".replace("_", "-")
+    owners = [
+        command.name
+        for command in cli.commands.values()
+        if any(name in option.opts for option in command.params)
+    ]
+    if not owners:
+        return ""
+    where = f"it is called {name} here"
+    if error.ctx.command is cli:
+        where = f"write `pooltool {owners[0]} {name}`, after the command"
+    elif error.ctx.command.name not in owners:
+        where = f"{name} is for {', '.join(map(str, owners))}"
+    return f"No such option {error.option_name!r}; {where}."
 
 
 def main(words: Sequence[str] | None = None) -> int:

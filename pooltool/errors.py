@@ -17,6 +17,15 @@ from __future__ import annotations
 
 import re
 
+OTHER_NAMES = {
+    "mean": "avg", "average": "avg", "maximum": "max", "minimum": "min",
+    "kernel_size": "pool_size", "kernel_shape": "pool_size", "kernel": "pool_size",
+    "window_shape": "pool_size", "size": "pool_size", "ksize": "pool_size",
+    "strides": "stride", "step": "stride", "pad": "padding", "pads": "padding",
+    "dilations": "dilation", "dilation_rate": "dilation", "layout": "data_format",
+}  # fmt: skip
+"""What commands, options and parameters are called elsewhere."""
+
 
 class PooltoolError(Exception):
     """Base of every error that pooltool raises on purpose; its text is one line."""

@@ -12,13 +12,19 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pooltool.errors import ArrayShapeError, ArrayTypeError, PooltoolError, WindowError
+from pooltool.errors import (
+    OTHER_NAMES,
+    ArrayShapeError,
+    ArrayTypeError,
+    PooltoolError,
+    WindowError,
+)
 from pooltool.geometry import (
     AdaptiveWindows,
     AnyWindows,
@@ -35,6 +41,27 @@ from pooltool.kernels import Method, Pooling, indices2d, pool2d
 Array = NDArray[Any]
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _hinting(function: Callable[P, R]) -> Callable[P, R]:
+    """Answer a parameter's name of other libraries with the one it has here."""
+
+    @wraps(function)
+    def call(*args: P.args, **named: P.kwargs) -> R:
+        try:
+            return function(*args, **named)
+        except TypeError as error:
+            other = next((name for name in named if f"keyword argument {name!r}" in str(error)), "")
+            if other not in OTHER_NAMES:
+                raise
+            raise TypeError(f"{error}; it is called {OTHER_NAMES[other]!r} here") from None
+
+    return call
+
+
+@_hinting
 def max_pool2d(
     image: ArrayLike,
     pool_size: Size = 2,
@@ -114,6 +141,7 @@ def max_pool2d(
     return _pool(image, data_format, "max", windows, return_indices, skip_nan=skip_nan)
 
 
+@_hinting
 def min_pool2d(
     image: ArrayLike,
     pool_size: Size = 2,
@@ -136,6 +164,7 @@ def min_pool2d(
     return _pool(image, data_format, "min", windows, return_indices, skip_nan=skip_nan)
 
 
+@_hinting
 def avg_pool2d(
     image: ArrayLike,
     pool_size: Size = 2,
@@ -198,6 +227,7 @@ def avg_pool2d(
     return pooled
 
 
+@_hinting
 def median_pool2d(
     image: ArrayLike,
     pool_size: Size = 2,
@@ -221,6 +251,7 @@ def median_pool2d(
     return pooled
 
 
+@_hinting
 def mode_pool2d(
     image: ArrayLike,
     pool_size: Size = 2,
@@ -243,6 +274,7 @@ def mode_pool2d(
     return pooled
 
 
+@_hinting
 def adaptive_max_pool2d(
     image: ArrayLike,
     output_size: OutputSize,
@@ -264,6 +296,7 @@ def adaptive_max_pool2d(
     return _pool(image, data_format, "max", windows, return_indices, skip_nan=skip_nan)
 
 
+@_hinting
 def adaptive_min_pool2d(
     image: ArrayLike,
     output_size: OutputSize,
@@ -281,6 +314,7 @@ def adaptive_min_pool2d(
     return _pool(image, data_format, "min", windows, return_indices, skip_nan=skip_nan)
 
 
+@_hinting
 def adaptive_avg_pool2d(
     image: ArrayLike,
     output_size: OutputSize,

@@ -345,6 +345,15 @@ def test_no_arguments(run: Run) -> None:
     assert "No such command 'mean'; it is called 'avg' here." in run("mean", "a.png").err
 
 
+def test_an_option_in_the_wrong_place_is_sent_to_the_right_one(run: Run) -> None:
+    assert "write `pooltool max --stride`, after the command." in run("--stride", "2", "max").err
+    assert "'--data-format'; write `pooltool max --data" in run("--data-format", "x", "avg").err
+    assert "--indices is for max, min." in run("avg", "--indices", "i.npy", "a.png").err
+    assert "'--ksize'; --pool-size is for" not in run("avg", "--ksize", "2", "a.png").err
+    assert "--alpha-weighted is for avg." in run("max", "--alpha-weighted", "a.png").err
+    assert "--skip-existing is for max," in run("compare", "--skip-existing", "a.png").err
+
+
 def test_help_and_version_import_neither_numpy_nor_cv2(run_process: Run, tmp_path: Path) -> None:
     for module in ("numpy", "cv2"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit('imported')\n")

@@ -376,6 +376,17 @@ def test_results_larger_than_memory_are_refused(function: Callable[..., Array], 
         function(np.zeros((4, 5), np.uint8), size)
 
 
+def test_names_of_other_libraries_are_answered_with_those_here() -> None:
+    image = np.zeros((4, 5))
+    for name, known in {"kernel_size": "pool_size", "strides": "stride", "pads": "padding"}.items():
+        with pytest.raises(TypeError, match=f"{name}'; it is called '{known}' here"):
+            max_pool2d(image, **{name: 2})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"keyword argument 'nonsense'$"):
+        avg_pool2d(image, nonsense=2)  # type: ignore[call-arg]
+    with pytest.raises(AttributeError, match="it is called adaptive_avg_pool2d"):
+        _ = pooltool.adaptive_mean_pool2d
+
+
 def test_sizes_of_other_types_are_refused_with_what_is_taken() -> None:
     for value in ((2,), np.array([2, 2]), 2.0, "2", [2, 2, 2]):
         with pytest.raises(WindowError, match=r"or a \(height, width\) pair .*such as 2 or \(2, 3"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pooltool import native
@@ -57,11 +57,12 @@ class _Details(NamedTuple):
 
 def read_header(data: bytes) -> Header:
     """Walk the segments from the start to the end of the image."""
-    parts = list(_segments(data))
-    frame = next((part for part in parts if part.name[0] in _SOF), None)
-    if frame is None or len(frame.body) < 6:
+    parts = _segments(data)
+    frames = [part for part in parts if part.name[0] in _SOF]
+    if not frames or len(frames[0].body) < 6:
         raise DamageError("it is damaged: the JPEG header tells no size")
-    coding, (bits, height, width, channels) = frame.name[0], struct.unpack_from(">BHHB", frame.body)
+    (coding,), body, _ = frames[0]
+    bits, height, width, channels = struct.unpack_from(">BHHB", body)
     _require_checked(coding, bits, height, channels)
     # Huffman codes take at least one bit for each block of 8 x 8 pixels.
     require_plausible(height, width, height * width // 64, len(data) * 8)
@@ -125,17 +126,17 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     return Encoded(start + segments + data[20:], left_out(lost))
 
 
-def _segments(data: bytes) -> Iterator[Part]:
+def _segments(data: bytes) -> list[Part]:
     """All segments, and last what lies behind the end of the image, each by its marker's code.
 
     As libjpeg does it, what is no marker is stepped over in the header.
     """
-    at, scanned = 2, False
+    parts, at, scanned = list[Part](), 2, False
     while found := (_NEXT_MARKER if scanned else _MARKER).search(data, at):
         code, at = found[1], found.end()
         if code[0] == _EOI and scanned:
-            yield Part(code, data[at:], found.start())
-            return
+            parts.append(Part(code, data[at:], found.start()))
+            return parts
         if code[0] in (_SOI, _EOI):
             break
         if code[0] in _BARE:
@@ -143,7 +144,7 @@ def _segments(data: bytes) -> Iterator[Part]:
         size = struct.unpack_from(">H", data, at)[0]
         if size < 2:
             raise DamageError("it is damaged: a JPEG segment is shorter than its length")
-        yield Part(code, data[at + 2 : at + size], found.start())
+        parts.append(Part(code, data[at + 2 : at + size], found.start()))
         scanned = scanned or code[0] == _SOS
         at += size
     if scanned:
@@ -177,6 +178,8 @@ def _read_metadata(parts: Sequence[Part]) -> tuple[Metadata, list[str]]:
     names, lost = [], []
     for part in parts:
         (code,), body, _ = part
+        if code in _STRUCTURAL:
+            continue
         if code == _APP0 and body.startswith(b"JFIF\0"):
             unit, across, down = struct.unpack_from(">BHH", body.ljust(12, b"\0"), 7)
             metre = {1: 1 / _INCH, 2: 100.0}.get(unit, 0)
@@ -199,9 +202,9 @@ def _read_metadata(parts: Sequence[Part]) -> tuple[Metadata, list[str]]:
         elif code in (_APP13, _COM):
             kept.append(part)
             names.append("comment" if code == _COM else "IPTC and Photoshop data (APP13)")
-        elif code not in _STRUCTURAL and (name := _name(code, body)):
+        elif name := _name(code, body):
             lost.append(name)
-    icc = b"".join(profile[number] for number in sorted(profile)) or None
+    icc = b"".join(map(profile.__getitem__, sorted(profile))) or None
     verbatim = Verbatim(("JPEG",), tuple(kept), tuple(names)) if kept else None
     return Metadata(blocks.get("exif"), blocks.get("xmp"), icc, resolution, verbatim), lost
 

@@ -181,7 +181,7 @@ def _pool_planes(
     stacked = len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT
     fits = planes.nbytes <= tile_bytes // LARGEST_SHARE and not stacked
     if fits and is_small(planes, rows, columns):  # one tile, whose layout does not matter
-        pool(Tile(planes, rows, columns, False, Scratch()), pooling, out)
+        pool(Tile(planes, rows, columns, False, Scratch(), small=True), pooling, out)
         return
     in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
     scratch = Scratch.take_unused()

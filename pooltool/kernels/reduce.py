@@ -103,6 +103,8 @@ class Tile:
     in_order: bool
     """True when each row of pixels lies in one piece and can be worked on where it is."""
     scratch: Scratch
+    small: bool = False
+    """True for a whole image of which `is_small` is true."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -160,7 +162,7 @@ def _additions(taps: int) -> int:
 def reduce_windows(tile: Tile, reduction: Reduction, along_rows: np.dtype[Any], out: Array) -> None:
     """Reduce the windows of a tile into `out`, their rows in the dtype `along_rows`."""
     rows, columns, channels = tile.rows, tile.columns, tile.pixels.shape[3]
-    if not is_small(tile.pixels, rows, columns):
+    if not tile.small:
         reduce_columns(tile, reduce_rows(tile, reduction, along_rows), reduction, out)
         return
     # A small image takes less time than the calls above: the same operations on views of it.
