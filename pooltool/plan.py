@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pooltool import files
 from pooltool.errors import FileError, PlanError, UsageProblem
 from pooltool.files import STREAM
-from pooltool.images.formats import FORMATS, WRITTEN_AS, format_for, require_quality
+from pooltool.images.formats import FORMATS, WRITTEN_AS, Format, format_for, require_quality
 from pooltool.job import Job, Settings
 
 NOT_A_FILE = "it is a pipe, a socket or a device; leave it out, or name it itself to read from it"
@@ -88,10 +88,23 @@ def _destination(images: tuple[str, ...], settings: Settings) -> str | None:
         )
     if format is None:
         require_quality(format_for(extension), settings.quality)
-    elif extension.lower() in IMAGE_EXTENSIONS and format_for(extension) is not format_for(format):
-        raise PlanError(f"-o {output} and --format {format} disagree; leave out --format")
+    else:
+        _require_agreement(output, format)
     _require_folder(output)
     return None
+
+
+def _require_agreement(output: str, format: str) -> None:
+    """Refuse a file's name that tells another format than the one asked for."""
+    extension = _extension(output).lower()
+    known = extension == f".{PAGE}" or extension in IMAGE_EXTENSIONS
+    if known and _kind(extension) is not _kind(format):
+        raise PlanError(f"-o {output} and --format {format} disagree; leave out --format")
+
+
+def _kind(extension: str) -> Format | str:
+    """`PAGE`, or the format to write by an extension; raise `ImageError` if there is none."""
+    return PAGE if extension.lstrip(".").lower() == PAGE else format_for(extension)
 
 
 def _require_folder(output: str, option: str = "-o") -> None:
@@ -249,18 +262,13 @@ def panel_path(image: str, output: str | None, format: str | None) -> tuple[str,
     elif not os.path.basename(output) or os.path.isdir(output):
         path = os.path.join(output, f"{own_name}_compare.{extension}")
     else:
-        path, named = output, _extension(output).lstrip(".").lower()
-        if (
-            format
-            and named in (PAGE, *(known[1:] for known in IMAGE_EXTENSIONS))
-            and (PAGE in (named, extension) or format_for(named) is not format_for(extension))
-            and named != extension
-        ):
-            raise PlanError(f"-o {output} and --format {format} disagree; leave out --format")
-        extension = extension if format else named
+        path = output
+        if format:
+            _require_agreement(output, format)
+        else:
+            extension = _extension(output).lstrip(".").lower()
         _require_folder(output)
-    if extension != PAGE:
-        format_for(extension)
+    _kind(extension)
     if os.path.exists(path) and os.path.exists(image) and os.path.samefile(path, image):
         raise PlanError(f"{path}: would overwrite the image itself; name another place with -o")
     return path, extension
