@@ -311,22 +311,21 @@ def _take_windows(words: dict[str, Any]) -> list[AnyWindows]:
     """
     from pooltool.geometry import AdaptiveWindows, Windows
 
-    given = {
-        option: value
-        for option in WINDOW_OPTIONS
-        if (value := words.pop(str(option.name))) not in (None, False, ())
-    }
-    settings = {str(option.name): value for option, value in given.items()}
-    output_size = settings.pop("output_size", None)
-    if output_size is None:
-        sizes = settings.pop("pool_size", (2, 2))
-        several = sizes if isinstance(sizes[0], tuple) else (sizes,)
-        return [Windows.of(size, **settings) for size in several]
-    others = [option.opts[0] for option in given if option.name != "output_size"]
-    others += COUNT_INCLUDE_PAD.opts if words.get("count_include_pad") else []
-    if others:
-        raise click.UsageError(f"{others[0]} and --output-size exclude each other; give one")
-    return [AdaptiveWindows.of(output_size)]
+    given: dict[str, Any] = {}
+    for option in WINDOW_OPTIONS:
+        value = words.pop(str(option.name))
+        if value not in (None, False, ()):
+            given[option.opts[0]] = value
+    output_size = given.pop("--output-size", None)
+    if output_size is not None:
+        others = [*given, *(COUNT_INCLUDE_PAD.opts if words.get("count_include_pad") else ())]
+        if others:
+            raise click.UsageError(f"{others[0]} and --output-size exclude each other; give one")
+        return [AdaptiveWindows.of(output_size)]
+    sizes = given.pop("--pool-size", (2, 2))
+    settings = {option[2:].replace("-", "_"): value for option, value in given.items()}
+    several = sizes if isinstance(sizes[0], tuple) else (sizes,)
+    return [Windows.of(size, **settings) for size in several]
 
 
 def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:

@@ -23,7 +23,6 @@ from pooltool.geometry import AnyWindows, Pair
 from pooltool.images.formats import Format, format_for
 from pooltool.job import Settings, pool_file
 from pooltool.plan import PAGE, panel_path, plan, takes_several
-from pooltool.pooling import as_image
 from pooltool.report import Report, complain, json_line, redirect_to_devnull, say
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ def compare(
             if path == STREAM:
                 _require_no_terminal()
             picture = images.decode(files.read(name), gray=gray, frame=frame)
-            pixels, count = as_image(picture.frames[0]), len(picture.frames)
+            pixels, count = picture.frames[0], len(picture.frames)
             results = [pool_all(pixels, each, count_include_pad) for each in windows]
             found = [measure(pixels, result) for result in results]
             drawn = panel(pixels, results, detail)

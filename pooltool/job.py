@@ -16,7 +16,6 @@ from pooltool.geometry import AnyAxis, DataFormat, row_axis
 from pooltool.images import Picture, npy
 from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
 from pooltool.kernels import Pooling, indices2d, pool2d, pool_axes
-from pooltool.pooling import as_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,7 +100,11 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
             return Outcome(job, "skipped")
         if job.problem:
             raise PooltoolError(job.problem)
-        format = _format_to_write(job)
+        try:
+            format = format_for(job.format)
+        except ImageError:  # of what is no image at all, that is told
+            images.require_image(files.read(job.input, images.START_BYTES))
+            raise
         require_quality(format, settings.quality)
         if settings.dry_run:
             files.require_readable(job.input)
@@ -118,15 +121,6 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         return Outcome(job, "failed", error=NO_MEMORY)
 
 
-def _format_to_write(job: Job) -> Format:
-    """The format; what is no image at all is told so, not which formats there are."""
-    try:
-        return format_for(job.format)
-    except ImageError:
-        images.require_image(files.read(job.input, images.START_BYTES))
-        raise
-
-
 def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
     """Read a picture, pool every frame and write them, with where the extremes lie if asked."""
     picture = images.decode(
@@ -137,7 +131,7 @@ def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
         data_format=settings.data_format or "channels_last",
     )
     frames, count = picture.frames, len(picture.frames)
-    before = as_image(frames[0])
+    before = frames[0]
     laid = [
         _laid(settings.pooling, format, pixels.shape, pixels.dtype, count, picture.maxval)
         for pixels in frames

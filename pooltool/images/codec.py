@@ -44,6 +44,7 @@ from pooltool.images.picture import (
     Metadata,
     Picture,
     Resolution,
+    Sizes,
     channels,
 )
 
@@ -77,9 +78,15 @@ def decode(
         header: Header = module.read_header(data)
     except MALFORMED:
         raise DamageError("it is cut or damaged: a header ends too early") from None
-    _require_decodable(header, frame)
+    sizes, count = header.sizes, len(header.sizes)
+    if frame is not None and not 0 <= frame < count:
+        only = "only one frame" if count == 1 else f"frames 0 to {count - 1}"
+        raise ImageError(f"it has no frame {frame}; it holds {only}")
+    if frame is not None and not header.animated:
+        sizes = sizes[frame : frame + 1]
+    _require_sizes(sizes, header.format)
     if format and frame is None:
-        require_frames(format, len(header.sizes))
+        require_frames(format, count)
     picture = _upright(module.decode(data, header, frame), header)
     return _grayed(picture) if gray else picture
 
@@ -134,22 +141,16 @@ def require_image(start: bytes) -> ModuleType:
     raise ImageError(refusal(start))
 
 
-def _require_decodable(header: Header, frame: int | None) -> None:
-    """Refuse a frame that is not there, and more pixels than the limit.
+def _require_sizes(sizes: Sizes, format: Format) -> None:
+    """Refuse frames without pixels, and more pixels than the limit.
 
     There is no limit for a .npy file, which is as long as its header says.
     """
-    sizes, count = header.sizes, len(header.sizes)
-    if frame is not None and not 0 <= frame < count:
-        only = "only one frame" if count == 1 else f"frames 0 to {count - 1}"
-        raise ImageError(f"it has no frame {frame}; it holds {only}")
-    if frame is not None and not header.animated:
-        sizes = sizes[frame : frame + 1]
     if min(map(min, sizes)) < 1:
         raise DamageError("it is damaged: its header tells of a picture without pixels")
     total = sum(map(prod, sizes))
     limit = native.limit(native.PIXEL_LIMIT, DEFAULT_LIMIT)
-    if total > limit and header.format is not formats.NPY:
+    if total > limit and format is not formats.NPY:
         raise ImageError(
             f"its header tells of {total} pixels, more than the limit of {limit}; "
             f"if that is right, set the environment variable {native.PIXEL_LIMIT}={total}"

@@ -336,7 +336,7 @@ def _runs(
     run, joined, length, so_far = values, values, 1, 0
 
     def free() -> str:
-        return next(n for n in _RUNS if n not in (names[id(run)], names[id(joined)]))
+        return min(_RUNS.difference((names[id(run)], names[id(joined)])))
 
     def join(first: Array, offset: int, taps: int) -> Array:
         name, end = free(), size - (taps - 1) * shift
@@ -357,7 +357,7 @@ def _runs(
     return joined, run, (so_far or taps - length) * shift, free()
 
 
-_RUNS = "run 0", "run 1", "run 2"
+_RUNS = frozenset(("run 0", "run 1", "run 2"))
 
 
 def reduce_columns(tile: Tile, reduced: Array, reduction: Reduction, out: Array) -> None:
