@@ -44,18 +44,17 @@ _RUN, _numbers = os.urandom(8).hex(), counted()
 """With the process id, what makes each name unlike all others, of other machines too."""
 
 
-def read(path: str, count: int = -1, *, limit: int = STREAM_LIMIT) -> bytes:
+def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
     """Read all of a file, a FIFO or, for `-`, standard input; raise `FileError`.
 
-    `count` is for files: only so many bytes of their start. `limit` is the most bytes taken from
-    what is not a regular file.
+    `limit` is the most bytes taken from what is not a regular file.
     """
     with reasons(path):
         if path == STREAM:
             return _read_stream(_standard(sys.stdin, "input"), limit)
         with open(path, "rb", buffering=0) as file:
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return file.read(count)
+                return file.read()
             return _read_stream(file, limit)
 
 

@@ -102,8 +102,8 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
             raise PooltoolError(job.problem)
         try:
             format = format_for(job.format)
-        except ImageError:  # of what is no image at all, that is told
-            images.require_image(files.read(job.input, images.START_BYTES))
+        except ImageError:  # of what is not read at all, that is told
+            images.read_header(files.read(job.input))
             raise
         require_quality(format, settings.quality)
         if settings.dry_run:

@@ -63,10 +63,6 @@ def main(folder: str) -> int:
 def compare(data: bytes) -> tuple[str, str]:
     """A verdict on one file, with its reason."""
     try:
-        images.require_image(data[: images.START_BYTES])
-    except PooltoolError:
-        return "no image", ""
-    try:
         picture = images.decode(data)
     except PooltoolError as error:
         opened = next((reader for reader, _ in readings(data)), None)

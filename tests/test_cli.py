@@ -227,6 +227,7 @@ def make_bad_inputs(folder: Path) -> None:
     (folder / "folder").mkdir()
     os.symlink("gone/x.png", "dangling.png")
     (folder / "bare").write_bytes((folder / "good.png").read_bytes())
+    (folder / "raw.cr2").write_bytes(b"II*\0\x10\0\0\0CR\2\0")
 
 
 @pytest.mark.parametrize(
@@ -244,6 +245,7 @@ def make_bad_inputs(folder: Path) -> None:
         (["flat.npy"], "flat.npy: its array has shape (5,); save it as (height, width)"),
         (["complex.npy"], "complex.npy: it holds complex128 values"),
         (["bare"], "bare: the name has no extension that tells the format; choose"),
+        (["raw.cr2"], "raw.cr2: it is a camera's raw picture, which is not read; develop it"),
         (["deep.png", "--format", "jpg"], "deep.png: JPEG cannot hold uint16 values"),
         (["float.tif", "--format", "jpg"], "float.tif: JPEG cannot hold float32 values"),
         (["dangling.png"], "dangling.png: it is a link to gone/x.png, which is not there; mend"),

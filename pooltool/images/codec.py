@@ -50,8 +50,8 @@ from pooltool.images.picture import (
 
 _MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, avif, jp2, npy, netpbm, bmp, gif, hdr)
 _MODULE_OF = {format.name: module for module in _MODULES for format in module.FORMATS}
-START_BYTES = 4096
-"""So much of a file's start tells its format."""
+_START_BYTES = 4096
+"""So much of a file's start tells what it is."""
 DEFAULT_LIMIT = 1 << 30
 """The most pixels a file may hold: OpenCV's limit, unless its own variable says another number."""
 
@@ -71,13 +71,10 @@ def decode(
     Raise `ImageError` with the reason when they are no picture, too large, or of a kind that would
     come out wrong, and `DamageError` when they are cut or damaged.
     """
-    module = require_image(data)
+    module, header = read_header(data)
     if module is npy and data_format == "channels_first":
         data = npy.with_channels_last(data)
-    try:
-        header: Header = module.read_header(data)
-    except MALFORMED:
-        raise DamageError("it is cut or damaged: a header ends too early") from None
+        header = npy.read_header(data)
     sizes, count = header.sizes, len(header.sizes)
     if frame is not None and not 0 <= frame < count:
         only = "only one frame" if count == 1 else f"frames 0 to {count - 1}"
@@ -131,14 +128,21 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
     return Encoded(encoded.data, (*warnings, *encoded.warnings))
 
 
-def require_image(start: bytes) -> ModuleType:
-    """The module of the format that a file starts like; raise `ImageError` when none is known."""
-    if not start:
+def read_header(data: bytes) -> tuple[ModuleType, Header]:
+    """The module of a file's format, and what its header tells; raise `ImageError` with what the
+    file is when it is not read, and `DamageError` when its header is damaged.
+    """
+    if not data:
         raise ImageError("it is empty; save it again, or leave it out")
     for module in _MODULES:
-        if re.match(module.START, start, re.DOTALL):
-            return module
-    raise ImageError(refusal(start))
+        if re.match(module.START, data, re.DOTALL):
+            break
+    else:
+        raise ImageError(refusal(data[:_START_BYTES]))
+    try:
+        return module, module.read_header(data)
+    except MALFORMED:
+        raise DamageError("it is cut or damaged: a header ends too early") from None
 
 
 def _require_sizes(sizes: Sizes, format: Format) -> None:

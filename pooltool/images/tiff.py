@@ -45,8 +45,10 @@ _NAMES = {
 
 def read_header(data: bytes) -> Header:
     """Walk the directories; pictures are those that are no overviews and no masks of others."""
+    if data[8:10] == b"CR":  # of Canon
+        raise ImageError(RAW)
     found = tuple(exif.directories(data))
-    if data[8:10] == b"CR" or any(_DNG in page.fields for page in found):  # of Canon, of Adobe
+    if any(_DNG in page.fields for page in found):  # of Adobe
         raise ImageError(RAW)
     kinds = [next(iter(page.numbers(tiff_pages.SUBFILE)), 0) for page in found]
     pages = tuple(page for page, kind in zip(found, kinds, strict=True) if not kind & 5)
