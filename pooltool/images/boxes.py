@@ -1,55 +1,63 @@
-"""Boxes of the ISO base media file format (ISO/IEC 14496-12), which AVIF and JPEG 2000 are made of.
-
-A box is told by where its content lies in the whole file, so that bytes of it can be changed.
-"""
+"""Boxes of the ISO base media file format (ISO/IEC 14496-12), as AVIF and JPEG 2000 have them."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pooltool.errors import DamageError
 from pooltool.images.headers import require_plausible
 
-_FIELDS = {b"meta": 4, b"iref": 4, b"stsd": 8, b"av01": 78}
+_FIELDS = {b"meta": 4, b"iref": 4, b"iinf": 6, b"stsd": 8, b"av01": 78}
 """Bytes of a box that lie before the boxes in it."""
 
 
 class Box(NamedTuple):
-    """A box: its name, and where its content begins and ends."""
+    """A box, told by where its content lies in the whole file, so that bytes can be changed."""
 
+    data: bytes
     name: bytes
     start: int
     end: int
 
+    @property
+    def body(self) -> bytes:
+        return self.data[self.start : self.end]
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
-    """The boxes of a file, or of a part of it."""
-    end = len(data) if end is None else end
-    while start + 8 <= end:
-        size, name = struct.unpack_from(">I4s", data, start)
-        head = 8
-        if size == 1:
-            size, head = struct.unpack_from(">Q", data, start + 8)[0], 16
-        size = size or end - start
-        if size < head or start + size > end:
-            raise DamageError("it is cut or damaged: the data ends in the middle of a box")
-        yield Box(name, start + head, start + size)
-        start += size
+    def inside(self, *path: bytes) -> list[Box]:
+        """The boxes in it, or in the first box on a path of names below it."""
+        if path:
+            first = next((box for box in self.inside() if box.name == path[0]), None)
+            return first.inside(*path[1:]) if first else []
+        found, at = [], self.start + _FIELDS.get(self.name, 0)
+        if self.name == b"iinf" and self.data[self.start]:  # a version with wider numbers
+            at += 2
+        while at + 8 <= self.end:
+            size, name = struct.unpack_from(">I4s", self.data, at)
+            head = 8
+            if size == 1:
+                size, head = struct.unpack_from(">Q", self.data, at + 8)[0], 16
+            size = size or self.end - at
+            if size < head or at + size > self.end:
+                raise DamageError("it is cut or damaged: the data ends in the middle of a box")
+            found.append(Box(self.data, name, at + head, at + size))
+            at += size
+        return found
+
+    def every(self, *path: bytes) -> list[Box]:
+        """The boxes of the last name on a path, in the first ones of the names before it."""
+        return [box for box in self.inside(*path[:-1]) if box.name == path[-1]]
 
 
-def inside(data: bytes, *path: bytes, of: Box | None = None) -> list[Box]:
-    """The boxes in the first box on a path of names, in the file or in a box of it."""
-    found = list(boxes(data)) if of is None else _content(data, of)
-    for name in path:
-        found = next((_content(data, box) for box in found if box.name == name), [])
-    return found
+def whole(data: bytes) -> Box:
+    """A file, as if it were a box."""
+    return Box(data, b"", 0, len(data))
 
 
-def body(data: bytes, found: Sequence[Box], name: bytes) -> bytes | None:
-    """The content of the first box of a name; None when there is none."""
-    return next((data[box.start : box.end] for box in found if box.name == name), None)
+def contents(found: Sequence[Box]) -> dict[bytes, bytes]:
+    """What boxes hold, by their names; of several with one name, the first."""
+    return {box.name: box.body for box in reversed(found)}
 
 
 def box(name: bytes, content: bytes) -> bytes:
@@ -63,10 +71,3 @@ def require_room(height: int, width: int, size: int) -> None:
     Pictures of one color took down to a byte for 200,000 pixels; small ones need not be checked.
     """
     require_plausible(height, width, (height * width - (1 << 24)) >> 18, size)
-
-
-def _content(data: bytes, box: Box) -> list[Box]:
-    fields = _FIELDS.get(box.name, 0)
-    if box.name == b"iinf":
-        fields = 8 if data[box.start] else 6
-    return list(boxes(data, box.start + fields, box.end))
