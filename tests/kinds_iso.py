@@ -377,6 +377,8 @@ JP2 = (
     exact("palette, 4 bits", lambda: palette(3, bits=4), TABLE[INDICES][..., :3]),
     exact("short palette", lambda: palette(3).replace(b"\0\x10\3\7\7", b"\0\x09\3\7\7"),
           TABLE[np.minimum(INDICES, 8)][..., :3]),
+    Kind("jpeg 2000 empty palette", lambda: palette(3).replace(b"\0\x10\3\7\7", b"\0\0\3\7\7"),
+         refusal="damaged: its palette is empty"),
     not_read("palette of 16 bits", lambda: palette(3, depth=15), "a palette that"),
     not_read("palette not used", lambda: palette(3, kind=0), "a palette that"),
     Kind("jpeg 2000 sycc", sycc("u1"), sycc_right("u1")),

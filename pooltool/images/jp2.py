@@ -171,6 +171,8 @@ def _colors(
         plain = channels == 1 and depth < 8 and table[3 : 3 + samples] == b"\7" * samples
         odd = not plain or order is None or told.get(b"cmap") != columns
         _refuse_if(odd, "a palette that is not of 8-bit gray or colors for one channel")
+        if not count:
+            raise DamageError("it is damaged: its palette is empty")
         palette = np.frombuffer(table, np.uint8, count * samples, 3 + samples)
         palette = palette.reshape(count, samples)[:, order]
     colors = [part.body for part in inner if part.name == b"colr"]
