@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 from pathlib import Path
 
 import imagecodecs
@@ -134,3 +135,25 @@ def test_cut_tables_of_an_avif_are_damage() -> None:
         broken = data[:at] + b"\0\0\0\0\xff\xff\xff\xff" + data[at + 8 :]
         with pytest.raises(DamageError):
             images.decode(broken)
+
+
+def test_alpha_whose_number_does_not_fit_is_damage() -> None:
+    _, data, properties = kinds.item(kinds.GRAY, subsampling="4:0:0")
+    alpha = kinds.box(b"auxC", bytes(4) + b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
+    number, count = struct.pack(">I", 70000), len(properties)
+    first = b"\0\0\0\1" + bytes([count, *range(1, count + 1)])
+    second = number + bytes([1, count + 1])
+    kind = b"\0\0av01\0"
+    items = (b"\2\0\0\0\0\1" + kind, b"\3\0\0\0" + number + kind)
+    container = kinds.box(b"ipco", b"".join(properties) + alpha)
+    owned = kinds.box(b"ipma", b"\1\0\0\0\0\0\0\2" + first + second)
+    parts = (
+        kinds.box(b"pitm", bytes(5) + b"\1"),
+        kinds.box(b"iinf", bytes(5) + b"\2" + b"".join(kinds.box(b"infe", i) for i in items)),
+        kinds.box(b"iref", b"\1\0\0\0" + kinds.box(b"auxl", number + b"\0\1\0\0\0\1")),
+        kinds.box(b"iprp", container + owned),
+    )
+    meta = kinds.box(b"meta", bytes(4) + b"".join(parts))
+    start = kinds.box(b"ftyp", b"avif" + bytes(4) + b"mif1avif")
+    with pytest.raises(DamageError):
+        images.decode(start + meta + kinds.box(b"mdat", data))

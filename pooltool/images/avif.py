@@ -83,7 +83,7 @@ def read_header(data: bytes) -> Header:
     if masks and header.details.gray and not header.animated and pitm:
         premultiplied = any(kind == b"prem" for kind, _, _ in links)
         _refuse_if(premultiplied, "gray that is premultiplied with alpha")
-        mask, primary = items[masks[0]], masks[0].to_bytes(pitm.end - pitm.start - 4, "big")
+        mask, primary = items[masks[0]], struct.pack(">I" if pitm.body[0] else ">H", masks[0])
         patches.append((mask.at, b"skip"))
         alpha = ((mask.at, mask.kind), (pitm.start + 4, primary))
     kept = [item for item in hidden if item.kind == b"Exif" or item.content == _XMP]
