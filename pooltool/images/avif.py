@@ -221,8 +221,8 @@ def _described(file: Box, properties: list[Box], size: tuple[int, int], coded: b
     aspect, clap = told.get(b"pasp", b""), told.get(b"clap")
     lost += ["pixel aspect ratio"] if aspect[:4] != aspect[4:8] else []
     details = _Details(maxval, gray, limited, _crop(clap, size) if clap else None)
-    # irot: quarter turns to the left, then imir: none, top to bottom, left to right. EXIF and XMP
-    # do not turn an AVIF (MIAF, ISO/IEC 23000-22).
+    # By quarter turns to the left: without imir, with its axis 0 (top to bottom), with 1. EXIF and
+    # XMP do not turn an AVIF (MIAF, ISO/IEC 23000-22).
     turns = ((1, 4, 2), (8, 5, 7), (3, 2, 4), (6, 7, 5))[(told.get(b"irot") or b"\0")[0] & 3]
     axis = told.get(b"imir")
     turn = turns[0 if axis is None else 1 + (axis[0] & 1)]
