@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+import tracemalloc
 from pathlib import Path
 
 import imagecodecs
@@ -157,3 +158,16 @@ def test_alpha_whose_number_does_not_fit_is_damage() -> None:
     start = kinds.box(b"ftyp", b"avif" + bytes(4) + b"mif1avif")
     with pytest.raises(DamageError):
         images.decode(start + meta + kinds.box(b"mdat", data))
+
+
+def test_an_item_that_holds_the_file_many_times_takes_no_memory() -> None:
+    count = 60_000
+    entry = struct.pack(">HHH", 1, 0, count) + struct.pack(">II", 0, 1 << 30) * count
+    iloc = kinds.box(b"iloc", bytes(4) + b"\x44\0\0\1" + entry)
+    start = kinds.box(b"ftyp", b"avif" + bytes(4) + b"mif1avif")
+    data = start + kinds.box(b"meta", bytes(4) + iloc) + kinds.box(b"mdat", bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(DamageError, match="an item holds more than the file"):
+        images.decode(data)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()

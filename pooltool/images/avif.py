@@ -62,8 +62,12 @@ class _Item(NamedTuple):
     kind: bytes
     at: int
     content: bytes
-    data: bytes
+    pieces: list[memoryview]
     properties: list[Box]
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 def read_header(data: bytes) -> Header:
@@ -258,22 +262,7 @@ def _crop(clap: bytes, size: tuple[int, int]) -> tuple[slice, slice]:
 
 def _items(file: Box) -> dict[int, _Item]:
     """All items by their numbers."""
-    data, meta = file.data, contents(file.inside(b"meta"))
-    coded, owned, items = {}, {}, {}
-    table = meta.get(b"iloc") or bytes(8)  # where the data of each item lies
-    version, sizes = struct.unpack_from(">B3xH", table)
-    number, width = partial(_number, io.BytesIO(table[6:])), 4 if version == 2 else 2
-    stored = next((part.start for part in file.every(b"meta", b"idat")), 0)
-    for _ in range(number(width)):
-        key, method = number(width), number(2) & 15 if version else 0
-        number(2)
-        base, pieces = number(sizes >> 4 & 15) + (stored if method == 1 else 0), []
-        for _ in range(number(2)):
-            number(sizes & 15 if version else 0)
-            at = base + number(sizes >> 12)
-            pieces.append(data[at : at + number(sizes >> 8 & 15)])
-        if method < 2:  # 2: inside another item
-            coded[key] = b"".join(pieces)
+    data, pieces, owned, items = file.data, _pieces(file), dict[int, list[Box]](), {}
     properties = file.inside(b"meta", b"iprp", b"ipco")
     for part in file.every(b"meta", b"iprp", b"ipma"):  # which properties each item has
         number = partial(_number, io.BytesIO(part.body))
@@ -287,8 +276,32 @@ def _items(file: Box) -> dict[int, _Item]:
         key = struct.unpack_from(">I" if wide else ">H", data, part.start + 4)[0]
         at = part.start + (10 if wide else 8)
         kind, content = data[at : at + 4], b"".join(data[at + 4 : part.end].split(b"\0")[1:2])
-        items[key] = _Item(kind, at, content, coded.get(key, b""), owned.get(key, []))
+        items[key] = _Item(kind, at, content, pieces.get(key, []), owned.get(key, []))
     return items
+
+
+def _pieces(file: Box) -> dict[int, list[memoryview]]:
+    """Where the data of each item lies, in one piece or several."""
+    data, found = memoryview(file.data), {}
+    table = contents(file.inside(b"meta")).get(b"iloc") or bytes(8)
+    version, sizes = struct.unpack_from(">B3xH", table)
+    number, width = partial(_number, io.BytesIO(table[6:])), 4 if version == 2 else 2
+    stored = next((part.start for part in file.every(b"meta", b"idat")), 0)
+    for _ in range(number(width)):
+        key, method = number(width), number(2) & 15 if version else 0
+        number(2)
+        base = number(sizes >> 4 & 15) + (stored if method == 1 else 0)
+        pieces, room = list[memoryview](), len(data)
+        for _ in range(number(2)):
+            number(sizes & 15 if version else 0)
+            at = base + number(sizes >> 12)
+            pieces.append(data[at : at + number(sizes >> 8 & 15)])
+            room -= len(pieces[-1])
+            if room < 0:
+                raise DamageError("it is damaged: an item holds more than the file")
+        if method < 2:  # 2: inside another item
+            found[key] = pieces
+    return found
 
 
 def _links(file: Box) -> _Links:
