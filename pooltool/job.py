@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -154,14 +154,7 @@ def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
         windows, method = settings.pooling.windows, settings.pooling.method
         preview = side_by_side(before, windows, method, pool2d(before, settings.pooling))
     if settings.indices is not None:
-        places = [
-            npy.swapped(indices2d(pixels, values, settings.pooling))
-            for pixels, values in zip(frames, pooled, strict=True)
-        ]
-        indices = np.stack(places) if count > 1 else places[0]
-        if channels_first and before.ndim == 3:
-            indices = np.moveaxis(indices, -1, -3)
-        files.write(settings.indices, npy.dumps(indices))
+        files.write(settings.indices, _indices(frames, pooled, settings))
     files.write(job.output, data, folder=job.folder)
     shape, dtype = pooled[0].shape, pooled[0].dtype
     return Outcome(job, "ok", before.shape, shape, dtype, count, encoded.warnings, preview=preview)
@@ -189,6 +182,18 @@ def _pool_frame(
         colours = Colours.pack(pixels)
         return colours.unpack(pool_axes(colours.labels, pooling, rows, columns))
     return pool_axes(pixels, pooling, rows, columns)
+
+
+def _indices(frames: Sequence[Array], pooled: Sequence[Array], settings: Settings) -> bytes:
+    """Where the values of each frame lie, as a .npy file."""
+    places = [
+        npy.swapped(indices2d(pixels, values, settings.pooling))
+        for pixels, values in zip(frames, pooled, strict=True)
+    ]
+    indices = np.stack(places) if len(places) > 1 else places[0]
+    if settings.data_format == "channels_first" and frames[0].ndim == 3:
+        indices = np.moveaxis(indices, -1, -3)
+    return npy.dumps(indices)
 
 
 @lru_cache(maxsize=64)
