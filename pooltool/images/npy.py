@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -51,46 +51,43 @@ class ArrayFile:
     """Where the numbers begin."""
     file: BinaryIO
 
+    @cached_property
+    def whole(self) -> Array:
+        """The whole array in memory."""
+        order: Literal["C", "F"] = "F" if self.fortran else "C"
+        return self._numbers(0, math.prod(self.shape)).reshape(self.shape, order=order)
+
     def planes(self, axis: int, first: int, last: int, top: int, bottom: int) -> Array:
         """Planes `first` to `last - 1`, of their rows `top` to `bottom - 1`: (planes, rows, ...).
 
         Rows are the axis `axis`, the axes before it are planes. Of several planes all rows are
         read. No more than that is in memory, unless columns lie together below several planes.
         """
-        shape = (math.prod(self.shape[:axis]), *self.shape[axis:])
+        height, inner = self.shape[axis], self.shape[axis + 1 :]
+        lines = math.prod(inner)
         if self.fortran and axis:
-            return self._whole.reshape(shape)[first:last, top:bottom]
-        if self.fortran:
-            return self._rows_across(top, bottom)[None]
-        start, stop = (top, bottom) if last - first == 1 else (0, shape[1])
-        out = np.empty((last - first, stop - start, *shape[2:]), self.dtype)
-        self._fill(out, (first * shape[1] + start) * math.prod(shape[2:]))
-        return out[:, top - start : bottom - start]
-
-    @cached_property
-    def _whole(self) -> Array:
-        flat = np.empty(math.prod(self.shape), self.dtype)
-        self._fill(flat, 0)
-        return flat.reshape(self.shape, order="F")
-
-    def _rows_across(self, first: int, last: int) -> Array:
-        """Rows where columns lie together: walk through all of them and keep these rows."""
-        height, lines = self.shape[0], math.prod(self.shape[1:])
-        kept = np.empty((lines, last - first), self.dtype)
+            return self.whole.reshape(-1, height, *inner)[first:last, top:bottom]
+        if not self.fortran:
+            start, stop = (top, bottom) if last - first == 1 else (0, height)
+            count = (last - first) * (stop - start) * lines
+            numbers = self._numbers((first * height + start) * lines, count)
+            planes = numbers.reshape(last - first, stop - start, *inner)
+            return planes[:, top - start : bottom - start]
+        kept = np.empty((lines, bottom - top), self.dtype)
         step = max(1, _BLOCK // (height * self.dtype.itemsize))
-        for at in range(0, lines, step):
-            block = np.empty((min(step, lines - at), height), self.dtype)
-            self._fill(block, at * height)
-            kept[at : at + step] = block[:, first:last]
-        across = kept.reshape(*self.shape[:0:-1], last - first)
-        return np.ascontiguousarray(across.T)
+        for at in range(0, lines, step):  # walk through all columns and keep these rows
+            block = self._numbers(at * height, min(step, lines - at) * height)
+            kept[at : at + step] = block.reshape(-1, height)[:, top:bottom]
+        return np.ascontiguousarray(kept.reshape(*inner[::-1], bottom - top).T)[None]
 
-    def _fill(self, out: Array, position: int) -> None:
-        """Read as many numbers as there is room for, from the one at `position` on."""
+    def _numbers(self, position: int, count: int) -> Array:
+        """Read so many numbers from the one at `position` on."""
         self.file.seek(self.start + position * self.dtype.itemsize)
-        room = out.reshape(-1).view(np.uint8).data
+        numbers = np.empty(count, self.dtype)
+        room = numbers.view(np.uint8).data
         if self.file.readinto(room) != len(room):  # type: ignore[attr-defined]
             raise DamageError("it is cut: the file became shorter while it was read")
+        return numbers
 
 
 def is_array_file(path: str) -> bool:
@@ -131,15 +128,14 @@ def write(
 def read_header(data: bytes) -> Header:
     """Read the header."""
     shape = _opened(io.BytesIO(data), len(data)).shape
-    if len(shape) == 4:
-        return Header(formats.NPY, ((shape[1], shape[2]),) * shape[0])
-    return Header(formats.NPY, ((shape[0], shape[1]),))
+    count, height, width = (shape if len(shape) == 4 else (1, *shape))[:3]
+    return Header(formats.NPY, ((height, width),) * count)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The array as a picture, blue first; (N, H, W, C) are N frames."""
     array = loads(data)
-    frames = list(array) if array.ndim == 4 else [array]
+    frames = array if array.ndim == 4 else array[None]
     chosen = frames if frame is None else frames[frame : frame + 1]
     return Picture(tuple(map(swapped, chosen)), formats.NPY)
 
@@ -152,9 +148,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
 
 def loads(data: bytes) -> Array:
     """The array in a .npy file's bytes; raise `ImageError` when it is not an image of numbers."""
-    array = _opened(io.BytesIO(data), len(data))
-    whole = array.planes(0, 0, 1, 0, array.shape[0])
-    return whole.reshape(array.shape)
+    return _opened(io.BytesIO(data), len(data)).whole
 
 
 def with_channels_last(data: bytes) -> bytes:
@@ -174,12 +168,8 @@ def looks_channels_first(shape: tuple[int, ...]) -> bool:
     """
     if len(shape) < 3:
         return False
-
-    def is_small(axis: int) -> bool:
-        others = [size for index, size in enumerate(shape[-3:]) if index != axis]
-        return shape[-3:][axis] <= 4 or 8 * shape[-3:][axis] <= min(others)
-
-    return is_small(0) and not is_small(2)
+    small = max(4, sorted(shape[-3:])[1] // 8)
+    return shape[-3] <= small < shape[-1]
 
 
 def dumps(array: Array) -> bytes:
@@ -217,15 +207,6 @@ def _opened(file: BinaryIO, size: int) -> ArrayFile:
         raise DamageError("it is damaged: its .npy header cannot be understood") from None
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
         raise DamageError("it is damaged: its .npy header tells no shape")
-    _require_image(shape, dtype)
-    whole = start + math.prod(shape) * dtype.itemsize
-    if size != whole:
-        state = "cut" if size < whole else "damaged, or holds more than one array"
-        raise DamageError(f"it is {state}: {size} bytes where {whole} belong to {shape} {dtype}")
-    return ArrayFile(shape, dtype, bool(fortran), start, file)
-
-
-def _require_image(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         kind = "Python objects" if dtype.hasobject else f"{dtype} values"
         raise ImageError(f"it holds {kind}; save real numbers of at most 64 bits")
@@ -238,3 +219,8 @@ def _require_image(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise ImageError(
             f"its array is empty: its shape is {shape}; save one with rows and columns"
         )
+    whole = start + math.prod(shape) * dtype.itemsize
+    if size != whole:
+        state = "cut" if size < whole else "damaged, or holds more than one array"
+        raise DamageError(f"it is {state}: {size} bytes where {whole} belong to {shape} {dtype}")
+    return ArrayFile(shape, dtype, bool(fortran), start, file)
