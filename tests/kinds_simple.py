@@ -199,6 +199,9 @@ BMP_KINDS = (
     Kind("BMP, a mask with a hole",
          made(bmp_of([bytes(20)] * 3, 32, 3, masks=(5, 0xFF00, 0xFF0000))),
          refusal="not of 1 to 8 bits.*PNG"),
+    Kind("BMP, a mask beyond the bits of a pixel",
+         made(bmp_of([bytes(10)] * 3, 16, 3, masks=(0xFF0000, 0x7E0, 0x1F))),
+         refusal="damaged: a color lies beyond the 16 bits of its pixels"),
     Kind("BMP, a header of another size", made(bmp_of([bytes(16)] * 3, 24, header=66)),
          refusal="header of 66 bytes.*PNG"),
     Kind("BMP, cut", made(bmp_of([bytes(15)] * 3, 24)[:-9]), refusal="cut or damaged"),
@@ -375,9 +378,8 @@ HDR_KINDS = (
 # Netpbm
 
 BITS = np.array([[255, 0, 255], [0, 0, 255]], np.uint8)
-NETPBM_KINDS = tuple(
-    Kind(f"netpbm, P{data[1:2].decode()}", made(data), shown(wanted))
-    for data, wanted in (
+NETPBM_KINDS = (
+    *(Kind(f"netpbm, P{data[1:2].decode()}", made(data), shown(wanted)) for data, wanted in (
         (b"P1 3 2 010\n1 1 0", BITS),
         (b"P2 3 2 255 1 2 3 4 5 6", np.arange(1, 7, dtype=np.uint8).reshape(2, 3)),
         (b"P3 2 1 255 1 2 3 4 5 6", np.arange(1, 7, dtype=np.uint8).reshape(1, 2, 3)),
@@ -387,8 +389,9 @@ NETPBM_KINDS = tuple(
         (b"P6 2 1 255\n\1\2\3\4\5\6", np.arange(1, 7, dtype=np.uint8).reshape(1, 2, 3)),
         (b"Pf 2 2 2\n" + struct.pack(">4f", 1, 2, 3, 4), np.array([[6, 8], [2, 4]], np.float32)),
         (b"PF 1 2 -1\n" + struct.pack("<6f", 1, 2, 3, 4, 5, 6),
-         np.array([[[4, 5, 6]], [[1, 2, 3]]], np.float32)),
-    )
+         np.array([[[4, 5, 6]], [[1, 2, 3]]], np.float32)))),
+    Kind("netpbm, a number that no integer of a machine holds",
+         made(b"P2 1 1 255 99999999999999999999"), refusal="damaged: .* outside 0 to 255"),
 )  # fmt: skip
 
 

@@ -133,6 +133,8 @@ def _masks(data: bytes, size: int, bits: int, coding: int) -> tuple[int, ...]:
     masks = (blue, green, red, *filter(None, alpha))
     if any(mask // (mask & -mask or 1) not in _RUNS_OF_ONES for mask in masks):
         raise ImageError(f"it is a BMP whose colors are not of 1 to 8 bits, {_CONVERT}")
+    if max(masks) >> bits:
+        raise DamageError(f"it is damaged: a color lies beyond the {bits} bits of its pixels")
     return masks
 
 

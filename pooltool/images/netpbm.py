@@ -172,16 +172,16 @@ def _text_numbers(data: bytes, plain: _Plain) -> Array:
     wanted = plain.height * plain.width * plain.channels
     words = re.findall(rb"[01]" if plain.kind == "1" else rb"\S+", body)
     try:
-        numbers = np.array([int(word) for word in words[:wanted]], np.int64)
+        numbers = [int(word) for word in words[:wanted]]
     except ValueError:
         raise DamageError("it is damaged: it holds a word that is not a number") from None
-    if numbers.size < wanted:
+    if len(numbers) < wanted:
         raise DamageError("it is cut: it holds fewer pixels than its header says")
     if len(words) > wanted:
         raise DamageError(f"it is damaged: it holds {len(words)} numbers where {wanted} belong")
-    if numbers.min() < 0 or numbers.max() > plain.maxval:
+    if min(numbers) < 0 or max(numbers) > plain.maxval:
         raise DamageError(f"it is damaged: it holds a value outside 0 to {plain.maxval}")
-    return numbers.astype(plain.dtype)
+    return np.array(numbers, plain.dtype)
 
 
 def _red_first(pixels: Array) -> Array:
