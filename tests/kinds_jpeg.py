@@ -7,6 +7,7 @@ import itertools
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import imagecodecs
@@ -377,6 +378,8 @@ def animations() -> Iterator[Kind]:
     ]
     right[1][5:, 9:] = np.dstack([flat[1][:4, :5]] * 3 + [np.full((4, 5), 255, np.uint8)])
     yield kind("apng-gray-cleared", apng(clear, 0), right)
+    data = apng([(gray[0], (0, 0), 1, 0), *clear[1:], plain[1]], 0)
+    yield replace(kind("apng-one-frame-that-covers-all", data, flat[1:]), frame=2)
     table = dice.integers(0, 256, (2, 3)).astype(np.uint8)
     bit = [frame & 1 for frame in gray]
     colors = (b"PLTE", table.tobytes())

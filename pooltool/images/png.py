@@ -116,7 +116,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
             data = _png(details.parts, body)
         pixels = _decoded(data, details, odd)
         return Picture((pixels,), formats.PNG, warnings=tuple(odd))
-    frames = _composed(header, len(details.frames) if frame is None else frame + 1, odd)
+    frames = _composed(header, frame, odd)
     if frame is not None or len(frames) == 1:
         return Picture((frames[-1],), formats.PNG, warnings=tuple(odd))
     durations = tuple(each.duration for each in details.frames)
@@ -286,26 +286,27 @@ def _decoded(data: bytes, details: _Details, odd: list[str]) -> Array:
     return np.dstack([pixels, pixels, pixels, alpha])
 
 
-def _composed(header: Header, last: int, odd: list[str]) -> list[Array]:
-    """The first frames of an animation as they are seen (PNG third edition, section 11.3.4).
+def _composed(header: Header, only: int | None, odd: list[str]) -> list[Array]:
+    """The frames of an animation, or one, as they are seen (PNG third edition, section 11.3.4).
 
     OpenCV's own cuts 16 bits to 8 and does not restore what a frame covered.
     """
     details: _Details = header.details
     canvas, shown = np.empty(0), list[Array]()
-    for frame in details.frames[:last]:
+    for index, frame in enumerate(details.frames if only is None else details.frames[: only + 1]):
         data = _png(details.parts, b"".join(frame.data), frame.width, frame.height)
         pixels = _decoded(data, details, odd)
         full, count = np.iinfo(pixels.dtype).max, channels(pixels)
         if count < 4:
             planes = [pixels] * 3 if count == 1 else [pixels]
             pixels = np.dstack([*planes, np.full(pixels.shape[:2], full, pixels.dtype)])
-        if not shown:
+        if index == 0:
             canvas = np.zeros((*header.sizes[0], 4), pixels.dtype)
         area = canvas[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
         before = area.copy()
         area[:] = pixels if frame.blend == _BLEND_SOURCE else _over(pixels, area)
-        shown.append(canvas.copy())
+        if only in (None, index):
+            shown.append(canvas.copy())
         if frame.dispose == _DISPOSE_BACKGROUND:
             area[:] = 0
         elif frame.dispose == _DISPOSE_PREVIOUS:
