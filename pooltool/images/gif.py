@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
+from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
+from pooltool.images.animation import BACKGROUND, PREVIOUS, Frame, compose
 from pooltool.images.headers import name_of, profile_channels, repeated, require_plausible
-from pooltool.images.picture import Array, Header, Metadata, Part, Picture
+from pooltool.images.picture import NO_METADATA, Array, Header, Picture
 
 FORMATS = (formats.GIF,)
 START = rb"GIF8[79]a"
@@ -27,44 +28,21 @@ _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 _XMP, _ICC = b"XMP DataXMP", b"ICCRGBG1012"
 _XMP_END = b"\1" + bytes(range(255, -1, -1)) + b"\0"
 """Read as blocks, a packet of XMP is skipped through this ramp of ever shorter steps."""
-_BACKGROUND, _PREVIOUS = 2, 3
-_DISPOSALS = {2: _BACKGROUND, 3: _PREVIOUS, 4: _PREVIOUS}
-"""What is done to a frame's area before the next one. Old programs wrote 4 for 3, as browsers know;
-other numbers have no meaning and leave the frame."""
+_DISPOSALS = {2: BACKGROUND, 3: PREVIOUS, 4: PREVIOUS}
+"""Browsers take the background for transparent, and know that old programs wrote 4 for 3. Other
+numbers have no meaning and leave the frame."""
 _MOST_PIXELS = 2731
 """Pixels of a byte: a code has at most 12 bits and stands for at most 4096."""
 _RAMP = bytes(level for level in range(256) for _ in range(3))
-
-
-class _Frame(NamedTuple):
-    top: int
-    left: int
-    height: int
-    width: int
-    interlaced: int
-    table: bytes
-    """Red, green and blue of each index."""
-    packed: bytes
-    """The size of the first codes, and the blocks of codes."""
-    disposal: int
-    duration: int
-    clear: int | None
-    """The index that stands for transparent."""
-
-
-class _Details(NamedTuple):
-    frames: tuple[_Frame, ...]
-    loop: int
 
 
 def read_header(data: bytes) -> Header:
     """Walk all blocks."""
     height, width = struct.unpack_from("<HH", data, 6)[::-1]
     shared = data[13 : 13 + _table_size(data[10])]
-    frames: list[_Frame] = []
-    blocks: dict[str, bytes] = {}
-    lost, loop, control = [], 1, bytes(4)
-    for (label,), packed, at in _blocks(data):
+    frames: list[Frame] = []
+    metadata, lost, loop, control = NO_METADATA, [], 1, bytes(4)
+    for label, packed, at in _blocks(data):
         body = b"" if label == _IMAGE else _joined(packed)
         if label == _IMAGE:
             frames.append(_frame(data, at, packed, shared, control))
@@ -76,9 +54,10 @@ def read_header(data: bytes) -> Header:
             loop = times and times + 1
         elif label == _APPLICATION and body.startswith(_XMP):
             raw = packed.endswith(_XMP_END)
-            blocks["xmp"] = packed[12:].removesuffix(_XMP_END) if raw else body[11:]
+            xmp = packed[12:].removesuffix(_XMP_END) if raw else body[11:]
+            metadata = metadata._replace(xmp=xmp)
         elif label == _APPLICATION and body.startswith(_ICC) and profile_channels(body[11:]):
-            blocks["icc"] = body[11:]
+            metadata = metadata._replace(icc=body[11:])
         elif label == _APPLICATION:
             lost.append(f"GIF extension {name_of(body[:11])}")
         elif body:
@@ -90,53 +69,32 @@ def read_header(data: bytes) -> Header:
     width = max(width, frames[0].left + frames[0].width)
     require_plausible(height, width, height * width, len(data) * _MOST_PIXELS)
     sizes = repeated((height, width), len(frames))
-    metadata = Metadata(xmp=blocks.get("xmp"), icc=blocks.get("icc"))
-    details = _Details(tuple(frames), loop)
-    return Header(formats.GIF, sizes, metadata, tuple(lost), details=details)
+    return Header(formats.GIF, sizes, metadata, tuple(lost), details=(frames, loop))
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
-    """Draw each frame onto what the ones before it left on the canvas."""
-    (height, width), (frames, loop) = header.sizes[0], header.details
-    canvas = np.zeros((height, width), "<u4")  # blue, green, red and alpha in one number
-    last = len(frames) - 1 if frame is None else frame
-    shown = []
-    for index, each in enumerate(frames[: last + 1]):
-        before = canvas.copy() if each.disposal == _PREVIOUS else canvas
-        area = canvas[each.top : each.top + each.height, each.left : each.left + each.width]
-        indices = _indices(each)[: area.shape[0], : area.shape[1]]
-        colors = np.full((256, 4), 255, np.uint8)
-        colors[: len(each.table) // 3, 2::-1] = np.frombuffer(each.table, "u1").reshape(-1, 3)
-        seen = True if each.clear is None else indices != each.clear
-        np.copyto(area, colors.view("<u4")[:, 0].take(indices), where=seen)
-        if frame in (None, index):
-            shown.append(canvas.copy().view(np.uint8).reshape(height, width, 4))
-        if each.disposal == _BACKGROUND:  # which browsers take for transparent
-            area[...] = 0
-        canvas = before
-    if frames[0].clear is None and all(pixels[..., 3].all() for pixels in shown):
-        shown = [np.ascontiguousarray(pixels[..., :3]) for pixels in shown]
-    if len(frames) == 1 or frame is not None:
-        return Picture(tuple(shown), formats.GIF)
-    durations = tuple(each.duration for each in frames)
-    return Picture(tuple(shown), formats.GIF, durations, loop)
+    """Draw the frames, or those up to one of them."""
+    frames, loop = header.details
+    return compose(header, frames, loop, frame, _decoded)
 
 
-def _blocks(data: bytes) -> Iterator[Part]:
-    """The images and extensions up to the trailer, by their labels: their sub-blocks."""
+def _blocks(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """The images and extensions up to the trailer: label, sub-blocks, and where each begins.
+
+    The sub-blocks of an image come behind the size of their first codes.
+    """
     at = 13 + _table_size(data[10])
     while data[at] != _TRAILER:
-        label, start = data[at], at + 11
-        if label == _IMAGE:
-            start += _table_size(data[at + 9])
-        elif label == _EXTENSION:
+        if data[at] == _IMAGE:
+            label, start = _IMAGE, at + 10 + _table_size(data[at + 9])
+        elif data[at] == _EXTENSION:
             label, start = data[at + 1], at + 2
         else:
             raise DamageError("it is cut or damaged: the GIF data does not go on as it should")
-        end = start
+        end = start + (label == _IMAGE)
         while data[end]:
             end += data[end] + 1
-        yield Part(bytes([label]), data[start : end + 1], at)
+        yield label, data[start : end + 1], at
         at = end + 1
 
 
@@ -154,43 +112,49 @@ def _joined(packed: bytes) -> bytes:
     return b"".join(pieces)
 
 
-def _frame(data: bytes, at: int, packed: bytes, shared: bytes, control: bytes) -> _Frame:
+def _frame(data: bytes, at: int, packed: bytes, shared: bytes, control: bytes) -> Frame:
     """The frame whose descriptor is at `at`, by what the control block before it says."""
     left, top, width, height, flags = struct.unpack_from("<HHHHB", data, at + 1)
-    start = at + 10 + _table_size(flags)
     if not height or not width:
         raise DamageError("it is damaged: a frame of the GIF has no pixels")
-    require_plausible(height, width, height * width, len(packed) * _MOST_PIXELS)
-    table = data[at + 10 : start] or shared
+    require_plausible(height, width, height * width, (len(packed) - 1) * _MOST_PIXELS)
+    table = data[at + 10 : at + 10 + _table_size(flags)] or shared
     if not table:
         raise ImageError(
             "it is a GIF without a table of its colors, which is not read; convert it to PNG, for "
             "example with `magick`"
         )
     switches, delay, clear = struct.unpack("<BHB", control)
-    disposal, codes = _DISPOSALS.get(switches >> 2 & 7, 0), data[start : start + 1] + packed
-    clear = clear if switches & 1 else None
-    place = (top, left, height, width)
-    return _Frame(*place, flags & 0x40, table, codes, disposal, delay * 10, clear)
+    content = flags & 0x40, table, packed, clear if switches & 1 else None
+    disposal = _DISPOSALS.get(switches >> 2 & 7, 0)
+    return Frame(height, width, top, left, delay * 10, disposal, True, content)
 
 
-def _indices(frame: _Frame) -> Array:
-    """The frame's indices: OpenCV's colors of it as a still with a gray ramp for a table."""
+def _decoded(frame: Frame) -> Array:
+    """The frame's pixels, with alpha if one of its indices stands for transparent.
+
+    The indices are OpenCV's colors of a still with a gray ramp for a table.
+    """
+    interlaced, table, packed, clear = frame.content
     sides = struct.pack("<HH", frame.width, frame.height)
-    image = b",\0\0\0\0" + sides + bytes([frame.interlaced])
-    start = b"GIF89a" + sides + b"\xf7\0\0" + _RAMP + image
+    start = b"GIF89a" + sides + b"\xf7\0\0" + _RAMP + b",\0\0\0\0" + sides + bytes([interlaced])
     try:
-        still = opencv.decode_still(start + frame.packed + b";", formats.GIF)
+        still = opencv.decode_still(start + packed + b";", formats.GIF)
     except ImageError:
-        trimmed = _trimmed(frame.packed)
-        if trimmed == frame.packed:
+        trimmed = _trimmed(packed)
+        if trimmed == packed:
             raise
         still = opencv.decode_still(start + trimmed + b";", formats.GIF)
-    indices = np.ascontiguousarray(still[..., 0])
-    count = len(frame.table) // 3
-    if indices.max() >= count and (indices[indices >= count] != frame.clear).any():
+    indices, count = np.ascontiguousarray(still[..., 0]), len(table) // 3
+    if indices.max() >= count and (indices[indices >= count] != clear).any():
         raise DamageError("it is damaged: the GIF holds an index beyond its color table")
-    return indices
+    colors = np.full((256, 4), 255, np.uint8)
+    colors[:count, 2::-1] = np.frombuffer(table, np.uint8).reshape(count, 3)
+    if clear is None:
+        pixels: Array = native.import_cv2().applyColorMap(indices, colors[:, None, :3].copy())
+        return pixels
+    colors[clear, 3] = 0
+    return colors.view("<u4")[:, 0].take(indices)[..., None].view(np.uint8)
 
 
 def _trimmed(packed: bytes) -> bytes:

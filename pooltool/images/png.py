@@ -11,6 +11,7 @@ import numpy as np
 
 from pooltool.errors import DamageError
 from pooltool.images import exif, formats, opencv
+from pooltool.images.animation import Frame, compose
 from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of, repeated, require_plausible
@@ -24,7 +25,6 @@ from pooltool.images.picture import (
     Picture,
     Resolution,
     Verbatim,
-    channels,
 )
 
 FORMATS = (formats.PNG,)
@@ -45,8 +45,6 @@ _BLOCKS = {b"XML:com.adobe.xmp": "xmp", b"Raw profile type xmp": "xmp",
 """Texts that are metadata, by keyword; ImageMagick writes raw ones in hexadecimal digits."""
 _COMPLAINTS = r"libpng .*(IDAT|compress|image data)"
 _ODD = r"(?i)extra compress|too much image data"
-_DISPOSE_BACKGROUND, _DISPOSE_PREVIOUS = 1, 2
-_BLEND_SOURCE = 0
 _SRGB = {
     b"gAMA": struct.pack(">I", 45455),
     b"cHRM": struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),
@@ -56,23 +54,10 @@ _BEHIND_IHDR = len(_SIGNATURE) + 25
 _LARGEST_BLOCK = 1 << 26
 
 
-class _Frame(NamedTuple):
-    """One frame of an animation, as its fcTL chunk tells, and its compressed data."""
-
-    width: int
-    height: int
-    left: int
-    top: int
-    duration: int
-    dispose: int
-    blend: int
-    data: list[bytes]
-
-
 class _Details(NamedTuple):
     transparent: int | None
     """The level of a gray picture that stands for transparent."""
-    frames: tuple[_Frame, ...]
+    frames: tuple[Frame, ...]
     """The frames of an animation."""
     loop: int
     parts: Sequence[Part]
@@ -95,7 +80,7 @@ def read_header(data: bytes) -> Header:
         level = struct.unpack(">H", single[b"tRNS"])[0]
         transparent = level if bits > 8 else level * 255 // ((1 << bits) - 1)
     found, lost = _read_metadata(parts, single)
-    frames, loop = list[_Frame](), 0
+    frames, loop = list[Frame](), 0
     if single.keys().isdisjoint((b"acTL", b"fcTL", b"fdAT")):
         parts = []
     else:
@@ -116,11 +101,13 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
             data = _png(details.parts, body)
         pixels = _decoded(data, details, odd)
         return Picture((pixels,), formats.PNG, warnings=tuple(odd))
-    frames = _composed(header, frame, odd)
-    if frame is not None or len(frames) == 1:
-        return Picture((frames[-1],), formats.PNG, warnings=tuple(odd))
-    durations = tuple(each.duration for each in details.frames)
-    return Picture(tuple(frames), formats.PNG, durations, details.loop, warnings=tuple(odd))
+
+    def decoded(each: Frame) -> Array:
+        still = _png(details.parts, b"".join(each.content), each.width, each.height)
+        return _decoded(still, details, odd)
+
+    picture = compose(header, details.frames, details.loop, frame, decoded)
+    return picture._replace(warnings=tuple(odd))
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -171,17 +158,15 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
     width, height = struct.unpack_from(">II", header, 16)
     out = [header, _chunk(b"acTL", struct.pack(">II", len(stills), picture.loop))]
     durations, number = picture.durations or (1000,) * len(stills), 0
-    for index, (still, time) in enumerate(zip(stills, durations, strict=True)):
+    for still, time in zip(stills, durations, strict=True):
         # The time is a fraction of a second, whose numbers have 16 bits.
         delay = (time, 1000) if time <= 0xFFFF else (min(time // 1000, 0xFFFF), 1)
         control = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, *delay, 0, 0)
-        out.append(_chunk(b"fcTL", control))
         body = b"".join(part.body for part in _chunks(still) if part.name == b"IDAT")
-        if index == 0:
-            out.append(_chunk(b"IDAT", body))
-        else:
-            out.append(_chunk(b"fdAT", struct.pack(">I", number + 1) + body))
-        number += 2 if index else 1
+        if number:
+            body = struct.pack(">I", number + 1) + body
+        out += [_chunk(b"fcTL", control), _chunk(b"fdAT" if number else b"IDAT", body)]
+        number += 2 if number else 1
     return b"".join((*out, _chunk(b"IEND", b"")))
 
 
@@ -227,9 +212,7 @@ def _block(part: Part) -> tuple[str, bytes] | None:
     return (name, text.removeprefix(EXIF_PREFIX)) if text else None
 
 
-def _animated(
-    height: int, width: int, parts: Sequence[Part]
-) -> tuple[list[_Frame], int, list[str]]:
+def _animated(height: int, width: int, parts: Sequence[Part]) -> tuple[list[Frame], int, list[str]]:
     """The frames of an animation, its loop count, and what is not among the frames.
 
     An acTL chunk behind the picture, a second one, or one of no frames makes no animation.
@@ -239,7 +222,7 @@ def _animated(
     count, loop = struct.unpack(">II", controls[0]) if len(controls) == 1 else (0, 0)
     if not 0 < count < 1 << 31 or names.index(b"acTL") > names.index(b"IDAT"):
         return [], 0, ["an animation whose header (acTL) is missing or not valid"]
-    frames, number = list[_Frame](), 0
+    frames, number = list[Frame](), 0
     for name, body, _ in parts:
         if name in (b"fcTL", b"fdAT"):
             if int.from_bytes(body[:4], "big") != number or (name == b"fdAT" and not frames):
@@ -250,18 +233,16 @@ def _animated(
             if not (0 < wide <= width - left and 0 < high <= height - top):
                 raise DamageError("it is damaged: a frame of its animation lies beyond the picture")
             time = round(1000 * time / (unit or 100))
-            frames.append(_Frame(wide, high, left, top, time, dispose, blend, []))
-        elif name == b"fdAT":
-            frames[-1].data.append(body[4:])
-        elif name == b"IDAT" and frames:
-            frames[-1].data.append(body)
-    found, lost = len(frames), []
-    if found < count or not all(frame.data for frame in frames):
-        raise DamageError(f"it is damaged: only {found} of {count} frames can be read")
+            frames.append(Frame(high, wide, top, left, time, dispose, blend != 0, []))
+        elif frames and name in (b"fdAT", b"IDAT"):
+            frames[-1].content.append(body[4:] if name == b"fdAT" else body)
+    if len(frames) < count or not all(frame.content for frame in frames):
+        raise DamageError(f"it is damaged: only {len(frames)} of {count} frames can be read")
+    lost = []
     if names.index(b"fcTL") > names.index(b"IDAT"):
         lost.append("the picture for programs without animation")
-    if found > count:
-        lost.append(f"{found - count} more frames than its header tells of")
+    if len(frames) > count:
+        lost.append(f"{len(frames) - count} more frames than its header tells of")
     return frames[:count], loop, lost
 
 
@@ -284,49 +265,6 @@ def _decoded(data: bytes, details: _Details, odd: list[str]) -> Array:
     full = np.iinfo(pixels.dtype).max
     alpha = np.where(pixels == details.transparent, 0, full).astype(pixels.dtype)
     return np.dstack([pixels, pixels, pixels, alpha])
-
-
-def _composed(header: Header, only: int | None, odd: list[str]) -> list[Array]:
-    """The frames of an animation, or one, as they are seen (PNG third edition, section 11.3.4).
-
-    OpenCV's own cuts 16 bits to 8 and does not restore what a frame covered.
-    """
-    details: _Details = header.details
-    canvas, shown = np.empty(0), list[Array]()
-    for index, frame in enumerate(details.frames if only is None else details.frames[: only + 1]):
-        data = _png(details.parts, b"".join(frame.data), frame.width, frame.height)
-        pixels = _decoded(data, details, odd)
-        full, count = np.iinfo(pixels.dtype).max, channels(pixels)
-        if count < 4:
-            planes = [pixels] * 3 if count == 1 else [pixels]
-            pixels = np.dstack([*planes, np.full(pixels.shape[:2], full, pixels.dtype)])
-        if index == 0:
-            canvas = np.zeros((*header.sizes[0], 4), pixels.dtype)
-        area = canvas[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
-        before = area.copy()
-        area[:] = pixels if frame.blend == _BLEND_SOURCE else _over(pixels, area)
-        if only in (None, index):
-            shown.append(canvas.copy())
-        if frame.dispose == _DISPOSE_BACKGROUND:
-            area[:] = 0
-        elif frame.dispose == _DISPOSE_PREVIOUS:
-            area[:] = before
-    if count == 4 or any((pixels[..., 3] != full).any() for pixels in shown):
-        return shown
-    return [pixels[..., 0] if count == 1 else pixels[..., :3] for pixels in shown]
-
-
-def _over(front: Array, back: Array) -> Array:
-    """The front over the back, with straight alpha, rounded once."""
-    top = int(np.iinfo(front.dtype).max)
-    result = np.where(front[..., 3:] == top, front, back)
-    mixed = (front[..., 3] > 0) & (front[..., 3] < top)
-    colors, behind = front[mixed].astype(np.int64), back[mixed].astype(np.int64)
-    share, rest = colors[:, 3:] * top, behind[:, 3:] * (top - colors[:, 3:])
-    total = share + rest
-    sums = colors[:, :3] * share + behind[:, :3] * rest
-    result[mixed] = np.hstack([(sums + total // 2) // total, (total + top // 2) // top])
-    return result
 
 
 def _verbatim(kept: Sequence[Part]) -> Verbatim | None:
