@@ -21,9 +21,8 @@ from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, R
 FORMATS = (formats.BMP,)
 START = rb"BM"
 
-_OS2_1, _OS2_2 = 12, (16, 64)
-_HEADERS = {_OS2_1, *_OS2_2, 40, 52, 56, 108, 124}
-"""Sizes of the headers that are read: two of OS/2, then those of Windows, versions 1 to 5."""
+_HEADERS = (12, 16, 64, 40, 52, 56, 108, 124)
+"""Sizes of the headers that are read: three of OS/2, then those of Windows."""
 _PLAIN, _RLE8, _RLE4, _MASKS, _MASKS_AND_ALPHA = 0, 1, 2, 3, 6
 _CODINGS = {(_PLAIN, bits) for bits in (1, 2, 4, 8, 16, 24, 32)} | {
     (_RLE8, 8), (_RLE4, 4), (_MASKS, 16), (_MASKS, 32), (_MASKS_AND_ALPHA, 16),
@@ -33,9 +32,11 @@ _CODINGS = {(_PLAIN, bits) for bits in (1, 2, 4, 8, 16, 24, 32)} | {
 _BYTES = (0xFF, 0xFF00, 0xFF0000, 0xFF000000)
 _MASKS_OF = {16: (0x1F, 0x3E0, 0x7C00), 24: _BYTES[:3], 32: _BYTES[:3]}
 """Bits of blue, green and red where no masks are told."""
-_RUNS_OF_ONES = tuple((1 << count) - 1 for count in range(9))
-_KINDS = {4: "a JPEG in a BMP", 5: "a PNG in a BMP"}
-_OS2_KINDS = {3: "a BMP of OS/2 with Huffman coding", 4: "a BMP of OS/2 with RLE of 24 bits"}
+_KINDS = {
+    (False, 4): "a JPEG in a BMP", (True, 3): "a BMP of OS/2 with Huffman coding",
+    (False, 5): "a PNG in a BMP", (True, 4): "a BMP of OS/2 with RLE of 24 bits",
+}  # fmt: skip
+"""What is not read, by whether the header is of OS/2, and the coding."""
 _CONVERT = "which is not read; convert it to PNG, for example with `magick`"
 
 
@@ -45,7 +46,7 @@ class _Details(NamedTuple):
     upwards: bool
     masks: tuple[int, ...]
     """Bits of blue, green, red and, where a mask tells of it, alpha."""
-    palette: bytes
+    palette: Array
     """Blue, green and red of each index."""
     start: int
     """Where the pixels begin."""
@@ -57,61 +58,65 @@ def read_header(data: bytes) -> Header:
     if size not in _HEADERS:
         raise ImageError(f"it is no BMP, or one with a header of {size} bytes, {_CONVERT}")
     head = data[14 : 14 + size].ljust(124, b"\0")
-    form = "<IHHHH" if size == _OS2_1 else "<IiiHHIIiiI"
+    form = "<IHHHH" if size == 12 else "<IiiHHIIiiI"
     _, width, height, _, bits, *more = struct.unpack_from(form, head)
     coding, _, across, down, used = more or (_PLAIN, 0, 0, 0, 0)
-    if (coding, bits) not in _CODINGS or (size in _OS2_2 and coding >= _MASKS):
-        kind = (_OS2_KINDS if size in _OS2_2 else _KINDS).get(coding)
-        kind = kind or f"a BMP of {bits} bits a pixel with the compression {coding}"
-        raise ImageError(f"it is {kind}, {_CONVERT}")
+    is_os2 = size in (16, 64)
+    if (coding, bits) not in _CODINGS or (is_os2 and coding >= _MASKS):
+        unknown = f"a BMP of {bits} bits a pixel with the compression {coding}"
+        raise ImageError(f"it is {_KINDS.get((is_os2, coding), unknown)}, {_CONVERT}")
     if width <= 0 or not height:
         raise DamageError("it is damaged: its header tells of a picture without pixels")
     masks = _masks(data, size, bits, coding)
-    entry, table = 3 if size == _OS2_1 else 4, []
-    if bits <= 8:
-        count = min(used or 1 << bits, 1 << bits, (start - 14 - size) // entry)
-        table = [data[at : at + 3] for at in range(14 + size, 14 + size + count * entry, entry)]
     stride = (width * bits + 31) // 32 * 4
     if coding in (_RLE8, _RLE4):  # a code of two bytes stands for at most 255 pixels
         require_plausible(abs(height), width, abs(height) * width, (len(data) - start) * 128)
     else:
         least = stride * (abs(height) - 1) + (width * bits + 7) // 8
         require_plausible(abs(height), width, least, len(data) - start)
+    entry = 3 if size == 12 else 4
+    count = min(used or 1 << bits, 1 << bits, max(start - 14 - size, 0) // entry)
+    table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry]
+    palette = table.reshape(count, entry)[:, :3]
     lost = ["ICC profile of a BMP"] if size >= 124 and any(head[116:120]) else []
     if size >= 108 and not any(head[56:60]) and any(head[60:108]):
         lost.append("calibrated colors of a BMP")
     metadata = Metadata(resolution=Resolution(down, across) if min(down, across) > 0 else None)
-    details = _Details(bits, coding, height > 0, masks, b"".join(table), start)
+    details = _Details(bits, coding, height > 0, masks, palette, start)
     return Header(formats.BMP, ((abs(height), width),), metadata, tuple(lost), details=details)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The pixels: gray where the palette holds nothing but gray, alpha where a mask tells of it."""
-    ((height, width),) = header.sizes
-    found: _Details = header.details
-    bits = found.bits
+    ((height, width),), found = header.sizes, header.details
+    bits, masks, palette = found.bits, found.masks, found.palette
     stride = (width * bits + 31) // 32 * 4
-    if found.coding in (_RLE8, _RLE4):
-        indices = _unpacked(data, found, height, width, stride * 8 // bits)
-        pixels = _colored(indices, found.palette)
-    else:
-        body = data[found.start : found.start + height * stride].ljust(height * stride, b"\0")
-        rows = np.frombuffer(body, np.uint8).reshape(height, stride)
-        if bits <= 8:
+    body = data[found.start : found.start + height * stride].ljust(height * stride, b"\0")
+    rows = np.frombuffer(body, np.uint8).reshape(height, stride)
+    if bits <= 8:
+        if found.coding == _PLAIN:
             shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
             indices = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)
-            pixels = _colored(np.ascontiguousarray(indices[:, :width]), found.palette)
-        elif found.masks == _BYTES[: len(found.masks)]:
-            pixels = rows[:, : width * bits // 8].reshape(height, width, -1)
-            pixels = pixels[..., : len(found.masks)]
+            indices = np.ascontiguousarray(indices[:, :width])
         else:
-            numbers = rows.view(f"<u{bits // 8}")[:, :width]
-            channels = []
-            for mask in found.masks:  # a mask of nothing is a channel of zeros
-                low = mask & -mask or 1
-                levels = np.arange(mask // low + 1) * 255 // max(mask // low, 1)
-                channels.append(levels.astype(np.uint8)[(numbers & mask) // low])
-            pixels = np.dstack(channels)
+            indices = _unpacked(data, found, height, width, stride * 8 // bits)
+        if indices.max() >= len(palette):
+            raise DamageError("it is damaged: it holds an index beyond its palette")
+        cv2, colors = native.import_cv2(), np.zeros((256, 1, 3), np.uint8)
+        colors[: len(palette), 0] = palette
+        if (palette == palette[:, :1]).all():
+            pixels = cv2.LUT(indices, colors[:, 0, 0])
+        else:
+            pixels = cv2.applyColorMap(indices, colors)
+    elif masks == _BYTES[: len(masks)]:
+        pixels = rows[:, : width * bits // 8].reshape(height, width, -1)[..., : len(masks)]
+    else:
+        numbers, planes = rows.view(f"<u{bits // 8}")[:, :width], []
+        for mask in masks:  # a mask of nothing is a channel of zeros
+            low = mask & -mask or 1
+            levels = np.arange(mask // low + 1) * 255 // max(mask // low, 1)
+            planes.append(levels.astype(np.uint8)[(numbers & mask) // low])
+        pixels = np.dstack(planes)
     return Picture((np.ascontiguousarray(pixels[:: -1 if found.upwards else 1]),), formats.BMP)
 
 
@@ -131,23 +136,12 @@ def _masks(data: bytes, size: int, bits: int, coding: int) -> tuple[int, ...]:
     count = 4 if coding == _MASKS_AND_ALPHA or size >= 56 else 3
     red, green, blue, *alpha = struct.unpack_from(f"<{count}I", data, 54)
     masks = (blue, green, red, *filter(None, alpha))
-    if any(mask // (mask & -mask or 1) not in _RUNS_OF_ONES for mask in masks):
+    levels = [mask // (mask & -mask or 1) for mask in masks]
+    if any(level > 255 or level & (level + 1) for level in levels):
         raise ImageError(f"it is a BMP whose colors are not of 1 to 8 bits, {_CONVERT}")
     if max(masks) >> bits:
         raise DamageError(f"it is damaged: a color lies beyond the {bits} bits of its pixels")
     return masks
-
-
-def _colored(indices: Array, palette: bytes) -> Array:
-    """Indices as colors, or as gray where the palette holds nothing else."""
-    colors = np.frombuffer(palette, np.uint8).reshape(-1, 3)
-    if indices.max() >= len(colors):
-        raise DamageError("it is damaged: it holds an index beyond its palette")
-    cv2, table = native.import_cv2(), np.zeros((256, 1, 3), np.uint8)
-    table[: len(colors), 0] = colors
-    gray = (colors == colors[:, :1]).all()
-    result: Array = cv2.LUT(indices, table[:, 0, 0]) if gray else cv2.applyColorMap(indices, table)
-    return result
 
 
 def _unpacked(data: bytes, found: _Details, height: int, width: int, room: int) -> Array:
@@ -155,10 +149,9 @@ def _unpacked(data: bytes, found: _Details, height: int, width: int, room: int) 
 
     Pixels that are skipped have no color of their own: readers differ, so they are refused.
     """
-    at, wide = found.start, found.coding == _RLE8
-    rows: list[bytes] = []
-    row, ended = bytearray(), False
-    while not ended:
+    at, wide, row, rows = found.start, found.coding == _RLE8, bytearray(), list[bytes]()
+    count, value = 0, 0
+    while (count, value) != (0, 1):
         if at + 2 > len(data):
             raise DamageError("it is cut: its run-length data has no end")
         count, value = data[at : at + 2]
@@ -168,17 +161,16 @@ def _unpacked(data: bytes, found: _Details, height: int, width: int, room: int) 
         elif value > 2:
             size = value if wide else -(-value // 2)
             piece = data[at : at + size]
-            row += (piece if wide else b"".join(bytes(divmod(two, 16)) for two in piece))[:value]
+            row += (piece if wide else bytes(int(digit, 16) for digit in piece.hex()))[:value]
             at += size + size % 2
         elif value == 2:
             raise ImageError(f"it is a BMP with run-length data that skips pixels, {_CONVERT}")
         if row and (len(row) > room or len(rows) == height):
             raise DamageError("it is damaged: its run-length data goes beyond the picture")
-        ended = (count, value) == (0, 1)
-        if (count, value) == (0, 0) or (ended and row):
+        if (count, value) == (0, 0) or (row and (count, value) == (0, 1)):
             rows.append(bytes(row[:width]))
             row.clear()
-    del rows[height:]
-    if len(rows) < height or min(map(len, rows)) < width:
+    indices = b"".join(rows[:height])
+    if len(indices) < height * width:
         raise ImageError(f"it is a BMP with run-length data that skips pixels, {_CONVERT}")
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(height, width)
+    return np.frombuffer(indices, np.uint8).reshape(height, width)

@@ -20,8 +20,6 @@ _ORIENTATIONS = {
 }  # fmt: skip
 """The axis of the lines, its direction and that of the other one: how the lines are turned upright,
 as EXIF numbers it. Radiance counts Y upwards."""
-_PACKED = range(8, 32768)
-"""Widths whose lines can be run-length coded."""
 
 
 def read_header(data: bytes) -> Header:
@@ -43,24 +41,23 @@ def read_header(data: bytes) -> Header:
             lost.append(f"HDR header {name_of(name)}")
     lines, pixels, start = int(found[3]), int(found[6]), found.end()
     flat, size = lines * pixels * 4, len(data) - start
-    if pixels not in _PACKED or data[start : start + 2] != b"\2\2":
+    if 7 < pixels < 32768 and data[start : start + 2] == b"\2\2":  # run-length coded lines
+        # A line is its mark, then for each of four components at least two bytes for 127 pixels.
+        require_plausible(lines, pixels, lines * (4 + 8 * -(-pixels // 127)), size * 2)
+    else:
         if size < flat and re.search(rb"\x01\x01\x01[^\0]", data[start:]):
             raise ImageError(
                 "it is an HDR picture with the run-length coding of before 1991, which is not "
                 "read; convert it, for example with `ra_rgbe IN OUT`"
             )
         require_plausible(lines, pixels, flat, size)
-    # A line is its mark, then for each of four components at least two bytes for 127 pixels.
-    require_plausible(lines, pixels, lines * (4 + 8 * -(-pixels // 127)) * (pixels > 7), size * 2)
     turn = _ORIENTATIONS[found[2], found[1], found[4]]
     return Header(formats.HDR, ((lines, pixels),), left_out=tuple(lost), orientation=turn)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the lines in the order of the file, as if they went down and to the right."""
-    ((lines, pixels),) = header.sizes
-    size = b"\n\n-Y %d +X %d\n" % (lines, pixels)
-    data = re.sub(_SIZE, size, data, count=1)
+    data = re.sub(_SIZE, b"\n\n-Y %d +X %d\n" % header.sizes[0], data, count=1)
     return Picture((opencv.decode_still(data, formats.HDR),), formats.HDR)
 
 

@@ -22,10 +22,8 @@ START = rb"P[1-6fF][\s#]"
 
 _TEXT, _FLOAT = "123", "fF"
 _HEADER = (
-    rb"P([14]) (\d+) (\d+)(?=\s)|P([2356]) (\d+) (\d+) (\d+)(?=\s)".replace(
-        b" ", rb"(?:\s|#[^\n]*\n)+"
-    )
-    + rb"|P([fF])\s+(\d+)\s+(\d+)\s+([-+.\deE]+)(?=\s)"
+    rb"P(?:([14]) (\d+) (\d+)|([2356]) (\d+) (\d+) (\d+)".replace(b" ", rb"(?:\s|#[^\n]*\n)+")
+    + rb"|([fF])\s+(\d+)\s+(\d+)\s+([-+.\deE]+))(?=\s)"
 )
 _FORMAT_OF = {"1": formats.PBM, "4": formats.PBM, "2": formats.PGM, "5": formats.PGM,
               "3": formats.PPM, "6": formats.PPM, "f": formats.PFM, "F": formats.PFM}  # fmt: skip

@@ -41,8 +41,6 @@ _KINDS = (
     (rb"qoif|\x01\xda[\0\x01][\x01\x02]|\x59\xa6\x6a\x95|\x0a[\0-\x05]\x01[\x01\x02\x04\x08]|FLIF|BPG\xfb|icns"
      rb"|\x8a[M]NG\r|\x8bJNG\r|/\* XPM \*/|BA..\0\0.{8}BM", "a picture of a rare kind", _MAGICK),
 )  # fmt: skip
-
-
 RAW = f"it is a camera's raw picture, which is not read; {_DEVELOP}"
 
 
