@@ -147,7 +147,7 @@ PADDED = (8, 1, 0, 0, 2, 2, 0, 3, 3, 4, 5, 0, 3, 7, 0, 0, 8, 6, 0, 0, 0, 1)
 EIGHT = numbers(8)
 FULL_ALPHA = numbers(32)
 BMP_KINDS = (
-    *(coded_kind(*coding) for coding in sorted(bmp._CODINGS)),
+    *(coded_kind(coding, bits) for coding in bmp._BITS for bits in bmp._BITS[coding]),
     *(header_kind(header) for header in sorted(bmp._HEADERS)),
     *(deep_kind(header, (0xF800, 0x7E0, 0x1F, 0)) for header in (52, 56, 108, 124)),
     deep_kind(124, (0x7C00, 0x3E0, 0x1F, 0x8000)),

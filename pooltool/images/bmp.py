@@ -7,7 +7,6 @@ of run-length data that are padded, and takes damaged ones for whole.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 import numpy as np
 
@@ -24,11 +23,9 @@ START = rb"BM"
 _HEADERS = (12, 16, 64, 40, 52, 56, 108, 124)
 """Sizes of the headers that are read: three of OS/2, then those of Windows."""
 _PLAIN, _RLE8, _RLE4, _MASKS, _MASKS_AND_ALPHA = 0, 1, 2, 3, 6
-_CODINGS = {(_PLAIN, bits) for bits in (1, 2, 4, 8, 16, 24, 32)} | {
-    (_RLE8, 8), (_RLE4, 4), (_MASKS, 16), (_MASKS, 32), (_MASKS_AND_ALPHA, 16),
-    (_MASKS_AND_ALPHA, 32),
-}  # fmt: skip
-"""How pixels are coded, with how many bits each, in files that are read."""
+_BITS = {_PLAIN: (1, 2, 4, 8, 16, 24, 32), _RLE8: (8,), _RLE4: (4,), _MASKS: (16, 32),
+         _MASKS_AND_ALPHA: (16, 32)}  # fmt: skip
+"""Bits of a pixel, by how pixels are coded, in files that are read."""
 _BYTES = (0xFF, 0xFF00, 0xFF0000, 0xFF000000)
 _MASKS_OF = {16: (0x1F, 0x3E0, 0x7C00), 24: _BYTES[:3], 32: _BYTES[:3]}
 """Bits of blue, green and red where no masks are told."""
@@ -38,18 +35,6 @@ _KINDS = {
 }  # fmt: skip
 """What is not read, by whether the header is of OS/2, and the coding."""
 _CONVERT = "which is not read; convert it to PNG, for example with `magick`"
-
-
-class _Details(NamedTuple):
-    bits: int
-    coding: int
-    upwards: bool
-    masks: tuple[int, ...]
-    """Bits of blue, green, red and, where a mask tells of it, alpha."""
-    palette: Array
-    """Blue, green and red of each index."""
-    start: int
-    """Where the pixels begin."""
 
 
 def read_header(data: bytes) -> Header:
@@ -62,18 +47,26 @@ def read_header(data: bytes) -> Header:
     _, width, height, _, bits, *more = struct.unpack_from(form, head)
     coding, _, across, down, used = more or (_PLAIN, 0, 0, 0, 0)
     is_os2 = size in (16, 64)
-    if (coding, bits) not in _CODINGS or (is_os2 and coding >= _MASKS):
+    if bits not in _BITS.get(coding, ()) or (is_os2 and coding >= _MASKS):
         unknown = f"a BMP of {bits} bits a pixel with the compression {coding}"
         raise ImageError(f"it is {_KINDS.get((is_os2, coding), unknown)}, {_CONVERT}")
     if width <= 0 or not height:
         raise DamageError("it is damaged: its header tells of a picture without pixels")
-    masks = _masks(data, size, bits, coding)
-    stride = (width * bits + 31) // 32 * 4
+    masks: tuple[int, ...] = _MASKS_OF.get(bits, ())
+    if coding in (_MASKS, _MASKS_AND_ALPHA):  # they lie in the header, or behind one of 40 bytes
+        count = 4 if coding == _MASKS_AND_ALPHA or size >= 56 else 3
+        red, green, blue, *alpha = struct.unpack_from(f"<{count}I", data, 54)
+        masks = (blue, green, red, *filter(None, alpha))
+        levels = [mask // (mask & -mask or 1) for mask in masks]
+        if any(level > 255 or level & (level + 1) for level in levels):
+            raise ImageError(f"it is a BMP whose colors are not of 1 to 8 bits, {_CONVERT}")
+        if max(masks) >> bits:
+            raise DamageError(f"it is damaged: a color lies beyond the {bits} bits of its pixels")
+    upwards, height, stride = height > 0, abs(height), (width * bits + 31) // 32 * 4
+    least, most = stride * (height - 1) + (width * bits + 7) // 8, len(data) - start
     if coding in (_RLE8, _RLE4):  # a code of two bytes stands for at most 255 pixels
-        require_plausible(abs(height), width, abs(height) * width, (len(data) - start) * 128)
-    else:
-        least = stride * (abs(height) - 1) + (width * bits + 7) // 8
-        require_plausible(abs(height), width, least, len(data) - start)
+        least, most = height * width, most * 128
+    require_plausible(height, width, least, most)
     entry = 3 if size == 12 else 4
     count = min(used or 1 << bits, 1 << bits, max(start - 14 - size, 0) // entry)
     table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry]
@@ -82,24 +75,23 @@ def read_header(data: bytes) -> Header:
     if size >= 108 and not any(head[56:60]) and any(head[60:108]):
         lost.append("calibrated colors of a BMP")
     metadata = Metadata(resolution=Resolution(down, across) if min(down, across) > 0 else None)
-    details = _Details(bits, coding, height > 0, masks, palette, start)
-    return Header(formats.BMP, ((abs(height), width),), metadata, tuple(lost), details=details)
+    details = bits, coding, masks, palette, start, stride, upwards
+    return Header(formats.BMP, ((height, width),), metadata, tuple(lost), details=details)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The pixels: gray where the palette holds nothing but gray, alpha where a mask tells of it."""
-    ((height, width),), found = header.sizes, header.details
-    bits, masks, palette = found.bits, found.masks, found.palette
-    stride = (width * bits + 31) // 32 * 4
-    body = data[found.start : found.start + height * stride].ljust(height * stride, b"\0")
+    ((height, width),) = header.sizes
+    bits, coding, masks, palette, start, stride, upwards = header.details
+    body = data[start : start + height * stride].ljust(height * stride, b"\0")
     rows = np.frombuffer(body, np.uint8).reshape(height, stride)
     if bits <= 8:
-        if found.coding == _PLAIN:
+        if coding == _PLAIN:
             shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
             indices = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)
             indices = np.ascontiguousarray(indices[:, :width])
         else:
-            indices = _unpacked(data, found, height, width, stride * 8 // bits)
+            indices = _unpacked(data, start, coding == _RLE8, height, width, stride * 8 // bits)
         if indices.max() >= len(palette):
             raise DamageError("it is damaged: it holds an index beyond its palette")
         cv2, colors = native.import_cv2(), np.zeros((256, 1, 3), np.uint8)
@@ -117,7 +109,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
             levels = np.arange(mask // low + 1) * 255 // max(mask // low, 1)
             planes.append(levels.astype(np.uint8)[(numbers & mask) // low])
         pixels = np.dstack(planes)
-    return Picture((np.ascontiguousarray(pixels[:: -1 if found.upwards else 1]),), formats.BMP)
+    return Picture((np.ascontiguousarray(pixels[:: -1 if upwards else 1]),), formats.BMP)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -129,28 +121,12 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     return Encoded(data)
 
 
-def _masks(data: bytes, size: int, bits: int, coding: int) -> tuple[int, ...]:
-    """The masks that the header, or what follows one of 40 bytes, tells; or those of the bits."""
-    if coding not in (_MASKS, _MASKS_AND_ALPHA):
-        return _MASKS_OF.get(bits, ())
-    count = 4 if coding == _MASKS_AND_ALPHA or size >= 56 else 3
-    red, green, blue, *alpha = struct.unpack_from(f"<{count}I", data, 54)
-    masks = (blue, green, red, *filter(None, alpha))
-    levels = [mask // (mask & -mask or 1) for mask in masks]
-    if any(level > 255 or level & (level + 1) for level in levels):
-        raise ImageError(f"it is a BMP whose colors are not of 1 to 8 bits, {_CONVERT}")
-    if max(masks) >> bits:
-        raise DamageError(f"it is damaged: a color lies beyond the {bits} bits of its pixels")
-    return masks
-
-
-def _unpacked(data: bytes, found: _Details, height: int, width: int, room: int) -> Array:
+def _unpacked(data: bytes, at: int, wide: bool, height: int, width: int, room: int) -> Array:
     """The indices of run-length data; rows may be padded up to `room` pixels, as ImageMagick does.
 
     Pixels that are skipped have no color of their own: readers differ, so they are refused.
     """
-    at, wide, row, rows = found.start, found.coding == _RLE8, bytearray(), list[bytes]()
-    count, value = 0, 0
+    row, rows, count, value = bytearray(), list[bytes](), 0, 0
     while (count, value) != (0, 1):
         if at + 2 > len(data):
             raise DamageError("it is cut: its run-length data has no end")

@@ -14,12 +14,9 @@ FORMATS = (formats.HDR,)
 START = rb"#\?(RADIANCE|RGBE)"
 
 _SIZE = rb"\n\n([-+])([XY]) (\d+) ([-+])([XY]) (\d+)\n"
-_ORIENTATIONS = {
-    (b"Y", b"-", b"+"): 1, (b"Y", b"-", b"-"): 2, (b"Y", b"+", b"-"): 3, (b"Y", b"+", b"+"): 4,
-    (b"X", b"+", b"-"): 5, (b"X", b"-", b"-"): 6, (b"X", b"-", b"+"): 7, (b"X", b"+", b"+"): 8,
-}  # fmt: skip
-"""The axis of the lines, its direction and that of the other one: how the lines are turned upright,
-as EXIF numbers it. Radiance counts Y upwards."""
+_ORIENTATIONS = (b"Y-+", b"Y--", b"Y+-", b"Y++", b"X+-", b"X--", b"X-+", b"X++")
+"""The axis of the lines, its direction and that of the other one, in the order of the numbers by
+which EXIF tells how to turn them upright. Radiance counts Y upwards."""
 
 
 def read_header(data: bytes) -> Header:
@@ -51,7 +48,7 @@ def read_header(data: bytes) -> Header:
                 "read; convert it, for example with `ra_rgbe IN OUT`"
             )
         require_plausible(lines, pixels, flat, size)
-    turn = _ORIENTATIONS[found[2], found[1], found[4]]
+    turn = _ORIENTATIONS.index(found[2] + found[1] + found[4]) + 1
     return Header(formats.HDR, ((lines, pixels),), left_out=tuple(lost), orientation=turn)
 
 

@@ -16,7 +16,7 @@ import re
 import stat
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO, Literal
@@ -92,12 +92,9 @@ class ArrayFile:
 
 def is_array_file(path: str) -> bool:
     """True for a regular file that begins as .npy: `open_array` can read it by rows."""
-    try:
-        with open(path, "rb") as file:
-            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            return regular and file.read(len(_MAGIC)) == _MAGIC
-    except (OSError, ValueError):
-        return False
+    with suppress(OSError, ValueError), open(path, "rb") as file:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(6) == _MAGIC
+    return False
 
 
 @contextmanager
