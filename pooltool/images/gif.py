@@ -42,10 +42,9 @@ def read_header(data: bytes) -> Header:
     shared = data[13 : 13 + _table_size(data[10])]
     frames: list[Frame] = []
     metadata, lost, loop, control = NO_METADATA, [], 1, bytes(4)
-    for label, packed, at in _blocks(data):
-        body = b"" if label == _IMAGE else _joined(packed)
+    for label, body, at, end in _blocks(data):
         if label == _IMAGE:
-            frames.append(_frame(data, at, packed, shared, control))
+            frames.append(_frame(data, at, end, body, shared, control))
             control = bytes(4)
         elif label == _CONTROL:
             control = body[:4].ljust(4, b"\0")
@@ -53,9 +52,8 @@ def read_header(data: bytes) -> Header:
             times = int.from_bytes(body[12:14], "little")  # after the first time
             loop = times and times + 1
         elif label == _APPLICATION and body.startswith(_XMP):
-            raw = packed.endswith(_XMP_END)
-            xmp = packed[12:].removesuffix(_XMP_END) if raw else body[11:]
-            metadata = metadata._replace(xmp=xmp)
+            xmp = data[at + 14 : end] if data.endswith(_XMP_END, at, end) else body[11:]
+            metadata = metadata._replace(xmp=xmp.removesuffix(_XMP_END))
         elif label == _APPLICATION and body.startswith(_ICC) and profile_channels(body[11:]):
             metadata = metadata._replace(icc=body[11:])
         elif label == _APPLICATION:
@@ -78,23 +76,23 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     return compose(header, frames, loop, frame, _decoded)
 
 
-def _blocks(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """The images and extensions up to the trailer: label, sub-blocks, and where each begins.
-
-    The sub-blocks of an image come behind the size of their first codes.
+def _blocks(data: bytes) -> Iterator[tuple[int, bytes, int, int]]:
+    """The images and extensions up to the trailer: label, what their sub-blocks hold, and where
+    each begins and ends.
     """
     at = 13 + _table_size(data[10])
     while data[at] != _TRAILER:
         if data[at] == _IMAGE:
-            label, start = _IMAGE, at + 10 + _table_size(data[at + 9])
+            label, end = _IMAGE, at + 11 + _table_size(data[at + 9])
         elif data[at] == _EXTENSION:
-            label, start = data[at + 1], at + 2
+            label, end = data[at + 1], at + 2
         else:
             raise DamageError("it is cut or damaged: the GIF data does not go on as it should")
-        end = start + (label == _IMAGE)
+        pieces = []
         while data[end]:
+            pieces.append(data[end + 1 : end + 1 + data[end]])
             end += data[end] + 1
-        yield label, data[start : end + 1], at
+        yield label, b"".join(pieces), at, end + 1
         at = end + 1
 
 
@@ -103,30 +101,22 @@ def _table_size(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _joined(packed: bytes) -> bytes:
-    """What sub-blocks hold, each behind its length."""
-    pieces, at = [], 0
-    while packed[at]:
-        pieces.append(packed[at + 1 : at + 1 + packed[at]])
-        at += packed[at] + 1
-    return b"".join(pieces)
-
-
-def _frame(data: bytes, at: int, packed: bytes, shared: bytes, control: bytes) -> Frame:
-    """The frame whose descriptor is at `at`, by what the control block before it says."""
+def _frame(data: bytes, at: int, end: int, codes: bytes, shared: bytes, control: bytes) -> Frame:
+    """The frame of an image block, by what the control block before it says."""
     left, top, width, height, flags = struct.unpack_from("<HHHHB", data, at + 1)
     if not height or not width:
         raise DamageError("it is damaged: a frame of the GIF has no pixels")
-    require_plausible(height, width, height * width, (len(packed) - 1) * _MOST_PIXELS)
-    table = data[at + 10 : at + 10 + _table_size(flags)] or shared
+    start = at + 10 + _table_size(flags)
+    require_plausible(height, width, height * width, (end - start - 1) * _MOST_PIXELS)
+    table = data[at + 10 : start] or shared
     if not table:
         raise ImageError(
             "it is a GIF without a table of its colors, which is not read; convert it to PNG, for "
             "example with `magick`"
         )
     switches, delay, clear = struct.unpack("<BHB", control)
-    content = flags & 0x40, table, packed, clear if switches & 1 else None
     disposal = _DISPOSALS.get(switches >> 2 & 7, 0)
+    content = flags & 0x40, data[start:end], codes, table, clear if switches & 1 else None
     return Frame(height, width, top, left, delay * 10, disposal, True, content)
 
 
@@ -135,17 +125,17 @@ def _decoded(frame: Frame) -> Array:
 
     The indices are OpenCV's colors of a still with a gray ramp for a table.
     """
-    interlaced, table, packed, clear = frame.content
+    interlaced, packed, codes, table, clear = frame.content
     sides = struct.pack("<HH", frame.width, frame.height)
     start = b"GIF89a" + sides + b"\xf7\0\0" + _RAMP + b",\0\0\0\0" + sides + bytes([interlaced])
     try:
         still = opencv.decode_still(start + packed + b";", formats.GIF)
     except ImageError:
-        trimmed = _trimmed(packed)
+        trimmed = _trimmed(packed[0], codes)
         if trimmed == packed:
             raise
         still = opencv.decode_still(start + trimmed + b";", formats.GIF)
-    indices, count = np.ascontiguousarray(still[..., 0]), len(table) // 3
+    indices, count = still[..., 0].copy(), len(table) // 3
     if indices.max() >= count and (indices[indices >= count] != clear).any():
         raise DamageError("it is damaged: the GIF holds an index beyond its color table")
     colors = np.full((256, 4), 255, np.uint8)
@@ -157,20 +147,21 @@ def _decoded(frame: Frame) -> Array:
     return colors.view("<u4")[:, 0].take(indices)[..., None].view(np.uint8)
 
 
-def _trimmed(packed: bytes) -> bytes:
-    """The codes of a frame up to the one that ends it; OpenCV takes what follows for more codes.
+def _trimmed(size: int, codes: bytes) -> bytes:
+    """Codes up to the one that ends them, as they stand in a file behind the size of the first;
+    OpenCV takes what follows for more codes.
 
     A code is one bit wider whenever the codes before it have made that many entries.
     """
-    body, at, first = _joined(packed[1:]), 0, 1 << packed[0]
+    at, first = 0, 1 << size
     count = first + 2
-    while at < len(body) * 8:
+    while at < len(codes) * 8:
         width = min(max(count - 1, first + 1).bit_length(), 12)
-        window = int.from_bytes(body[at // 8 : at // 8 + 3], "little")
+        window = int.from_bytes(codes[at // 8 : at // 8 + 3], "little")
         code = window >> at % 8 & (1 << width) - 1
         at += width
         if code == first + 1:
-            body = body[: -(-at // 8)]
+            codes = codes[: -(-at // 8)]
         count = first + 2 if code == first else count + 1
-    pieces = [body[at : at + 255] for at in range(0, len(body), 255)]
-    return packed[:1] + b"".join(bytes([len(piece)]) + piece for piece in pieces) + b"\0"
+    pieces = [codes[at : at + 255] for at in range(0, len(codes), 255)]
+    return bytes([size]) + b"".join(bytes([len(piece)]) + piece for piece in pieces) + b"\0"
