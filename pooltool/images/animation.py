@@ -1,4 +1,5 @@
-"""Animations of GIF and PNG: each frame is drawn onto what the ones before it left on the canvas.
+"""Animations of GIF and PNG: each frame is drawn onto what the ones before it left on the canvas,
+as browsers do it and PNG (third edition, section 11.3.4) tells it.
 
 OpenCV's own cut 16 bits to 8, do not restore what a frame covered, and stop at a frame that leaves
 the canvas.
@@ -48,10 +49,10 @@ def compose(
     cv2, shown = native.import_cv2(), list[Array]()
     for index, each in enumerate(frames if frame is None else frames[: frame + 1]):
         pixels = decode(each)
-        blended = each.blended and channels(pixels) == 4
         if index == 0:
             count, opaque = channels(pixels), np.iinfo(pixels.dtype).max
             canvas = np.zeros((*header.sizes[0], 4), pixels.dtype)
+        blended = each.blended and channels(pixels) == 4
         if channels(pixels) < 4:
             gray, color = cv2.COLOR_GRAY2BGRA, cv2.COLOR_BGR2BGRA
             pixels = cv2.cvtColor(pixels, gray if pixels.ndim == 2 else color)

@@ -70,7 +70,7 @@ def read_header(data: bytes) -> Header:
     entry = 3 if size == 12 else 4
     count = min(used or 1 << bits, 1 << bits, max(start - 14 - size, 0) // entry)
     table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry]
-    palette = table.reshape(count, entry)[:, :3]
+    palette = table.reshape(count, entry)[:, :3]  # blue, green and red
     lost = ["ICC profile of a BMP"] if size >= 124 and any(head[116:120]) else []
     if size >= 108 and not any(head[56:60]) and any(head[60:108]):
         lost.append("calibrated colors of a BMP")
