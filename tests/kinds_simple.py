@@ -392,6 +392,8 @@ NETPBM_KINDS = (
          np.array([[[4, 5, 6]], [[1, 2, 3]]], np.float32)))),
     Kind("netpbm, a number that no integer of a machine holds",
          made(b"P2 1 1 255 99999999999999999999"), refusal="damaged: .* outside 0 to 255"),
+    Kind("PGM of text, an underscore among digits",
+         made(b"P2 1 1 255 1_0"), refusal="damaged: .* not a number"),
 )  # fmt: skip
 
 

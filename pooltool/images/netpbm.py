@@ -135,10 +135,9 @@ def _pixels(data: bytes, plain: _Plain) -> Array:
         # The digits of a bitmap need no space between them.
         words = re.findall(rb"[01]" if kind == "1" else rb"\S+", body)
         wanted = math.prod(plain.shape)
-        try:
-            values = [int(word) for word in words[:wanted]]
-        except ValueError:
-            raise DamageError("it is damaged: it holds a word that is not a number") from None
+        if not all(map(re.compile(rb"[+-]?\d{1,4000}").fullmatch, words)):
+            raise DamageError("it is damaged: it holds a word that is not a number")
+        values = list(map(int, words[:wanted]))
         if len(values) < wanted:
             raise DamageError("it is cut: it holds fewer pixels than its header says")
         if len(words) > wanted:
