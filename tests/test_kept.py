@@ -55,6 +55,16 @@ def test_a_fault_in_an_inner_directory_leaves_the_others() -> None:
         assert image.getexif().get_ifd(0x8769) == {0xA434: "f 2"}
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_a_resolution_that_lies_in_the_header_leaves_the_block_whole(order: str) -> None:
+    # Halving it would write over the position of the first directory.
+    entries = sorted({SIDE, (0x110, 2, 4, 0x66663200), (0x11A, 5, 1, 0)})
+    picture = images.decode(jpeg_with_exif(exif(*entries, order=order)))
+    pooled = picture._replace(reduction=(2, 2))
+    with Image.open(io.BytesIO(images.encode(pooled, formats.JPEG).data)) as image:
+        assert 0x110 in image.getexif()
+
+
 def test_exif_may_go_on_in_the_next_segment() -> None:
     block = exif(SIDE, (0x110, 2, 9, 8 + 2 + 2 * 12 + 4), rest=b"somebody\0")
     plain = pil(PHOTO, "JPEG", quality=90)

@@ -162,7 +162,7 @@ def upright(block: bytes, transposed: bool) -> tuple[bytes | None, bool]:
     """
     block, is_whole = _mended(block)
     found = _read(block)
-    if found is None or not found.fields:
+    if found is None:
         return None, False
     values: dict[int, float] = {ORIENTATION: 1}
     if transposed:
@@ -277,14 +277,15 @@ def _mended(block: bytes) -> tuple[bytes, bool]:
 
 
 def _read(block: bytes) -> Directory | None:
-    """The main directory, the fields of its EXIF directory among its own; None if damaged."""
+    """The main directory with the fields of its EXIF directory; None if damaged or empty."""
     try:
         first = next(directories(block))
         fields = tree(block, first, first.fields)
     except (ImageError, StopIteration, *MALFORMED):
         return None
     inner = next((field.inner for field in fields if field.tag == EXIF), None) or ()
-    return first._replace(fields={field.tag: field for field in (*inner, *fields)})
+    merged = {field.tag: field for field in (*inner, *fields)}
+    return first._replace(fields=merged) if merged else None
 
 
 def _as_ratio(value: float, order: str) -> bytes:
