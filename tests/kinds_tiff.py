@@ -110,6 +110,16 @@ def by_planes(count: int, dtype: str, **settings: Any) -> Kind:
     )  # fmt: skip
 
 
+def _pointer_below_zero(position: int) -> Kind:
+    """A signed EXIF pointer: positions do not count from the end of the file."""
+    unsigned, signed = (struct.pack("<HHI", 0x8769, kind, 1) for kind in (4, 9))
+    return Kind(
+        f"tiff EXIF at {position}",
+        lambda: made({0x8769: [position & 0xFFFFFFFF]}, GRAY.tobytes()).replace(unsigned, signed),
+        lambda: [GRAY], "", ("left out: damaged EXIF",),
+    )  # fmt: skip
+
+
 def refused(name: str, data: Callable[[], bytes], words: str, frame: int | None = None) -> Kind:
     return Kind(f"tiff {name}", data, None, words, frame=frame)
 
@@ -248,6 +258,7 @@ READ = (
     Kind("tiff RGB without photometric tag",
          lambda: made({262: [], 277: [3], 258: [8, 8, 8]}, pixels("uint8", 3, SIZE).tobytes()),
          lambda: [pixels("uint8", 3, SIZE)], "", ("what its values mean: read as RGB",)),
+    *map(_pointer_below_zero, (-2, -104, -1800, -3000)),
     Kind("tiff private tags", lambda: made({65000: [7], 65001: [1, 2]}, GRAY.tobytes()),
          lambda: [GRAY], "", ("left out: tag 65000 and tag 65001",)),
 )  # fmt: skip

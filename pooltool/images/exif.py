@@ -223,7 +223,7 @@ def _directory(data: bytes, order: str, big: bool, position: int) -> Directory:
         count = struct.unpack_from(order + ("Q" if big else "H"), data, position)[0]
         start = position + (8 if big else 2)
         end = start + count * (4 + 2 * room)
-        if end > len(data):
+        if position < 0 or end > len(data):
             raise struct.error
     except (struct.error, OverflowError):
         raise DamageError("it is cut: a tag directory lies beyond the end of the data") from None
