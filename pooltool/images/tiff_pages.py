@@ -8,7 +8,6 @@ independent reader, and what they do not hold is refused by name.
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,7 +17,7 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import exif, formats, opencv
-from pooltool.images.exif import Directory, Field
+from pooltool.images.exif import Directory, number_fields
 from pooltool.images.headers import require_plausible
 from pooltool.images.picture import Array
 
@@ -123,12 +122,6 @@ class Page(NamedTuple):
     def grid(self) -> tuple[int, int]:
         """How many strips or tiles there are, (down, across)."""
         return -(-self.height // self.rows), -(-self.width // self.columns)
-
-
-def number_field(tag: int, *values: int) -> Field:
-    """A field of a little-endian directory, with numbers of 16 bits where they fit."""
-    kind, code = (3, "H") if max(values) <= 0xFFFF else (4, "I")
-    return Field(tag, kind, len(values), struct.pack(f"<{len(values)}{code}", *values))
 
 
 def size(directory: Directory) -> tuple[int, int]:
@@ -319,18 +312,14 @@ def _by_opencv(page: Page, blocks: Sequence[Array], rows: int) -> Array:
     elif page.compression in FAX:
         bits, columns, copied = 1, page.columns, _FAX_FIELDS
     starts = 8 + np.cumsum([0, *map(len, blocks[:-1])])
-    end = int(starts[-1]) + len(blocks[-1])
-    end += end % 2
     order, known = page.directory.order, page.directory.fields
-    fields = [exif.reordered(known[tag], order, "<") for tag in copied if tag in known]
     numbers = {
         WIDTH: [columns], HEIGHT: [rows], BITS: [bits] * samples, COMPRESSION: [page.compression],
         PHOTOMETRIC: [photometric], SAMPLES: [samples], STRIPS: starts.tolist(),
         STRIP_ROWS: [page.rows], STRIP_BYTES: [*map(len, blocks)],
     }  # fmt: skip
-    fields += [number_field(tag, *values) for tag, values in numbers.items()]
-    data = b"".join((b"II*\0", struct.pack("<I", end), *(block.data for block in blocks)))
-    data = data.ljust(end, b"\0") + exif.pack(fields, "<", end)
+    fields = {tag: known[tag] for tag in copied if tag in known} | number_fields(numbers, order)
+    data = exif.packed_behind(b"".join(block.data for block in blocks), fields, order)
     decoded = opencv.decode_still(data, formats.TIFF, _COMPLAINTS)
     if decoded.shape[:2] != (rows, columns) or decoded.size != rows * columns * samples:
         raise DamageError("it is damaged: a strip or tile inflates to another size")
