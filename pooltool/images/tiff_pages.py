@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -73,21 +74,17 @@ _TO_DEPTH = (
     "to 8, 16 or 32 bits a sample, for example by gdal_translate -ot UInt16 in.tif out.tif, "
     "or with tifffile"
 )
-_TO_PAGES = "to a TIFF with a page for each plane, for example with tifffile"
-
 _COMPLAINTS = r"TIFF_Error|error: .*TIFF|JPEGLib: (Premature|Corrupt)|Fax.*(Premature|mismatch)"
 _NUMBERS = (SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIPS, SAMPLES,
             STRIP_ROWS, STRIP_BYTES, PLANAR, PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_ROWS, TILES,
             TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT, exif.ORIENTATION)  # fmt: skip
-_JPEG_FIELDS = (347, 530, 531, 532)
-_FAX_FIELDS = (292, 293)
-_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_CALL_BYTES = 1 << 26
-"""So many bytes OpenCV decompresses in one call: its limit of pixels counts them as pixels."""
 
 
 class Page(NamedTuple):
-    """How one picture lies in the file, and what its samples are."""
+    """How one picture lies in the file, and what its samples are.
+
+    Each plane has so many strips or tiles `down` and `across`, each of `rows` x `columns`.
+    """
 
     directory: Directory
     height: int
@@ -95,9 +92,13 @@ class Page(NamedTuple):
     tiled: bool
     rows: int
     columns: int
-    """The size of a strip or tile."""
+    row_bytes: int
+    """Bytes of one row of a strip or tile."""
+    down: int
+    across: int
     planes: int
     """1, or the number of samples where each has strips or tiles of its own."""
+    samples: int
     together: int
     """Samples that lie side by side."""
     bits: int
@@ -107,21 +108,6 @@ class Page(NamedTuple):
     photometric: int
     extra: tuple[int, ...]
     meaning: str
-
-    @property
-    def samples(self) -> int:
-        """Samples of a pixel."""
-        return self.planes * self.together
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row of a strip or tile."""
-        return -(-self.columns * self.together * self.bits // 8)
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """How many strips or tiles there are, (down, across)."""
-        return -(-self.height // self.rows), -(-self.width // self.columns)
 
 
 def size(directory: Directory) -> tuple[int, int]:
@@ -134,18 +120,15 @@ def size(directory: Directory) -> tuple[int, int]:
 
 def page(directory: Directory) -> Page:
     """What a directory tells of its picture; raise `ImageError` for a kind that is not read."""
-
-    def told(tag: int, default: int) -> int:
-        return next(iter(directory.numbers(tag)), default)
-
     for tag in _NUMBERS:
         if tag in directory.fields and not directory.numbers(tag):
             raise DamageError(f"it is damaged: tag {tag} of a TIFF page holds no numbers")
     height, width = size(directory)
-    samples, tiled = told(SAMPLES, 1), TILE_WIDTH in directory.fields
+    told, tiled = directory.number, TILE_WIDTH in directory.fields
+    samples = told(SAMPLES, 1)
     if not 0 < samples < 1 << 16:
         raise DamageError(f"it is damaged: a TIFF page tells of {samples} samples a pixel")
-    compression = told(COMPRESSION, RAW)
+    bits, compression = told(BITS, 1), told(COMPRESSION, RAW)
     # Without the tag, libtiff's rule: by the number of samples; a fax is black on white.
     photometric = told(PHOTOMETRIC, 2 if samples in (3, 4) else 0 if compression in FAX else 1)
     extra = directory.numbers(EXTRA_SAMPLES)
@@ -153,27 +136,32 @@ def page(directory: Directory) -> Page:
         extra = (2,)  # OpenCV writes alpha so
     extra = (*extra, *(0,) * samples)[: max(0, samples - (3 if photometric in (2, 6) else 1))]
     planes = samples if told(PLANAR, 1) == 2 else 1
-    rows = told(TILE_ROWS, 0) if tiled else min(told(STRIP_ROWS, height) or height, height)
-    columns = told(TILE_WIDTH, 0) if tiled else width
-    sample_format = max(1, told(SAMPLE_FORMAT, 1) % 4)  # 4: unknown to the writer, so unsigned
-    meaning = MEANINGS.get((photometric, extra), BANDS if photometric in (1, 2) else "")
+    rows, columns = min(told(STRIP_ROWS, height) or height, height), width
+    if tiled:
+        rows, columns = told(TILE_ROWS, 0), told(TILE_WIDTH, 0)
+        if min(rows, columns) < 1:
+            raise DamageError("it is damaged: its tiles have no size")
+    together = samples // planes
     found = Page(
-        directory, height, width, tiled, rows, columns, planes, samples // planes, told(BITS, 1),
-        sample_format, compression, told(PREDICTOR, 1), photometric, extra, meaning,
+        directory, height, width, tiled, rows, columns,
+        row_bytes=-(-columns * together * bits // 8),
+        down=-(-height // rows), across=-(-width // columns),
+        planes=planes, samples=samples, together=together, bits=bits,
+        sample_format=max(1, told(SAMPLE_FORMAT, 1) % 4),  # 4: unknown to the writer, so unsigned
+        compression=compression, predictor=told(PREDICTOR, 1), photometric=photometric, extra=extra,
+        meaning=MEANINGS.get((photometric, extra), BANDS if photometric in (1, 2) else ""),
     )  # fmt: skip
-    if tiled and min(found.rows, found.columns) < 1:
-        raise DamageError("it is damaged: its tiles have no size")
     _require_known(found)
     return found
 
 
-def blocks(data: bytes, page: Page) -> list[Array]:
+def blocks(data: bytes, page: Page) -> list[memoryview]:
     """The strips or tiles of a page as they lie in the file; raise `DamageError` if they do not."""
     tags = (TILES, TILE_BYTES) if page.tiled else (STRIPS, STRIP_BYTES)
-    starts, sizes = page.directory.numbers(tags[0]), page.directory.numbers(tags[1])
-    count, most = page.planes * page.grid[0] * page.grid[1], page.rows * page.row_bytes
+    starts, sizes = map(page.directory.numbers, tags)
+    count = page.planes * page.down * page.across
     if not sizes and page.compression == RAW:
-        sizes = (most,) * count
+        sizes = (page.rows * page.row_bytes,) * count
     if min(len(starts), len(sizes)) < count:
         raise DamageError("it is damaged: a TIFF page does not tell where all of its data lies")
     found = []
@@ -185,22 +173,31 @@ def blocks(data: bytes, page: Page) -> list[Array]:
             )
         if start + length > len(data) and page.compression != RAW:
             raise DamageError("it is cut: a TIFF page lies beyond the end of the data")
-        found.append(np.frombuffer(data, np.uint8)[start : start + length])
-    factor = COMPRESSIONS[page.compression] or 8 * page.row_bytes
-    least = sum(map(len, found)) * factor
+        found.append(memoryview(data)[start : start + length])
+    most = sum(map(len, found)) * (COMPRESSIONS[page.compression] or 8 * page.row_bytes)
     rows = count * page.rows if page.tiled else page.planes * page.height
-    require_plausible(page.height, page.width, rows * page.row_bytes, least)
+    require_plausible(page.height, page.width, rows * page.row_bytes, most)
     return found
 
 
-def pixels(page: Page, blocks: Sequence[Array]) -> Array:
+def pixels(page: Page, blocks: Sequence[memoryview]) -> Array:
     """(H, W) or (H, W, C), upright, colors and the first three of 3 or 4 bands reversed."""
-    each = len(blocks) // page.planes
-    planes = [_plane(page, blocks[at : at + each]) for at in range(0, len(blocks), each)]
+    planes, each = [], page.down * page.across
+    for at in range(0, len(blocks), each):
+        values = _values(page, _stored(page, blocks[at : at + each]))
+        if page.tiled:
+            values = values.reshape(page.down, page.across, page.rows, page.columns, -1)
+            values = values.swapaxes(1, 2).reshape(page.down * page.rows, -1, page.together)
+        planes.append(values[: page.height, : page.width])
     values = planes[0] if page.planes == 1 else np.concatenate(planes, axis=2)
     top = (1 << page.bits) - 1
     if page.meaning == PALETTE:
-        values = _colors(page.directory.numbers(COLOR_MAP), top + 1)[values[..., 0]]
+        table = page.directory.numbers(COLOR_MAP)
+        if len(table) != 3 * (top + 1) or not 0 <= min(table) <= max(table) <= 0xFFFF:
+            raise DamageError(f"it is damaged: its palette is not {3 * top + 3} numbers of 16 bits")
+        colors = np.array(table, np.uint16).reshape(3, -1)[::-1].T  # blue first
+        # Some programs write 8 bits where TIFF asks for 16; libtiff tells them so, too.
+        values = (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)[values[..., 0]]
     elif page.bits < 8 and 255 % top == 0:
         values, top = values * np.uint8(255 // top), 255
     if page.photometric == 0:
@@ -211,7 +208,7 @@ def pixels(page: Page, blocks: Sequence[Array]) -> Array:
         values = values[..., [0, 0, 0, 1]]
     elif page.samples in (3, 4) and page.meaning != PALETTE:
         values = _reversed(values)
-    return exif.turned(values, next(iter(page.directory.numbers(exif.ORIENTATION)), 1))
+    return exif.turned(values, page.directory.number(exif.ORIENTATION, 1))
 
 
 def _require_known(page: Page) -> None:
@@ -220,106 +217,86 @@ def _require_known(page: Page) -> None:
     compression, number = page.compression, (page.bits, page.sample_format)
     other = _OTHER_COMPRESSIONS.get(compression, f"unknown ({compression})")
     color = _OTHER_COLORS.get(page.photometric, f"unknown colors ({page.photometric})")
-    is_alone = page.samples == 1
+    floating = " of floating point" * (page.sample_format == 3)
+    predictors: tuple[int, ...] = (1,)
+    if page.bits in (8, 16, 32, 64) and compression in (LZW, *DEFLATE):
+        # 2: differences of samples of whole bytes; 3: of floats, byte by byte.
+        predictors = (1, 2, 3) if floating else (1, 2)
     objections = (
         (compression not in COMPRESSIONS, f"{other} compression", _TO_DEFLATE),
-        (STACK in page.directory.fields, "many planes in one page (MetaMorph)", _TO_PAGES),
+        (STACK in page.directory.fields, "many planes in one page (MetaMorph)",
+         "to a TIFF with a page for each plane, for example with tifffile"),
         (not page.meaning or (page.photometric == 6 and compression != JPEG), color, _TO_RGB),
         (page.samples - len(page.extra) not in (1, 3), f"RGB of {page.samples} samples", _TO_RGB),
         (len({*bits}) > 1, f"{', '.join(map(str, bits[:8]))} bits a sample", _TO_DEPTH),
         (len({*kinds}) > 1, "samples of several kinds", _TO_DEPTH),
         (max(kinds, default=1) > 4, "complex values", "to real numbers, with tifffile"),
-        (
-            number not in DTYPES,
-            f"{page.bits} bits a sample" + " of floating point" * (page.sample_format == 3),
-            _TO_DEPTH,
-        ),
-        (page.bits < 8 and not is_alone, f"{page.samples} samples of {page.bits} bits", _TO_DEPTH),
-        (page.meaning == PALETTE and number[0] > 8, f"a palette of {page.bits} bits", _TO_RGB),
+        (number not in DTYPES, f"{page.bits} bits a sample{floating}", _TO_DEPTH),
+        (page.bits < 8 and page.samples > 1, f"{page.samples} samples of {page.bits} bits",
+         _TO_DEPTH),
+        (page.meaning == PALETTE and page.bits > 8, f"a palette of {page.bits} bits", _TO_RGB),
         (page.photometric == 0 and page.sample_format != 1, "white as 0 in signed or floating "
          "point values", "so that black is 0, for example with tifffile"),
         (compression in FAX and page.bits * page.samples != 1, "fax compression of more than "
          "1 bit", _TO_DEFLATE),
         (compression == JPEG and (number != (8, 1) or page.together not in (1, 3)),
          f"JPEG compression of {page.together} x {page.bits} bits", _TO_DEFLATE),
-        (page.predictor != 1 and not _is_predicted(page), f"predictor {page.predictor} here",
-         _TO_DEFLATE),
+        (page.predictor not in predictors, f"predictor {page.predictor} here", _TO_DEFLATE),
     )  # fmt: skip
     for found, words, remedy in objections:
         if found:
             raise ImageError(f"it is a TIFF with {words}, which is not read; convert it {remedy}")
 
 
-def _is_predicted(page: Page) -> bool:
-    """True where the predictor is known: differences of whole bytes, or of floats byte by byte."""
-    known = page.predictor == 2 or (page.predictor == 3 and page.sample_format == 3)
-    return known and page.bits in (8, 16, 32, 64) and page.compression in (LZW, *DEFLATE)
-
-
-def _plane(page: Page, blocks: Sequence[Array]) -> Array:
-    """(H, W, samples that lie together) of strips or tiles."""
-    values = _values(page, _stored(page, blocks))
-    if page.tiled:
-        down, across = page.grid
-        values = values.reshape(down, across, page.rows, page.columns, -1).swapaxes(1, 2)
-        values = values.reshape(down * page.rows, across * page.columns, -1)
-    return values[: page.height, : page.width]
-
-
-def _stored(page: Page, blocks: Sequence[Array]) -> Array:
-    """(rows, row bytes) of all strips or tiles, one below the other."""
+def _stored(page: Page, blocks: Sequence[memoryview | bytes]) -> Array:
+    """(rows, row bytes) of all strips or tiles of a plane, one below the other."""
     heights = [page.rows] * len(blocks)
     if not page.tiled:
         heights[-1] = page.height - page.rows * (len(blocks) - 1)
     if page.directory.numbers(FILL_ORDER) == (2,) and page.compression != JPEG:
-        table = np.frombuffer(_REVERSED, np.uint8)
-        blocks = [table[block] for block in blocks]
+        reverse = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+        blocks = [bytes(block).translate(reverse) for block in blocks]
+    whole, parts = page.rows * page.row_bytes, []
     if page.compression not in (RAW, *DEFLATE):
-        step = max(1, _CALL_BYTES // (page.rows * page.row_bytes))
+        # OpenCV's limit counts these bytes as pixels: no more than 64 MB in one call.
+        step = max(1, (1 << 26) // whole)
         return np.concatenate([
             _by_opencv(page, blocks[at : at + step], sum(heights[at : at + step]))
             for at in range(0, len(blocks), step)
         ])  # fmt: skip
-    parts = []
-    for block, height in zip(blocks, heights, strict=True):
-        part = block.data if page.compression == RAW else _inflated(block.data, page)
+    for part, height in zip(blocks, heights, strict=True):
+        if page.compression in DEFLATE:
+            inflater = zlib.decompressobj()
+            try:
+                part = inflater.decompress(part, whole)
+                more = inflater.decompress(inflater.unconsumed_tail, 1)
+            except zlib.error as error:
+                raise DamageError(f"it is damaged: {error}") from None
+            if more or not inflater.eof:
+                raise DamageError("it is damaged: a strip or tile does not end where it should")
         if len(part) < height * page.row_bytes:
             raise DamageError("it is cut or damaged: a strip or tile holds too little data")
         parts.append(part[: height * page.row_bytes])
     return np.frombuffer(bytearray().join(parts), np.uint8).reshape(-1, page.row_bytes)
 
 
-def _inflated(block: memoryview, page: Page) -> bytes:
-    """A strip or tile inflated, its checksum compared."""
-    inflater = zlib.decompressobj()
-    try:
-        part = inflater.decompress(block, page.rows * page.row_bytes)
-        more = inflater.decompress(inflater.unconsumed_tail, 1)
-    except zlib.error as error:
-        raise DamageError(f"it is damaged: {error}") from None
-    if more or not inflater.eof:
-        raise DamageError("it is damaged: a strip or tile does not end where it should")
-    return part
-
-
-def _by_opencv(page: Page, blocks: Sequence[Array], rows: int) -> Array:
+def _by_opencv(page: Page, blocks: Sequence[memoryview | bytes], rows: int) -> Array:
     """Decompress strips, or tiles as if they were strips: (rows, row bytes)."""
     copied: tuple[int, ...] = ()
     samples, bits, columns, photometric = 1, 8, page.row_bytes, 1
-    if page.compression == JPEG:
-        samples, columns, copied = page.together, page.columns, _JPEG_FIELDS
+    if page.compression == JPEG:  # its tables and the kind of YCbCr are copied
+        samples, columns, copied = page.together, page.columns, (347, 530, 531, 532)
         photometric = page.photometric if page.photometric == 6 else 1 if samples == 1 else 2
-    elif page.compression in FAX:
-        bits, columns, copied = 1, page.columns, _FAX_FIELDS
-    starts = 8 + np.cumsum([0, *map(len, blocks[:-1])])
+    elif page.compression in FAX:  # its options are copied
+        bits, columns, copied = 1, page.columns, (292, 293)
     order, known = page.directory.order, page.directory.fields
     numbers = {
         WIDTH: [columns], HEIGHT: [rows], BITS: [bits] * samples, COMPRESSION: [page.compression],
-        PHOTOMETRIC: [photometric], SAMPLES: [samples], STRIPS: starts.tolist(),
-        STRIP_ROWS: [page.rows], STRIP_BYTES: [*map(len, blocks)],
+        PHOTOMETRIC: [photometric], SAMPLES: [samples], STRIP_ROWS: [page.rows],
+        STRIPS: [*accumulate(map(len, blocks[:-1]), initial=8)], STRIP_BYTES: [*map(len, blocks)],
     }  # fmt: skip
     fields = {tag: known[tag] for tag in copied if tag in known} | number_fields(numbers, order)
-    data = exif.packed_behind(b"".join(block.data for block in blocks), fields, order)
+    data = exif.packed_behind(b"".join(blocks), fields, order)
     decoded = opencv.decode_still(data, formats.TIFF, _COMPLAINTS)
     if decoded.shape[:2] != (rows, columns) or decoded.size != rows * columns * samples:
         raise DamageError("it is damaged: a strip or tile inflates to another size")
@@ -334,13 +311,12 @@ def _values(page: Page, stored: Array) -> Array:
     dtype = np.dtype(DTYPES[page.bits, page.sample_format])
     if page.bits not in (8, 16, 32, 64):
         count = page.columns * page.together
-        bits = np.unpackbits(stored, axis=1, count=count * page.bits)
-        bits = bits.reshape(len(stored), count, page.bits)
-        values = np.zeros(bits.shape[:2], dtype)
+        bits = np.unpackbits(stored, axis=1, count=count * page.bits).reshape(*shape, page.bits)
+        values = np.zeros(shape, dtype)
         for index in range(page.bits):
             values <<= 1
             values |= bits[..., index]
-        return values.reshape(shape)
+        return values
     if page.predictor == 3:  # Adobe's TIFF technical note 3: bytes of one rank lie together
         summed = _summed(stored.reshape(len(stored), -1, page.together))
         ranks = summed.reshape(len(stored), dtype.itemsize, -1).swapaxes(1, 2)
@@ -357,15 +333,6 @@ def _summed(differences: Array) -> Array:
     for sample in range(differences.shape[2]):
         np.add.accumulate(differences[..., sample], axis=1, out=out[..., sample])
     return out
-
-
-def _colors(table: tuple[int, ...], count: int) -> Array:
-    """The colors of a palette, (count, 3), blue first, 8 bits each."""
-    if len(table) != 3 * count or not 0 <= min(table) <= max(table) <= 0xFFFF:
-        raise DamageError(f"it is damaged: its palette is not {3 * count} numbers of 16 bits")
-    colors = np.array(table, np.uint16).reshape(3, count)[::-1].T
-    # Some programs write 8 bits where TIFF asks for 16; libtiff tells them so, too.
-    return (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)
 
 
 def _reversed(values: Array) -> Array:
