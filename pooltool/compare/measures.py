@@ -8,8 +8,8 @@ left out. NaN and infinity are left out of every mean; a figure that would be 0 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from math import isfinite, sqrt
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,30 +20,27 @@ from pooltool.kernels import Method, Pooling, pool2d
 from pooltool.kernels.alpha import alpha_weighted
 
 Array = NDArray[Any]
-MeanAndStd = tuple[float | None, float | None]
 
 METHODS: tuple[Method, ...] = ("max", "min", "avg")
 Shown = Method | Literal["weighted"]
 """What is shown: also the average whose colours weigh as much as they are opaque."""
-NOISE_LEVEL = 0.02
+NOISE_LEVEL, NOISE_SEED = 0.02, 0
 """Standard deviation of the noise that is added, as a part of the range of the image."""
-NOISE_SEED = 0
 FEWEST_RESULTS, MOST_DRAWN = 1 << 14, 1 << 20
 """Noise is drawn anew until it made so many results, so that a small image is not left to chance,
 or so many values were drawn.
 """
-SAMPLE_SIDE = 1200
-"""Rows and columns, in pixels, of the centre of a larger image that noise and shift look at."""
-FEWEST_WINDOWS = 8
-"""Windows along an axis that the centre holds, however large they are."""
+SAMPLE_SIDE, FEWEST_WINDOWS = 1200, 8
+"""Rows and columns of the centre of a larger image that noise and shift look at, in pixels; and
+windows along an axis that the centre holds, however large they are.
+"""
 MOST_ALONG = 2048
 """Results along an axis that are compared, where those are more than the image has pixels."""
 BAND = 1 << 20
 """Values that are looked at in one go, to save memory."""
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What every method makes of an image under one setting of the windows."""
 
     windows: AnyWindows
@@ -51,8 +48,7 @@ class Result:
     count_include_pad: bool = False
 
 
-@dataclass(frozen=True)
-class Measures:
+class Measures(NamedTuple):
     """A row of figures; None where there is nothing to measure.
 
     `mean` and `std` (standard deviation) are those of the values, in the image's units. The others
@@ -63,9 +59,9 @@ class Measures:
     output_shape: tuple[int, ...]
     mean: float | None
     std: float | None
-    noise: float | None
-    bias: float | None
-    shift: float | None
+    noise: float | None = None
+    bias: float | None = None
+    shift: float | None = None
 
 
 def pool_all(pixels: Array, windows: AnyWindows, count_include_pad: bool = False) -> Result:
@@ -91,6 +87,7 @@ def pool_all(pixels: Array, windows: AnyWindows, count_include_pad: bool = False
     return Result(windows, pooled, count_include_pad)
 
 
+@np.errstate(all="ignore")
 def measure(pixels: Array, result: Result) -> list[Measures]:
     """Measure an image, (H, W) or (H, W, C) of a real dtype, and its results.
 
@@ -114,33 +111,45 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
     sample, windows = _centre(colours, result.windows)
     # float32 holds every value of integers up to 16 bits.
     single = pixels.dtype.itemsize <= 2 or pixels.dtype.str[1:] == "f4"
-    values = sample.astype(np.float32 if single else np.float64)
-    noise = _noise(values, value_range(pixels), windows)
+    values: Array = sample.astype(np.float32 if single else np.float64)
+    rows, columns = windows.axes(values.shape)
+    draws = min(FEWEST_RESULTS // (rows.count * columns.count), MOST_DRAWN // values.size)
+    shape = (*values.shape, max(1, draws))
+    noise: Array = np.random.default_rng(NOISE_SEED).standard_normal(shape, values.dtype)
+    noise *= values.dtype.type(NOISE_LEVEL * value_range(pixels))
     level, contrast = _mean_and_std(noise)[1], _mean_and_std(values)[1]
-    change = _change_by_move(values)
-    ratios = _divided(level, level), _divided(0.0, level), _divided(change, contrast)
-    mean, std = _mean_and_std(colours)
-    found = [Measures("input", pixels.shape, mean, std, *ratios)]
+    ratios = _divided(level, level), _divided(0.0, level)
+    shift = _divided(_change_by_move(values), contrast)
+    found = [Measures("input", pixels.shape, *_mean_and_std(colours), *ratios, shift)]
     for method, pooled in result.pooled.items():
-        mean, std = _mean_and_std(_colours(pooled))
-        if method == "weighted":  # noise that alpha hides is not the same for every pixel
-            found.append(Measures(method, pooled.shape, mean, std, None, None, None))
-            continue
-        pooling = Pooling(method, windows, result.count_include_pad)
-        still = pool2d(values, pooling)
-        bias, left = _change_by_noise(values, noise, still, pooling)
-        change = _change_by_move(values, pooling)
-        contrast = _mean_and_std(still)[1]
-        ratios = _divided(left, level), _divided(bias, level), _divided(change, contrast)
-        found.append(Measures(method, pooled.shape, mean, std, *ratios))
+        row = Measures(method, pooled.shape, *_mean_and_std(_colours(pooled)))
+        if method != "weighted":  # noise that alpha hides is not the same for every pixel
+            pooling = Pooling(method, windows, result.count_include_pad)
+            still = pool2d(values, pooling)
+            # The draws are pooled as channels of one image.
+            disturbed = (values[..., np.newaxis] + noise).reshape(*values.shape[:2], -1)
+            noisy = pool2d(disturbed, pooling).reshape(*still.shape, -1)
+            bias, left = _mean_and_std(noisy - still[..., np.newaxis])
+            shift = _divided(_change_by_move(values, pooling), _mean_and_std(still)[1])
+            row = row._replace(noise=_divided(left, level), bias=_divided(bias, level), shift=shift)
+        found.append(row)
     return found
 
 
-def finite_range(values: Array) -> tuple[float, float] | None:
-    """Smallest and largest finite value; None where there is none."""
-    ends = [(band.min(), band.max()) for band in _finite_bands(values) if band.size]
-    if not ends:
-        return None
+def value_range(pixels: Array) -> float:
+    """Largest less smallest value that the dtype holds or, of floats, that the colours do."""
+    if pixels.dtype.kind == "b":
+        return 1.0
+    if pixels.dtype.kind in "iu":
+        limits = np.iinfo(pixels.dtype)
+        return float(limits.max - limits.min)
+    low, high = finite_range(_colours(pixels))
+    return high - low
+
+
+def finite_range(values: Array) -> tuple[float, float]:
+    """Smallest and largest finite value; both 0 where there is none."""
+    ends = [(band.min(), band.max()) for band in _finite_bands(values)] or [(0, 0)]
     return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
@@ -168,36 +177,6 @@ def _centre(pixels: Array, windows: AnyWindows) -> tuple[Array, AnyWindows]:
     return pixels[parts[0], parts[1]], windows
 
 
-def value_range(pixels: Array) -> float:
-    """Largest less smallest value that the dtype holds or, of floats, that the colours do."""
-    if pixels.dtype.kind == "b":
-        return 1.0
-    if pixels.dtype.kind in "iu":
-        limits = np.iinfo(pixels.dtype)
-        return float(int(limits.max) - int(limits.min))
-    low, high = finite_range(_colours(pixels)) or (0.0, 0.0)
-    return high - low
-
-
-def _noise(values: Array, spread: float, windows: AnyWindows) -> Array:
-    """Noise for each value; several draws along a last axis where there are few results."""
-    rows, columns = windows.axes(values.shape)
-    wanted = FEWEST_RESULTS // (rows.count * columns.count)
-    shape = (*values.shape, max(1, min(wanted, MOST_DRAWN // values.size)))
-    drawn = np.random.default_rng(NOISE_SEED).standard_normal(shape, values.dtype)
-    with np.errstate(all="ignore"):
-        noise: Array = drawn * values.dtype.type(NOISE_LEVEL * spread)
-    return noise
-
-
-def _change_by_noise(values: Array, noise: Array, still: Array, pooling: Pooling) -> MeanAndStd:
-    """Mean and std of pool(x + n) - pool(x); the draws are pooled as channels of one image."""
-    with np.errstate(all="ignore"):
-        disturbed = (values[..., np.newaxis] + noise).reshape(*values.shape[:2], -1)
-        noisy = pool2d(disturbed, pooling).reshape(*still.shape, -1)
-        return _mean_and_std(noisy - still[..., np.newaxis])
-
-
 def _change_by_move(values: Array, pooling: Pooling | None = None) -> float | None:
     """mean |pool(x) - pool(x moved)|; None where one column less leaves no window."""
     here, moved = values[:, 1:], values[:, :-1]
@@ -208,38 +187,35 @@ def _change_by_move(values: Array, pooling: Pooling | None = None) -> float | No
             here, moved = pool2d(here, pooling), pool2d(moved, pooling)
     except WindowError:
         return None
-    with np.errstate(all="ignore"):
-        return _mean_and_std(np.abs(here - moved))[0]
+    return _mean_and_std(np.abs(here - moved))[0]
 
 
 def _divided(change: float | None, unit: float | None) -> float | None:
     return change / unit if unit and change is not None else None
 
 
-def _mean_and_std(values: Array) -> MeanAndStd:
+def _mean_and_std(values: Array) -> tuple[float | None, float | None]:
     """Mean and standard deviation of the finite values, in float64.
 
     Taken of the differences to one of the values, so that those of a constant image are exact.
     """
     origin, count, total, squares = 0.0, 0, 0.0, 0.0
-    with np.errstate(all="ignore"):
-        for band in _finite_bands(values):
-            if band.size:
-                origin = origin if count else float(band.flat[0])
-                differences = np.subtract(band, origin, dtype=np.float64)
-                count += band.size
-                total += float(differences.sum())
-                squares += float(np.square(differences).sum())
-        if not count:
-            return None, None
-        mean = total / count
-        std = float(np.sqrt(max(0.0, squares / count - mean * mean)))
-    return (origin + mean, std) if np.isfinite([mean, std]).all() else (None, None)
+    for band in _finite_bands(values):
+        origin = origin if count else float(band.flat[0])
+        differences = np.subtract(band, origin, dtype=np.float64)
+        count += band.size
+        total += float(differences.sum())
+        squares += float(np.square(differences).sum())
+    mean = total / max(1, count)
+    std = sqrt(max(0.0, squares / max(1, count) - mean * mean))
+    return (origin + mean, std) if count and isfinite(mean) and isfinite(std) else (None, None)
 
 
 def _finite_bands(values: Array) -> Iterator[Array]:
-    """The values that are neither NaN nor infinite, a band of rows at a time."""
+    """The values that are neither NaN nor infinite, a band of rows at a time, if it has any."""
     rows = max(1, BAND * len(values) // values.size)
     for top in range(0, len(values), rows):
         band = values[top : top + rows]
-        yield band[np.isfinite(band)] if values.dtype.kind == "f" else band
+        band = band[np.isfinite(band)] if values.dtype.kind == "f" else band
+        if band.size:
+            yield band
