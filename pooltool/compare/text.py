@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise, zip_longest
 from math import floor, isfinite, log10
 from typing import Any
@@ -15,15 +14,11 @@ from pooltool.compare.measures import Measures, Result
 from pooltool.geometry import AnyAxis, AnyWindows, Windows
 
 Array = NDArray[Any]
-Cuts = tuple[Sequence[int], Sequence[int]]
-"""Row and column positions where lines are drawn between numbers."""
 
 MISSING = "-"
-LARGEST_GRID = 16
-"""Rows and columns up to which an image is printed as numbers."""
-MOST_CHANNELS = 8
-LINE_WIDTH = 100
-GAP = "   "
+LARGEST_GRID, MOST_CHANNELS = 16, 8
+"""Rows and columns up to which an image is printed as numbers, and channels that are printed."""
+LINE_WIDTH, GAP = 100, "   "
 LINES, ASCII = "─│┌┬┐├┼┤└┴┘", "-|+++++++++"
 """Strokes across and down, then left, inner and right joints of the first, inner and last line."""
 
@@ -41,7 +36,7 @@ def as_lines(
     """Write what was found under one setting: windows, table, and the numbers of a small image."""
     axes = result.windows.axes(pixels.shape)
     lines = [window_text(result.windows) + uncovered_text(*axes), *as_table(measures).split("\n")]
-    if is_small(pixels):
+    if _is_small(pixels):
         lines += ["", *as_grids(pixels, result, ascii_only=ascii_only).split("\n")]
     return lines
 
@@ -50,33 +45,23 @@ def as_records(measures: Iterable[Measures], windows: AnyWindows) -> list[dict[s
     """One dict a row of the table, ready for JSON: None where there is no figure."""
     pool_size = list(windows.pool_size) if isinstance(windows, Windows) else None
     return [
-        {"pool_size": pool_size, **asdict(found), "output_shape": list(found.output_shape)}
+        {"pool_size": pool_size, **found._asdict(), "output_shape": list(found.output_shape)}
         for found in measures
     ]
 
 
 def as_table(measures: Sequence[Measures]) -> str:
     """Align the measures under their names, a row each; `-` where there is no figure."""
-
-    def ratios(values: Iterable[float | None]) -> list[str]:
-        # Adding 0 makes 0.00 of -0.00.
-        return [MISSING if value is None else f"{round(value, 2) + 0:.2f}" for value in values]
-
-    columns = [
-        ("method", *(found.method for found in measures)),
-        ("output shape", *(str(found.output_shape) for found in measures)),
-        ("mean", *numerals([found.mean for found in measures], at_least=2)),
-        ("std", *numerals([found.std for found in measures], at_least=2)),
-        ("noise", *ratios(found.noise for found in measures)),
-        ("bias", *ratios(found.bias for found in measures)),
-        ("shift", *ratios(found.shift for found in measures)),
-    ]
-    widths = [max(6, *map(len, column)) for column in columns]
-    aligned = [
-        [f"{cell:{'<' if index < 2 else '>'}{width}}" for cell in column]
-        for index, (column, width) in enumerate(zip(columns, widths, strict=True))
-    ]
-    return "\n".join("  ".join(row) for row in zip(*aligned, strict=True))
+    methods, shapes, means, stds, *ratios = zip(*measures, strict=True)
+    columns = [methods, map(str, shapes), numerals(means, at_least=2), numerals(stds, at_least=2)]
+    for values in ratios:  # adding 0 makes 0.00 of -0.00
+        columns.append([MISSING if v is None else f"{round(v, 2) + 0:.2f}" for v in values])
+    aligned = []
+    for index, (name, column) in enumerate(zip(Measures._fields, columns, strict=True)):
+        cells = [name.replace("_", " "), *column]
+        width = max(6, *map(len, cells))
+        aligned.append([f"{cell:{'<' if index < 2 else '>'}{width}}" for cell in cells])
+    return "\n".join(map("  ".join, zip(*aligned, strict=True)))
 
 
 def numerals(values: Iterable[float | None], *, at_least: int | None = None) -> list[str]:
@@ -132,12 +117,6 @@ def size_text(size: Sequence[int | None]) -> str:
     return "x".join(map(str, size[:2]))
 
 
-def is_small(pixels: Array) -> bool:
-    """True for an image whose numbers fit on the terminal."""
-    height, width = pixels.shape[:2]
-    return bool(max(height, width) <= LARGEST_GRID)
-
-
 def can_draw_lines(encoding: str | None) -> bool:
     """True when text of this encoding can hold the box-drawing characters."""
     try:
@@ -155,12 +134,6 @@ def is_partition(axis: AnyAxis) -> bool:
     return meet and all(axis.pixels(i) == stop - start for i, (start, stop) in enumerate(inside))
 
 
-def window_borders(axis: AnyAxis) -> tuple[int, ...]:
-    """Positions inside an axis where a window begins or ends."""
-    ends = {end for index in range(axis.count) for end in axis.span(index, index + 1)}
-    return tuple(sorted(end for end in ends if 0 < end < axis.size))
-
-
 def as_grids(pixels: Array, result: Result, *, ascii_only: bool = False) -> str:
     """Write an image of up to 16 rows and columns and its results as grids of numbers.
 
@@ -168,22 +141,21 @@ def as_grids(pixels: Array, result: Result, *, ascii_only: bool = False) -> str:
     leave gaps no such lines can be drawn; the first line of the text then says so. A result of
     more than 16 rows or columns is named but not written out. `ascii_only` draws with -, | and +.
     """
-    border = ASCII if ascii_only else LINES
     axes = result.windows.axes(pixels.shape)
     drawn = all(map(is_partition, axes))
+    borders: list[Collection[int]] = [
+        {end for i in range(axis.count) for end in axis.span(i, i + 1)} for axis in axes
+    ]
     lines = [] if drawn else ["windows are not drawn: they overlap or leave gaps"]
     count = pixels.shape[2] if pixels.ndim == 3 else 1
-    plain = tuple((index, f"channel {index}") for index in range(min(count, MOST_CHANNELS)))
+    plain = [(index, f"channel {index}") for index in range(min(count, MOST_CHANNELS))]
     for index, name in CHANNEL_NAMES.get(count, plain):
         boxes = []
         for title, values in [("input", pixels), *result.pooled.items()]:
             shown = values if values.ndim == 2 else values[..., index]
-            cuts: Cuts = ((), ())
-            if drawn and title == "input":
-                cuts = window_borders(axes[0]), window_borders(axes[1])
-            elif drawn:
-                cuts = range(1, shown.shape[0]), range(1, shown.shape[1])
-            boxes.append(_box(title, shown, cuts, border))
+            inner = borders if title == "input" else [range(size) for size in shown.shape]
+            cuts = inner if drawn else [(), ()]
+            boxes.append(_box(title, shown, cuts, ASCII if ascii_only else LINES))
         lines += [name] * bool(name) + _in_rows(boxes)
     if count > MOST_CHANNELS:
         lines.append(f"and {count - MOST_CHANNELS} more channels")
@@ -197,20 +169,28 @@ def texts_of(values: Array) -> Array:
     return np.array(texts, object).reshape(values.shape)
 
 
-def _box(title: str, values: Array, cuts: Cuts, border: str) -> list[str]:
-    """Frame a 2-D array under its title, with lines at `cuts`; only the title of a large one."""
-    if not is_small(values):
-        return [f"{title} {size_text(values.shape)}"]
-    across, down, texts = border[0], border[1], texts_of(values)
+def _is_small(pixels: Array) -> bool:
+    """True for an image whose numbers fit on the terminal."""
+    return bool(max(pixels.shape[:2]) <= LARGEST_GRID)
+
+
+def _box(title: str, values: Array, cuts: Sequence[Collection[int]], border: str) -> list[str]:
+    """Frame a 2-D array under its title, with lines before the rows and columns in `cuts`; only
+    the title of a large one.
+    """
+    heading = f"{title} {size_text(values.shape)}"
+    if not _is_small(values):
+        return [heading]
+    down, texts, end = border[1], texts_of(values), values.shape[1]
     width = max(map(len, texts.flat))
-    groups = list(pairwise((0, *cuts[1], values.shape[1])))
-    strokes = [across * ((last - first) * (width + 1) + 1) for first, last in groups]
+    groups = list(pairwise([0, *(at for at in range(1, end) if at in cuts[1]), end]))
+    strokes = [border[0] * ((last - first) * (width + 1) + 1) for first, last in groups]
     top, inner, bottom = (
         border[at] + border[at + 1].join(strokes) + border[at + 2] for at in (2, 5, 8)
     )
-    lines = [f"{title} {size_text(values.shape)}", top]
+    lines = [heading, top]
     for index, row in enumerate(texts):
-        if index in cuts[0]:
+        if index and index in cuts[0]:
             lines.append(inner)
         cells = (" ".join(f"{text:>{width}}" for text in row[slice(*group)]) for group in groups)
         lines.append(f"{down} " + f" {down} ".join(cells) + f" {down}")
@@ -219,17 +199,17 @@ def _box(title: str, values: Array, cuts: Cuts, border: str) -> list[str]:
 
 def _in_rows(boxes: Iterable[list[str]]) -> list[str]:
     """Put boxes side by side for as long as they fit into a line, then below."""
-    rows: list[list[tuple[int, list[str]]]] = []
+    rows: list[list[list[str]]] = []
+    used = LINE_WIDTH
     for box in boxes:
-        width = max(map(len, box))
-        if rows and sum(w + len(GAP) for w, _ in rows[-1]) + width + len(GAP) <= LINE_WIDTH:
-            rows[-1].append((width, box))
-        else:
-            rows.append([(width, box)])
-    lines = []
-    for row in rows:
-        widths = [width for width, _ in row]
-        for parts in zip_longest(*(box for _, box in row), fillvalue=""):
-            cells = (f"{part:<{width}}" for part, width in zip(parts, widths, strict=True))
-            lines.append(GAP.join(cells).rstrip())
-    return lines
+        width = max(map(len, box)) + len(GAP)
+        used += width
+        if used > LINE_WIDTH:
+            rows.append([])
+            used = width
+        rows[-1].append([f"{line:<{width}}" for line in box])
+    return [
+        "".join(part or " " * len(box[0]) for part, box in zip(parts, row, strict=True)).rstrip()
+        for row in rows
+        for parts in zip_longest(*row)
+    ]
