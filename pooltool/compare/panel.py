@@ -9,11 +9,9 @@ blue, green, red throughout, as in OpenCV. Lengths are in pixels of the panel un
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 from itertools import product
 from math import ceil, floor
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -47,42 +45,27 @@ NAN_COLOUR: Colour = (196, 64, 214)
 """A pixel that is not a number; no gray image holds this colour."""
 CHECKS, CHECK_SIDE = (188, 228), 12
 """A checkerboard of these two grays shows through where alpha is low."""
-LUMA = (0.114, 0.587, 0.299)
-"""How bright blue, green and red look (ITU-R BT.601)."""
 
 REGULAR, BOLD = 400, 600
-TYPE_SIZE, NOTE_SIZE = 26, 21
-LABEL_HEIGHT, NOTE_HEIGHT = 40, 32
-SMALLEST_TYPE, LARGEST_TYPE = 11, 44
-MARGIN, GAP = 28, 14
-LARGEST_PIXEL = 128
-"""Side that a pixel of a tiny image is enlarged to at most."""
-NUMBERED_PIXEL = 28
-"""Pixels of a small image enlarged to this or more are drawn apart, with their numbers."""
+FACES = {REGULAR: cv2.FontFace("uni"), BOLD: cv2.FontFace("sans")}
+"""They come with OpenCV, so that pictures look alike on every machine; "uni" has the plainer
+figures and brackets, but no bold.
+"""
+TYPE_SIZE, NOTE_SIZE, SMALLEST_TYPE, LARGEST_TYPE = 26, 21, 11, 44
+LABEL_HEIGHT, NOTE_HEIGHT, MARGIN, GAP = 39, 32, 28, 14
+LARGEST_PIXEL, NUMBERED_PIXEL = 128, 28
+"""Side that a pixel of a tiny image is enlarged to at most; and from which on the pixels of a
+small image are drawn apart, with their numbers.
+"""
 THINNEST = 120
 """Height or width of an image of few rows or columns, if need be out of proportion."""
-LITTLE = 1 / 8
-"""An integer image that uses less of its dtype's range than this is stretched to be seen."""
-SAMPLES = 4
-"""Pixels per pixel of the panel that are averaged, at most, along each axis."""
 VISIBLE = 3
 """Rows and columns without a window are hatched where they are as thick as this."""
 SMALLEST_BLOCK, CLOSE_BLOCK = 6, 14
 """Blocks smaller than the first are shown again in a close-up, with about the second as side."""
-BUSY_SIDE, BUSY_PART = 512, (25, 36)
-"""Rows and columns that are looked at to choose a close-up, and those of the part looked for."""
-PLACES = {
-    4: ((2.0, (4, 512, 1200, 384)), (6.0, (2, 1024, 512, 256))),
-    2: ((2.0, (2, 720, 1200, 540)),),
-}
-"""For so many pictures: up to which width / height of the image how many of them stand in a row,
-the largest width and height of each, and the height of its close-up.
-"""
-STACKED = (1, 2080, 400, 128)
 
 
-@dataclass(frozen=True)
-class Tones:
+class Tones(NamedTuple):
     """The values that are shown black and white; those between are spaced evenly."""
 
     black: float
@@ -93,8 +76,7 @@ class Tones:
     """Alpha of what is not transparent at all; means of it are floats on the same scale."""
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """The part of an axis that is drawn, from `low` to `high` in pixels of the image."""
 
     axis: AnyAxis
@@ -102,6 +84,8 @@ class View:
     high: float
     scale: float
     """Side of a pixel of the image on the panel."""
+    is_input: bool = True
+    """True where the image is drawn, False where a result is."""
 
     def at(self, position: float) -> int:
         """Where a position in the image lies on the panel."""
@@ -112,40 +96,49 @@ class View:
         """Height or width of the part on the panel."""
         return self.at(self.high)
 
-    def blocks(self, *, is_input: bool) -> tuple[int, float, float, float]:
+    @property
+    def pitch(self) -> float:
+        """From one value of a result to the next, in pixels of the image."""
+        return self.axis.reduction if self.axis.count > 1 else self.axis.extent
+
+    @property
+    def blocks(self) -> tuple[int, float, float, float]:
         """How many blocks the image's pixels, or the values of its windows, are; where the first
         begins; from one to the next; and their width: all in pixels of the image.
 
         A value takes its whole window where windows do not overlap. Where they do, or where the
         gaps between them are too small to be seen, it takes one stride around the window's centre.
         """
-        axis = self.axis
-        if is_input:
+        axis, pitch = self.axis, self.pitch
+        if self.is_input:
             return axis.size, 0, 1, 1
         if isinstance(axis, AdaptiveAxis):
-            return axis.count, 0, axis.size / axis.count, axis.size / axis.count
-        stride = axis.stride if axis.count > 1 else axis.extent
-        width = axis.extent if (stride - axis.extent) * self.scale >= VISIBLE else stride
-        return axis.count, axis.start(0) + (axis.extent - width) / 2, stride, width
+            return axis.count, 0, pitch, pitch
+        width = axis.extent if (pitch - axis.extent) * self.scale >= VISIBLE else pitch
+        return axis.count, axis.start(0) + (axis.extent - width) / 2, pitch, width
 
-    def uncovered(self, *, is_input: bool) -> NDArray[np.bool_]:
+    def boxes(self) -> list[Pair]:
+        """Where each block begins and ends on the panel."""
+        number, first, pitch, width = self.blocks
+        starts = (first + index * pitch for index in range(number))
+        return [(self.at(start), self.at(start + width)) for start in starts]
+
+    def uncovered(self) -> NDArray[np.bool_]:
         """Which rows or columns of the panel no window holds, as far as they can be seen.
 
         A result's blocks hide the pixels that dilation leaves out of a window.
         """
         axis, seen = self.axis, np.zeros(self.side, bool)
-        if isinstance(axis, AdaptiveAxis):
-            return seen
-        held = np.zeros(axis.size, bool)
-        step = axis.dilation if is_input else 1
+        held = np.zeros(axis.size + 2, bool)
+        held[[0, -1]] = True  # all that lies before and after the image
+        step = axis.dilation if self.is_input else 1
         if axis.stride <= axis.extent and step == 1:
-            held[max(0, axis.start(0)) : axis.span(0, axis.count)[1]] = True
+            held[1 + max(0, axis.start(0)) : 1 + axis.span(0, axis.count)[1]] = True
         else:
-            starts = axis.start(0) + axis.stride * np.arange(axis.count)
-            for pixels in (starts + offset for offset in range(0, axis.extent, step)):
-                held[pixels[(pixels >= 0) & (pixels < axis.size)]] = True
-        edges = np.flatnonzero(np.diff(held, prepend=True, append=True))
-        for first, last in edges.reshape(-1, 2).tolist():
+            starts = 1 + axis.start(0) + axis.stride * np.arange(axis.count)
+            for offset in range(0, axis.extent, step):
+                held[np.clip(starts + offset, 0, axis.size + 1)] = True
+        for first, last in np.flatnonzero(np.diff(held)).reshape(-1, 2).tolist():
             if (last - first) * self.scale >= VISIBLE:
                 seen[max(0, self.at(first)) : max(0, self.at(last))] = True
         return seen
@@ -157,22 +150,15 @@ Views = tuple[View, View]
 def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) -> Bgr:
     """Draw the image and what each method makes of it, a row of pictures for each result.
 
-    Parameters
-    ----------
-    pixels
-        (H, W) or (H, W, C) of a real dtype, three or four channels as BGR or BGRA. Of 2, 5 or
-        more channels the first is shown.
-    results
-        What `pool_all` gave for the image under one or several settings of the windows.
-    detail
-        Row and column of the image, counted from 0, that close-ups show; where neighbouring values
-        differ most unless it is given. Images whose numbers are written have no close-up.
+    `pixels` are (H, W) or (H, W, C) of a real dtype, three or four channels as BGR or BGRA; of 2, 5
+    or more channels the first is shown. `results` are what `pool_all` gave for them under one or
+    several settings of the windows. `detail` is the row and column, counted from 0, that close-ups
+    show; where neighbouring values differ most unless it is given. Images whose numbers are written
+    have no close-up.
 
-    Returns
-    -------
-    (H', W', 3) uint8 in BGR, at most about 2200 pixels wide. Shades are those of `tones_of`; a
-    caption says when they are stretched. NaN is magenta; transparent parts show a checkerboard.
-    Up to 16 x 16 pixels and their results are drawn with their numbers.
+    Returns (H', W', 3) uint8 in BGR, at most about 2200 pixels wide. Shades are those of
+    `tones_of`; a caption says when they are stretched. NaN is magenta; transparent parts show a
+    checkerboard. Up to 16 x 16 pixels and their results are drawn with their numbers.
 
     Raises `UsageProblem` where `detail` lies outside the image.
     """
@@ -202,9 +188,6 @@ def side_by_side(pixels: Array, windows: AnyWindows, method: Method, pooled: Arr
     return panel(pixels, [Result(windows, {method: pooled})])
 
 
-# Tones: values of any kind -> colours
-
-
 def tones_of(pixels: Array) -> Tones:
     """Choose black and white for an image and for the results that are shown beside it.
 
@@ -215,13 +198,13 @@ def tones_of(pixels: Array) -> Tones:
     shown = colours(pixels)
     if shown.dtype.kind == "b":
         return Tones(0, 1, stretched=False)
-    low, high = finite_range(shown) or (0.0, 0.0)
+    low, high = finite_range(shown)
     if shown.dtype.kind == "f":
         margin = max(0.5, abs(low)) if low == high else 0.0
         return Tones(low - margin, high + margin, stretched=True)
     limits = np.iinfo(shown.dtype)
     bottom, top = float(limits.min), float(limits.max)
-    if low < high and high - low < LITTLE * (top - bottom):
+    if low < high and high - low < (top - bottom) / 8:
         return Tones(low, high, stretched=True, opaque=top)
     return Tones(bottom, top, stretched=False, opaque=top)
 
@@ -240,18 +223,15 @@ def paint(pixels: Array, tones: Tones, height: int, width: int) -> Bgr:
     """Show `pixels` as a (height, width, 3) picture in BGR.
 
     Enlarged pixels become flat blocks, never smoothed; where there are more pixels than the
-    picture has, those that share one are averaged.
+    picture has, those that share one are averaged, up to about 4 along each axis.
     """
-    rows, columns = (
-        max(1, have // (SAMPLES * wanted))
-        for have, wanted in zip(pixels.shape, (height, width), strict=False)
-    )
-    pixels = pixels[::rows, ::columns]
+    rows, columns = pixels.shape[0] // (4 * height), pixels.shape[1] // (4 * width)
+    pixels = pixels[:: max(1, rows), :: max(1, columns)]
     shades = _shades(colours(pixels), tones)
     if pixels.ndim == 2 or pixels.shape[2] != 4:
         return np.asarray(_fit(shades, height, width), np.uint8)
-    alpha = pixels[..., 3]
-    opacity = np.nan_to_num(np.clip(alpha.astype(np.float32) / tones.opaque, 0, 1))[..., None]
+    alpha = pixels[..., 3:].astype(np.float32) / tones.opaque
+    opacity = np.nan_to_num(np.clip(alpha, 0, 1))
     visible = _fit(shades * opacity, height, width)
     behind = 1 - _fit(opacity, height, width).reshape(height, width, 1)
     return np.asarray(np.rint(visible + behind * checkerboard(height, width)), np.uint8)
@@ -265,20 +245,17 @@ def checkerboard(height: int, width: int) -> Array:
 
 def _shades(values: Array, tones: Tones) -> Bgr:
     """(H, W) or (H, W, 3) of any real dtype -> (H, W, 3) from 0, black, to 255, white."""
+    values = values.reshape(*values.shape[:2], -1)
     if values.dtype == np.uint8 and values.size > 256:  # a table of all values is quicker
         table = _shades(np.arange(256, dtype=np.uint8)[np.newaxis], tones)[0, :, 0]
-        shades = np.asarray(cv2.LUT(np.ascontiguousarray(values), table), np.uint8)
-        return shades if shades.ndim == 3 else np.repeat(shades[..., np.newaxis], 3, axis=2)
+        return np.repeat(np.take(table, values), 3 // values.shape[2], axis=2)
     exact = np.dtype(np.float64 if values.dtype.itemsize > 2 else np.float32)
     black, spread = exact.type(tones.black), exact.type(tones.white - tones.black)
     with np.errstate(all="ignore"):
         scaled = np.rint(np.clip((values.astype(exact) - black) / spread * 255, 0, 255))
-    unknown = np.isnan(scaled)
-    shades = np.where(unknown, 0, scaled).astype(np.uint8)
-    if shades.ndim == 2:
-        shades, unknown = np.repeat(shades[..., np.newaxis], 3, axis=2), unknown[..., np.newaxis]
-    shades[unknown.any(axis=2)] = NAN_COLOUR
-    return np.ascontiguousarray(shades)
+        shades = np.repeat(scaled.astype(np.uint8), 3 // values.shape[2], axis=2)
+    shades[np.isnan(scaled).any(axis=2)] = NAN_COLOUR
+    return shades
 
 
 def _fit(values: Array, height: int, width: int) -> Array:
@@ -286,24 +263,23 @@ def _fit(values: Array, height: int, width: int) -> Array:
     smaller = min(values.shape[0], height), min(values.shape[1], width)
     if smaller != values.shape[:2]:
         values = cv2.resize(values, smaller[::-1], interpolation=cv2.INTER_AREA)
-    rows, columns = (
-        np.arange(wanted) * have // wanted
-        for have, wanted in zip(values.shape, (height, width), strict=False)
-    )
+    rows = np.arange(height) * values.shape[0] // height
+    columns = np.arange(width) * values.shape[1] // width
     return np.asarray(values[rows[:, np.newaxis], columns])
-
-
-# A band of pictures: the image and its results under one setting
 
 
 def _band(pixels: Array, result: Result, tones: Tones, centre: Pair, *, always: bool) -> Bgr:
     """Draw a result's pictures under a line that names its windows, and captions beneath."""
     pictures = [("input", pixels), *result.pooled.items()]
-    aspect, choices = pixels.shape[1] / pixels.shape[0], PLACES.get(len(pictures), PLACES[4])
-    place = next((place for limit, place in choices if aspect <= limit), STACKED)
-    columns, widest, tallest, close_height = place
-    axes = result.windows.axes(pixels.shape)
-    ends = []
+    aspect, paired = pixels.shape[1] / pixels.shape[0], len(pictures) == 2
+    # How many stand in a row; the largest width and height of each, and the height of its close-up.
+    columns, *room = 1, 2080, 400, 128
+    if aspect <= 2:
+        columns, *room = (2, 720, 1200, 540) if paired else (4, 512, 1200, 384)
+    elif aspect <= 6 and not paired:
+        columns, *room = 2, 1024, 512, 256
+    widest, tallest, close_height = room
+    axes, ends = result.windows.axes(pixels.shape), []
     for axis in axes:
         low, high = axis.span(0, axis.count)
         ends.append((min(0, low), max(axis.size, high)))
@@ -317,13 +293,12 @@ def _band(pixels: Array, result: Result, tones: Tones, centre: Pair, *, always: 
     )
     close = _close_up(views, close_height, centre, always=always)
     drawn = [_labelled(name, values, views, close, tones) for name, values in pictures]
-    height = max(picture.shape[0] for picture in drawn) + GAP
+    height = max(picture.shape[0] for picture in drawn) + GAP + 1
     width = max(picture.shape[1] for picture in drawn) + MARGIN
     lines = -(-len(drawn) // columns)
     sheet = np.full((lines * height, MARGIN + columns * width, 3), PAPER, np.uint8)
     for index, picture in enumerate(drawn):
-        row, column = divmod(index, columns)
-        top, left = row * height, MARGIN + column * width
+        top, left = index // columns * height, MARGIN + index % columns * width
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     heading = _lines([window_text(result.windows) + uncovered_text(*axes)], sheet.shape[1], INK)
     captions = _lines(_captions(views, close, pixels), sheet.shape[1], PALE_INK)
@@ -332,7 +307,7 @@ def _band(pixels: Array, result: Result, tones: Tones, centre: Pair, *, always: 
 
 def _captions(views: Views, close: Views | None, pixels: Array) -> list[str]:
     """What a reader has to know to read the pictures of a band right."""
-    captions = []
+    captions, shown = [], [*views, *(close or ())]
     if close is not None:
         rows, columns = (
             f"{max(0, ceil(view.low))} to {min(view.axis.size, floor(view.high)) - 1}"
@@ -340,8 +315,7 @@ def _captions(views: Views, close: Views | None, pixels: Array) -> list[str]:
         )
         captions.append(f"below, {close[0].scale} times enlarged: rows {rows}, columns {columns}")
         captions.append("rows and columns count from 0, both ends are included")
-    shown = [*views, *(close or ())]
-    if any(view.uncovered(is_input=True).any() for view in shown):
+    if any(view.uncovered().any() for view in shown):
         captions.append("hatched: in no window")
     if any(view.at(0) > 0 or view.at(view.axis.size) < view.side for view in shown):
         captions.append("gray: outside the image")
@@ -349,10 +323,9 @@ def _captions(views: Views, close: Views | None, pixels: Array) -> list[str]:
     if any(axis.count > 1 and axis.span(0, 1)[1] > axis.start(1) for axis in axes):
         captions.append("windows overlap; each value is drawn at the centre of its window")
     if _shows_numbers(views):
-        windows = "windows and their values"
-        if not all(map(is_partition, axes)):
-            windows = "the first window and its value"
-        captions.append(f"framed: {windows}")
+        apart = all(map(is_partition, axes))
+        framed = "windows and their values" if apart else "the first window and its value"
+        captions.append(f"framed: {framed}")
         if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
             names = ", ".join(name for _, name in CHANNEL_NAMES[pixels.shape[2]])
             captions.append(f"numbers from top to bottom: {names}")
@@ -366,52 +339,46 @@ def _captions(views: Views, close: Views | None, pixels: Array) -> list[str]:
 
 def _labelled(name: str, values: Array, views: Views, close: Views | None, tones: Tones) -> Bgr:
     """Put a picture's name and shape above it and its close-up, on paper just large enough."""
-    is_input = name == "input"
-    parts = [_draw(values, views, tones, is_input=is_input)]
-    if _shows_numbers(views):
-        _mark(parts[0], values, views, is_input=is_input)
+    if name != "input":
+        views, close = _of_result(views), close and _of_result(close)
+    parts = [_draw(values, each, tones) for each in (views, close) if each]
     if close is not None:
-        parts.append(_draw(values, close, tones, is_input=is_input))
         (top, bottom), (left, right) = (
             (view.at(part.low), view.at(part.high)) for view, part in zip(views, close, strict=True)
         )
         cv2.rectangle(parts[0], (left - 1, top - 1), (right, bottom), ACCENT, 2)
     shape_at = _text_width(name, TYPE_SIZE, BOLD) + 12
-    label = shape_at + _text_width(str(values.shape), TYPE_SIZE)
-    width = 2 + max(label, *(part.shape[1] for part in parts))
-    height = LABEL_HEIGHT + sum(part.shape[0] + GAP for part in parts)
-    paper = np.full((height, width, 3), PAPER, np.uint8)
-    _write(paper, name, (0, TYPE_SIZE), TYPE_SIZE, INK, BOLD)
-    _write(paper, str(values.shape), (shape_at, TYPE_SIZE), TYPE_SIZE, PALE_INK)
-    top = LABEL_HEIGHT
+    width = shape_at + _text_width(str(values.shape), TYPE_SIZE) + 2
+    label = np.full((LABEL_HEIGHT, width, 3), PAPER, np.uint8)
+    _write(label, name, (0, TYPE_SIZE), TYPE_SIZE, INK, BOLD)
+    _write(label, str(values.shape), (shape_at, TYPE_SIZE), TYPE_SIZE, PALE_INK)
+    stack, gap = [label], np.full((GAP - 2, 1, 3), PAPER, np.uint8)
     for part in parts:
-        bottom, right = top + part.shape[0], 1 + part.shape[1]
-        cv2.rectangle(paper, (0, top - 1), (right, bottom), EDGE, 1)
-        paper[top:bottom, 1:right] = part
-        top = bottom + GAP
-    return paper
+        framed = cv2.copyMakeBorder(part, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=EDGE)
+        stack += [np.asarray(framed, np.uint8), gap]
+    return _stacked(stack)
 
 
 def _busiest(shape: tuple[int, ...], values: Array, tones: Tones) -> Pair:
     """Row and column of the image around which neighbouring values of a result differ most."""
-    step = max(1, max(values.shape[:2]) // BUSY_SIDE)
+    step = max(1, max(values.shape[:2]) // 512)
     thinned = values[::step, ::step]
     shown = paint(thinned, tones, *thinned.shape[:2]).mean(axis=2, dtype=np.float64)
     change = np.abs(np.diff(shown, axis=0, prepend=shown[:1]))
     change += np.abs(np.diff(shown, axis=1, prepend=shown[:, :1]))
-    tall, wide = (most // step + 1 for most in BUSY_PART)
-    around = cv2.blur(change, (wide, tall), borderType=cv2.BORDER_CONSTANT)
+    part = 36 // step + 1, 25 // step + 1  # width and height of what is looked for
+    around = cv2.blur(change, part, borderType=cv2.BORDER_CONSTANT)
     row, column = np.unravel_index(np.argmax(around), around.shape)
     return int(row) * shape[0] // around.shape[0], int(column) * shape[1] // around.shape[1]
 
 
 def _close_up(views: Views, height: int, centre: Pair, *, always: bool) -> Views | None:
     """What to show enlarged, around `centre`; None where the blocks can be seen as it is."""
-    pitches = [view.blocks(is_input=False)[2] for view in views]
-    sides = [view.scale * pitch for view, pitch in zip(views, pitches, strict=True)]
-    if _shows_numbers(views) or (min(sides) >= SMALLEST_BLOCK and not always) or min(pitches) < 1:
+    smallest = min(view.scale * view.pitch for view in views)
+    seen = smallest >= SMALLEST_BLOCK and not always
+    if seen or _shows_numbers(views) or min(view.pitch for view in views) < 1:
         return None
-    zoom = max(1, round(CLOSE_BLOCK / max(pitches)))
+    zoom = max(1, round(CLOSE_BLOCK / max(view.pitch for view in views)))
     found = []
     for view, room, middle in zip(views, (height, views[1].side), centre, strict=True):
         axis, length = view.axis, min(view.high - view.low, room // zoom)
@@ -422,100 +389,89 @@ def _close_up(views: Views, height: int, centre: Pair, *, always: bool) -> Views
     return found[0], found[1]
 
 
-# One picture: blocks in their places, what is in no window, numbers
-
-
-def _draw(values: Array, views: Views, tones: Tones, *, is_input: bool) -> Bgr:
+def _draw(values: Array, views: Views, tones: Tones) -> Bgr:
     """Paint the image or a result, each value where it lies; hatch what is in no window."""
-    shape, parts, ends = (views[0].side, views[1].side), [], []
+    is_input, parts, ends = views[0].is_input, [], []
     for view in views:
-        number, first, pitch, _ = view.blocks(is_input=is_input)
+        number, first, pitch, _ = view.blocks
         start = max(0, floor((view.low - first) / pitch))
         stop = min(number, ceil((view.high - first) / pitch))
         parts.append(slice(start, stop))
         ends.append((view.at(first + start * pitch), view.at(first + stop * pitch)))
     (top, bottom), (left, right) = ends
-    sheet = np.full((*shape, 3), OUTSIDE if is_input else PAPER, np.uint8)
+    sheet = np.full((views[0].side, views[1].side, 3), OUTSIDE if is_input else PAPER, np.uint8)
     if top < bottom and left < right:
         painted = paint(values[parts[0], parts[1]], tones, bottom - top, right - left)
         shown = sheet[max(0, top) : bottom, max(0, left) : right]
         cut = painted[max(0, -top) :, max(0, -left) :]
         shown[...] = cut[: shown.shape[0], : shown.shape[1]]
-    rows, columns = (view.uncovered(is_input=is_input) for view in views)
+    rows, columns = (view.uncovered() for view in views)
     free = rows[:, np.newaxis] | columns
-    if free.any():
-        stripes = np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % 10 < 2
-        sheet[free] = (sheet[free].astype(int) + PAPER) // 2 if is_input else PAPER
-        sheet[free & stripes] = EDGE if is_input else PALE_INK
+    stripes = np.add.outer(np.arange(len(rows)), np.arange(len(columns))) % 10 < 2
+    sheet[free] = (sheet[free].astype(int) + PAPER) // 2 if is_input else PAPER
+    sheet[free & stripes] = EDGE if is_input else PALE_INK
+    if _shows_numbers(views):
+        _number(sheet, values, views)
     return sheet
+
+
+def _of_result(views: Views) -> Views:
+    return views[0]._replace(is_input=False), views[1]._replace(is_input=False)
 
 
 def _shows_numbers(views: Views) -> bool:
     return all(view.axis.size <= LARGEST_GRID and view.scale >= NUMBERED_PIXEL for view in views)
 
 
-def _mark(sheet: Bgr, values: Array, views: Views, *, is_input: bool) -> None:
-    """Draw the blocks of a small picture apart, with their numbers, and frame its windows.
+def _number(sheet: Bgr, values: Array, views: Views) -> None:
+    """Draw the blocks of a small picture apart and frame its windows; write the values into the
+    middle of their blocks, if type that fits can be read.
 
-    All windows where they lie side by side, else only the first, its pixels one by one if dilated.
+    All windows are framed where they lie side by side, else only the first, its pixels one by one
+    if dilated. The values of three or four channels stand one below the other, red first.
     """
-    ends = [_block_ends(view, is_input=is_input) for view in views]
-    if min(stop - start for along in ends for start, stop in along) < SMALLEST_TYPE:
+    ends = [view.boxes() for view in views]
+    height, width = (min(stop - start for start, stop in along) for along in ends)
+    if min(height, width) < SMALLEST_TYPE:
         return
-    framed = [_block_ends(view, is_input=False) for view in views]
+    framed = [view.boxes() for view in _of_result(views)]
     if not all(is_partition(view.axis) for view in views):
-        framed = [along[:1] for along in framed]
-        if is_input:
-            framed = [_first_window(view) for view in views]
+        framed = [_first_window(view) if view.is_input else view.boxes()[:1] for view in views]
     for boxes, colour, thickness in ((ends, EDGE, 1), (framed, ACCENT, 3)):
         for (top, bottom), (left, right) in product(*boxes):
             cv2.rectangle(sheet, (left, top), (right, bottom), colour, thickness)
-    _number(sheet, values, ends)
-
-
-def _block_ends(view: View, *, is_input: bool) -> list[Pair]:
-    number, first, pitch, width = view.blocks(is_input=is_input)
-    starts = (first + index * pitch for index in range(number))
-    return [(view.at(start), view.at(start + width)) for start in starts]
-
-
-def _first_window(view: View) -> list[Pair]:
-    axis, (start, stop) = view.axis, view.axis.span(0, 1)
-    if isinstance(axis, AdaptiveAxis) or axis.dilation == 1:
-        return [(view.at(start), view.at(stop))]
-    return [(view.at(at), view.at(at + 1)) for at in range(start, stop, axis.dilation)]
-
-
-def _number(sheet: Bgr, values: Array, ends: Sequence[Sequence[Pair]]) -> None:
-    """Write the values into the middle of their blocks, if type that fits can be read.
-
-    The values of three or four channels stand one below the other, red first.
-    """
     count = values.shape[2] if values.ndim == 3 else 1
     channels = [index for index, _ in CHANNEL_NAMES.get(count, CHANNEL_NAMES[1])]
+    lines = len(channels)
     texts = texts_of(values.reshape(*values.shape[:2], count)[..., channels])
     longest = max(_text_width(text, 100) for text in texts.flat)
-    height, width = (min(stop - start for start, stop in along) for along in ends)
-    lines = len(channels)
     size = int(min(0.45 * height, 0.8 * height / lines, 75 * width / longest, LARGEST_TYPE))
     if size < SMALLEST_TYPE:
         return
-    for (row, column), _ in np.ndenumerate(texts[..., 0]):
+    for row, column in np.ndindex(texts.shape[:2]):
         (top, bottom), (left, right) = ends[0][row], ends[1][column]
-        bright = sheet[top:bottom, left:right].mean(axis=(0, 1)) @ LUMA >= 140
+        # How bright blue, green and red look (ITU-R BT.601).
+        bright = sheet[top:bottom, left:right].mean(axis=(0, 1)) @ (0.114, 0.587, 0.299) >= 140
         for line, text in enumerate(texts[row, column]):
             x = round((left + right) / 2 - _text_width(text, size) / 2)
             y = round((top + bottom) / 2 + (0.36 + 1.1 * (line - (lines - 1) / 2)) * size)
             _write(sheet, text, (x, y), size, INK if bright else PAPER)
 
 
-# Paper and type
+def _first_window(view: View) -> list[Pair]:
+    """Where the first window, or each of its pixels if it is dilated, begins and ends."""
+    start, stop = view.axis.span(0, 1)
+    step, width = (view.axis.dilation, 1) if view.axis.dilation > 1 else (stop - start,) * 2
+    return [(view.at(tap), view.at(tap + width)) for tap in range(start, stop, step)]
 
 
 def _stacked(parts: Sequence[Bgr]) -> Bgr:
     """Put parts below each other, the narrower ones on paper as wide as the widest."""
     widest = max(part.shape[1] for part in parts)
-    padded = [np.pad(part, ((0, 0), (0, widest - part.shape[1]), (0, 0)), "edge") for part in parts]
+    padded = [
+        cv2.copyMakeBorder(part, 0, 0, 0, widest - part.shape[1], cv2.BORDER_CONSTANT, value=PAPER)
+        for part in parts
+    ]
     return np.asarray(np.vstack(padded), np.uint8)
 
 
@@ -536,24 +492,15 @@ def _lines(notes: Sequence[str], width: int, colour: Colour) -> Bgr:
     return strip
 
 
-@cache
-def _typeface(weight: int) -> cv2.FontFace:
-    """A face that comes with OpenCV, so that pictures look alike on every machine.
-
-    "uni" has the plainer figures and brackets, but no bold.
-    """
-    return cv2.FontFace("sans" if weight > REGULAR else "uni")
-
-
 def _text_width(text: str, size: int, weight: int = REGULAR) -> int:
     """Pixels that a line of type takes."""
-    box: Sequence[int] = cv2.getTextSize((0, 0), text, (0, 0), _typeface(weight), size, weight)
+    box: Sequence[int] = cv2.getTextSize((0, 0), text, (0, 0), FACES[weight], size, weight)
     return int(box[0] + box[2])
 
 
 def _write(
-    picture: Bgr, text: str, at: tuple[int, int], size: int, colour: Colour, weight: int = REGULAR
+    picture: Bgr, text: str, at: Pair, size: int, colour: Colour, weight: int = REGULAR
 ) -> None:
     """Write a line whose baseline begins at `at`, (x, y); `size` is in pixels."""
     no_wrap = (0, 1 << 20)
-    cv2.putText(picture, text, at, colour, _typeface(weight), size, weight, wrap=no_wrap)
+    cv2.putText(picture, text, at, colour, FACES[weight], size, weight, wrap=no_wrap)
