@@ -11,7 +11,6 @@ import base64
 import html
 import json
 import re
-from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -46,44 +45,26 @@ def page(
     count_include_pad: bool = False,
     frame: Pair | None = None,
 ) -> str:
-    """Write the page of an image.
+    """Write the page of an image as the text of an HTML file below 3 MB, to be written as UTF-8.
 
-    Parameters
-    ----------
-    pixels
-        (H, W) or (H, W, C) of a real dtype, three or four channels as BGR or BGRA.
-    windows, count_include_pad
-        The settings that the page begins with.
-    title
-        Name of the image. It may hold any characters.
-    frame
-        Which frame of how many `pixels` is, for a file of several.
+    `pixels` are (H, W) or (H, W, C) of a real dtype, three or four channels as BGR or BGRA; an
+    image that is too large for a page is reduced by average pooling, and the page says so.
+    `windows` and `count_include_pad` are the settings that it begins with; `title`, the name of the
+    image, may hold any characters; `frame` says which frame of how many `pixels` is, for a file of
+    several.
 
-    Returns
-    -------
-    The text of an HTML file below 3 MB, to be written as UTF-8. An image that is too large for
-    that is reduced by average pooling, and the page says so.
-
-    Raises
-    ------
-    WindowError
-        The windows do not fit the image.
+    Raises `WindowError` where the windows do not fit the image.
     """
     windows.axes(pixels.shape)
     # A name that is not UTF-8 comes with lone surrogates, which a file of UTF-8 cannot hold.
     title = title.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    data = {
-        "title": title,
-        "frame": frame,
-        "settings": settings_of(windows, count_include_pad),
-        **_picture(pixels),
-    }
-    texts = json.loads(_asset("texts.json"))
+    settings = settings_of(windows, count_include_pad)
+    data = {"title": title, "frame": frame, "settings": settings, **_picture(pixels)}
     parts = {
         "title": html.escape(title),
         "style": _asset("page.css"),
         "script": "\n".join(map(_asset, SCRIPTS)),
-        "texts": _json(texts),
+        "texts": _json(json.loads(_asset("texts.json"))),
         "data": _json(data),
     }
     # In one pass, so that a title which looks like a place to fill stays as it is.
@@ -94,59 +75,50 @@ def settings_of(windows: AnyWindows, count_include_pad: bool) -> dict[str, Any]:
     """The settings as `pool.js` takes them."""
     output_size = windows.output_size if isinstance(windows, AdaptiveWindows) else None
     windows = windows if isinstance(windows, Windows) else Windows()
-    padding = ((0, 0), (0, 0)) if windows.padding == "valid" else windows.padding
     return {
-        **asdict(windows),
-        "padding": padding,
+        "pool_size": windows.pool_size,
+        "stride": windows.stride,
+        "padding": ((0, 0), (0, 0)) if windows.padding == "valid" else windows.padding,
+        "dilation": windows.dilation,
+        "ceil_mode": windows.ceil_mode,
         "output_size": output_size,
         "count_include_pad": count_include_pad,
     }
 
 
 def _picture(pixels: Array) -> dict[str, Any]:
-    """The values of an image, reduced if they are too many, and how to show them."""
-    tones, spread = tones_of(pixels), value_range(pixels)
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    shown = pixels.reshape(*pixels.shape[:2], channels)[..., :MOST_CHANNELS]
-    reduced, side = _reduced(shown)
-    number = pixels.dtype.str[1:]
-    exact = pixels.dtype.kind not in "iu" or bool((np.abs(reduced / 1.0) <= LARGEST_EXACT).all())
-    names = CHANNEL_NAMES.get(channels) or tuple(enumerate(map(str, range(reduced.shape[2]))))
-    planes = np.stack([reduced[..., index] for index, _ in names])
-    planes = planes.astype("<" + NUMBERS.get(number, number))
-    return {
-        "values": base64.b64encode(planes.tobytes()).decode("ascii"),
-        "numbers": planes.dtype.str[1:],
-        "height": reduced.shape[0],
-        "width": reduced.shape[1],
-        "channels": [name or "gray" for _, name in names],
-        "reduced": side,
-        "file": {"height": pixels.shape[0], "width": pixels.shape[1], "channels": channels},
-        "dtype": pixels.dtype.name,
-        "exact": exact,
-        "black": tones.black,
-        "white": tones.white,
-        "stretched": tones.stretched,
-        "opaque": tones.opaque,
-        "noise": NOISE_LEVEL * spread,
-        "noise_level": NOISE_LEVEL,
-    }
-
-
-def _reduced(pixels: Array) -> tuple[Array, Pair]:
-    """Pool (H, W, C) by the mean, over the smallest windows that make it fit a page; and those."""
-    height, width, channels = pixels.shape
+    """The values of an image, pooled by the mean over the smallest windows that make them fit a
+    page, and how to show them.
+    """
+    height, width, *channels = pixels.shape
+    count = channels[0] if channels else 1
+    shown = pixels.reshape(height, width, count)[..., :MOST_CHANNELS]
+    number = NUMBERS.get(pixels.dtype.str[1:], pixels.dtype.str[1:])
+    item = np.dtype(number).itemsize * shown.shape[2]
     side = max(1, -(-max(height, width) // LONGEST_SIDE))
-    item = np.dtype(NUMBERS.get(pixels.dtype.str[1:], pixels.dtype)).itemsize * channels
     while -(-height // side) * -(-width // side) * item > MOST_BYTES:
         side += 1
     sides = min(side, height), min(side, width)
-    if side == 1:
-        return pixels, sides
-    pooling = Pooling(
-        "avg", Windows.of(sides, ceil_mode=True), dtype=pixels.dtype.newbyteorder("=")
-    )
-    return pool2d(pixels, pooling), sides
+    if side > 1:
+        windows, dtype = Windows.of(sides, ceil_mode=True), pixels.dtype.newbyteorder("=")
+        shown = pool2d(shown, Pooling("avg", windows, dtype=dtype))
+    names = CHANNEL_NAMES.get(count) or [(index, str(index)) for index in range(shown.shape[2])]
+    planes = np.stack([shown[..., index] for index, _ in names]).astype("<" + number)
+    whole = pixels.dtype.kind in "iu"
+    return {
+        "values": base64.b64encode(planes.tobytes()).decode("ascii"),
+        "numbers": planes.dtype.str[1:],
+        "height": shown.shape[0],
+        "width": shown.shape[1],
+        "channels": [name or "gray" for _, name in names],
+        "reduced": sides,
+        "file": {"height": height, "width": width, "channels": count},
+        "dtype": pixels.dtype.name,
+        "exact": not whole or bool((np.abs(shown / 1.0) <= LARGEST_EXACT).all()),
+        **tones_of(pixels)._asdict(),
+        "noise": NOISE_LEVEL * value_range(pixels),
+        "noise_level": NOISE_LEVEL,
+    }
 
 
 def _json(value: object) -> str:
