@@ -45,11 +45,11 @@ function normalNumbers() {
 // {input, max, min, avg} of {noise, bias}; `level` is the noise's standard deviation.
 function measureNoise(planes, height, width, settings, level) {
   const still = planes.map((plane) => pool(plane, height, width, settings));
-  const wanted = Math.floor(FEWEST_RESULTS / still[0].max.length);
-  const most = Math.floor(MOST_DRAWN / (planes.length * height * width));
+  const draws = Math.min(
+    FEWEST_RESULTS / still[0].max.length, MOST_DRAWN / (planes.length * height * width));
   const random = normalNumbers(), noise = new Spread();
-  const changes = { max: new Spread(), min: new Spread(), avg: new Spread() };
-  for (let draw = 0; draw < Math.max(1, Math.min(wanted, most)); draw++) {
+  const changes = METHODS.map(() => new Spread());
+  for (let draw = 0; draw < Math.max(1, Math.floor(draws)); draw++) {
     planes.forEach((plane, c) => {
       const noisy = Float64Array.from(plane, (value) => {
         const added = level * random();
@@ -57,39 +57,34 @@ function measureNoise(planes, height, width, settings, level) {
         return value + added;
       });
       const pooled = pool(noisy, height, width, settings);
-      for (const [method, spread] of Object.entries(changes)) {
-        pooled[method].forEach((value, i) => spread.add(value - still[c][method][i]));
-      }
+      METHODS.forEach((method, m) => pooled[method].forEach((value, i) => {
+        changes[m].add(value - still[c][method][i]);
+      }));
     });
   }
   const found = { input: { noise: ratio(noise.std, noise.std), bias: ratio(0, noise.std) } };
-  for (const [method, { mean, std }] of Object.entries(changes)) {
+  METHODS.forEach((method, m) => {
+    const { mean, std } = changes[m];
     found[method] = { noise: ratio(std, noise.std), bias: ratio(mean, noise.std) };
-  }
+  });
   return found;
 }
 
 // {input, max, min, avg} of {shift}: the columns that the picture and the moved picture both have.
 function measureShift(planes, height, width, settings) {
-  const found = Object.fromEntries(["input", ...METHODS].map((name) => [name, { shift: null }]));
-  if (width < 2) return found;
-  const without = (plane, column) => plane.filter((_, i) => i % width !== column);
-  const pairs = planes.map((plane) => [without(plane, 0), without(plane, width - 1)]);
-  const change = (of) => Spread.of(pairs.map((pair) => {
-    const [here, moved] = pair.map(of);
-    return Float64Array.from(here, (value, i) => Math.abs(value - moved[i]));
-  })).mean;
-  found.input.shift = ratio(change((plane) => plane), Spread.of(planes).std);
-  try {
-    pool(pairs[0][0], height, width - 1, settings);
-  } catch (error) {
-    if (!error.reason) throw error;
-    return found; // a column less leaves no window
-  }
-  const still = planes.map((plane) => pool(plane, height, width, settings));
-  for (const method of METHODS) {
-    const changed = change((plane) => pool(plane, height, width - 1, settings)[method]);
-    found[method].shift = ratio(changed, Spread.of(still.map((pooled) => pooled[method])).std);
-  }
-  return found;
+  const [still, here, moved] = [-1, 0, width - 1].map((dropped) => planes.map((plane) => {
+    const input = plane.filter((_, i) => i % width !== dropped);
+    try {
+      return { input, ...pool(input, height, input.length / height, settings) };
+    } catch (error) {
+      if (!error.reason) throw error;
+      return { input }; // a column less leaves no window
+    }
+  }));
+  return Object.fromEntries(["input", ...METHODS].map((name) => {
+    const changes = here.map(({ [name]: values = [] }, c) => (
+      Float64Array.from(values, (value, i) => Math.abs(value - moved[c][name][i]))));
+    const contrast = Spread.of(still.map((pooled) => pooled[name])).std;
+    return [name, { shift: ratio(Spread.of(changes).mean, contrast) }];
+  }));
 }

@@ -1,22 +1,23 @@
 // The page: state -> compute() -> render(). A picked pixel or window is {name, at: [row, column]},
 // counted in the picture called `name`; for "input" that is a pixel, else a window.
 
-const DATA = JSON.parse(document.getElementById("data").textContent);
-const TEXTS = JSON.parse(document.getElementById("texts").textContent);
+const $ = (id) => document.getElementById(id);
+const DATA = JSON.parse($("data").textContent), TEXTS = JSON.parse($("texts").textContent);
 const NAMES = ["input", ...METHODS];
 const SIZES = ["pool_size", "stride", "padding", "dilation", "output_size"];
 const SWITCHES = ["same", "ceil_mode", "count_include_pad"];
 const SHAPE = [DATA.height, DATA.width];
-const NUMBERED = [3, 4].includes(DATA.file.channels) ? DATA.file.channels : 1; // channels in a cell
-const AXES = [0, 1];
-const $ = (id) => document.getElementById(id);
-const make = (tag, properties = {}, ...children) => {
+const FIRST_ONLY = ![1, 3, 4].includes(DATA.file.channels); // no colours: the first is shown
+const NUMBERED = FIRST_ONLY ? 1 : DATA.file.channels; // channels whose numbers stand in a cell
+const AXES = [0, 1], PIXELS = SHAPE.map((size) => ({ size, count: size, origin: 0, pitch: 1 }));
+const NO_PADDING = [[0, 0], [0, 0]];
+const make = (tag, given = {}, ...children) => { // an element with this text, or these properties
+  const properties = typeof given === "string" ? { textContent: given } : given;
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
   return element;
 };
-
-// State
+const clamped = (i, count) => Math.max(0, Math.min(count - 1, i));
 
 const hash = new URLSearchParams(location.hash.slice(1)); // page.html#lang=ko&theme=dark
 const state = {
@@ -28,12 +29,10 @@ const state = {
   noise: false, move: false,
   held: false, timer: null, picked: null,
 };
-let pictures = null; // name -> {planes, count, origin, pitch, image, figures}
+let pictures = null; // name -> {planes, axes, image, figures}; axes are [rows, columns]
 let layout = null; // {rows, columns} of lay(), as one list: layout[0], layout[1]
 let problem = null;
 let view = null; // {low, lengths, scale}, each [rows, columns]: the picture with its padding
-
-// Values
 
 const ORIGINAL = (() => {
   const kinds = { u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array,
@@ -58,60 +57,41 @@ function disturbed() {
 
 // Pool what is shown, and measure what is asked for.
 function compute() {
-  const [height, width] = SHAPE, planes = disturbed(), { settings } = state;
-  const middle = state.picked && layout && middleOf(state.picked);
+  const planes = disturbed(), { settings, picked } = state, middle = picked && middleOf(picked);
+  let pooled;
+  problem = null;
   try {
-    const pooled = planes.map((plane) => pool(plane, height, width, settings));
-    layout = [pooled[0].rows, pooled[0].columns];
-    problem = null;
-    pictures = { input: { planes, count: SHAPE, origin: [0, 0], pitch: [1, 1] } };
-    const count = layout.map((axis) => axis.count);
-    const origin = AXES.map((k) => placed(k).origin), pitch = AXES.map((k) => placed(k).pitch);
-    for (const name of METHODS) {
-      pictures[name] = { planes: pooled.map((one) => one[name]), count, origin, pitch };
-    }
+    pooled = planes.map((plane) => pool(plane, ...SHAPE, settings));
   } catch (error) {
     if (!error.reason) throw error;
     problem = error;
     return;
   }
-  const noise = state.noise && measureNoise(colours(ORIGINAL), height, width, settings, DATA.noise);
-  const shift = state.move && measureShift(colours(ORIGINAL), height, width, settings);
+  layout = [pooled[0].rows, pooled[0].columns];
+  pictures = { input: { planes, axes: PIXELS } };
+  for (const name of METHODS) {
+    pictures[name] = { planes: pooled.map((one) => one[name]), axes: layout };
+  }
+  const measured = [colours(ORIGINAL), ...SHAPE, settings];
+  const noise = state.noise ? measureNoise(...measured, DATA.noise) : {};
+  const shift = state.move ? measureShift(...measured) : {};
   for (const [name, picture] of Object.entries(pictures)) {
     const { mean, std } = Spread.of(colours(picture.planes));
-    picture.figures = { mean, std, ...(noise && noise[name]), ...(shift && shift[name]) };
-    picture.image = imageOf(picture);
+    picture.figures = { mean, std, ...noise[name], ...shift[name] };
+    picture.image = imageOf(picture.planes, ...picture.axes.map((axis) => axis.count));
   }
-  const name = state.picked ? state.picked.name : "max";
-  const place = middle || SHAPE.map((size) => (size > 16 ? size / 2 : 0));
-  state.picked = { name, at: cellAt(name, place) };
+  const name = picked ? picked.name : "max";
+  state.picked = { name, at: cellAt(name, middle || SHAPE.map((n) => (n > 16 ? n / 2 : 0))) };
 }
 
-// Where the results of an axis lie in the picture: around the centres of their windows.
-function placed(k) {
-  const axis = layout[k], [first, second] = axis.windows;
-  if (state.settings.output_size) return { origin: 0, pitch: axis.size / axis.count };
-  const extent = axis.step * (first.length - 1) + 1;
-  const pitch = second ? second.start - first.start : extent;
-  return { origin: first.start + (extent - pitch) / 2, pitch };
-}
-
-const middleOf = ({ name, at }) => AXES.map((k) => {
-  const { origin, pitch } = pictures[name];
-  return origin[k] + (at[k] + 0.5) * pitch[k];
-});
-const cellAt = (name, position) => AXES.map((k) => {
-  const { origin, pitch, count } = pictures[name];
-  return Math.max(0, Math.min(count[k] - 1, Math.floor((position[k] - origin[k]) / pitch[k])));
-});
+const edge = ({ origin, pitch }, i) => origin + i * pitch; // where the cells of an axis begin
+const middleOf = ({ name, at }) => pictures[name].axes.map((axis, k) => edge(axis, at[k] + 0.5));
+const cellAt = (name, position) => pictures[name].axes.map(({ origin, pitch, count }, k) => (
+  clamped(Math.floor((position[k] - origin) / pitch), count)));
 const tapsOf = (axis, i) => {
   const { first, taken } = axis.windows[i];
   return Array.from({ length: taken }, (_, tap) => first + tap * axis.step);
 };
-const holding = (axis, pixel) => axis.windows.flatMap(({ first, taken }, i) => {
-  const tap = (pixel - first) / axis.step;
-  return Number.isInteger(tap) && tap >= 0 && tap < taken ? [i] : [];
-});
 
 // [3, 4, 5, 9] -> [[3, 6], [9, 10]]
 function joined(list) {
@@ -132,17 +112,21 @@ function uncovered() {
   });
 }
 
-// {rows, columns} of the windows that are lit, and [i, j] of the one whose numbers are shown.
+// [rows, columns] of the pixels and of the windows that are lit, and [i, j] of the window whose
+// numbers are shown, null where there is none.
 function selection() {
-  const { name, at } = state.picked;
-  if (name !== "input") return { windows: at.map((i) => [i]), shown: at };
-  const windows = AXES.map((k) => holding(layout[k], at[k]));
+  const { name, at } = state.picked, own = at.map((i) => [i]);
+  if (name !== "input") {
+    return { pixels: AXES.map((k) => tapsOf(layout[k], at[k])), windows: own, shown: at };
+  }
+  const windows = layout.map((axis, k) => axis.windows.flatMap(({ first, taken }, i) => {
+    const tap = (at[k] - first) / axis.step;
+    return Number.isInteger(tap) && tap >= 0 && tap < taken ? [i] : [];
+  }));
   const nearest = cellAt("max", middleOf(state.picked));
   const shown = AXES.map((k) => (windows[k].includes(nearest[k]) ? nearest[k] : windows[k][0]));
-  return { windows, shown: windows.every((found) => found.length) ? shown : null };
+  return { pixels: own, windows, shown: shown.includes(undefined) ? null : shown };
 }
-
-// What is done on change
 
 let frame = null;
 function render() {
@@ -179,7 +163,7 @@ function parse(key, words) {
   const padding = key === "padding", least = padding ? 0 : 1;
   if (!words.trim() && (key === "output_size" || key === "stride")) return null;
   if (padding && /^\s*same\s*$/i.test(words)) return "same";
-  if (padding && /^\s*valid\s*$/i.test(words)) return [[0, 0], [0, 0]];
+  if (padding && /^\s*valid\s*$/i.test(words)) return NO_PADDING;
   const numbers = words.split(/[x×*,\s]+/).filter(Boolean).map(Number);
   const good = numbers.every((n) => Number.isInteger(n) && n >= least && n <= 1e6);
   if (!good || ![1, 2].includes(numbers.length)) return undefined;
@@ -189,15 +173,15 @@ function parse(key, words) {
 
 // The buttons beside a field.
 function step(key, by) {
-  const { settings: s } = state, least = key === "padding" ? 0 : 1;
-  const moved = (value) => (Array.isArray(value) ? value.map(moved) : Math.max(least, value + by));
-  if (key === "padding" && s.padding === "same") return set(key, [[0, 0], [0, 0]]);
-  if (key !== "output_size") return set(key, moved(s[key]));
-  if (s.output_size) return set(key, by + Math.max(...s.output_size) > 0 ? moved(s.output_size) : null);
-  return set(key, by > 0 && layout ? layout.map((axis) => axis.count) : null);
+  const value = state.settings[key], least = key === "padding" ? 0 : 1;
+  const moved = (given) => (Array.isArray(given) ? given.map(moved) : Math.max(least, given + by));
+  if (value === "same") return set(key, NO_PADDING);
+  if (value === null) return set(key, by > 0 && layout ? layout.map((axis) => axis.count) : null);
+  return set(key, key === "output_size" && by + Math.max(...value) < 1 ? null : moved(value));
 }
 
-const isPicked = (name, cell) => state.picked.name === name && String(state.picked.at) === String(cell);
+const isPicked = (name, cell) => (
+  state.picked.name === name && String(state.picked.at) === String(cell));
 
 function pick(name, cell) {
   if (isPicked(name, cell)) return;
@@ -212,65 +196,70 @@ function stop() {
 }
 
 function play() {
+  if (problem) return;
   if (state.timer) return stop();
-  const total = layout[0].count * layout[1].count, columns = layout[1].count;
+  const [rows, columns] = layout.map((axis) => axis.count);
   const name = state.picked.name === "input" ? "max" : state.picked.name;
   let index = 0;
   state.held = false;
   pick(name, [0, 0]);
   state.timer = setInterval(() => {
     index += 1;
-    if (index >= total) return stop();
+    if (index >= rows * columns) return stop();
     pick(name, [Math.floor(index / columns), index % columns]);
-  }, Math.max(40, Math.min(900, 12000 / total)));
+  }, Math.max(40, Math.min(900, 12000 / (rows * columns))));
 }
 
 function onPointer(name, event) {
   const box = $(name).getBoundingClientRect();
   const offsets = [event.clientY - box.top, event.clientX - box.left];
-  const position = offsets.map((offset, k) => view.low[k] + offset / view.scale[k]);
-  const cell = cellAt(name, position), down = event.type === "pointerdown";
+  const cell = cellAt(name, offsets.map((offset, k) => view.low[k] + offset / view.scale[k]));
+  const down = event.type === "pointerdown";
   if (down) {
     stop();
     state.held = event.pointerType === "mouse" && !(state.held && isPicked(name, cell));
   }
-  if (state.timer || (state.held && !down)) return;
-  pick(name, cell);
+  if (down || !(state.timer || state.held)) pick(name, cell);
 }
 
 function onKey(name, event) {
   const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
     Home: [0, -Infinity], End: [0, Infinity], PageUp: [-8, 0], PageDown: [8, 0] };
-  const by = moves[event.key];
+  const by = moves[event.key], { picked } = state;
   if (!by || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
   stop();
-  const same = state.picked.name === name || (name !== "input" && state.picked.name !== "input");
-  const from = same ? state.picked.at : cellAt(name, middleOf(state.picked));
-  pick(name, AXES.map((k) => Math.max(0, Math.min(pictures[name].count[k] - 1, from[k] + by[k]))));
+  const same = picked.name === name || (name !== "input" && picked.name !== "input");
+  const from = same ? picked.at : cellAt(name, middleOf(picked));
+  pick(name, pictures[name].axes.map(({ count }, k) => clamped(from[k] + by[k], count)));
 }
 
-// Build what is there several times, and listen
+// Build what is there several times, and listen.
 
+$("pictures").innerHTML = NAMES.map((name) => `<figure class="${name}">
+  <figcaption>
+    <h2><span data-text="${name}"></span><small data-text="${name}_long"></small></h2>
+    <span class="shape"></span>
+  </figcaption>
+  <div class="frame"><canvas id="${name}" tabindex="0" role="application"></canvas></div>
+  <dl></dl>
+</figure>`).join("");
 for (const name of NAMES) {
-  const canvas = make("canvas", { id: name, tabIndex: 0 });
-  canvas.setAttribute("role", "application");
-  const caption = make("figcaption", {}, make("h2"), make("span", { className: "shape" }));
-  const frame = make("div", { className: "frame" }, canvas);
-  $("pictures").append(make("figure", { className: name }, caption, frame, make("dl")));
-  canvas.addEventListener("pointermove", (event) => onPointer(name, event));
-  canvas.addEventListener("pointerdown", (event) => onPointer(name, event));
-  canvas.addEventListener("keydown", (event) => onKey(name, event));
+  $(name).onpointermove = $(name).onpointerdown = (event) => onPointer(name, event);
+  $(name).onkeydown = (event) => onKey(name, event);
 }
+$("settings").innerHTML = [...SIZES.map((key) => `<span class="stepper">
+  <label for="${key}" data-text="${key}"></label><button>−</button>
+  <input id="${key}" autocomplete="off" inputmode="${key === "padding" ? "text" : "numeric"}">
+  <button>+</button>
+</span>`), '<span class="break"></span>', ...SWITCHES.map((key) => `<label class="switch">
+  <input type="checkbox" id="${key}"><i></i><span data-text="${key}"></span>
+</label>`)].join("");
 for (const key of SIZES) {
-  const inputMode = key === "padding" ? "text" : "numeric";
-  const input = make("input", { id: key, autocomplete: "off", inputMode });
-  const [less, more] = [["−", -1], ["+", 1]].map(([textContent, by]) => make("button",
-    { textContent, onclick: () => step(key, by) }));
-  const stepper = make("span", { className: "stepper" }, make("label", { htmlFor: key }), less, input, more);
-  stepper.dataset.key = key;
-  $("settings").append(stepper);
-  input.onblur = () => describeSize(stepper);
+  const input = $(key), [less, more] = input.parentElement.querySelectorAll("button");
+  less.onclick = () => step(key, -1);
+  more.onclick = () => step(key, 1);
+  input.onblur = () => describeSize(key);
   input.oninput = () => {
     const value = parse(key, input.value);
     if (value === undefined) return input.setAttribute("aria-invalid", "true");
@@ -278,33 +267,29 @@ for (const key of SIZES) {
     set(key, value);
   };
 }
-$("settings").append(make("span", { className: "break" }));
-for (const key of SWITCHES) {
-  const box = make("input", { type: "checkbox", id: key }), words = make("span");
-  words.dataset.text = key;
-  const padding = () => (box.checked ? "same" : [[0, 0], [0, 0]]);
-  box.onchange = () => (key === "same" ? set("padding", padding()) : set(key, box.checked));
-  $("settings").append(make("label", { className: "switch" }, box, make("i"), words));
-}
+for (const key of SWITCHES) $(key).onchange = () => set(key, $(key).checked);
+$("same").onchange = () => set("padding", $("same").checked ? "same" : NO_PADDING);
 for (const key of ["noise", "move"]) {
   $(key).onchange = () => { state[key] = $(key).checked; stop(); refresh(); };
 }
-$("play").onclick = () => { if (!problem) play(); };
-$("language").onclick = () => { state.language = state.language === "ko" ? "en" : "ko"; refresh(); };
-$("theme").onclick = () => {
-  state.theme = state.theme === "dark" ? "light" : "dark";
-  document.documentElement.dataset.theme = state.theme;
-  render();
+$("play").onclick = play;
+$("language").onclick = () => {
+  state.language = state.language === "ko" ? "en" : "ko";
+  refresh();
 };
+function setTheme(theme) {
+  document.documentElement.dataset.theme = state.theme = theme;
+  render();
+}
+$("theme").onclick = () => setTheme(state.theme === "dark" ? "light" : "dark");
 document.addEventListener("keydown", (event) => {
-  const { key, target } = event;
-  const writing = target.matches("input:not([type])");
+  const writing = event.target.matches("input:not([type])");
   if (problem || writing || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (key === "Escape") { state.held = false; stop(); }
-  if (key === "p" || key === "P") play();
+  if (event.key === "Escape") { state.held = false; stop(); }
+  if (event.key.toLowerCase() === "p") play();
 });
 addEventListener("resize", render);
 
-document.documentElement.dataset.theme = state.theme;
 $("below").className = ORIGINAL.length === 1 ? "single" : "";
+setTheme(state.theme);
 refresh();

@@ -9,7 +9,8 @@ const METHODS = ["max", "min", "avg"];
 
 // Lay windows along `size` pixels; k is 0 for rows, 1 for columns. Window i holds the pixels
 // `first`, `first + step`, ..., `taken` of them; of its `length` taps, `counted` lie in image or
-// padding. Throws {reason, ...} where windows cannot lie so.
+// padding. Results are drawn around the centres of their windows: from `origin` on, one every
+// `pitch` pixels. Throws {reason, ...} where windows cannot lie so.
 function lay(size, settings, k) {
   const { ceil, floor, max, min } = Math;
   const adaptive = settings.output_size;
@@ -40,7 +41,9 @@ function lay(size, settings, k) {
     const counted = tapsBelow(size + after) - tapsBelow(-before);
     return { start, length, first: start + skipped * step, taken, counted };
   });
-  return { size, count, step, before, after, dropped, windows };
+  const pitch = adaptive ? size / count : count > 1 ? stride : extent;
+  const origin = adaptive ? 0 : windows[0].start + (extent - pitch) / 2;
+  return { size, count, step, before, after, dropped, windows, origin, pitch };
 }
 
 // Pool one channel of height * width values in reading order: {rows, columns, max, min, avg}.

@@ -29,47 +29,46 @@ const figureText = (value) => (value === null || Math.abs(value) >= 1e6 ? number
   : fixed(value, 2).replace("-", "−"));
 const isExact = (value) => Number(number(value).replace("−", "-")) === value;
 
-// The pixels of window [i, j] of a plane as rows of cells; undefined stands for padding.
-function cellsOf(plane, [i, j]) {
-  const lists = [i, j].map((index, k) => {
-    const { start, length } = layout[k].windows[index];
-    if (length > 64) return tapsOf(layout[k], index);
-    return Array.from({ length }, (_, tap) => start + tap * layout[k].step);
+// Row i and column j of window `shown`: the pixel there, its value undefined in the padding. Of
+// very long windows only what lies in the picture.
+function cellsOf(plane, shown) {
+  const [rows, columns] = AXES.map((k) => {
+    const { start, length } = layout[k].windows[shown[k]];
+    return length > 64 ? tapsOf(layout[k], shown[k])
+      : Array.from({ length }, (_, tap) => start + tap * layout[k].step);
   });
-  const [height, width] = SHAPE, inside = (y, x) => y >= 0 && x >= 0 && y < height && x < width;
-  return lists[0].map((y) => lists[1].map((x) => (
-    { y, x, value: inside(y, x) ? plane[y * width + x] : undefined })));
+  return rows.flatMap((y, i) => columns.map((x, j) => {
+    const inside = y >= 0 && x >= 0 && y < DATA.height && x < DATA.width;
+    return { i, j, y, x, value: inside ? plane[y * DATA.width + x] : undefined };
+  }));
 }
 
 // "(0 + 3 + 2 + 7) / 4 = 3"
 function meanText(values, mean, counted) {
   const zeros = Array(Math.min(26, counted - values.length)).fill(0);
-  const padded = zeros.length ? [...values, ...zeros] : values;
-  const few = padded.length > 25 ? [...padded.slice(0, 4), padded[padded.length - 1]] : padded;
-  const words = few.map((value) => number(value));
-  if (few !== padded) words.splice(4, 0, "…");
+  const all = [...values, ...zeros];
+  const few = all.length > 25 ? [...all.slice(0, 4), all[all.length - 1]] : all;
+  const words = few.map(number);
+  if (all.length > 25) words.splice(4, 0, "…");
   const sum = words.join(" + ").replaceAll("+ −", "− ");
   return `(${sum}) / ${counted} ${[mean, ...few].every(isExact) ? "=" : "≈"} ${number(mean)}`;
 }
 
 // The numbers of the window [i, j] in channel c, enlarged; who won, and the mean as a sum.
 function channelCard(c, shown) {
-  const cells = cellsOf(pictures.input.planes[c], shown);
-  const inside = cells.flat().filter(({ value }) => value !== undefined);
-  const index = shown[0] * layout[1].count + shown[1];
-  const result = (name) => pictures[name].planes[c][index];
+  const cells = cellsOf(pictures.input.planes[c], shown), winners = {};
+  const inside = cells.filter(({ value }) => value !== undefined);
   const by = state.settings.count_include_pad ? "counted" : "taken";
   const [tall, wide] = AXES.map((k) => layout[k].windows[shown[k]][by]);
-  const winners = {};
   const lines = METHODS.map((name) => {
-    let words = meanText(inside.map(({ value }) => value), result("avg"), tall * wide);
-    if (name !== "avg") { // + 0 makes 0 of -0
-      const won = inside.find(({ value }) => Object.is(value + 0, result(name) + 0));
-      winners[name] = won;
-      words = won ? text("at", { row: won.y, column: won.x }) : "";
-    }
-    return make("p", { className: name }, make("b", { textContent: text(name) }),
-      make("strong", { textContent: number(result(name)) }), make("span", { textContent: words }));
+    const result = pictures[name].planes[c][shown[0] * layout[1].count + shown[1]];
+    // + 0 makes 0 of -0
+    const won = name !== "avg" && inside.find(({ value }) => Object.is(value + 0, result + 0));
+    let words = won ? text("at", { row: won.y, column: won.x }) : "";
+    if (won) winners[name] = won;
+    if (name === "avg") words = meanText(inside.map(({ value }) => value), result, tall * wide);
+    return make("p", { className: name },
+      make("b", text(name)), make("strong", number(result)), make("span", words));
   });
   const canvas = make("canvas");
   drawWindow(canvas, cells, winners);
@@ -87,6 +86,7 @@ function rangeText(axis, i) {
   return text(axis.step > 1 ? "every" : "to", { first, last, step: axis.step });
 }
 
+// What is picked: its place in words, and the numbers of its window.
 function describe() {
   const { windows, shown } = selection(), [i, j] = state.picked.at;
   const [rows, columns] = layout.map((axis) => axis.count);
@@ -106,7 +106,7 @@ function describe() {
 function formula(k) {
   const { settings: s } = state, { size, before, after, count, dropped } = layout[k];
   const outside = uncovered()[k].reduce((sum, [first, end]) => sum + end - first, 0);
-  const rest = [];
+  const rest = [], name = k ? "columns" : "rows";
   let sum = `${size} → n = ${count}`;
   if (!s.output_size && s.padding === "same") {
     sum = `⌈${size} / ${s.stride[k]}⌉ = ${count}`;
@@ -118,85 +118,66 @@ function formula(k) {
   }
   if (dropped) rest.push(text("dropped"));
   if (outside) rest.push(text("uncovered", { count: outside }));
-  const name = k ? "columns" : "rows";
-  $(name).replaceChildren(make("b", { textContent: text(name) }),
-    make("span", { textContent: sum }), make("small", { textContent: rest.join("; ") }));
+  $(name).replaceChildren(
+    make("b", text(name)), make("span", sum), make("small", rest.join("; ")));
 }
 
 // All words that do not depend on what is picked.
 function describePage() {
-  const { settings: s } = state;
+  const { settings: s } = state, { file, reduced: [tall, wide], frame: part } = DATA;
   document.documentElement.lang = state.language;
   for (const element of document.querySelectorAll("[data-text]")) {
     element.textContent = text(element.dataset.text);
   }
-  const { file } = DATA;
-  const channels = [1, 3, 4].includes(file.channels)
-    ? DATA.channels.map((_, c) => channelName(c)).join(", ") : text("channels", { count: file.channels });
-  const about = text("about", { title: DATA.title, ...file, channels, dtype: DATA.dtype });
-  $("about").replaceChildren(about, ...aboutFile().map((words) => make("span", { textContent: words })));
+  let channels = text("channels", { count: file.channels });
+  if (!FIRST_ONLY) channels = ORIGINAL.map((_, c) => channelName(c)).join(", ");
+  const about = [text("about", { title: DATA.title, ...file, channels, dtype: DATA.dtype })];
+  if (tall * wide > 1) about.push(text("note_reduced", { ...file, rows: tall, columns: wide }));
+  if (part) about.push(text("note_frame", { index: part[0], count: part[1] }));
+  $("about").replaceChildren(...about.map((words) => make("span", words)));
   $("problem").hidden = !problem;
   $("problem").textContent = problem ? text(`${problem.reason}_${problem.k}`, problem) : "";
   for (const id of ["pictures", "detail", "formula"]) $(id).hidden = Boolean(problem);
-  document.querySelectorAll(".stepper").forEach(describeSize);
+  SIZES.forEach(describeSize);
   for (const key of SWITCHES) $(key).checked = key === "same" ? s.padding === "same" : s[key];
   for (const key of ["noise", "move"]) $(key).checked = state[key];
   if (problem) return;
-  let rule = s.ceil_mode ? "formula_ceil" : "formula";
-  if (s.padding === "same") rule = "formula_same";
+  const rule = s.padding === "same" ? "formula_same" : s.ceil_mode ? "formula_ceil" : "formula";
   $("rule").textContent = text(s.output_size ? "formula_adaptive" : rule);
   AXES.forEach(formula);
   NAMES.forEach(describePicture);
-  const [[height, width], [rows, columns]] = [SHAPE, layout.map((axis) => axis.count)];
+  const [height, width] = SHAPE, [rows, columns] = layout.map((axis) => axis.count);
   const values = { height, width, rows, columns, level: DATA.noise_level * 100 };
-  const lessons = ["window", "weights", "channels", "choice", "noise", "shift"].map((key) => [
-    make("h2", { textContent: text(`lesson_${key}`) }),
-    make("p", { textContent: text(`lesson_${key}_text`, values) })]);
-  $("lesson").replaceChildren(...lessons.map((parts) => make("article", {}, ...parts)));
-  $("notes").replaceChildren(...notes().map((words) => make("li", { textContent: words })));
+  const lessons = ["window", "weights", "channels", "choice", "noise", "shift"];
+  $("lesson").replaceChildren(...lessons.map((key) => make("article", {},
+    make("h2", text(`lesson_${key}`)), make("p", text(`lesson_${key}_text`, values)))));
+  $("notes").replaceChildren(...notes().map((words) => make("li", words)));
 }
 
 function describePicture(name) {
-  const { count, figures } = pictures[name], figure = $(name).closest("figure");
-  const long = make("small", { textContent: text(`${name}_long`) });
-  figure.querySelector("h2").replaceChildren(text(name), long);
-  figure.querySelector(".shape").textContent = count.join(" × ");
-  const rows = Object.entries(figures).map(([key, value]) => make("div", { className: key },
-    make("dt", { textContent: text(key) }), make("dd", { textContent: figureText(value) })));
-  figure.querySelector("dl").replaceChildren(...rows);
-  $(name).setAttribute("aria-label", text("canvas", { name: text(name), rows: count[0], columns: count[1] }));
+  const { axes, figures } = pictures[name], figure = $(name).closest("figure");
+  const [rows, columns] = axes.map((axis) => axis.count);
+  figure.querySelector(".shape").textContent = `${rows} × ${columns}`;
+  figure.querySelector("dl").replaceChildren(...Object.entries(figures).map(([key, value]) => (
+    make("div", { className: key }, make("dt", text(key)), make("dd", figureText(value))))));
+  $(name).setAttribute("aria-label", text("canvas", { name: text(name), rows, columns }));
 }
 
-function describeSize(stepper) {
-  const key = stepper.dataset.key, input = stepper.querySelector("input");
+// A field and its two buttons. What is being written stays as it is; see `parse`.
+function describeSize(key) {
+  const input = $(key), value = state.settings[key], name = text(key);
   input.placeholder = text(key === "output_size" ? "off" : "as_pool_size");
   input.disabled = key !== "output_size" && Boolean(state.settings.output_size);
-  if (document.activeElement !== input) { // else it is being written
-    input.removeAttribute("aria-invalid");
-    input.value = sizeText(key);
-  }
-  stepper.querySelector("label").textContent = text(key);
-  input.title = text("size_hint", { name: text(key) });
-  ["less", "more"].forEach((word, i) => stepper.querySelectorAll("button")[i]
-    .setAttribute("aria-label", `${text(key)}: ${text(word)}`));
-}
-
-// A setting as it is written into its field, see `parse`.
-function sizeText(key) {
-  const value = state.settings[key];
-  const words = ([rows, columns]) => (rows === columns ? String(rows) : `${rows}x${columns}`);
-  if (value === null || (key === "stride" && state.strideFollows)) return "";
-  if (value === "same") return value;
-  return words(key === "padding" ? value.map(([before]) => before) : value);
-}
-
-// What of the file is not shown.
-function aboutFile() {
-  const [rows, columns] = DATA.reduced;
-  return [
-    rows * columns > 1 && text("note_reduced", { ...DATA.file, rows, columns }),
-    DATA.frame && text("note_frame", { index: DATA.frame[0], count: DATA.frame[1] }),
-  ].filter(Boolean);
+  input.title = text("size_hint", { name });
+  input.parentElement.querySelectorAll("button").forEach((button, i) => {
+    button.setAttribute("aria-label", `${name}: ${text(i ? "more" : "less")}`);
+  });
+  if (document.activeElement === input) return;
+  input.removeAttribute("aria-invalid");
+  const [rows, columns] = key === "padding" ? [value[0][0], value[1][0]] : value || [];
+  input.value = rows === columns ? rows : `${rows}x${columns}`;
+  if (value === "same") input.value = value;
+  if (value === null || (key === "stride" && state.strideFollows)) input.value = "";
 }
 
 // What a reader has to know of this picture.
@@ -205,8 +186,7 @@ function notes() {
   return [
     DATA.stretched && text("note_tones", { black: number(DATA.black), white: number(DATA.white) }),
     DATA.channels.includes("alpha") && text("note_alpha"),
-    ![1, 3, 4].includes(file.channels)
-      && text("note_first", { count: file.channels, listed: ORIGINAL.length }),
+    FIRST_ONLY && text("note_first", { count: file.channels, listed: ORIGINAL.length }),
     ORIGINAL.some((plane) => plane.some(Number.isNaN)) && text("note_nan"),
     !DATA.exact && text("note_rounded"),
     (thicker > 1.1 || thicker < 0.9) && text("note_stretched"),
