@@ -26,7 +26,7 @@ from pooltool.geometry import AdaptiveWindows, AnyWindows, Padding, Windows
 from pooltool.kernels import Pooling, pool2d
 
 Array = NDArray[Any]
-Browse = Callable[[str], str]
+Browse = Callable[..., str]
 
 ASSETS = resources.files("pooltool.compare.page")
 LECTURE = np.array([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]], np.uint8)
@@ -45,12 +45,12 @@ def browse(tmp_path: Path) -> Browse:
     if CHROMIUM is None:
         pytest.skip("the page is tried in Chromium, which is not installed")
 
-    def opened(text: str, fragment: str = "lang=en&theme=light") -> str:
+    def opened(text: str, *more: str, fragment: str = "lang=en&theme=light") -> str:
         path = tmp_path / "a page.html"
         path.write_text(text, encoding="utf-8")
         place = [f"--user-data-dir={tmp_path / 'profile'}", f"{path.as_uri()}#{fragment}"]
         options = ["--virtual-time-budget=2000", "--window-size=1280,900", "--dump-dom", *place]
-        command = [CHROMIUM, *QUIET, *options]
+        command = [CHROMIUM, *QUIET, *more, *options]
         done = subprocess.run(command, capture_output=True, timeout=60, check=True)
         return done.stdout.decode()
 
@@ -240,6 +240,16 @@ def test_what_a_reader_can_do(browse: Browse) -> None:
     assert len(told) == len(wanted)
     for words, start in zip(told, wanted, strict=True):
         assert words.startswith(start)
+
+
+def test_nothing_moves_for_a_reader_who_asked_for_less_motion(browse: Browse) -> None:
+    script = """
+    const knob = (pseudo) => getComputedStyle($("noise").nextElementSibling, pseudo);
+    document.title = [knob(null), knob("::after")].map((style) => style.transitionDuration);
+    """
+    text = acting(page(LECTURE, TWO, title=""), script)
+    assert written_title(browse(text)) == "0.15s,0.15s"
+    assert written_title(browse(text, "--force-prefers-reduced-motion")) == "0s,0s"
 
 
 rng = np.random.default_rng(0)
