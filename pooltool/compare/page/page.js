@@ -128,9 +128,10 @@ function selection() {
   return { pixels: own, windows, shown: shown.includes(undefined) ? null : shown };
 }
 
-let frame = null;
+let frame = 0;
 function render() {
-  if (frame === null) frame = requestAnimationFrame(renderNow);
+  cancelAnimationFrame(frame);
+  frame = requestAnimationFrame(renderNow);
 }
 
 function renderNow() {
