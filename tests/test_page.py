@@ -242,6 +242,16 @@ def test_what_a_reader_can_do(browse: Browse) -> None:
         assert words.startswith(start)
 
 
+def test_after_a_problem_the_notes_are_those_of_the_picture(browse: Browse) -> None:
+    script = """
+    const before = $("notes").textContent;
+    for (const size of ["100", "2"]) { $("pool_size").value = size; $("pool_size").oninput(); }
+    document.title = before === $("notes").textContent;
+    """
+    document = browse(acting(page(np.zeros((8, 16), np.uint8), TWO, title=""), script))
+    assert written_title(document) == "true"
+
+
 def test_nothing_moves_for_a_reader_who_asked_for_less_motion(browse: Browse) -> None:
     script = """
     const knob = (pseudo) => getComputedStyle($("noise").nextElementSibling, pseudo);

@@ -136,7 +136,6 @@ function render() {
 
 function renderNow() {
   cancelAnimationFrame(frame);
-  frame = null;
   $("play").textContent = text(state.timer ? "stop" : "play");
   if (problem) return;
   lookAt();
@@ -146,7 +145,6 @@ function renderNow() {
 
 function refresh() {
   compute();
-  if (!problem) lookAt();
   describePage();
   renderNow();
 }

@@ -142,6 +142,7 @@ function describePage() {
   for (const key of SWITCHES) $(key).checked = key === "same" ? s.padding === "same" : s[key];
   for (const key of ["noise", "move"]) $(key).checked = state[key];
   if (problem) return;
+  lookAt(); // which has no room while the pictures are hidden
   const rule = s.padding === "same" ? "formula_same" : s.ceil_mode ? "formula_ceil" : "formula";
   $("rule").textContent = text(s.output_size ? "formula_adaptive" : rule);
   AXES.forEach(formula);
