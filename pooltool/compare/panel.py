@@ -9,6 +9,7 @@ blue, green, red throughout, as in OpenCV. Lengths are in pixels of the panel un
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import product
 from math import ceil, floor
 from typing import Any, NamedTuple
@@ -47,10 +48,6 @@ CHECKS, CHECK_SIDE = (188, 228), 12
 """A checkerboard of these two grays shows through where alpha is low."""
 
 REGULAR, BOLD = 400, 600
-FACES = {REGULAR: cv2.FontFace("uni"), BOLD: cv2.FontFace("sans")}
-"""They come with OpenCV, so that pictures look alike on every machine; "uni" has the plainer
-figures and brackets, but no bold.
-"""
 TYPE_SIZE, NOTE_SIZE, SMALLEST_TYPE, LARGEST_TYPE = 26, 21, 11, 44
 LABEL_HEIGHT, NOTE_HEIGHT, MARGIN, GAP = 39, 32, 28, 14
 LARGEST_PIXEL, NUMBERED_PIXEL = 128, 28
@@ -248,14 +245,15 @@ def _shades(values: Array, tones: Tones) -> Bgr:
     values = values.reshape(*values.shape[:2], -1)
     if values.dtype == np.uint8 and values.size > 256:  # a table of all values is quicker
         table = _shades(np.arange(256, dtype=np.uint8)[np.newaxis], tones)[0, :, 0]
-        return np.repeat(np.take(table, values), 3 // values.shape[2], axis=2)
+        shades = np.asarray(cv2.LUT(np.ascontiguousarray(values), table), np.uint8)
+        shades = shades.reshape(values.shape)
+        return shades if values.shape[2] == 3 else np.repeat(shades, 3, axis=2)
     exact = np.dtype(np.float64 if values.dtype.itemsize > 2 else np.float32)
     black, spread = exact.type(tones.black), exact.type(tones.white - tones.black)
     with np.errstate(all="ignore"):
         scaled = np.rint(np.clip((values.astype(exact) - black) / spread * 255, 0, 255))
-        shades = np.repeat(scaled.astype(np.uint8), 3 // values.shape[2], axis=2)
-    shades[np.isnan(scaled).any(axis=2)] = NAN_COLOUR
-    return shades
+    unknown = np.isnan(scaled).any(axis=2, keepdims=True)
+    return np.where(unknown, np.array(NAN_COLOUR, exact), scaled).astype(np.uint8, order="C")
 
 
 def _fit(values: Array, height: int, width: int) -> Array:
@@ -492,9 +490,17 @@ def _lines(notes: Sequence[str], width: int, colour: Colour) -> Bgr:
     return strip
 
 
+@cache
+def _typeface(weight: int) -> cv2.FontFace:
+    """One that comes with OpenCV, so that pictures look alike on every machine: "uni" has the
+    plainer figures and brackets, but no bold.
+    """
+    return cv2.FontFace("sans" if weight > REGULAR else "uni")
+
+
 def _text_width(text: str, size: int, weight: int = REGULAR) -> int:
     """Pixels that a line of type takes."""
-    box: Sequence[int] = cv2.getTextSize((0, 0), text, (0, 0), FACES[weight], size, weight)
+    box: Sequence[int] = cv2.getTextSize((0, 0), text, (0, 0), _typeface(weight), size, weight)
     return int(box[0] + box[2])
 
 
@@ -503,4 +509,4 @@ def _write(
 ) -> None:
     """Write a line whose baseline begins at `at`, (x, y); `size` is in pixels."""
     no_wrap = (0, 1 << 20)
-    cv2.putText(picture, text, at, colour, FACES[weight], size, weight, wrap=no_wrap)
+    cv2.putText(picture, text, at, colour, _typeface(weight), size, weight, wrap=no_wrap)
