@@ -207,13 +207,11 @@ def tones_of(pixels: Array) -> Tones:
 
 
 def colours(pixels: Array) -> Array:
-    """The channels that are shown: one, or blue, green and red of three or four channels.
-
-    Of any other number, which no screen colour stands for, the first.
+    """The channels that are shown, (H, W, 1 or 3): blue, green and red of three or four channels;
+    of any other number, which no screen colour stands for, the first.
     """
-    if pixels.ndim == 2:
-        return pixels
-    return pixels[..., :3] if pixels.shape[2] in (3, 4) else pixels[..., 0]
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    return pixels[..., :3] if pixels.shape[2] in (3, 4) else pixels[..., :1]
 
 
 def paint(pixels: Array, tones: Tones, height: int, width: int) -> Bgr:
@@ -241,10 +239,9 @@ def checkerboard(height: int, width: int) -> Array:
 
 
 def _shades(values: Array, tones: Tones) -> Bgr:
-    """(H, W) or (H, W, 3) of any real dtype -> (H, W, 3) from 0, black, to 255, white."""
-    values = values.reshape(*values.shape[:2], -1)
+    """(H, W, 1 or 3) of any real dtype -> (H, W, 3) from 0, black, to 255, white."""
     if values.dtype == np.uint8 and values.size > 256:  # a table of all values is quicker
-        table = _shades(np.arange(256, dtype=np.uint8)[np.newaxis], tones)[0, :, 0]
+        table = _shades(np.arange(256, dtype=np.uint8).reshape(1, 256, 1), tones)[0, :, 0]
         shades = np.asarray(cv2.LUT(np.ascontiguousarray(values), table), np.uint8)
         shades = shades.reshape(values.shape)
         return shades if values.shape[2] == 3 else np.repeat(shades, 3, axis=2)
