@@ -89,15 +89,7 @@ function drawPicture(name) {
     context.fillStyle = colour("veil");
     context.fill("evenodd");
   }
-  if (Math.min(tall, wide) >= 9) {
-    const [rows, columns] = axes, shown = planes.slice(0, NUMBERED);
-    const cells = Array.from({ length: rows.count * columns.count }, (_, index) => ({
-      y: at(0, edge(rows, Math.floor(index / columns.count))),
-      x: at(1, edge(columns, index % columns.count)),
-      values: shown.map((plane) => plane[index]),
-    }));
-    writeCells(context, cells, tall, wide);
-  }
+  if (Math.min(tall, wide) >= 9) writeCells(context, cellsIn(planes, axes), tall, wide);
   if (state.timer && name !== "input") { // cover the results that are still to come
     const [i, j] = state.picked.at, y = top + i * tall, x = left + (j + 1) * wide;
     fill(context, colour("card"), [x, y, left + broad - x, tall],
@@ -116,6 +108,14 @@ function drawPicture(name) {
       context.strokeRect(x0, y0, x1 - x0, y1 - y0);
     }
   }
+}
+
+function cellsIn(planes, [rows, columns]) {
+  return Array.from({ length: rows.count * columns.count }, (_, index) => ({
+    y: at(0, edge(rows, Math.floor(index / columns.count))),
+    x: at(1, edge(columns, index % columns.count)),
+    values: planes.slice(0, NUMBERED).map((plane) => plane[index]),
+  }));
 }
 
 // Lines around cells of this size, [{y, x, values}], and their numbers where they can be read.
