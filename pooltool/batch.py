@@ -19,6 +19,13 @@ SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasatt
 """Ctrl-C, what `kill` and `timeout` send, and that the terminal has gone."""
 POLL_SECONDS = 0.05
 """How soon a run tells what is done, and notices that it was asked to stop."""
+START_SECONDS = 0.005
+"""How long the first job may take before others are begun beside it."""
+SHORT_SECONDS = 0.0005
+"""Jobs that are shorter go through faster one at a time: threads share one Python, and waiting for
+it by turns costs each job some 0.3 ms, which is more than a second processor gains."""
+LOOKED_AT = 16
+"""So many jobs in a row tell how long they take."""
 AHEAD = 1000
 """Jobs that may be begun while an earlier one is not told yet; their outcomes take 1 KB each."""
 GRACE_SECONDS = 5
@@ -105,11 +112,11 @@ def run(
     there are no workers any more.
     """
     # Not concurrent.futures: to load it takes 5 ms, and pooling a photograph takes 140 in all.
-    queue = _Queue(len(jobs), workers.ahead, interrupts)
+    queue = _Queue(len(jobs), workers, interrupts)
 
     def work() -> None:
         while (number := queue.begin()) is not None:
-            job = jobs[number]
+            job, began, worked = jobs[number], time.perf_counter(), time.thread_time()
             result: Outcome | BaseException
             try:
                 result = workers.pool_file(job, settings)
@@ -118,7 +125,8 @@ def run(
             except Exception as error:  # what nobody foresaw fails its image only
                 text = " ".join(f"{type(error).__name__}: {error}".split())
                 result = Outcome(job, "failed", error=text)
-            queue.finish(number, result)
+            seconds, worked = time.perf_counter() - began, time.thread_time() - worked
+            queue.finish(number, result, seconds, worked)
 
     try:
         for _ in range(min(workers.threads, len(jobs))):
@@ -137,44 +145,57 @@ def run(
 class _Queue:
     """Which jobs are begun and what became of them: threads begin and finish, one tells in order.
 
-    So that results that wait to be told take little memory, jobs begin at most `ahead` of it.
+    So that results that wait to be told take little memory, jobs begin at most `ahead` of it. Short
+    jobs are done one at a time.
     """
 
-    def __init__(self, count: int, ahead: int, interrupts: Interrupts) -> None:
-        self._count, self._ahead, self._interrupts = count, ahead, interrupts
-        self._begun = self._told = 0
+    def __init__(self, count: int, workers: Workers, interrupts: Interrupts) -> None:
+        self._count, self._ahead, self._interrupts = count, workers.ahead, interrupts
+        self._begun = self._running = self._told = 0
+        self._pace = _Pace(one_at_a_time=not workers.remote)
         self._results: dict[int, Outcome | BaseException] = {}
         self._changed = threading.Condition()
 
     def begin(self) -> int | None:
         """The number of the next job to do; None when there is none any more."""
         with self._changed:
-            while self._told + self._ahead <= self._begun < self._count:
+            while self._begun < self._count and not self._interrupts:
+                has_room = self._begun < self._told + self._ahead
+                if has_room and not (self._running and self._pace.one_at_a_time):
+                    self._running += 1
+                    self._begun += 1
+                    return self._begun - 1
                 self._changed.wait()
-            if self._interrupts or self._begun == self._count:
-                return None
-            self._begun += 1
-            return self._begun - 1
+            return None
 
-    def finish(self, number: int, result: Outcome | BaseException) -> None:
-        """Note what became of a job."""
+    def finish(
+        self, number: int, result: Outcome | BaseException, seconds: float, worked: float
+    ) -> None:
+        """Note what became of a job, how long it took, and the processor time of that."""
         with self._changed:
+            self._running -= 1
             self._results[number] = result
+            if self._pace.note(seconds, worked):
+                self._changed.notify_all()
             if number == self._told and self._begun in (self._count, self._told + self._ahead):
                 self._changed.notify_all()  # else it is told at the next poll: to wake costs 0.1 ms
 
     def results(self) -> Iterator[Outcome | BaseException | None]:
         """The results in order; None whenever the next one has not come soon, or is given up."""
-        given_up = False
+        given_up, patience = False, START_SECONDS
         while True:
             with self._changed:
                 if self._told == (self._begun if self._interrupts else self._count):
                     return
                 if self._told not in self._results:
-                    self._changed.wait(POLL_SECONDS)
-                result = self._results.pop(self._told, None)
+                    self._changed.wait(patience)
+                result, patience = self._results.pop(self._told, None), POLL_SECONDS
                 if result is not None or given_up:
                     self._told += 1
+                    if self._begun + 1 == self._told + self._ahead:
+                        self._changed.notify_all()  # there is room again
+                elif self._pace.one_at_a_time:  # a long job
+                    self._pace.one_at_a_time = False
                     self._changed.notify_all()
                 elif self._interrupts.overdue:
                     files.remove_temporaries()  # else one could take its place uncounted
@@ -186,6 +207,30 @@ class _Queue:
         with self._changed:
             self._begun = self._count
             self._changed.notify_all()
+
+
+class _Pace:
+    """Tells from the jobs that were done if more of them go through one at a time."""
+
+    def __init__(self, *, one_at_a_time: bool) -> None:
+        self.one_at_a_time, self._waits = one_at_a_time, not one_at_a_time
+        self._jobs, self._seconds, self._worked = 0, 0.0, 0.0
+
+    def note(self, seconds: float, worked: float) -> bool:
+        """Take how long a job took, and its processor time; True when more may begin now."""
+        self._jobs += 1
+        self._seconds += seconds
+        self._worked += worked
+        if self._jobs < LOOKED_AT:
+            return False
+        begins = self.one_at_a_time and self._seconds >= LOOKED_AT * SHORT_SECONDS
+        if begins:
+            self.one_at_a_time = False
+            self._waits = self._worked < self._seconds / 2  # for a disk: together that is shorter
+        elif self._worked < LOOKED_AT * SHORT_SECONDS * 1.5:  # what waiting by turns takes included
+            self.one_at_a_time = not self._waits
+        self._jobs, self._seconds, self._worked = 0, 0.0, 0.0
+        return begins
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -656,6 +657,40 @@ def test_only_a_few_jobs_are_begun_before_they_are_told() -> None:
         next(outcomes)
         assert len(begun) <= told + 8
     outcomes.close()
+
+
+SHORT, LONG = [b""] * 600, [bytes(10_000_000)] * 40
+"""What jobs look through, without holding Python's lock."""
+
+
+@pytest.mark.parametrize(
+    ("works", "last", "least", "most"),
+    [
+        (SHORT, SHORT, 1, 1),
+        (LONG, LONG, 3, 4),
+        (SHORT + LONG, LONG, 3, 4),
+        (LONG + SHORT, SHORT, 1, 1),
+    ],
+    ids=["short", "long", "short-long", "long-short"],
+)
+def test_short_jobs_go_one_at_a_time_and_long_ones_together(
+    works: list[bytes], last: list[bytes], least: int, most: int
+) -> None:
+    """How many are under way when one of the last begins, in the middle of all these."""
+    running: set[str] = set()
+    beside: list[int] = []
+
+    def pool_file(job: Job, settings: Settings) -> Outcome:
+        running.add(job.input)
+        beside.append(len(running))
+        hashlib.sha256(works[int(job.input)])
+        running.remove(job.input)
+        return Outcome(job, "ok")
+
+    names = [str(number) for number in range(len(works))]
+    assert len(list(outcomes_of(names, Workers(4, 100, pool_file)))) == len(names)
+    middle = sorted(beside[-len(last) :])[len(last) // 2]
+    assert least <= middle <= most
 
 
 def test_an_unforeseen_error_fails_its_image_only() -> None:
