@@ -3,89 +3,32 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple
 
 from pooltool import files
 from pooltool.errors import ClusterError
-from pooltool.job import Job, Outcome, Settings, pool_file
+from pooltool.interrupts import Interrupts
+from pooltool.job import Job, Outcome, Settings, attempt, pool_file
 
-SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
-"""Ctrl-C, what `kill` and `timeout` send, and that the terminal has gone."""
 POLL_SECONDS = 0.05
 """How soon a run tells what is done, and notices that it was asked to stop."""
 START_SECONDS = 0.005
 """How long the first job may take before others are begun beside it."""
-SHORT_SECONDS = 0.0005
-"""Jobs that are shorter go through faster one at a time: threads share one Python, and waiting for
-it by turns costs each job some 0.3 ms, which is more than a second processor gains."""
-LOOKED_AT = 16
-"""So many jobs in a row tell how long they take."""
+SHORT_SECONDS = 0.002
+"""Jobs of less processor time may go through faster one at a time: threads share one Python, and
+waiting for it by turns costs each job some 0.3 ms. They go through faster still by processes."""
+LOOKED_AT, TRIED_AGAIN = 16, 1024
+"""So many jobs in a row tell how fast they go, and after so many the other way is tried again."""
 AHEAD = 1000
 """Jobs that may be begun while an earlier one is not told yet; their outcomes take 1 KB each."""
-GRACE_SECONDS = 5
-"""How long what has begun may take to finish: a pipe may never end, a network disk never answer."""
-SAME_SECONDS: dict[int, float] = {signal.SIGINT: 0.02}
-"""Of two signals that come so soon after each other, the second is the first again; 0.5 where it
-is not said. `timeout` sends its signal to the command and to its group, and when a terminal goes
-away the kernel and the shell tell it; but fingers do press Ctrl-C twice."""
-
-
-class Interrupts:
-    """Notes the first of the signals while a run is on, and ends the process at the run's end.
-
-    One that is ignored, as the shell makes background jobs and `nohup` its command do, stays
-    ignored. The handler only notes the first: `run` looks for it. A second one ends the process on
-    the spot, and with `finish=False` the first does.
-    """
-
-    def __init__(self, *, finish: bool = True) -> None:
-        self._finish, self._number, self._since = finish, 0, 0.0
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Interrupts:
-        for number in SIGNALS:
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._number:
-            end(self._number)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def __bool__(self) -> bool:
-        """True once a signal has come."""
-        return self._number > 0
-
-    @property
-    def overdue(self) -> bool:
-        """True when a signal came so long ago that what has not ended is given up."""
-        return self._number > 0 and time.monotonic() - self._since > GRACE_SECONDS
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if not self._finish or (self._number and now - self._since > SAME_SECONDS.get(number, 0.5)):
-            end(number)
-        if not self._number:
-            self._number, self._since = number, now
-
-
-def end(number: int) -> NoReturn:
-    """End the process by a signal, so that shells know and stop their loops; leave nothing half
-    done. Windows has no such end: there it is the exit status that shells give it elsewhere.
-    """
-    files.remove_temporaries()
-    if os.name == "posix":
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
-    os._exit(128 + number)
+TOGETHER = 32
+"""Short jobs that a process is given at once."""
+WORTH_A_PROCESS = 1.0
+"""Seconds that jobs take which a process, that takes 0.2 seconds to start, is started for."""
 
 
 class Workers(NamedTuple):
@@ -100,6 +43,8 @@ class Workers(NamedTuple):
     """Raises `ClusterError` once there is nobody left to do a job."""
     remote: bool = False
     """True when threads only wait for a cluster, so that the process may end without them."""
+    processes: bool = False
+    """True when threads may have short jobs done by other processes."""
 
 
 def run(
@@ -115,18 +60,24 @@ def run(
     queue = _Queue(len(jobs), workers, interrupts)
 
     def work() -> None:
-        while (number := queue.begin()) is not None:
-            job, began, worked = jobs[number], time.perf_counter(), time.thread_time()
-            result: Outcome | BaseException
-            try:
-                result = workers.pool_file(job, settings)
-            except (BrokenPipeError, ClusterError) as error:  # which concerns all jobs
-                result = error
-            except Exception as error:  # what nobody foresaw fails its image only
-                text = " ".join(f"{type(error).__name__}: {error}".split())
-                result = Outcome(job, "failed", error=text)
-            seconds, worked = time.perf_counter() - began, time.thread_time() - worked
-            queue.finish(number, result, seconds, worked)
+        process = None
+        while (numbers := queue.begin(TOGETHER if process else 1)) is not None:
+            if not numbers:
+                from pooltool.processes import Process  # few runs need it
+
+                process = Process(settings, interrupts)
+            elif process:
+                queue.finish(numbers, process.pool_files([jobs[number] for number in numbers]))
+            else:
+                began = time.thread_time()
+                result: Outcome | BaseException
+                try:
+                    result = attempt(workers.pool_file, jobs[numbers[0]], settings)
+                except (BrokenPipeError, ClusterError) as error:
+                    result = error
+                queue.finish(numbers, [result], time.thread_time() - began)
+        if process:
+            process.close()
 
     try:
         for _ in range(min(workers.threads, len(jobs))):
@@ -146,38 +97,55 @@ class _Queue:
     """Which jobs are begun and what became of them: threads begin and finish, one tells in order.
 
     So that results that wait to be told take little memory, jobs begin at most `ahead` of it. Short
-    jobs are done one at a time.
+    jobs are done one at a time here, and by processes.
     """
 
     def __init__(self, count: int, workers: Workers, interrupts: Interrupts) -> None:
-        self._count, self._ahead, self._interrupts = count, workers.ahead, interrupts
-        self._begun = self._running = self._told = 0
-        self._pace = _Pace(one_at_a_time=not workers.remote)
-        self._results: dict[int, Outcome | BaseException] = {}
+        self._count, self._workers, self._interrupts = count, workers, interrupts
+        self._begun = self._running = self._told = self._processes = 0
+        self._pace = _Pace(not workers.remote, workers.processes)
+        self._results: dict[int, Outcome | BaseException | None] = {}
         self._changed = threading.Condition()
 
-    def begin(self) -> int | None:
-        """The number of the next job to do; None when there is none any more."""
+    def begin(self, most: int) -> range | None:
+        """The numbers of the next jobs to do, None when there are no more: one, or for a process up
+        to `most` short ones. No number at all where the thread had better start a process.
+        """
+        here = most == 1
         with self._changed:
             while self._begun < self._count and not self._interrupts:
-                has_room = self._begun < self._told + self._ahead
-                if has_room and not (self._running and self._pace.one_at_a_time):
-                    self._running += 1
-                    self._begun += 1
-                    return self._begun - 1
+                short, left = self._pace.one_at_a_time, self._count - self._begun
+                room = self._told + self._workers.ahead - self._begun
+                in_the_way = here and short and self._running
+                if room > 0 and not in_the_way:
+                    self._running += here
+                    first = self._begun
+                    self._begun += min(most if short else 1, left, room)
+                    return range(first, self._begun)
+                if in_the_way and self._processes < self._pace.processes:
+                    self._processes += 1
+                    return range(0)
                 self._changed.wait()
             return None
 
     def finish(
-        self, number: int, result: Outcome | BaseException, seconds: float, worked: float
+        self,
+        numbers: range,
+        results: Sequence[Outcome | BaseException],
+        worked: float | None = None,
     ) -> None:
-        """Note what became of a job, how long it took, and the processor time of that."""
+        """Note what became of jobs, and the processor time of one that was done here. A process
+        that is interrupted does only the first of its jobs.
+        """
         with self._changed:
-            self._running -= 1
-            self._results[number] = result
-            if self._pace.note(seconds, worked):
-                self._changed.notify_all()
-            if number == self._told and self._begun in (self._count, self._told + self._ahead):
+            undone = [None] * (len(numbers) - len(results))
+            self._results.update(zip(numbers, [*results, *undone], strict=True))
+            if worked is not None:
+                self._running -= 1
+                if self._pace.note(worked, self._count - self._begun):
+                    self._changed.notify_all()
+            full = self._begun in (self._count, self._told + self._workers.ahead)
+            if self._told in numbers and full:
                 self._changed.notify_all()  # else it is told at the next poll: to wake costs 0.1 ms
 
     def results(self) -> Iterator[Outcome | BaseException | None]:
@@ -189,13 +157,14 @@ class _Queue:
                     return
                 if self._told not in self._results:
                     self._changed.wait(patience)
-                result, patience = self._results.pop(self._told, None), POLL_SECONDS
-                if result is not None or given_up:
+                patience, is_there = POLL_SECONDS, self._told in self._results
+                result = self._results.pop(self._told, None)
+                if is_there or given_up:
                     self._told += 1
-                    if self._begun + 1 == self._told + self._ahead:
+                    if self._begun + 1 == self._told + self._workers.ahead:
                         self._changed.notify_all()  # there is room again
-                elif self._pace.one_at_a_time:  # a long job
-                    self._pace.one_at_a_time = False
+                elif self._pace.one_at_a_time and not self._results:  # a long job
+                    self._pace.hold()
                     self._changed.notify_all()
                 elif self._interrupts.overdue:
                     files.remove_temporaries()  # else one could take its place uncounted
@@ -210,27 +179,44 @@ class _Queue:
 
 
 class _Pace:
-    """Tells from the jobs that were done if more of them go through one at a time."""
+    """Finds out whether jobs go through faster one at a time or together, by trying both ways."""
 
-    def __init__(self, *, one_at_a_time: bool) -> None:
-        self.one_at_a_time, self._waits = one_at_a_time, not one_at_a_time
-        self._jobs, self._seconds, self._worked = 0, 0.0, 0.0
+    def __init__(self, may_alternate: bool, may_start_processes: bool) -> None:
+        self.one_at_a_time = may_alternate
+        self.processes = 0
+        """How many are worth their start."""
+        self._may_alternate, self._may_start = may_alternate, may_start_processes
+        self._each: dict[bool, float] = {}
+        """Seconds a job takes one at a time (True) and together (False), as found last."""
+        self._jobs, self._worked, self._since, self._tried = 0, 0.0, time.perf_counter(), 0
 
-    def note(self, seconds: float, worked: float) -> bool:
-        """Take how long a job took, and its processor time; True when more may begin now."""
+    def note(self, worked: float, left: int) -> bool:
+        """Take the processor time of a job, and how many are left; True when waiting threads
+        should look again what they may begin.
+        """
         self._jobs += 1
-        self._seconds += seconds
         self._worked += worked
-        if self._jobs < LOOKED_AT:
+        if self._jobs < LOOKED_AT or not self._may_alternate:
             return False
-        begins = self.one_at_a_time and self._seconds >= LOOKED_AT * SHORT_SECONDS
-        if begins:
-            self.one_at_a_time = False
-            self._waits = self._worked < self._seconds / 2  # for a disk: together that is shorter
-        elif self._worked < LOOKED_AT * SHORT_SECONDS * 1.5:  # what waiting by turns takes included
-            self.one_at_a_time = not self._waits
-        self._jobs, self._seconds, self._worked = 0, 0.0, 0.0
-        return begins
+        now, short = time.perf_counter(), self._worked < LOOKED_AT * SHORT_SECONDS
+        before, each = self.one_at_a_time, (now - self._since) / LOOKED_AT
+        self._each[before] = each
+        self._jobs, self._worked, self._since = 0, 0.0, now
+        self._tried += LOOKED_AT
+        if before and short and self._may_start:
+            self.processes = max(self.processes, int(left * each / WORTH_A_PROCESS))
+        if not short or self.processes:
+            self.one_at_a_time = short
+        elif len(self._each) < 2 or self._tried >= TRIED_AGAIN:
+            self.one_at_a_time, self._tried = not before, 0
+        else:
+            self.one_at_a_time = self._each[True] < self._each[False]
+        return self.processes > 0 or before != self.one_at_a_time
+
+    def hold(self) -> None:
+        """Let no job wait for one that takes long."""
+        self.one_at_a_time = False
+        self._jobs, self._worked, self._since = 0, 0.0, time.perf_counter()
 
 
 @contextmanager
@@ -251,4 +237,5 @@ def workers_for(settings: Settings) -> Iterator[Workers]:
         yield Workers(1, 1)  # a preview of megabytes waits until the window before it is closed
     else:
         usable = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0))
-        yield Workers(settings.jobs or usable or os.cpu_count() or 1, AHEAD)
+        threads = settings.jobs or usable or os.cpu_count() or 1
+        yield Workers(threads, AHEAD, processes=True)

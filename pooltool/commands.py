@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pooltool import files, images, native
-from pooltool.batch import Interrupts, run, workers_for
+from pooltool.batch import run, workers_for
 from pooltool.errors import (
     ClusterError,
     DisplayError,
@@ -21,6 +21,7 @@ from pooltool.errors import (
 from pooltool.files import STREAM
 from pooltool.geometry import AnyWindows, Pair
 from pooltool.images.formats import Format, format_for
+from pooltool.interrupts import Interrupts
 from pooltool.job import Settings, pool_file
 from pooltool.plan import PAGE, panel_path, plan, takes_several
 from pooltool.report import Report, complain, json_line, redirect_to_devnull, say

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from pooltool import files, images
-from pooltool.errors import ImageError, PooltoolError
+from pooltool.errors import ClusterError, ImageError, PooltoolError
 from pooltool.geometry import AnyAxis, DataFormat, row_axis
 from pooltool.images import Picture, npy
 from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
@@ -119,6 +119,17 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         return Outcome(job, "failed", error=error.in_options())
     except MemoryError:
         return Outcome(job, "failed", error=NO_MEMORY)
+
+
+def attempt(do: Callable[[Job, Settings], Outcome], job: Job, settings: Settings) -> Outcome:
+    """What becomes of a job that `do` does: an error that nobody foresaw fails its image only."""
+    try:
+        return do(job, settings)
+    except (BrokenPipeError, ClusterError):  # which concern all jobs
+        raise
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return Outcome(job, "failed", error=text)
 
 
 def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:

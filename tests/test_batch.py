@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ import numpy as np
 import pytest
 from conftest import ROOT, Run, load, save
 
-from pooltool import max_pool2d
-from pooltool.batch import Interrupts, Workers
+from pooltool import batch, max_pool2d, processes
+from pooltool.batch import Workers
 from pooltool.batch import run as run_batch
 from pooltool.errors import ClusterError
 from pooltool.geometry import Windows
-from pooltool.job import Job, Outcome, Settings
+from pooltool.interrupts import Interrupts
+from pooltool.job import Job, Outcome, Settings, pool_file
 from pooltool.kernels import Pooling
 from pooltool.report import Report
 
@@ -223,8 +224,8 @@ def test_pipes_below_a_directory_are_told_not_awaited(run: Run, tmp_path: Path) 
 
 IMPATIENT = """
 import sys
-from pooltool import batch, cli
-batch.GRACE_SECONDS = 1
+from pooltool import cli, interrupts
+interrupts.GRACE_SECONDS = 1
 sys.exit(cli.main())
 """
 
@@ -691,6 +692,65 @@ def test_short_jobs_go_one_at_a_time_and_long_ones_together(
     assert len(list(outcomes_of(names, Workers(4, 100, pool_file)))) == len(names)
     middle = sorted(beside[-len(last) :])[len(last) // 2]
     assert least <= middle <= most
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> list[Job]:
+    """Jobs for many small pictures, one of them no picture."""
+    jobs = []
+    for number in range(200):
+        save(tmp_path / f"{number}.png", rng.integers(0, 256, (8, 8), np.uint8))
+        jobs.append(
+            Job(str(tmp_path / f"{number}.png"), str(tmp_path / f"{number}_max.png"), "png")
+        )
+    (tmp_path / "7.png").write_text("no picture")
+    return jobs
+
+
+def test_processes_tell_what_threads_tell(
+    small: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Job] = []
+
+    class Process(processes.Process):
+        def pool_files(self, jobs: Sequence[Job]) -> list[Outcome]:
+            given.extend(jobs)
+            return super().pool_files(jobs)
+
+    def slow(job: Job, settings: Settings) -> Outcome:
+        time.sleep(0.005 * (int(Path(job.input).stem) > 50))  # until the processes are there
+        return pool_file(job, settings)
+
+    here = list(run_batch(small, SETTINGS, Workers(1, 100), Interrupts()))
+    results = [Path(job.output).read_bytes() for job in small if "/7_max" not in job.output]
+    for job in small:
+        Path(job.output).unlink(missing_ok=True)
+    monkeypatch.setattr(batch, "WORTH_A_PROCESS", 1e-3)
+    monkeypatch.setattr(processes, "Process", Process)
+    workers = Workers(3, 100, slow, processes=True)
+    assert list(run_batch(small, SETTINGS, workers, Interrupts())) == here
+    assert [outcome.status for outcome in here].count("failed") == 1
+    assert results == [Path(j.output).read_bytes() for j in small if "/7_max" not in j.output]
+    assert given
+
+
+def test_a_process_that_is_lost_leaves_nothing_undone(small: list[Job]) -> None:
+    process = processes.Process(SETTINGS, Interrupts())
+    first = process.pool_files(small[:5])
+    process._process.kill()
+    assert [outcome.job for outcome in first + process.pool_files(small[5:])] == small
+    process.close()
+    assert all(Path(job.output).exists() for job in small if "/7_max" not in job.output)
+
+
+def test_an_interrupted_process_begins_no_more(small: list[Job]) -> None:
+    interrupts = Interrupts()
+    process = processes.Process(SETTINGS, interrupts)
+    assert len(process.pool_files(small[:5])) == 5
+    interrupts._number = signal.SIGINT
+    assert process.pool_files(small[5:]) == []
+    process.close()
+    assert process._process.exitcode == 0
 
 
 def test_an_unforeseen_error_fails_its_image_only() -> None:

@@ -14,11 +14,12 @@ ORDER = (
     ("cli",),
     ("commands",),
     ("report", "batch", "plan"),
-    ("cluster",),
+    ("cluster", "processes"),
     ("job",),
     ("compare", "display"),
     ("", "pooling"),
     ("images", "kernels"),
+    ("interrupts",),
     ("files", "native", "geometry"),
     ("errors",),
 )
