@@ -1,4 +1,4 @@
-"""Many images in one run: pooled by threads or by a Dask cluster, told in the order of names."""
+"""Many images in one run: pooled by threads, processes or a Dask cluster, told in order."""
 
 from __future__ import annotations
 

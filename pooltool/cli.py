@@ -265,7 +265,7 @@ BATCH_OPTIONS = [
         "places tell; read no image, write nothing.", **FLAG,
     ),
     Option(
-        "-j --jobs", RUNNING, "Images pooled at once.  [default: every core]",
+        "-j --jobs", RUNNING, "Images pooled at once, at the most.  [default: every core]",
         metavar="N", type=click.IntRange(min=1),
     ),
     Option("--scheduler", RUNNING, "Run on this Dask cluster.", metavar="ADDRESS"),
