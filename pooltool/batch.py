@@ -28,14 +28,14 @@ AHEAD = 1000
 TOGETHER = 32
 """Short jobs that a process is given at once."""
 WORTH_A_PROCESS = 1.0
-"""Seconds that jobs take which a process, that takes 0.2 seconds to start, is started for."""
+"""Seconds of short jobs that are left for each process; to start one takes 0.2 seconds."""
 
 
 class Workers(NamedTuple):
     """Those who do the jobs of a run."""
 
     threads: int
-    """Jobs that are done at the same time, each awaited by a thread of its own."""
+    """Jobs that are done at the same time, at the most, each awaited by a thread of its own."""
     ahead: int
     """Jobs that may be begun while an earlier one is not told yet."""
     pool_file: Callable[[Job, Settings], Outcome] = pool_file
@@ -61,7 +61,7 @@ def run(
 
     def work() -> None:
         process = None
-        while (numbers := queue.begin(TOGETHER if process else 1)) is not None:
+        while (numbers := queue.begin(here=process is None)) is not None:
             if not numbers:
                 from pooltool.processes import Process  # few runs need it
 
@@ -107,11 +107,11 @@ class _Queue:
         self._results: dict[int, Outcome | BaseException | None] = {}
         self._changed = threading.Condition()
 
-    def begin(self, most: int) -> range | None:
-        """The numbers of the next jobs to do, None when there are no more: one, or for a process up
-        to `most` short ones. No number at all where the thread had better start a process.
+    def begin(self, *, here: bool) -> range | None:
+        """The numbers of the next jobs to do, None when there are no more: one, or several short
+        ones that are not done `here` but by a process. No number at all where the thread had
+        better start a process.
         """
-        here = most == 1
         with self._changed:
             while self._begun < self._count and not self._interrupts:
                 short, left = self._pace.one_at_a_time, self._count - self._begun
@@ -119,8 +119,8 @@ class _Queue:
                 in_the_way = here and short and self._running
                 if room > 0 and not in_the_way:
                     self._running += here
-                    first = self._begun
-                    self._begun += min(most if short else 1, left, room)
+                    first, most = self._begun, 1 if here or not short else TOGETHER
+                    self._begun += min(most, left, room)
                     return range(first, self._begun)
                 if in_the_way and self._processes < self._pace.processes:
                     self._processes += 1
@@ -188,7 +188,9 @@ class _Pace:
         self._may_alternate, self._may_start = may_alternate, may_start_processes
         self._each: dict[bool, float] = {}
         """Seconds a job takes one at a time (True) and together (False), as found last."""
-        self._jobs, self._worked, self._since, self._tried = 0, 0.0, time.perf_counter(), 0
+        self._tried = 0
+        """Jobs since the other way was tried."""
+        self._look_afresh()
 
     def note(self, worked: float, left: int) -> bool:
         """Take the processor time of a job, and how many are left; True when waiting threads
@@ -198,24 +200,28 @@ class _Pace:
         self._worked += worked
         if self._jobs < LOOKED_AT or not self._may_alternate:
             return False
-        now, short = time.perf_counter(), self._worked < LOOKED_AT * SHORT_SECONDS
-        before, each = self.one_at_a_time, (now - self._since) / LOOKED_AT
-        self._each[before] = each
-        self._jobs, self._worked, self._since = 0, 0.0, now
+        before = self.one_at_a_time, self.processes
+        short = self._worked < LOOKED_AT * SHORT_SECONDS
+        each = (time.perf_counter() - self._since) / LOOKED_AT
+        self._each[self.one_at_a_time] = each
         self._tried += LOOKED_AT
-        if before and short and self._may_start:
+        self._look_afresh()
+        if self.one_at_a_time and short and self._may_start:
             self.processes = max(self.processes, int(left * each / WORTH_A_PROCESS))
         if not short or self.processes:
             self.one_at_a_time = short
         elif len(self._each) < 2 or self._tried >= TRIED_AGAIN:
-            self.one_at_a_time, self._tried = not before, 0
+            self.one_at_a_time, self._tried = not self.one_at_a_time, 0
         else:
             self.one_at_a_time = self._each[True] < self._each[False]
-        return self.processes > 0 or before != self.one_at_a_time
+        return before != (self.one_at_a_time, self.processes)
 
     def hold(self) -> None:
         """Let no job wait for one that takes long."""
         self.one_at_a_time = False
+        self._look_afresh()
+
+    def _look_afresh(self) -> None:
         self._jobs, self._worked, self._since = 0, 0.0, time.perf_counter()
 
 

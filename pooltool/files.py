@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
-from itertools import count as counted
+from itertools import count
 from typing import BinaryIO, TextIO
 
 from pooltool.errors import FileError
@@ -40,7 +40,7 @@ _REASONS = {
 _temporaries: set[str] = set()
 """Hidden files that have not yet taken their place."""
 _creating = threading.RLock()
-_RUN, _numbers = os.urandom(8).hex(), counted()
+_RUN, _numbers = os.urandom(8).hex(), count()
 """With the process id, what makes each name unlike all others, of other machines too."""
 
 
