@@ -155,9 +155,9 @@ def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
     reduction = rows.reduction, columns.reduction
     result = picture._replace(frames=tuple(pooled), reduction=reduction)
     encoded = images.encode(result, format, quality=settings.quality)
-    data, channels_first = encoded.data, settings.data_format == "channels_first"
-    if format is NPY and channels_first and before.ndim == 3:
-        data = npy.with_channels_first(data)
+    data = encoded.data
+    if format is NPY:
+        data = _as_asked(data, before, settings)
     preview = None
     if settings.show:
         from pooltool.compare.panel import side_by_side
@@ -197,14 +197,15 @@ def _pool_frame(
 
 def _indices(frames: Sequence[Array], pooled: Sequence[Array], settings: Settings) -> bytes:
     """Where the values of each frame lie, as a .npy file."""
-    places = [
-        npy.swapped(indices2d(pixels, values, settings.pooling))
-        for pixels, values in zip(frames, pooled, strict=True)
-    ]
-    indices = np.stack(places) if len(places) > 1 else places[0]
-    if settings.data_format == "channels_first" and frames[0].ndim == 3:
-        indices = np.moveaxis(indices, -1, -3)
-    return npy.dumps(indices)
+    pooling = settings.pooling
+    places = tuple(indices2d(*each, pooling) for each in zip(frames, pooled, strict=True))
+    return _as_asked(images.encode(Picture(places, NPY), NPY).data, places[0], settings)
+
+
+def _as_asked(data: bytes, first: Array, settings: Settings) -> bytes:
+    """A .npy file with its channels first where that is asked for."""
+    channels_first = settings.data_format == "channels_first" and first.ndim == 3
+    return npy.with_channels_first(data) if channels_first else data
 
 
 @lru_cache(maxsize=64)

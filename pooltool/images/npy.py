@@ -25,7 +25,7 @@ import numpy as np
 
 from pooltool import files
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import formats
+from pooltool.images import formats, opencv
 from pooltool.images.formats import Format
 from pooltool.images.picture import Array, Encoded, Header, Picture
 
@@ -134,12 +134,12 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     array = loads(data)
     frames = array if array.ndim == 4 else array[None]
     chosen = frames if frame is None else frames[frame : frame + 1]
-    return Picture(tuple(map(swapped, chosen)), formats.NPY)
+    return Picture(tuple(map(opencv.swapped, chosen)), formats.NPY)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     """A picture as an array, red first; of several frames (N, H, W) or (N, H, W, C)."""
-    frames = [swapped(frame) for frame in picture.frames]
+    frames = [opencv.swapped(frame) for frame in picture.frames]
     return Encoded(dumps(np.stack(frames) if len(frames) > 1 else frames[0]))
 
 
@@ -174,13 +174,6 @@ def dumps(array: Array) -> bytes:
     file = io.BytesIO()
     write(file, array.shape, array.dtype, [array.astype(array.dtype.newbyteorder("="))])
     return file.getvalue()
-
-
-def swapped(array: Array) -> Array:
-    """Red and blue exchanged in an array of 3 or 4 channels."""
-    if array.ndim != 3 or array.shape[2] not in (3, 4):
-        return array
-    return array[..., [2, 1, 0, 3][: array.shape[2]]]
 
 
 def _opened(file: BinaryIO, size: int) -> ArrayFile:

@@ -17,7 +17,7 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images.formats import Format
-from pooltool.images.picture import Array, Header, Picture
+from pooltool.images.picture import Array, Header, Picture, channels
 
 _FLAGS = 1 | 2 | 4 | 128
 """IMREAD_COLOR, ANYDEPTH, ANYCOLOR and IGNORE_ORIENTATION: `codec` turns pictures upright."""
@@ -112,6 +112,21 @@ def encoded(format: Format, attempt: Callable[[], Any]) -> bytes:
         words = f": {_words(reason)}" if reason else ""
         raise ImageError(f"the {format.name} encoder failed{words}; use png, tiff or npy")
     return data
+
+
+def swapped(pixels: Array) -> Array:
+    """Red and blue exchanged in pixels of 3 or 4 channels, which OpenCV does several times as fast
+    as numpy.
+    """
+    count, word = channels(pixels), pixels.itemsize
+    if count not in (3, 4):
+        return pixels
+    if word > 2:
+        return pixels[..., [2, 1, 0, 3][:count]]
+    cv2 = native.import_cv2()
+    code = cv2.COLOR_RGB2BGR if count == 3 else cv2.COLOR_RGBA2BGRA
+    moved: Array = cv2.cvtColor(np.ascontiguousarray(pixels).view(f"u{word}"), code)
+    return moved.view(pixels.dtype)
 
 
 def _tried(attempt: Callable[[], Any]) -> tuple[Any, str]:
