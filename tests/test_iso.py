@@ -18,7 +18,7 @@ from samples import Array, opened, pil, swapped
 
 from pooltool import images
 from pooltool.errors import DamageError
-from pooltool.images import Picture, exif, formats
+from pooltool.images import Picture, formats, tags
 from pooltool.images.picture import Metadata
 
 EXIF = b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"
@@ -30,7 +30,7 @@ PROFILE = kinds.icc(b"RGB ")[11:]
 def test_metadata_behind_the_pixels_is_kept_and_turns_nothing() -> None:
     picture = images.decode(kinds.exif_behind())
     assert picture.metadata.exif is not None
-    assert exif.orientation(picture.metadata.exif) == 1
+    assert tags.orientation(picture.metadata.exif) == 1
     picture = images.decode(kinds.xmp_behind())
     assert picture.metadata.xmp == kinds.XMP.replace(b">3<", b">1<")
 

@@ -16,7 +16,7 @@ from samples import pixels, swapped, tiff
 
 from pooltool import images
 from pooltool.errors import ImageError
-from pooltool.images import exif, formats, tiff_pages
+from pooltool.images import formats, tags, tiff_pages
 
 SIZE = (37, 45)
 BANDS = {"photometric": "minisblack", "planarconfig": "contig"}
@@ -52,7 +52,7 @@ def test_what_is_read_is_written_as_it_was(kind: Kind) -> None:
 def test_every_entry_of_the_tables_is_a_kind() -> None:
     compressions, numbers, meanings = set(), set(), set()
     for kind in kinds_tiff.READ:
-        for directory in exif.directories(kind.data()):
+        for directory in tags.directories(kind.data()):
             with suppress(ImageError):
                 page = tiff_pages.page(directory)
                 compressions.add(page.compression)

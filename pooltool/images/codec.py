@@ -21,7 +21,6 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images import (
     avif,
     bmp,
-    exif,
     formats,
     gif,
     hdr,
@@ -30,6 +29,7 @@ from pooltool.images import (
     netpbm,
     npy,
     png,
+    tags,
     tiff,
     webp,
 )
@@ -167,9 +167,9 @@ def _upright(picture: Picture, header: Header) -> Picture:
     if turn == 1 and header.metadata == NO_METADATA and not header.left_out:
         return picture
     transposed = turn >= 5
-    frames = [np.ascontiguousarray(exif.turned(pixels, turn)) for pixels in picture.frames]
+    frames = [np.ascontiguousarray(tags.turned(pixels, turn)) for pixels in picture.frames]
     found, missing = header.metadata, list(header.left_out)
-    block, is_whole = exif.upright(found.exif, transposed) if found.exif else (None, True)
+    block, is_whole = tags.upright(found.exif, transposed) if found.exif else (None, True)
     if not is_whole:
         missing.append("damaged parts of EXIF" if block else "damaged EXIF")
     resolution, xmp = found.resolution, found.xmp
@@ -178,7 +178,7 @@ def _upright(picture: Picture, header: Header) -> Picture:
     if xmp and (turn != 1 or header.format in (formats.TIFF, formats.AVIF)):  # turned by decoders
         orientation = rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]"
         xmp = re.sub(orientation, rb"\g<1>1", xmp)
-    resolution = resolution or exif.resolution(block)
+    resolution = resolution or tags.resolution(block)
     found = found._replace(exif=block, xmp=xmp, resolution=resolution)
     warnings = (*picture.warnings, *left_out(missing))
     return picture._replace(frames=tuple(frames), metadata=found, warnings=warnings)
@@ -198,11 +198,11 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:
         changes["icc"] = None
     block = found.exif if "exif" in format.metadata else None
     if block:
-        changes["exif"] = exif.resized(block, height, width, picture.reduction)
+        changes["exif"] = tags.resized(block, height, width, picture.reduction)
     if found.resolution:
         sides = zip(found.resolution, picture.reduction, strict=True)
         changes["resolution"] = Resolution(*(side / divisor for side, divisor in sides))
-        if "resolution" not in format.metadata and not exif.resolution(block):
+        if "resolution" not in format.metadata and not tags.resolution(block):
             missing.append("resolution")
     if found.verbatim and format.name not in found.verbatim.formats:
         missing += found.verbatim.names

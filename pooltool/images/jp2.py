@@ -14,12 +14,12 @@ import numpy as np
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import exif, formats, opencv
+from pooltool.images import formats, opencv, tags
 from pooltool.images.boxes import Box, box, contents, require_room, whole
-from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, channels
+from pooltool.images.tags import EXIF_PREFIX
 
 FORMATS = (formats.JP2,)
 START = rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"
@@ -81,7 +81,7 @@ def read_header(data: bytes) -> Header:
     plain = bytearray(code)
     plain[42 : 42 + 3 * channels : 3] = bytes([max(bits, 8) - 1]) * channels
     details = _Details(bytes(plain), channels, bits, signed, palette, sycc, premultiplied)
-    found, turn = Metadata(block, blocks.get(_XMP), icc), exif.orientation(block)
+    found, turn = Metadata(block, blocks.get(_XMP), icc), tags.orientation(block)
     return Header(formats.JP2, (size,), found, tuple(lost), turn, details=details)
 
 

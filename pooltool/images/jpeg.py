@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import exif, formats, opencv
-from pooltool.images.exif import EXIF_PREFIX
+from pooltool.images import formats, opencv, tags
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, name_of, require_plausible
 from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Resolution, Verbatim
+from pooltool.images.tags import EXIF_PREFIX
 
 FORMATS = (formats.JPEG,)
 START = rb"\xff\xd8\xff"
@@ -71,7 +71,7 @@ def read_header(data: bytes) -> Header:
         lost.append("ICC profile of the CMYK colors, which are RGB now")
         found = found._replace(icc=None)
     repairs, repaired = _repaired(data, parts, coding)
-    turn, rest = exif.orientation(found.exif), len(parts[-1].body) + 2
+    turn, rest = tags.orientation(found.exif), len(parts[-1].body) + 2
     details = _Details(tuple(repairs), repaired, rest)
     return Header(formats.JPEG, ((height, width),), found, tuple(lost), turn, details=details)
 

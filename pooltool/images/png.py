@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pooltool.errors import DamageError
-from pooltool.images import exif, formats, opencv
+from pooltool.images import formats, opencv, tags
 from pooltool.images.animation import Frame, compose
-from pooltool.images.exif import EXIF_PREFIX
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of, repeated, require_plausible
 from pooltool.images.picture import (
@@ -26,6 +25,7 @@ from pooltool.images.picture import (
     Resolution,
     Verbatim,
 )
+from pooltool.images.tags import EXIF_PREFIX
 
 FORMATS = (formats.PNG,)
 START = rb"\x89PNG\r\n\x1a\n"
@@ -86,7 +86,7 @@ def read_header(data: bytes) -> Header:
     else:
         frames, loop, missing = _animated(height, width, parts)
         lost += missing
-    sizes, turn = repeated((height, width), len(frames) or 1), exif.orientation(found.exif)
+    sizes, turn = repeated((height, width), len(frames) or 1), tags.orientation(found.exif)
     details = _Details(transparent, tuple(frames), loop, parts)
     return Header(formats.PNG, sizes, found, tuple(lost), turn, bool(frames), details)
 

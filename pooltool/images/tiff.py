@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import exif, formats, opencv, tiff_pages
-from pooltool.images.exif import Directory, Field, number_fields
+from pooltool.images import formats, opencv, tags, tiff_pages
 from pooltool.images.formats import Format
 from pooltool.images.headers import profile_channels, repeated
 from pooltool.images.others import RAW
 from pooltool.images.picture import Encoded, Header, Metadata, Picture, channels
+from pooltool.images.tags import Directory, Field, number_fields
 from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA
 
 FORMATS = (formats.TIFF,)
@@ -25,12 +25,12 @@ _DNG = 50706
 START = rb"II[*+]\0|MM\0[*+]"
 
 _DESCRIPTION, _XMP, _ICC = 270, 700, 34675
-_RESOLUTION = (exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT)
+_RESOLUTION = (tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT)
 _DESCRIPTIVE = (269, _DESCRIPTION, 271, 272, *_RESOLUTION, 285, 305, 306, 315, 316, 33432, 18246,
                 18249, *range(0x9C9B, 0x9CA0))  # fmt: skip
-_POINTERS = (exif.EXIF, exif.GPS)
+_POINTERS = (tags.EXIF, tags.GPS)
 """The tags that tell of the picture, and where more of them lie; they travel as an EXIF block."""
-_STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, exif.ORIENTATION, *range(277, 282), 284,
+_STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *range(277, 282), 284,
                          *range(288, 294), 297, 317, 320, 322, 323, 324, 325, 338, 339, 340, 341,
                          347, *range(512, 522), 529, 530, 531, 532))  # fmt: skip
 """The tags that tell how the pixels are stored; turning is done by the decoder."""
@@ -47,8 +47,8 @@ tifffile by itself tells the shape, which is no loss.
 """
 _GEO = "GeoTIFF tags (pooling moves what they place)"
 _NAMES = {
-    _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", exif.EXIF: "EXIF",
-    exif.GPS: "GPS", 301: "transfer function", 318: "white point (tag 318)",
+    _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", tags.EXIF: "EXIF",
+    tags.GPS: "GPS", 301: "transfer function", 318: "white point (tag 318)",
     319: "primary colors (tag 319)", 330: "sub-pictures (tag 330)", 33723: "IPTC (tag 33723)",
     34377: "Photoshop data (tag 34377)", 37724: "Photoshop layers (tag 37724)",
     **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113), _GEO),
@@ -59,7 +59,7 @@ def read_header(data: bytes) -> Header:
     """Walk the directories; pictures are those that are no overviews and no masks of others."""
     if data[8:10] == b"CR":  # of Canon
         raise ImageError(RAW)
-    found = tuple(exif.directories(data))
+    found = tuple(tags.directories(data))
     if any(_DNG in page.fields for page in found):  # of Adobe
         raise ImageError(RAW)
     kinds = [page.number(tiff_pages.SUBFILE, 0) for page in found]
@@ -112,11 +112,11 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     found, cv2 = picture.metadata, native.import_cv2()
     first: dict[int, Field] = {}
     if found.exif:
-        block = next(exif.directories(found.exif))
-        first |= exif.tree(found.exif, block, (*_DESCRIPTIVE, *_POINTERS), "<")
+        block = next(tags.directories(found.exif))
+        first |= tags.tree(found.exif, block, (*_DESCRIPTIVE, *_POINTERS), "<")
     density = {tag: first[tag] for tag in _RESOLUTION if tag in first}
     if found.resolution:
-        density = exif.resolution_fields(found.resolution)
+        density = tags.resolution_fields(found.resolution)
     if found.xmp:
         first[_XMP] = Field(1, len(found.xmp), found.xmp)
     written, added, settings = [], list[dict[int, Field]](), list[int]()
@@ -179,9 +179,9 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[s
     """The metadata of the first page, and what else is in the file."""
     first, lost = pages[0], []
     try:
-        kept = exif.tree(data, first, (*_DESCRIPTIVE, *_POINTERS), first.order)
+        kept = tags.tree(data, first, (*_DESCRIPTIVE, *_POINTERS), first.order)
     except ImageError:
-        kept = exif.tree(data, first, _DESCRIPTIVE, first.order)
+        kept = tags.tree(data, first, _DESCRIPTIVE, first.order)
         lost.append("damaged EXIF")
     for page in pages:
         for tag, field in page.fields.items():
@@ -204,14 +204,14 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[s
     if len({tuple(map(page.raw, _RESOLUTION)) for page in pages}) > 1:
         lost.append("resolution, which differs between pages")
         kept = {tag: field for tag, field in kept.items() if tag not in _RESOLUTION}
-    if 5 <= first.number(exif.ORIENTATION, 1) <= 8:
-        turned = {exif.X_RESOLUTION: exif.Y_RESOLUTION, exif.Y_RESOLUTION: exif.X_RESOLUTION}
+    if 5 <= first.number(tags.ORIENTATION, 1) <= 8:
+        turned = {tags.X_RESOLUTION: tags.Y_RESOLUTION, tags.Y_RESOLUTION: tags.X_RESOLUTION}
         kept = {turned.get(tag, tag): field for tag, field in kept.items()}
     profiles = {page.raw(_ICC) for page in pages} - {None}
     if len(profiles) > 1:
         lost.append("ICC profiles, which differ between pages")
     icc = first.raw(_ICC) if len(profiles) == 1 else None
-    block = exif.packed_behind(b"", kept, first.order) if kept else None
+    block = tags.packed_behind(b"", kept, first.order) if kept else None
     return Metadata(block, first.raw(_XMP), icc), lost
 
 
@@ -219,13 +219,13 @@ def _with_fields(data: bytes, added: Sequence[dict[int, Field]]) -> bytes:
     """Add fields to each page: its directory is written anew behind the data, in one pass."""
     out, known = bytearray(data), dict[bytes, int]()
     pointer = 4
-    for page, fields in zip(exif.directories(data), added, strict=True):
+    for page, fields in zip(tags.directories(data), added, strict=True):
         following_at = page.following_at
         if fields:
             merged = page.fields | fields
             out += bytes(len(out) % 2)
             at = len(out)
-            out += exif.pack(merged, "<", at, known, page.following)
+            out += tags.pack(merged, "<", at, known, page.following)
             if page.big or len(out) >= 1 << 32:
                 raise ImageError("TIFF files above 4 GB cannot take metadata or alpha; write npy")
             struct.pack_into("<I", out, pointer, at)

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import exif, formats, opencv
-from pooltool.images.exif import Directory, number_fields
+from pooltool.images import formats, opencv, tags
 from pooltool.images.headers import require_plausible
 from pooltool.images.picture import Array
+from pooltool.images.tags import Directory, number_fields
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR = 266, 273, 277, 278, 279, 284
@@ -76,7 +76,7 @@ _TO_DEPTH = (
 _COMPLAINTS = r"TIFF_Error|error: .*TIFF|JPEGLib: (Premature|Corrupt)|Fax.*(Premature|mismatch)"
 _NUMBERS = (SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIPS, SAMPLES,
             STRIP_ROWS, STRIP_BYTES, PLANAR, PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_ROWS, TILES,
-            TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT, exif.ORIENTATION)  # fmt: skip
+            TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT, tags.ORIENTATION)  # fmt: skip
 
 
 class Page(NamedTuple):
@@ -207,7 +207,7 @@ def pixels(page: Page, blocks: Sequence[memoryview]) -> Array:
         values = values[..., [0, 0, 0, 1]]
     elif page.samples in (3, 4) and page.meaning != PALETTE:
         values = opencv.swapped(values)
-    return exif.turned(values, page.directory.number(exif.ORIENTATION, 1))
+    return tags.turned(values, page.directory.number(tags.ORIENTATION, 1))
 
 
 def _require_known(page: Page) -> None:
@@ -295,7 +295,7 @@ def _by_opencv(page: Page, blocks: Sequence[memoryview | bytes], rows: int) -> A
         STRIPS: [*accumulate(map(len, blocks[:-1]), initial=8)], STRIP_BYTES: [*map(len, blocks)],
     }  # fmt: skip
     fields = {tag: known[tag] for tag in copied if tag in known} | number_fields(numbers, order)
-    data = exif.packed_behind(b"".join(blocks), fields, order)
+    data = tags.packed_behind(b"".join(blocks), fields, order)
     decoded = opencv.decode_still(data, formats.TIFF, _COMPLAINTS)
     if decoded.shape[:2] != (rows, columns) or decoded.size != rows * columns * samples:
         raise DamageError("it is damaged: a strip or tile inflates to another size")

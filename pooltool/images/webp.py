@@ -10,11 +10,11 @@ import numpy as np
 
 from pooltool import native
 from pooltool.errors import DamageError
-from pooltool.images import exif, formats, opencv
-from pooltool.images.exif import EXIF_PREFIX
+from pooltool.images import formats, opencv, tags
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of, repeated, require_plausible
 from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, channels
+from pooltool.images.tags import EXIF_PREFIX
 
 FORMATS = (formats.WEBP,)
 START = rb"RIFF....WEBP"
@@ -52,7 +52,7 @@ def read_header(data: bytes) -> Header:
         lost.append("data after the end of the picture")
     block = found.get(b"EXIF", b"").removeprefix(EXIF_PREFIX) or None
     metadata = Metadata(block, found.get(b"XMP "), found.get(b"ICCP"))
-    sizes, turn = repeated((height, width), max(1, len(frames))), exif.orientation(block)
+    sizes, turn = repeated((height, width), max(1, len(frames))), tags.orientation(block)
     return Header(formats.WEBP, sizes, metadata, tuple(lost), turn, bool(frames))
 
 
