@@ -15,7 +15,7 @@ PooltoolError
 
 from __future__ import annotations
 
-import re
+from typing import NamedTuple
 
 OTHER_NAMES = {
     "mean": "avg", "average": "avg", "maximum": "max", "minimum": "min",
@@ -28,27 +28,62 @@ OTHER_NAMES = {
 
 
 class PooltoolError(Exception):
-    """Base of every error that pooltool raises on purpose; its text is one line."""
+    """Base of every error that pooltool raises on purpose; its text is one line.
+
+    `reason` may name settings in braces, and `settings` are their values: of "{stride} is more
+    than {padding:same} allows" Python reads "stride=(2, 3) is more than padding='same' allows" and
+    the command line "--stride 2x3 is more than --padding same allows".
+    """
+
+    def __init__(self, reason: str = "", **settings: object) -> None:
+        super().__init__(reason)
+        self.reason, self.settings = reason, settings
+
+    def __str__(self) -> str:
+        return self._text(_Parameter)
 
     def in_options(self) -> str:
         """The text as the command line says it: `--pool-size 2x3`, not `pool_size=(2, 3)`."""
-        return str(self)
+        return self._text(_Option)
+
+    def _text(self, form: type[_Parameter]) -> str:
+        if not self.settings:  # braces may be those of a file's name
+            return self.reason
+        return self.reason.format(
+            **{name: form(name, self.settings[name]) for name in self.settings}
+        )
+
+
+class _Parameter(NamedTuple):
+    """A setting as Python says it; `{padding:same}` shows another value than its own."""
+
+    name: str
+    value: object
+
+    def __format__(self, other: str) -> str:
+        value = _of_equal(other or self.value)
+        return f"{self.name}={value!r}" if isinstance(value, str) else f"{self.name}={value}"
+
+
+class _Option(_Parameter):
+    """A setting as the command line says it; of ((top, bottom), (left, right)) top and left."""
+
+    def __format__(self, other: str) -> str:
+        value = _of_equal(other or self.value)
+        if isinstance(value, tuple):
+            value = "x".join(str(side[0] if isinstance(side, tuple) else side) for side in value)
+        return f"--{self.name.replace('_', '-')} {value}"
+
+
+def _of_equal(value: object) -> object:
+    """One of two equal values, which is how they were most likely given."""
+    while isinstance(value, tuple) and value[0] == value[1]:
+        value = value[0]
+    return value
 
 
 class WindowError(PooltoolError, ValueError):
     """A size, stride, padding or dilation that cannot be used, at all or on this image."""
-
-    def in_options(self) -> str:
-        """As that of every error."""
-        return re.sub(r"\b([a-z_]+)[= ]('[a-z]+'|[0-9]+\b|\([0-9(), ]+\))", _in_options, str(self))
-
-
-def _in_options(found: re.Match[str]) -> str:
-    name, value = found[1], found[2]
-    if name not in ("pool_size", "stride", "padding", "dilation", "output_size"):
-        return found[0]
-    parts = re.findall(r"\w+", value)  # of ((top, bottom), (left, right)): top and left
-    return f"--{name.replace('_', '-')} {'x'.join(parts[:: max(1, len(parts) // 2)])}"
 
 
 class ArrayShapeError(PooltoolError, ValueError):
@@ -57,10 +92,6 @@ class ArrayShapeError(PooltoolError, ValueError):
 
 class ArrayTypeError(PooltoolError, TypeError):
     """A dtype that cannot be pooled, or a result dtype that cannot hold the average."""
-
-    def in_options(self) -> str:
-        """As that of every error."""
-        return re.sub(r"\bdtype=(\w+)", r"--dtype \1", str(self))
 
 
 class ImageError(PooltoolError):

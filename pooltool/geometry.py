@@ -239,11 +239,14 @@ class Windows:
             if self.ceil_mode and count > 1 and (count - 1) * stride >= size + before:
                 count -= 1
         if count < 1:
-            dilated = "" if extent == pool else f", dilation={_text(self.dilation)}"
+            dilated = "" if extent == pool else ", {dilation}"
             raise WindowError(
-                f"pool_size={_text(self.pool_size)}{dilated} does not fit: a window takes {extent} "
-                f"{('rows', 'columns')[axis]}, the image has {size} and "
-                f"padding={_text(self.padding)}; use a smaller pool size or padding 'same'"
+                f"{{pool_size}}{dilated} does not fit: a window takes {extent} "
+                f"{('rows', 'columns')[axis]}, the image has {size} and {{padding}}; "
+                "use a smaller pool size or {padding:same}",
+                pool_size=self.pool_size,
+                dilation=self.dilation,
+                padding=self.padding,
             )
         laid = Axis(size, pool, stride, dilation, before, after, count)
         # Windows without gaps that begin before the image all reach it if the first one does.
@@ -251,9 +254,11 @@ class Windows:
         padded = chain(first, [count - 1])
         if (before or after) and not all(map(laid.pixels, padded)):
             raise WindowError(
-                f"padding={_text(self.padding)} leaves a window without a "
-                f"{('row', 'column')[axis]} of the image (pool_size={_text(self.pool_size)}, "
-                f"dilation={_text(self.dilation)}); use less padding"
+                f"{{padding}} leaves a window without a {('row', 'column')[axis]} of the image "
+                "({pool_size}, {dilation}); use less padding",
+                pool_size=self.pool_size,
+                dilation=self.dilation,
+                padding=self.padding,
             )
         return laid if extent <= size else _without_unseen(laid)
 
@@ -307,8 +312,9 @@ class AdaptiveWindows:
             count = output or size
             if count > max(size, MOST_OUTPUTS):
                 raise WindowError(
-                    f"output_size={_text(self.output_size)} is more than {MOST_OUTPUTS} rows or "
-                    f"columns, and than the image has (image shape {shape})"
+                    f"{{output_size}} is more than {MOST_OUTPUTS} rows or columns, and than the "
+                    f"image has (image shape {shape})",
+                    output_size=self.output_size,
                 )
             length, rest = divmod(size, count)
             even = Axis(size, length, length, 1, 0, 0, count)
@@ -331,7 +337,7 @@ def row_axis(ndim: int, data_format: DataFormat) -> int:
 
 def with_shape(error: WindowError, shape: tuple[int, ...]) -> WindowError:
     """The error with the image's shape in its text."""
-    return WindowError(f"{error} (image shape {shape})")
+    return WindowError(f"{error.reason} (image shape {shape})", **error.settings)
 
 
 def pair(name: str, value: object, *, at_least: int = 1) -> Pair:
@@ -369,10 +375,3 @@ def _resolve_padding(padding: object) -> ResolvedPadding:
             return pair("padding", rows, at_least=0), pair("padding", columns, at_least=0)
     height, width = pair("padding", padding, at_least=0)
     return (height, height), (width, width)
-
-
-def _text(value: object) -> str:
-    """Show a pair of equal numbers as one, the way it was most likely given."""
-    if isinstance(value, tuple) and value[0] == value[1]:
-        return _text(value[0])
-    return repr(value)

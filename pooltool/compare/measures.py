@@ -72,12 +72,11 @@ def pool_all(pixels: Array, windows: AnyWindows, count_include_pad: bool = False
     """
     for axis, noun in zip(windows.axes(pixels.shape), ("rows", "columns"), strict=True):
         if axis.count > max(axis.size, MOST_ALONG):
-            if isinstance(windows, AdaptiveWindows):
-                cause = f"output_size={windows.output_size}"
-            else:
-                cause = f"padding={windows.padding}"
+            adaptive = isinstance(windows, AdaptiveWindows)
             raise WindowError(
-                f"{cause} makes {axis.count} {noun}; use less, at most {MOST_ALONG} are compared"
+                f"{{{'output_size' if adaptive else 'padding'}}} makes {axis.count} {noun}; "
+                f"use less, at most {MOST_ALONG} are compared",
+                **vars(windows),
             )
     pooled: dict[Shown, Array] = {
         method: pool2d(pixels, Pooling(method, windows, count_include_pad)) for method in METHODS

@@ -211,7 +211,8 @@ def store(means: Array, out: Array, *, finite: bool = False) -> None:
         canonicalize(out, finite=finite)
         return
     if np.isnan(means).any():
-        raise ArrayTypeError(f"dtype={out.dtype}: the average of a window is NaN, which it lacks")
+        reason = "{dtype}: the average of a window is NaN, which it lacks"
+        raise ArrayTypeError(reason, dtype=out.dtype)
     low, high = integer_range(out.dtype)
     rounded = np.rint(means, dtype=np.float64)
     out[...] = np.where((rounded > low) & (rounded < high), rounded, 0).astype(out.dtype)
