@@ -307,7 +307,7 @@ def test_gray() -> None:
     assert np.abs(picture.frames[0].astype(float) - wanted).max() <= 1
     assert picture.metadata.icc is None
     assert "ICC" in picture.warnings[0]
-    already = pil(PHOTO[..., 0], "PNG", icc_profile=ICC)
+    already = pil(PHOTO[..., 0], "PNG", icc_profile=ICC[:16] + b"GRAY" + ICC[20:])
     assert images.decode(already, gray=True).warnings == ()
     for name in ("jpg", "png", "webp", "tif", "bmp", "avif", "pgm"):
         fmt = formats.format_for(name)

@@ -84,6 +84,7 @@ def decode(
     _require_sizes(sizes, header.format)
     if format and frame is None:
         require_frames(format, count)
+    header = header._replace(gray=gray)
     picture = _upright(module.decode(data, header, frame), header)
     return _grayed(picture) if gray else picture
 
@@ -211,7 +212,10 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:
 
 
 def _grayed(picture: Picture) -> Picture:
-    """Weigh the colors as OpenCV's cvtColor does (ITU-R BT.601) and leave alpha out."""
+    """Gray as IMREAD_GRAYSCALE gives it (ITU-R BT.601) in the depth of the picture, without alpha.
+
+    JPEG and PNG give gray by themselves; other colors are weighed as their decoders do it.
+    """
     if picture.bands:
         raise ImageError("its bands are not colors; leave out --gray")
     warnings, metadata, frames = list(picture.warnings), picture.metadata, []
@@ -220,10 +224,10 @@ def _grayed(picture: Picture) -> Picture:
         if channels(pixels) == 4:
             full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
             see_through = see_through or bool(np.any(pixels[..., 3] != full))
-        frames.append(_gray(pixels))
+        frames.append(_gray(pixels, picture.format))
     if see_through:
         warnings.append("its transparency was left out: --gray keeps no alpha")
-    if metadata.icc and any(pixels.ndim == 3 for pixels in picture.frames):
+    if metadata.icc and profile_channels(metadata.icc) not in (1, None):
         warnings.append("the ICC profile was left out: it is not for gray")
         metadata = metadata._replace(icc=None)
     return picture._replace(
@@ -231,13 +235,17 @@ def _grayed(picture: Picture) -> Picture:
     )
 
 
-def _gray(pixels: Array) -> Array:
+def _gray(pixels: Array, format: Format) -> Array:
     count = channels(pixels)
     if count == 1:
         return np.ascontiguousarray(pixels.reshape(pixels.shape[:2]))
     if count not in (3, 4) or pixels.dtype.kind == "b":
         what = "bool" if count in (3, 4) else count
         raise ImageError(f"{what} channels are not colors; leave out --gray")
+    if format.gray_bits == 14 and pixels.dtype in (np.uint8, np.uint16):
+        blue, green, red = (pixels[..., channel].astype(np.uint32) for channel in range(3))
+        total = blue * 1868 + green * 9617 + red * 4899 + (1 << 13)
+        return (total >> 14).astype(pixels.dtype)
     if pixels.dtype in (np.uint8, np.uint16, np.float32):
         cv2 = native.import_cv2()
         result: Array = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)

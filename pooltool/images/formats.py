@@ -32,6 +32,8 @@ class Format(NamedTuple):
     """Those of exif, xmp, icc and resolution that are written into it."""
     sides: tuple[int, int] = (1, (1 << 31) - 1)
     """Smallest and largest height or width in pixels."""
+    gray_bits: int = 15
+    """Bits of the weights by which OpenCV's decoder makes gray of colors; 15 is as cvtColor."""
 
     def objections(
         self, dtype: str, channels: int, frames: int, sides: tuple[int, int], maxval: int | None
@@ -61,10 +63,10 @@ JPEG = Format("JPEG", ("jpg", "jpeg", "jpe"), channels=(1, 3), quality=True,
               metadata=_BLOCKS | _DENSE, sides=(1, 65500))  # fmt: skip
 PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, metadata=_BLOCKS | _DENSE)
 TIFF = Format("TIFF", ("tif", "tiff"), (*_INTEGERS, "float32", "float64"), (), frames=True,
-              metadata=_BLOCKS | _DENSE)  # fmt: skip
+              metadata=_BLOCKS | _DENSE, gray_bits=14)  # fmt: skip
 WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, metadata=_BLOCKS,
               sides=(1, 16383))  # fmt: skip
-BMP = Format("BMP", ("bmp", "dib"), metadata=_DENSE)
+BMP = Format("BMP", ("bmp", "dib"), metadata=_DENSE, gray_bits=14)
 GIF = Format("GIF", ("gif",), frames=True, timed=True, written=False)
 AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, quality=True, metadata=_BLOCKS,
               sides=(1, 65536))  # fmt: skip
@@ -73,8 +75,8 @@ JP2 = Format("JPEG 2000", ("jp2",), _U8_U16, metadata=_BLOCKS,
              sides=(32, (1 << 31) - 1))  # fmt: skip
 PBM = Format("PBM", ("pbm",), channels=(1,), frames=True)
 PGM = Format("PGM", ("pgm",), _U8_U16, (1,), frames=True)
-PPM = Format("PPM", ("ppm",), _U8_U16, (3,), frames=True)
-PNM = Format("PNM", ("pnm",), _U8_U16, (1, 3), frames=True)
+PPM = Format("PPM", ("ppm",), _U8_U16, (3,), frames=True, gray_bits=14)
+PNM = Format("PNM", ("pnm",), _U8_U16, (1, 3), frames=True, gray_bits=14)
 PFM = Format("PFM", ("pfm",), ("float32",), (1, 3))
 HDR = Format("HDR", ("hdr", "pic"), ("float32",), (3,))
 NPY = Format("NPY", ("npy",), _ANY_REAL, (), frames=True)

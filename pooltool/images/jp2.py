@@ -91,7 +91,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     bits, options = found.bits, (formats.JP2, _COMPLAINTS)
     if found.channels == 2:  # OpenCV gives one channel of two: the gray, then alpha as gray
         gray, alpha = (
-            opencv.decode_still(_file(found.code, order), *options, flags=2)  # IMREAD_ANYDEPTH
+            opencv.decode_still(_file(found.code, order), *options, gray=True)
             for order in ((0, 1), (1, 0))
         )
         pixels = np.dstack((gray, gray, gray, alpha))

@@ -53,6 +53,8 @@ class _Details(NamedTuple):
     """The file without that: of its complaints libjpeg prints the first only."""
     rest: int
     """Bytes from the end-of-image marker to the end of the file."""
+    lossless: bool
+    """True when the decoder gives no gray of its own."""
 
 
 def read_header(data: bytes) -> Header:
@@ -72,7 +74,7 @@ def read_header(data: bytes) -> Header:
         found = found._replace(icc=None)
     repairs, repaired = _repaired(data, parts, coding)
     turn, rest = tags.orientation(found.exif), len(parts[-1].body) + 2
-    details = _Details(tuple(repairs), repaired, rest)
+    details = _Details(tuple(repairs), repaired, rest, coding == 0xC3)
     return Header(formats.JPEG, ((height, width),), found, tuple(lost), turn, details=details)
 
 
@@ -80,8 +82,9 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the picture as it is stored."""
     details: _Details = header.details
     data, odd = details.repaired or data, list(details.repairs)
+    gray = header.gray and not details.lossless
     try:
-        pixels = opencv.decode_still(data, formats.JPEG, _COMPLAINTS)
+        pixels = opencv.decode_still(data, formats.JPEG, _COMPLAINTS, gray=gray)
     except DamageError as error:
         # Zeros may fill the file up. Was data lost instead, then zeros were taken for codes, and
         # the decoder will miss them.
@@ -90,7 +93,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
             raise
         kept = data[:end].rstrip(b"\0")
         kept += b"\0" if kept.endswith(b"\xff") else b""  # which is how 0xFF is coded
-        pixels = opencv.decode_still(kept + data[end:], formats.JPEG, _COMPLAINTS)
+        pixels = opencv.decode_still(kept + data[end:], formats.JPEG, _COMPLAINTS, gray=gray)
         odd.append(said[0])
     warnings = tuple(f"read, though the decoder says: {words}" for words in odd)
     return Picture((pixels,), formats.JPEG, warnings=warnings)

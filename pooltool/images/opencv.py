@@ -19,8 +19,10 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images.formats import Format
 from pooltool.images.picture import Array, Header, Picture, channels
 
-_FLAGS = 1 | 2 | 4 | 128
-"""IMREAD_COLOR, ANYDEPTH, ANYCOLOR and IGNORE_ORIENTATION: `codec` turns pictures upright."""
+_ANY_DEPTH = 2 | 128
+"""IMREAD_ANYDEPTH and IGNORE_ORIENTATION: `codec` turns pictures upright. Gray by themselves."""
+_ANY_COLOR = _ANY_DEPTH | 1 | 4
+"""IMREAD_COLOR and ANYCOLOR as well: gray, color and alpha as they are."""
 _SUSPICIOUS = (
     r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000|mismatch|idat|compress|image data"
 )
@@ -36,10 +38,14 @@ def decode_still(
     odd: str | None = None,
     told: list[str] | None = None,
     *,
-    flags: int = _FLAGS,
+    gray: bool = False,
 ) -> Array:
-    """Decode the only or first picture; see `run`."""
-    decode, buffer = native.import_cv2().imdecode, _buffer(data)
+    """Decode the only or first picture, or as `gray` what IMREAD_GRAYSCALE gives in the depth of
+    the file; see `run`.
+    """
+    decode, buffer, flags = native.import_cv2().imdecode, _buffer(data), _ANY_COLOR
+    if gray:
+        flags = _ANY_DEPTH
     pixels: Array = run(format, lambda: decode(buffer, flags), complaints, odd, told)
     return pixels
 

@@ -67,6 +67,8 @@ class Header(NamedTuple):
     animated: bool = False
     details: Any = None
     """What else the module of the format needs to decode it."""
+    gray: bool = False
+    """True when only gray is wanted, for decoders that give another gray than their colors do."""
 
 
 class Picture(NamedTuple):

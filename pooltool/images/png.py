@@ -57,6 +57,8 @@ _LARGEST_BLOCK = 1 << 26
 class _Details(NamedTuple):
     transparent: int | None
     """The level of a gray picture that stands for transparent."""
+    alpha: bool
+    """True when a pixel may be transparent."""
     frames: tuple[Frame, ...]
     """The frames of an animation."""
     loop: int
@@ -75,7 +77,7 @@ def read_header(data: bytes) -> Header:
         raise DamageError(f"it is damaged: no PNG has color type {color} with {bits} bits")
     # Deflate makes at most 1032 bytes of one.
     require_plausible(height, width, height * width * bits // 8, len(data) * 1032)
-    transparent = None
+    transparent, alpha = None, color in (4, 6) or b"tRNS" in single
     if color == 0 and b"tRNS" in single:
         level = struct.unpack(">H", single[b"tRNS"])[0]
         transparent = level if bits > 8 else level * 255 // ((1 << bits) - 1)
@@ -87,7 +89,7 @@ def read_header(data: bytes) -> Header:
         frames, loop, missing = _animated(height, width, parts)
         lost += missing
     sizes, turn = repeated((height, width), len(frames) or 1), tags.orientation(found.exif)
-    details = _Details(transparent, tuple(frames), loop, parts)
+    details = _Details(transparent, alpha, tuple(frames), loop, parts)
     return Header(formats.PNG, sizes, found, tuple(lost), turn, bool(frames), details)
 
 
@@ -99,7 +101,10 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         if details.parts:
             body = b"".join(part.body for part in details.parts if part.name == b"IDAT")
             data = _png(details.parts, body)
-        pixels = _decoded(data, details, odd)
+        pixels = _decoded(data, details, odd, gray=header.gray and not details.alpha)
+        if header.gray and details.alpha and pixels.ndim == 3:
+            # The decoder weighs colors by itself, as light where the file tells its gamma.
+            pixels[..., :3] = _decoded(data, details, [], gray=True)[..., None]
         return Picture((pixels,), formats.PNG, warnings=tuple(odd))
 
     def decoded(each: Frame) -> Array:
@@ -257,10 +262,10 @@ def _png(parts: Sequence[Part], body: bytes, width: int = 0, height: int = 0) ->
     return b"".join((*out, _chunk(b"IDAT", body), _chunk(b"IEND", b"")))
 
 
-def _decoded(data: bytes, details: _Details, odd: list[str]) -> Array:
+def _decoded(data: bytes, details: _Details, odd: list[str], *, gray: bool = False) -> Array:
     """The pixels of a still, a transparent gray level as alpha."""
-    pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, _ODD, odd)
-    if details.transparent is None or pixels.ndim == 3:
+    pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, _ODD, odd, gray=gray)
+    if gray or details.transparent is None or pixels.ndim == 3:
         return pixels
     full = np.iinfo(pixels.dtype).max
     alpha = np.where(pixels == details.transparent, 0, full).astype(pixels.dtype)
