@@ -140,12 +140,13 @@ def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
         frame=settings.frame,
         format=format,
         data_format=settings.data_format or "channels_last",
+        labels=settings.pooling.method == "mode",
     )
     frames, count = picture.frames, len(picture.frames)
     before = frames[0]
     laid = [
-        _laid(settings.pooling, format, pixels.shape, pixels.dtype, count, picture.maxval)
-        for pixels in frames
+        _laid(settings.pooling, format, shape, pixels.dtype, count, picture.maxval)
+        for pixels, shape in zip(frames, map(picture.color_shape, frames), strict=True)
     ]
     pooled = [
         _pool_frame(pixels, picture, settings, *each)
@@ -163,7 +164,8 @@ def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
         from pooltool.compare.panel import side_by_side
 
         windows, method = settings.pooling.windows, settings.pooling.method
-        preview = side_by_side(before, windows, method, pool2d(before, settings.pooling))
+        shown = images.colored(picture).frames[0]
+        preview = side_by_side(shown, windows, method, pool2d(shown, settings.pooling))
     if settings.indices is not None:
         files.write(settings.indices, _indices(frames, pooled, settings))
     files.write(job.output, data, folder=job.folder)

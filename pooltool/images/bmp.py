@@ -15,7 +15,15 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.formats import Format
 from pooltool.images.headers import require_plausible
-from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Resolution
+from pooltool.images.picture import (
+    Array,
+    Encoded,
+    Header,
+    Metadata,
+    Picture,
+    Resolution,
+    padded,
+)
 
 FORMATS = (formats.BMP,)
 START = rb"BM"
@@ -76,7 +84,8 @@ def read_header(data: bytes) -> Header:
         lost.append("calibrated colors of a BMP")
     metadata = Metadata(resolution=Resolution(down, across) if min(down, across) > 0 else None)
     details = bits, coding, masks, palette, start, stride, upwards
-    return Header(formats.BMP, ((height, width),), metadata, tuple(lost), details=details)
+    sizes, indexed = ((height, width),), bits <= 8 and not _is_gray(palette)
+    return Header(formats.BMP, sizes, metadata, tuple(lost), indexed=indexed, details=details)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -88,18 +97,22 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     if bits <= 8:
         if coding == _PLAIN:
             shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
-            indices = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)
-            indices = np.ascontiguousarray(indices[:, :width])
+            levels = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)
+            levels = np.ascontiguousarray(levels[:, :width])
         else:
-            indices = _unpacked(data, start, coding == _RLE8, height, width, stride * 8 // bits)
-        if indices.max() >= len(palette):
+            levels = _unpacked(data, start, coding == _RLE8, height, width, stride * 8 // bits)
+        if levels.max() >= len(palette):
             raise DamageError("it is damaged: it holds an index beyond its palette")
+        if header.labels:
+            opaque = np.insert(palette, 3, 255, axis=1)
+            frames = (levels[:: -1 if upwards else 1].copy(),)
+            return Picture(frames, formats.BMP, palette=opaque)
         cv2, colors = native.import_cv2(), np.zeros((256, 1, 3), np.uint8)
         colors[: len(palette), 0] = palette
         if (palette == palette[:, :1]).all():
-            pixels = cv2.LUT(indices, colors[:, 0, 0])
+            pixels = cv2.LUT(levels, colors[:, 0, 0])
         else:
-            pixels = cv2.applyColorMap(indices, colors)
+            pixels = cv2.applyColorMap(levels, colors)
     elif masks == _BYTES[: len(masks)]:
         pixels = rows[:, : width * bits // 8].reshape(height, width, -1)[..., : len(masks)]
     else:
@@ -113,12 +126,23 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
-    """Encode with OpenCV."""
+    """Encode with OpenCV, which gives gray a palette of 256 levels."""
     data, resolution = opencv.encode_still(format, picture.frames[0]), picture.metadata.resolution
+    if picture.palette is not None:
+        colors = padded(picture.palette)
+        colors[:, 3] = 0
+        data = data[:54] + colors.tobytes() + data[54 + 1024 :]
     if resolution:
         down, across = (min(round(side), (1 << 31) - 1) for side in resolution)
         data = data[:38] + struct.pack("<ii", across, down) + data[46:]
     return Encoded(data)
+
+
+def _is_gray(palette: Array) -> bool:
+    """True for the palette of a gray picture: its levels are the indices, or black and white."""
+    levels = palette[:, 0].tobytes()
+    is_ramp = levels in (bytes(range(len(levels))), b"\0\xff")
+    return is_ramp and bool((palette == palette[:, :1]).all())
 
 
 def _unpacked(data: bytes, at: int, wide: bool, height: int, width: int, room: int) -> Array:

@@ -5,6 +5,11 @@ A picture is decoded the way it is seen: turned upright, its depth, gray or colo
 A format is a module with `FORMATS`, `START`, the pattern of how files begin, `read_header(data)`,
 which walks the file once, `decode(data, header, frame)` and, if it is written,
 `encode(picture, format, quality)`. A new one is a module and its name in `_MODULES`.
+
+The label of a picture with a palette is its index. Where labels are asked for, `decode` of its
+module finds `header.labels` and returns them with the palette, or colors where there is no one
+palette. What a format with `palette` is given with indices, it writes as such; .npy takes the
+indices alone, and all others the colors.
 """
 
 from __future__ import annotations
@@ -46,6 +51,8 @@ from pooltool.images.picture import (
     Resolution,
     Sizes,
     channels,
+    colored,
+    has_alpha,
 )
 
 _MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, avif, jp2, npy, netpbm, bmp, gif, hdr)
@@ -63,10 +70,11 @@ def decode(
     frame: int | None = None,
     format: Format | None = None,
     data_format: str = "channels_last",
+    labels: bool = False,
 ) -> Picture:
     """Decode a file's bytes, whatever its name; `frame` counts from 0, and the result will be
     written as `format`: what that can never hold is refused before it is decoded. `data_format`
-    says how a .npy array lies.
+    says how a .npy array lies. With `labels` a picture with a palette comes as its indices.
 
     Raise `ImageError` with the reason when they are no picture, too large, or of a kind that would
     come out wrong, and `DamageError` when they are cut or damaged.
@@ -84,9 +92,13 @@ def decode(
     _require_sizes(sizes, header.format)
     if format and frame is None:
         require_frames(format, count)
-    header = header._replace(gray=gray)
+    header = header._replace(gray=gray, labels=labels and header.indexed and not gray)
     picture = _upright(module.decode(data, header, frame), header)
-    return _grayed(picture) if gray else picture
+    if gray:
+        return _grayed(picture)
+    if header.indexed and picture.palette is None and format and format.palette:
+        return picture._replace(warnings=(*picture.warnings, "its palette became colors"))
+    return picture
 
 
 def encode(picture: Picture, format: Format, *, quality: int | None = None) -> Encoded:
@@ -95,6 +107,7 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
     What the format cannot hold of the metadata is left out with a warning.
     """
     require_quality(format, quality)
+    picture, missing = _with_palette_for(format, picture)
     first, count = picture.frames[0], len(picture.frames)
     for frame in picture.frames:
         height, width = frame.shape[:2]
@@ -120,11 +133,11 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         warnings.append(f"{format.name} cannot hold durations: the animation became pages")
     if picture.maxval and format not in (*formats.NETPBM, formats.AVIF, formats.NPY):
         warnings.append(f"values were kept as they are, 0 to {picture.maxval}: it may look dark")
-    metadata = picture.metadata
-    if metadata != NO_METADATA:
-        metadata, missing = _fitting(picture, format)
-        warnings += left_out(missing, f", as {format.name} cannot hold it")
+    if picture.metadata != NO_METADATA:
+        metadata, names = _fitting(picture, format)
+        missing += names
         picture = picture._replace(metadata=metadata)
+    warnings += left_out(missing, f", as {format.name} cannot hold it")
     encoded: Encoded = _MODULE_OF[format.name].encode(picture, format, quality)
     return Encoded(encoded.data, (*warnings, *encoded.warnings))
 
@@ -183,6 +196,19 @@ def _upright(picture: Picture, header: Header) -> Picture:
     found = found._replace(exif=block, xmp=xmp, resolution=resolution)
     warnings = (*picture.warnings, *left_out(missing))
     return picture._replace(frames=tuple(frames), metadata=found, warnings=warnings)
+
+
+def _with_palette_for(format: Format, picture: Picture) -> tuple[Picture, list[str]]:
+    """The picture with its palette, if it has one, as the format holds it, and what is missing."""
+    if picture.palette is None:
+        return picture, []
+    if format is formats.NPY:
+        return picture._replace(palette=None), ["palette"]
+    if not format.palette:
+        words = f"its palette became colors, as {format.name} cannot hold one"
+        return colored(picture._replace(warnings=(*picture.warnings, words))), []
+    is_complete = format is formats.PNG or not has_alpha(picture.palette)
+    return picture, [] if is_complete else ["transparency of the palette"]
 
 
 def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:

@@ -34,6 +34,8 @@ class Format(NamedTuple):
     """Smallest and largest height or width in pixels."""
     gray_bits: int = 15
     """Bits of the weights by which OpenCV's decoder makes gray of colors; 15 is as cvtColor."""
+    palette: bool = False
+    """True when it can hold indices of a palette."""
 
     def objections(
         self, dtype: str, channels: int, frames: int, sides: tuple[int, int], maxval: int | None
@@ -61,12 +63,13 @@ _U8_U16 = ("uint8", "uint16")
 
 JPEG = Format("JPEG", ("jpg", "jpeg", "jpe"), channels=(1, 3), quality=True,
               metadata=_BLOCKS | _DENSE, sides=(1, 65500))  # fmt: skip
-PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, metadata=_BLOCKS | _DENSE)
+PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, metadata=_BLOCKS | _DENSE,
+             palette=True)  # fmt: skip
 TIFF = Format("TIFF", ("tif", "tiff"), (*_INTEGERS, "float32", "float64"), (), frames=True,
-              metadata=_BLOCKS | _DENSE, gray_bits=14)  # fmt: skip
+              metadata=_BLOCKS | _DENSE, gray_bits=14, palette=True)  # fmt: skip
 WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, metadata=_BLOCKS,
               sides=(1, 16383))  # fmt: skip
-BMP = Format("BMP", ("bmp", "dib"), metadata=_DENSE, gray_bits=14)
+BMP = Format("BMP", ("bmp", "dib"), metadata=_DENSE, gray_bits=14, palette=True)
 GIF = Format("GIF", ("gif",), frames=True, timed=True, written=False)
 AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, quality=True, metadata=_BLOCKS,
               sides=(1, 65536))  # fmt: skip

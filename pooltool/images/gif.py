@@ -17,7 +17,7 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.animation import BACKGROUND, PREVIOUS, Frame, compose
 from pooltool.images.headers import name_of, profile_channels, repeated, require_plausible
-from pooltool.images.picture import NO_METADATA, Array, Header, Picture
+from pooltool.images.picture import NO_METADATA, Array, Header, Picture, padded
 
 FORMATS = (formats.GIF,)
 START = rb"GIF8[79]a"
@@ -67,12 +67,21 @@ def read_header(data: bytes) -> Header:
     width = max(width, frames[0].left + frames[0].width)
     require_plausible(height, width, height * width, len(data) * _MOST_PIXELS)
     sizes = repeated((height, width), len(frames))
-    return Header(formats.GIF, sizes, metadata, tuple(lost), details=(frames, loop))
+    return Header(formats.GIF, sizes, metadata, tuple(lost), indexed=True, details=(frames, loop))
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
-    """Draw the frames, or those up to one of them."""
+    """Draw the frames, or those up to one of them. Indices are those of a single frame that covers
+    all of the canvas.
+    """
     frames, loop = header.details
+    if (
+        header.labels
+        and len(frames) == 1
+        and header.sizes[0] == (frames[0].height, frames[0].width)
+    ):
+        levels, palette = _indices(frames[0])
+        return Picture((levels,), formats.GIF, palette=palette)
     return compose(header, frames, loop, frame, _decoded)
 
 
@@ -121,7 +130,17 @@ def _frame(data: bytes, at: int, end: int, codes: bytes, shared: bytes, control:
 
 
 def _decoded(frame: Frame) -> Array:
-    """The frame's pixels, with alpha if one of its indices stands for transparent.
+    """The frame's pixels, with alpha if one of its indices stands for transparent."""
+    indices, palette = _indices(frame)
+    colors = padded(palette)
+    if frame.content[-1] is None:
+        pixels: Array = native.import_cv2().applyColorMap(indices, colors[:, None, :3].copy())
+        return pixels
+    return colors.view("<u4")[:, 0].take(indices)[..., None].view(np.uint8)
+
+
+def _indices(frame: Frame) -> tuple[Array, Array]:
+    """The indices of a frame, and its palette, up to the index that stands for transparent.
 
     The indices are OpenCV's colors of a still with a gray ramp for a table.
     """
@@ -138,13 +157,11 @@ def _decoded(frame: Frame) -> Array:
     indices, count = still[..., 0].copy(), len(table) // 3
     if indices.max() >= count and (indices[indices >= count] != clear).any():
         raise DamageError("it is damaged: the GIF holds an index beyond its color table")
-    colors = np.full((256, 4), 255, np.uint8)
-    colors[:count, 2::-1] = np.frombuffer(table, np.uint8).reshape(count, 3)
-    if clear is None:
-        pixels: Array = native.import_cv2().applyColorMap(indices, colors[:, None, :3].copy())
-        return pixels
-    colors[clear, 3] = 0
-    return colors.view("<u4")[:, 0].take(indices)[..., None].view(np.uint8)
+    palette = np.full((max(count, (clear or 0) + 1), 4), 255, np.uint8)
+    palette[:count, 2::-1] = np.frombuffer(table, np.uint8).reshape(count, 3)
+    if clear is not None:
+        palette[clear, 3] = 0
+    return indices, palette
 
 
 def _trimmed(size: int, codes: bytes) -> bytes:

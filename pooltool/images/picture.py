@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.images.formats import Format
@@ -65,8 +66,12 @@ class Header(NamedTuple):
     orientation: int = 1
     """How decoded pixels are turned upright, as EXIF numbers it."""
     animated: bool = False
+    indexed: bool = False
+    """True when its pixels are indices of a palette."""
     details: Any = None
     """What else the module of the format needs to decode it."""
+    labels: bool = False
+    """True when the indices are wanted as labels, not the colors."""
     gray: bool = False
     """True when only gray is wanted, for decoders that give another gray than their colors do."""
 
@@ -87,6 +92,9 @@ class Picture(NamedTuple):
     """True when the colors are already multiplied with alpha."""
     bands: bool = False
     """True when its channels are no colors, and none of them is alpha."""
+    palette: Array | None = None
+    """(K, 4) bytes, the blue, green, red and alpha of each index, where the frames are (H, W)
+    indices of colors, as they are for labels. An index beyond it is black."""
     text: bool = False
     """True when it was a netpbm file of decimal text, and is to become one again."""
     warnings: tuple[str, ...] = ()
@@ -94,10 +102,35 @@ class Picture(NamedTuple):
     reduction: tuple[float, float] = (1, 1)
     """Pixels of the file that one pixel stands for, (down, across): resolution is divided by it."""
 
+    def color_shape(self, pixels: Array) -> tuple[int, ...]:
+        """The shape of a frame: (H, W, C) also where it holds indices of C channels."""
+        if self.palette is None:
+            return pixels.shape
+        return (*pixels.shape, 4 if has_alpha(self.palette) else 3)
+
 
 def channels(pixels: Array) -> int:
     """How many channels (H, W) or (H, W, C) have."""
     return 1 if pixels.ndim == 2 else int(pixels.shape[2])
+
+
+def colored(picture: Picture) -> Picture:
+    """The picture with the colors of its palette in place of the indices."""
+    if picture.palette is None:
+        return picture
+    table = padded(picture.palette)[:, : 4 if has_alpha(picture.palette) else 3]
+    frames = tuple(table.take(indices, axis=0) for indices in picture.frames)
+    return picture._replace(frames=frames, palette=None)
+
+
+def padded(palette: Array) -> Array:
+    """The palette with black for all other indices of 8 bits."""
+    return np.vstack([palette, np.full((256 - len(palette), 4), (0, 0, 0, 255), np.uint8)])
+
+
+def has_alpha(palette: Array) -> bool:
+    """True when a color of the palette is not opaque."""
+    return bool((palette[:, 3] < 255).any())
 
 
 class Encoded(NamedTuple):

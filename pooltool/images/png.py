@@ -90,14 +90,21 @@ def read_header(data: bytes) -> Header:
         lost += missing
     sizes, turn = repeated((height, width), len(frames) or 1), tags.orientation(found.exif)
     details = _Details(transparent, alpha, tuple(frames), loop, parts)
-    return Header(formats.PNG, sizes, found, tuple(lost), turn, bool(frames), details)
+    indexed = color == 3
+    return Header(
+        formats.PNG, sizes, found, tuple(lost), turn, bool(frames), indexed, details=details
+    )
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
-    """Decode the pictures as they are stored; a transparent gray level becomes alpha."""
+    """Decode the pictures as they are stored; a transparent gray level becomes alpha. Frames of an
+    animation have no indices, as they are put together by their colors.
+    """
     odd: list[str] = []
     details: _Details = header.details
     if not details.frames:
+        if header.labels:
+            return _indexed(data, odd)
         if details.parts:
             body = b"".join(part.body for part in details.parts if part.name == b"IDAT")
             data = _png(details.parts, body)
@@ -119,6 +126,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     """Encode stills, wrap several into an animation, and add the metadata behind the header."""
     stills = [opencv.encode_still(format, frame) for frame in picture.frames]
     data = stills[0] if len(stills) == 1 else _animation(stills, picture)
+    if picture.palette is not None:
+        data = _with_palette(data, picture.palette)
     found, chunks = picture.metadata, b""
     for name, body, _ in found.verbatim.parts if found.verbatim else ():
         chunks += _chunk(name, body)
@@ -260,6 +269,36 @@ def _png(parts: Sequence[Part], body: bytes, width: int = 0, height: int = 0) ->
         if name in (b"IHDR", b"PLTE", b"tRNS"):
             out.append(_chunk(name, chunk))
     return b"".join((*out, _chunk(b"IDAT", body), _chunk(b"IEND", b"")))
+
+
+def _indexed(data: bytes, odd: list[str]) -> Picture:
+    """The indices of a picture with a palette: they are the levels once its header says gray."""
+    parts = _chunks(data)
+    names = [part.name for part in parts]
+    end = names.index(b"IDAT")
+    if b"PLTE" not in names[:end]:
+        raise DamageError("it is damaged: the PNG has no palette")
+    header = parts[names.index(b"IHDR")]
+    behind = {part.name: part.body for part in reversed(parts[names.index(b"PLTE") : end])}
+    colors, clear = behind[b"PLTE"], behind.get(b"tRNS", b"")
+    if len(colors) % 3 or not 0 < len(colors) <= 768:
+        raise DamageError("it is damaged: the palette of the PNG is not of 1 to 256 colors")
+    palette = np.full((len(colors) // 3, 4), 255, np.uint8)
+    palette[:, 2::-1] = np.frombuffer(colors, np.uint8).reshape(-1, 3)
+    palette[: len(clear), 3] = np.frombuffer(clear[: len(palette)], np.uint8)
+    gray = header._replace(body=header.body[:9] + b"\0" + header.body[10:])
+    data = _png([gray], b"".join(part.body for part in parts if part.name == b"IDAT"))
+    levels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, _ODD, odd)
+    top = (1 << header.body[8]) - 1
+    return Picture((levels // (255 // top),), formats.PNG, palette=palette, warnings=tuple(odd))
+
+
+def _with_palette(data: bytes, palette: Array) -> bytes:
+    """A gray PNG whose levels are indices, as a PNG with a palette."""
+    colors, alpha = palette[:, 2::-1].tobytes(), palette[:, 3].tobytes().rstrip(b"\xff")
+    header = _chunk(b"IHDR", data[16:25] + b"\3" + data[26:29])
+    chunks = _chunk(b"PLTE", colors) + (_chunk(b"tRNS", alpha) if alpha else b"")
+    return _SIGNATURE + header + chunks + data[_BEHIND_IHDR:]
 
 
 def _decoded(data: bytes, details: _Details, odd: list[str], *, gray: bool = False) -> Array:

@@ -16,7 +16,7 @@ from pooltool.images import formats, opencv, tags, tiff_pages
 from pooltool.images.formats import Format
 from pooltool.images.headers import profile_channels, repeated
 from pooltool.images.others import RAW
-from pooltool.images.picture import Encoded, Header, Metadata, Picture, channels
+from pooltool.images.picture import Encoded, Header, Metadata, Picture, channels, padded
 from pooltool.images.tags import Directory, Field, number_fields
 from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA
 
@@ -74,11 +74,14 @@ def read_header(data: bytes) -> Header:
     if len(found) == 1:
         pages = _stacked(data, found[0])
     sizes = tuple(map(tiff_pages.size, pages))
-    return Header(formats.TIFF, sizes, metadata, tuple(lost), details=pages)
+    indexed = any(page.number(tiff_pages.PHOTOMETRIC, 0) == 3 for page in pages)
+    return Header(formats.TIFF, sizes, metadata, tuple(lost), indexed=indexed, details=pages)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
-    """Decode pages, upright, with straight or premultiplied colors as they are stored."""
+    """Decode pages, upright, with straight or premultiplied colors as they are stored. Indices are
+    those of pages that all have one palette.
+    """
     found: tuple[Directory, ...] = header.details
     pages = [tiff_pages.page(each) for each in (found if frame is None else [found[frame]])]
     premultiplied = {1 in page.extra for page in pages if page.meaning in (RGBA, GRAY_ALPHA)}
@@ -96,13 +99,18 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         if page.meaning == BANDS and (page.photometric == 2 or any(page.extra)):
             was = "colors" if page.photometric == 2 else "alpha"
             warnings.append(f"its {page.samples} channels became bands, none of them {was}")
+    palette = tiff_pages.shared_palette(pages) if header.labels else None
     blocks = [tiff_pages.blocks(data, page) for page in pages]
     return Picture(
-        tuple(map(tiff_pages.pixels, pages, blocks)),
+        tuple(
+            tiff_pages.pixels(page, parts, indices=palette is not None)
+            for page, parts in zip(pages, blocks, strict=True)
+        ),
         formats.TIFF,
         maxval=tops.pop(),
         premultiplied=True in premultiplied,
         bands=True in bands,
+        palette=palette,
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
@@ -133,8 +141,12 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
                 tiff_pages.EXTRA_SAMPLES: [0] * (count - 1),
                 tiff_pages.SAMPLE_FORMAT: ["uif".index(frame.dtype.kind) + 1] * count,
             }
+        if picture.palette is not None:
+            colors = padded(picture.palette)[:, 2::-1].T.ravel().astype(int) * 257
+            numbers = {tiff_pages.PHOTOMETRIC: [3], tiff_pages.COLOR_MAP: colors.tolist()}
         fields = (density if added else first | density) | number_fields(numbers)
-        if found.icc and (not added or (count == 1) == (profile_channels(found.icc) == 1)):
+        is_gray = count == 1 and picture.palette is None
+        if found.icc and (not added or is_gray == (profile_channels(found.icc) == 1)):
             fields[_ICC] = Field(7, len(found.icc), found.icc)
         added.append(fields)
         # OpenCV writes 1, 3 or 4 channels; other numbers are written as one wide gray picture.

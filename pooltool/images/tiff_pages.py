@@ -179,8 +179,26 @@ def blocks(data: bytes, page: Page) -> list[memoryview]:
     return found
 
 
-def pixels(page: Page, blocks: Sequence[memoryview]) -> Array:
-    """(H, W) or (H, W, C), upright, colors and the first three of 3 or 4 bands reversed."""
+def shared_palette(pages: Sequence[Page]) -> Array | None:
+    """The palette that all of the pages have: (K, 4), blue first; None where there is no such."""
+    maps = {page.meaning == PALETTE and page.directory.numbers(COLOR_MAP) for page in pages}
+    return None if len(maps) > 1 or False in maps else np.insert(_palette(pages[0]), 3, 255, axis=1)
+
+
+def _palette(page: Page) -> Array:
+    """The colors of a page's indices: (K, 3), blue first."""
+    table, count = page.directory.numbers(COLOR_MAP), 3 << page.bits
+    if len(table) != count or not 0 <= min(table) <= max(table) <= 0xFFFF:
+        raise DamageError(f"it is damaged: its palette is not {count} numbers of 16 bits")
+    colors = np.array(table, np.uint16).reshape(3, -1)[::-1].T
+    # Some programs write 8 bits where TIFF asks for 16; libtiff tells them so, too.
+    return (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)
+
+
+def pixels(page: Page, blocks: Sequence[memoryview], *, indices: bool = False) -> Array:
+    """(H, W) or (H, W, C), upright, colors and the first three of 3 or 4 bands reversed; with
+    `indices` those of a palette, not its colors.
+    """
     planes, each = [], page.down * page.across
     for at in range(0, len(blocks), each):
         values = _values(page, _stored(page, blocks[at : at + each]))
@@ -191,12 +209,7 @@ def pixels(page: Page, blocks: Sequence[memoryview]) -> Array:
     values = planes[0] if page.planes == 1 else np.concatenate(planes, axis=2)
     top = (1 << page.bits) - 1
     if page.meaning == PALETTE:
-        table = page.directory.numbers(COLOR_MAP)
-        if len(table) != 3 * (top + 1) or not 0 <= min(table) <= max(table) <= 0xFFFF:
-            raise DamageError(f"it is damaged: its palette is not {3 * top + 3} numbers of 16 bits")
-        colors = np.array(table, np.uint16).reshape(3, -1)[::-1].T  # blue first
-        # Some programs write 8 bits where TIFF asks for 16; libtiff tells them so, too.
-        values = (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)[values[..., 0]]
+        values = values[..., 0] if indices else _palette(page)[values[..., 0]]
     elif page.bits < 8 and 255 % top == 0:
         values, top = values * np.uint8(255 // top), 255
     if page.photometric == 0:
