@@ -50,8 +50,9 @@ METHODS: dict[Method, str] = {
     \b
     pooltool mode labels.png                     labels_mode.png, half as large
 
-    A picture's colour is one label: no colour comes out that is not in the window. Of several
-    that are most frequent, the smallest. The channels of a .npy array are pooled one by one.
+    A picture's colour is one label: no colour comes out that is not in the window. Of a picture
+    with a palette it is the index, and the palette is kept. Of several that are most frequent, the
+    smallest. The channels of a .npy array are pooled one by one.
     """,
     "min": """Keep the smallest value of each window: dark lines.
 
