@@ -33,15 +33,20 @@ _sharing = 0
 
 
 PIXEL_LIMIT = "OPENCV_IO_MAX_IMAGE_PIXELS"
-LIMITS = (PIXEL_LIMIT, "OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT")
-"""Environment variables in which OpenCV looks for a number; any other text ends the process."""
+LIMITS = {
+    PIXEL_LIMIT: 1 << 30,
+    "OPENCV_IO_MAX_IMAGE_WIDTH": 1 << 20,
+    "OPENCV_IO_MAX_IMAGE_HEIGHT": 1 << 20,
+}
+"""Environment variables in which OpenCV looks for a number, any other text ends the process, and
+its limits without them."""
 
 
-def limit(variable: str, default: int = 0) -> int:
-    """The number in one of OpenCV's variables, or the default; raise `PooltoolError` for others."""
+def limit(variable: str) -> int:
+    """The number in one of OpenCV's variables, or its default; raise `PooltoolError` for others."""
     text = os.environ.get(variable)
     if text is None:
-        return default
+        return LIMITS[variable]
     found = re.fullmatch(r"(\d+)(KB|Kb|kb|MB|Mb|mb)?", text, re.ASCII)
     if not found:
         raise PooltoolError(f"the environment variable {variable} is {text!r}; set it to a number")

@@ -109,7 +109,10 @@ def test_unknown_names_tell_the_known_ones(name: str) -> None:
         ("webp", (16383, 1), True), ("webp", (1, 16384), False),
         ("jpg", (1, 65500), True), ("jpg", (65501, 1), False),
         ("jp2", (32, 32), True), ("jp2", (31, 400), False),
-        ("png", (1, 70000), True),
+        ("png", (1, 1_000_000), True), ("png", (1_000_001, 1), False),
+        ("avif", (8, 32768), True), ("avif", (8, 32769), False),
+        ("avif", (32768, 8), True), ("avif", (32769, 8), False),
+        ("avif", (16384, 16385), False), ("pgm", (1, 3_000_000), True),
     ],
 )  # fmt: skip
 def test_sizes(name: str, sides: tuple[int, int], held: bool) -> None:

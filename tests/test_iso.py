@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
 import tracemalloc
 from pathlib import Path
@@ -73,15 +72,38 @@ def test_loss_of_alpha_in_an_animation_is_told() -> None:
     assert images.encode(opaque, formats.AVIF).warnings == ()
 
 
-def test_wide_colors_stay_in_avif() -> None:
-    picture = images.decode(kinds.nclx(9, 16, 9)())
+@pytest.mark.parametrize("numbers", [(9, 16), (1, 8), (12, 13), (1, 1), (2, 4), (9, 2)])
+def test_colors_that_are_not_srgb_stay_in_avif(numbers: tuple[int, int]) -> None:
+    picture = images.decode(kinds.nclx(*numbers, 9)())
     data = images.encode(picture, formats.AVIF, quality=100).data
-    assert re.search(rb"colrnclx\0\x09\0\x10\0", data)
+    assert b"colrnclx" + struct.pack(">HH", *numbers) in data
     again = images.decode(data)
     assert np.abs(again.frames[0].astype(int) - picture.frames[0]).max() <= 4
-    assert images.encode(again, formats.PNG).warnings == (
-        "left out, as PNG cannot hold it: wide or HDR colors",
+    named = "colors that are not sRGB (primaries {}, transfer {})".format(*numbers)
+    for format in (formats.PNG, formats.TIFF, formats.NPY):
+        warnings = images.encode(again, format).warnings
+        assert warnings == (f"left out, as {format.name} cannot hold it: {named}",)
+    moving = again._replace(frames=again.frames * 2)
+    assert images.encode(moving, formats.AVIF).warnings == (
+        f"left out of the AVIF animation: {named}",
     )
+
+
+@pytest.mark.parametrize("numbers", [(1, 13), (2, 2), (1, 2), (2, 13)])
+def test_colors_of_srgb_need_no_word(numbers: tuple[int, int]) -> None:
+    picture = images.decode(kinds.nclx(*numbers, 6)())
+    assert picture.metadata == Metadata()
+    assert images.encode(picture, formats.PNG).warnings == ()
+
+
+def test_a_damaged_profile_of_jpeg_2000_is_left_out_by_name() -> None:
+    for damaged in (b"", bytes(128)):
+        box = kinds.box(b"colr", b"\2\0\0" + damaged)
+        picture = images.decode(kinds.jp2(kinds.codestream(kinds.PHOTO), box))
+        np.testing.assert_array_equal(swapped(picture.frames[0]), kinds.PHOTO)
+        warnings = images.encode(picture, formats.JP2).warnings
+        named = ("left out, as JPEG 2000 cannot hold it: ICC (not a valid profile)",)
+        assert warnings == (named if damaged else ())
 
 
 def test_exif_of_jpeg_2000_under_its_other_name() -> None:

@@ -217,8 +217,10 @@ def _described(file: Box, properties: list[Box], size: tuple[int, int], coded: b
         primaries, transfer, matrix, limits = struct.unpack_from(">HHHB", nclx, 4)
         _refuse_if(matrix not in _MATRICES, f"colors coded with the matrix {matrix}")
         limited = gray and limits < 0x80
-        if primaries in (9, 11, 12) or transfer in (16, 18):  # BT.2020, P3; PQ, HLG
-            wide = Verbatim(("AVIF",), (Part(b"colr", nclx[4:8]),), ("wide or HDR colors",))
+        # 1 and 13 are those of sRGB, 2 says nothing; a profile tells colors better than numbers.
+        if icc is None and (primaries not in (1, 2) or transfer not in (2, 13)):
+            name = f"colors that are not sRGB (primaries {primaries}, transfer {transfer})"
+            wide = Verbatim(("AVIF",), (Part(b"colr", nclx[4:8]),), (name,))
     else:
         limited = gray and _is_limited(coded)
     lost = [f"AVIF property {name_of(name)}" for name in sorted(told.keys() - _PROPERTIES)]

@@ -59,8 +59,8 @@ _MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, avif, jp2, npy, netpb
 _MODULE_OF = {format.name: module for module in _MODULES for format in module.FORMATS}
 _START_BYTES = 4096
 """So much of a file's start tells what it is."""
-DEFAULT_LIMIT = 1 << 30
-"""The most pixels a file may hold: OpenCV's limit, unless its own variable says another number."""
+_UNITS = ("pixels", "columns", "rows")
+"""What `native.LIMITS` are limits of."""
 
 
 def decode(
@@ -160,19 +160,26 @@ def read_header(data: bytes) -> tuple[ModuleType, Header]:
 
 
 def _require_sizes(sizes: Sizes, format: Format) -> None:
-    """Refuse frames without pixels, and more pixels than the limit.
+    """Refuse frames without pixels, and more pixels, rows or columns than OpenCV's limits.
 
-    There is no limit for a .npy file, which is as long as its header says.
+    There is no limit for a .npy file, which is as long as its header says; rows and columns do not
+    matter in netpbm files, which OpenCV does not read.
     """
     if min(map(min, sizes)) < 1:
         raise DamageError("it is damaged: its header tells of a picture without pixels")
-    total = sum(map(prod, sizes))
-    limit = native.limit(native.PIXEL_LIMIT, DEFAULT_LIMIT)
-    if total > limit and format is not formats.NPY:
-        raise ImageError(
-            f"its header tells of {total} pixels, more than the limit of {limit}; "
-            f"if that is right, set the environment variable {native.PIXEL_LIMIT}={total}"
-        )
+    if format is formats.NPY:
+        return
+    heights, widths = zip(*sizes, strict=True)
+    numbers = (sum(map(prod, sizes)), max(widths), max(heights))
+    for number, unit, variable in zip(numbers, _UNITS, native.LIMITS, strict=True):
+        limit = native.limit(variable)
+        if number > limit:
+            raise ImageError(
+                f"its header tells of {number} {unit}, more than the limit of {limit}; "
+                f"if that is right, set the environment variable {variable}={number}"
+            )
+        if format in (*formats.NETPBM, formats.PFM):
+            return
 
 
 def _upright(picture: Picture, header: Header) -> Picture:

@@ -31,7 +31,9 @@ class Format(NamedTuple):
     metadata: frozenset[str] = frozenset()
     """Those of exif, xmp, icc and resolution that are written into it."""
     sides: tuple[int, int] = (1, (1 << 31) - 1)
-    """Smallest and largest height or width in pixels."""
+    """Smallest and largest height or width in pixels, by writing and reading at each edge."""
+    area: int = 1 << 62
+    """The most pixels of a frame."""
     gray_bits: int = 15
     """Bits of the weights by which OpenCV's decoder makes gray of colors; 15 is as cvtColor."""
     palette: bool = False
@@ -49,7 +51,8 @@ class Format(NamedTuple):
             found.append("1 channel" if channels == 1 else f"{channels} channels")
         if frames != 1 and not self.frames:
             found.append(f"{frames} frames")
-        if min(sides) < self.sides[0] or max(sides) > self.sides[1]:
+        is_between = self.sides[0] <= min(sides) and max(sides) <= self.sides[1]
+        if not is_between or sides[0] * sides[1] > self.area:
             found.append(f"{sides[0]} x {sides[1]} pixels")
         return found
 
@@ -64,7 +67,7 @@ _U8_U16 = ("uint8", "uint16")
 JPEG = Format("JPEG", ("jpg", "jpeg", "jpe"), channels=(1, 3), quality=True,
               metadata=_BLOCKS | _DENSE, sides=(1, 65500))  # fmt: skip
 PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, metadata=_BLOCKS | _DENSE,
-             palette=True)  # fmt: skip
+             palette=True, sides=(1, 1_000_000))  # fmt: skip
 TIFF = Format("TIFF", ("tif", "tiff"), (*_INTEGERS, "float32", "float64"), (), frames=True,
               metadata=_BLOCKS | _DENSE, gray_bits=14, palette=True)  # fmt: skip
 WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, metadata=_BLOCKS,
@@ -72,7 +75,7 @@ WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, metadata
 BMP = Format("BMP", ("bmp", "dib"), metadata=_DENSE, gray_bits=14, palette=True)
 GIF = Format("GIF", ("gif",), frames=True, timed=True, written=False)
 AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, quality=True, metadata=_BLOCKS,
-              sides=(1, 65536))  # fmt: skip
+              sides=(1, 1 << 15), area=1 << 28)  # fmt: skip
 # OpenCV asks OpenJPEG for six resolutions, each half of the last: five halvings of 32 pixels.
 JP2 = Format("JPEG 2000", ("jp2",), _U8_U16, metadata=_BLOCKS,
              sides=(32, (1 << 31) - 1))  # fmt: skip

@@ -59,5 +59,11 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
-    """Encode with OpenCV."""
+    """Encode with OpenCV; raise `ImageError` for what is not 0 or more and below 2**127.
+
+    A byte of exponent holds no more, and OpenCV writes other numbers as 0 or as any other color.
+    """
+    pixels = picture.frames[0]
+    if not (pixels.min() >= 0 and pixels.max() < 2.0**127):  # nor a NaN
+        raise ImageError("HDR cannot hold values below 0, above 1.7e38 or NaN; use pfm, tif or npy")
     return Encoded(opencv.encode_still(format, picture.frames[0]))

@@ -180,16 +180,17 @@ def _colors(
     space = next((struct.unpack_from(">I", part, 3)[0] for part in colors if part[0] == 1), None)
     if space is None:
         space = _GRAY if samples < 3 else _SRGB
-        foreign = icc and icc[16:20] not in (b"GRAY", b"RGB ")
-        _refuse_if(foreign, f"a profile for {name_of(icc[16:20])}", "magick in.jp2 out.tif")
+        kind = name_of(icc[16:20])  # nothing in a damaged profile, which is left out by name
+        foreign = kind not in ("", "GRAY", "RGB")
+        _refuse_if(foreign, f"a profile for {kind}", "magick in.jp2 out.tif")
     _refuse_if(space not in _COLORS, f"colors in {_OTHER_COLORS.get(space, f'space {space}')}")
     count = _COLORS[space]
     _refuse_if(samples - count not in (0, 1), f"{samples} channels of which {count} are colors")
-    kind = 1
+    role = 1
     if (definitions := told.get(b"cdef")) is not None:
         roles = sorted(struct.iter_unpack(">HHH", definitions[2:]))
-        kind = roles[-1][1] if samples > count else 1
-        wanted = [*((number, 0, number + 1) for number in range(count)), (count, kind, 0)]
-        odd = roles != wanted[:samples] or kind not in (1, 2)
+        role = roles[-1][1] if samples > count else 1
+        wanted = [*((number, 0, number + 1) for number in range(count)), (count, role, 0)]
+        odd = roles != wanted[:samples] or role not in (1, 2)
         _refuse_if(odd, "channels in another order, or without a meaning")
-    return palette, icc or None, space == _SYCC, kind == 2
+    return palette, icc or None, space == _SYCC, role == 2

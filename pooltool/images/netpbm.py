@@ -47,20 +47,27 @@ class _Plain(NamedTuple):
 def read_header(data: bytes) -> Header:
     """Walk the headers of all pictures; their comments stay in the family."""
     found = [_plain_header(data, 0)]
-    while found[-1].kind not in _TEXT + _FLOAT:
+    left_out = []
+    while found[-1].kind not in _TEXT:
         end = found[-1].end
         if end > len(data):
             raise DamageError("it is cut: it holds fewer pixels than its header says")
         if not data[end:].strip():
             break
+        if found[-1].kind in _FLOAT:
+            left_out.append("data after the picture")
+            break
+        if not re.compile(START).match(data, end):
+            more = len(data) - end
+            raise DamageError(f"it is damaged: {more} bytes follow its pixels that are no picture")
         found.append(_plain_header(data, end))
     kind, start = found[0].kind, found[0].start
     head = b"" if kind in _FLOAT else data if kind in _TEXT else data[:start]
-    comments = tuple(Part(b"#", text) for text in re.findall(rb"#([^\n]*)", head))
+    comments = tuple(Part(b"#", text) for text in re.findall(rb"#([^\r\n]*)", head))
     names = tuple(format.name for format in formats.NETPBM)
     metadata = Metadata(verbatim=Verbatim(names, comments, ()) if comments else None)
     sizes = tuple((each.shape[0], each.shape[1]) for each in found)
-    return Header(_FORMAT_OF[kind], sizes, metadata, details=tuple(found))
+    return Header(_FORMAT_OF[kind], sizes, metadata, tuple(left_out), details=tuple(found))
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -124,6 +131,8 @@ def _plain_header(data: bytes, at: int) -> _Plain:
     dtype: np.dtype[Any] = np.dtype(name)
     shape = (height, width, 3) if kind in "36F" else (height, width)
     size = height * -(-width // 8) if kind == "4" else math.prod(shape) * dtype.itemsize
+    if data[start - 1 : start + 1] == b"\r\n" and start + size < len(data):
+        start += 1  # one blank ends a header, but some programs write lines of Windows
     return _Plain(kind, shape, maxval, dtype, abs(scale), start, start + size)
 
 
