@@ -189,11 +189,12 @@ def _pool_frame(
             from pooltool.kernels.alpha import alpha_weighted
 
             return alpha_weighted(pixels, pooling)
-    if pooling.method == "mode" and pixels.ndim == 3 and not picture.bands:
-        from pooltool.kernels.colours import Colours
+    are_colors = pixels.ndim == 3 and not picture.bands and picture.format is not NPY
+    if pooling.method == "mode" and are_colors:
+        from pooltool.kernels.colors import pool_colors
 
-        colours = Colours.pack(pixels)
-        return colours.unpack(pool_axes(colours.labels, pooling, rows, columns))
+        order = (2, 1, 0, 3)[: pixels.shape[2]] if pixels.shape[2] > 2 else (0, 1)
+        return pool_colors(pixels, pooling, rows, columns, order)
     return pool_axes(pixels, pooling, rows, columns)
 
 

@@ -12,6 +12,41 @@ Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
 
+def layouts(image: np.ndarray) -> dict[str, np.ndarray]:
+    """Arrays that equal an image of 2 axes or more, each laid out otherwise in memory."""
+    shape = image.shape
+    wide = np.repeat(np.repeat(image, 2, axis=0), 3, axis=1)
+    constant = np.array(image)
+    constant.flags.writeable = False
+    data = np.frombuffer(b"x" + image.tobytes(), np.uint8)[1:]
+    return {
+        "C": np.ascontiguousarray(image),
+        "Fortran": np.asfortranarray(image),
+        "transposed": np.ascontiguousarray(image.swapaxes(0, 1)).swapaxes(0, 1),
+        "turned": np.rot90(np.ascontiguousarray(np.rot90(image)), -1),
+        "turned left": np.rot90(np.ascontiguousarray(np.rot90(image, -1))),
+        "upside down": np.ascontiguousarray(image[::-1])[::-1],
+        "mirrored": np.ascontiguousarray(image[:, ::-1])[:, ::-1],
+        "backwards": np.ascontiguousarray(image[..., ::-1])[..., ::-1],
+        "planar": np.moveaxis(np.ascontiguousarray(np.moveaxis(image, -1, 0)), 0, -1),
+        "sliced": wide[::2, ::3],
+        "read-only": constant,
+        "big-endian": image.astype(image.dtype.newbyteorder(">")),
+        "unaligned": data.view(image.dtype).reshape(shape),
+    }
+
+
+REPEATED = ("rows", "columns", "channels", "all")
+LAYOUTS = tuple(layouts(np.zeros((2, 2))))
+
+
+def repeated(image: np.ndarray, what: str) -> np.ndarray:
+    """An image whose rows, columns, channels or values are one in memory: strides of 0."""
+    axes = {"rows": (0,), "columns": (1,), "channels": (image.ndim - 1,), "all": (0, 1)}[what]
+    first = tuple(slice(0, 1) if axis in axes else slice(None) for axis in range(image.ndim))
+    return np.broadcast_to(image[first], image.shape)
+
+
 def output_size(
     size: int, pool: int, stride: int, pad: Pair, dilation: int, ceil_mode: bool
 ) -> int:

@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pooltool import WindowError
-from pooltool.geometry import AdaptiveWindows, Windows
+from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
 from pooltool.kernels import (
     Method,
     Pooling,
@@ -109,28 +109,43 @@ def test_every_small_setting(method: Method, size: tuple[int, int]) -> None:
 
 
 sides = st.integers(1, 9)
-pairs = st.tuples(st.integers(1, 5), st.integers(1, 5))
+pairs = st.one_of(
+    st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    st.integers(2, 3).map(lambda side: (side, side)),
+)
 margins = st.tuples(st.integers(0, 3), st.integers(0, 3))
 shapes = st.one_of(st.tuples(sides, sides), st.tuples(sides, sides, st.integers(1, 5)))
-results = st.sampled_from([None, None, *DTYPES])
+results = st.sampled_from([None, *["same"] * 6, *DTYPES])
+"""Of an average: None for what is usual, "same" for the image's."""
+layouts = st.sampled_from([*reference.LAYOUTS, *reference.REPEATED])
 
 
-@settings(max_examples=600, deadline=None)
+def lay_out(image: Array, layout: str) -> Array:
+    """The image in another memory layout; with strides of 0 it is another image."""
+    if layout in reference.REPEATED:
+        return reference.repeated(image, layout)
+    return reference.layouts(image)[layout]
+
+
+@settings(max_examples=1000, deadline=None)
 @given(
     shape=shapes,
-    dtype=st.sampled_from(DTYPES),
+    dtype=st.sampled_from(["u1"] * 6 + DTYPES),
     seed=st.integers(0, 10**6),
-    method=st.sampled_from(METHODS),
+    method=st.sampled_from([*METHODS, "avg"]),
     pool=pairs,
     stride=pairs,
-    padding=st.one_of(st.sampled_from(["valid", "same"]), st.tuples(margins, margins)),
-    dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.one_of(
+        st.just("valid"), st.sampled_from(["valid", "same"]), st.tuples(margins, margins)
+    ),
+    dilation=st.one_of(st.just((1, 1)), st.tuples(st.integers(1, 3), st.integers(1, 3))),
     ceil_mode=st.booleans(),
     include=st.booleans(),
     result=results,
     divisor=st.sampled_from([None, None, None, 1, 3, 8, 2**40]),
     skip_nan=st.booleans(),
-    tile_bytes=st.sampled_from([1, 40, 1 << 18]),
+    layout=layouts,
+    tile_bytes=st.sampled_from([1, 40, 1 << 18, 1 << 22]),
 )
 def test_windows_against_loops(
     shape: tuple[int, ...],
@@ -146,9 +161,10 @@ def test_windows_against_loops(
     result: str | None,
     divisor: int | None,
     skip_nan: bool,
+    layout: str,
     tile_bytes: int,
 ) -> None:
-    image = random_image(shape, dtype, seed)
+    image = lay_out(random_image(shape, dtype, seed), layout)
     if divisor and image.dtype.kind == "f":
         divisor = max(25, divisor)  # a sum of less would be larger than the pixels it is near to
     windows = Windows.of(pool, stride, padding, dilation, ceil_mode)
@@ -201,13 +217,14 @@ def assert_layouts_agree(image: Array, pooling: Pooling, wanted: Array, tile_byt
 @settings(max_examples=200, deadline=None)
 @given(
     shape=shapes,
-    dtype=st.sampled_from(DTYPES),
+    dtype=st.sampled_from(["u1"] * 6 + DTYPES),
     seed=st.integers(0, 10**6),
-    method=st.sampled_from(METHODS),
+    method=st.sampled_from([*METHODS, "avg"]),
     output=st.tuples(st.integers(1, 12), st.integers(1, 12) | st.none()),
     result=results,
     skip_nan=st.booleans(),
-    tile_bytes=st.sampled_from([1, 40, 1 << 18]),
+    layout=layouts,
+    tile_bytes=st.sampled_from([1, 40, 1 << 18, 1 << 22]),
 )
 def test_adaptive_windows_against_loops(
     shape: tuple[int, ...],
@@ -217,9 +234,10 @@ def test_adaptive_windows_against_loops(
     output: tuple[int, int | None],
     result: str | None,
     skip_nan: bool,
+    layout: str,
     tile_bytes: int,
 ) -> None:
-    image = random_image(shape, dtype, seed)
+    image = lay_out(random_image(shape, dtype, seed), layout)
     wanted_dtype = _safe_dtype(image, result, method)
     pooling = Pooling(
         method,
@@ -236,9 +254,32 @@ def test_adaptive_windows_against_loops(
     assert_layouts_agree(image, pooling, got, tile_bytes)
 
 
+@pytest.mark.parametrize("layout", [*reference.LAYOUTS, *reference.REPEATED])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_layout_with_every_result(dtype: str, layout: str) -> None:
+    """Also where the result has one row or one column, and where all of it is one tile."""
+    windows: list[AnyWindows] = [Windows.of((2, 3)), Windows.of(3, 1, "same")]
+    windows += [Windows.of(2, 2, 1, 2), Windows.of((4, 2), (4, 2)), Windows.of((1, 7))]
+    windows += [AdaptiveWindows.of((2, 3))]
+    kinds = [None] if np.dtype(dtype).kind == "f" else [None, dtype, "u1", "i8", "f4"]
+    for shape in ((4, 7), (8, 7, 1), (9, 8, 3)):
+        image = lay_out(random_image(shape, dtype, 1), layout)
+        for way, method in itertools.product(windows, [*METHODS, "median", "mode"]):
+            for result in kinds if method == "avg" else [None]:
+                into = None if result is None else np.dtype(result)
+                pooling = Pooling(method, way, dtype=into)
+                wanted = pool2d(np.array(image, image.dtype.newbyteorder("="), order="C"), pooling)
+                for tile_bytes in (1, 1 << 20) if result in (None, dtype) else (1 << 20,):
+                    got = pool2d(image, pooling, tile_bytes=tile_bytes)
+                    assert got.flags.c_contiguous
+                    assert (got.dtype, got.tobytes()) == (wanted.dtype, wanted.tobytes())
+
+
 def _safe_dtype(image: Array, result: str | None, method: Method) -> str | None:
     """Leave out what has its own tests: floats rounded into other dtypes."""
-    return None if method != "avg" or image.dtype.kind == "f" else result
+    if method != "avg" or image.dtype.kind == "f":
+        return None
+    return image.dtype.newbyteorder("=").str if result == "same" else result
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i4", "f4", "f8"])

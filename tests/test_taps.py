@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import pooltool
 from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
 from pooltool.kernels import Method, Pooling, indices2d, opencv, pool2d, taps, tiles
-from pooltool.kernels.colours import Colours
+from pooltool.kernels.colors import pool_colors
 
 Array = NDArray[Any]
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">u2", ">f4"]
@@ -326,18 +326,50 @@ def test_indices_find_the_values(name: str) -> None:
         np.testing.assert_array_equal(there.reshape(values.shape), values)
 
 
-@pytest.mark.parametrize("channels", [2, 3, 4])
-@pytest.mark.parametrize("dtype", ["?", "u1", "u2", "i2", "i4", "u8", "f4", ">u2"])
-def test_no_colour_is_made_up(dtype: str, channels: int) -> None:
-    image = labels((14, 17, channels), dtype, 2)
+COLOR_DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">i2", ">f4"]
+
+
+def color_modes(image: Array, windows: AnyWindows, order: tuple[int, ...]) -> Array:
+    rows, columns = windows.axes(image.shape)
+    return pool_colors(image, Pooling("mode", windows), rows, columns, order)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (2, 1, 0), (2, 1, 0, 3), (0, 1, 2)])
+@pytest.mark.parametrize("dtype", COLOR_DTYPES)
+def test_of_colors_that_are_most_frequent_the_smallest_counts(
+    dtype: str, order: tuple[int, ...]
+) -> None:
+    image = labels((14, 17, len(order)), dtype, 2)
     windows = Windows.of(3, 2, 1)
-    colours = Colours.pack(image)
-    modes = colours.unpack(pool2d(colours.labels, Pooling("mode", windows)))
+    modes = color_modes(image, windows, order)
     assert modes.dtype == image.dtype.newbyteorder("=")
-    assert modes.shape == (7, 9, channels)
+    assert modes.shape == (7, 9, len(order))
+    assert modes.flags.c_contiguous
+    colors = image.reshape(-1, len(order))[:, order].tolist()
     numbers = np.arange(14 * 17).reshape(14, 17)
     for place, values, _ in each_window(numbers, windows):
-        counted = Counter(tuple(image.reshape(-1, channels)[number].tolist()) for number in values)
-        assert counted[tuple(modes[place].tolist())] == max(counted.values())
-    native = colours.labels.astype(colours.labels.dtype.newbyteorder("="))
-    np.testing.assert_array_equal(colours.unpack(native), image)
+        counted = Counter(tuple(colors[number]) for number in values)
+        most = max(counted.values())
+        assert tuple(modes[place][list(order)].tolist()) == min(
+            color for color in counted if counted[color] == most
+        )
+
+
+@pytest.mark.parametrize("dtype", COLOR_DTYPES)
+def test_ties_of_colors_by_hand(dtype: str) -> None:
+    low, high = (0, 1) if dtype == "?" else (1, 2) if dtype[-2] == "u" else (-1, 2)
+    for order, first in ((0, 1, 2), (low, 0, high)), ((2, 1, 0), (high, 0, low)):
+        image = np.array([[(low, 0, high), (high, 0, low)]] * 2, dtype)
+        assert color_modes(image, Windows.of(2), order).tolist() == [[list(first)]]
+
+
+def test_colors_of_nan() -> None:
+    """NaN is a color like others; of equal frequency it is the last."""
+    nan, one = (np.nan, 0, 1), (5, 0, 1)
+    for pixels, mode in (([nan, nan, one, (1, 1, 1)], nan), ([nan, nan, one, one], one)):
+        image = np.array(pixels, np.float32).reshape(2, 2, 3)
+        np.testing.assert_array_equal(color_modes(image, Windows.of(2), (0, 1, 2)), [[mode]])
+    zeros = np.array([(-0.0, 1), (0, 1), (2, 2)], np.float32).reshape(1, 3, 2)
+    (mode,) = color_modes(zeros, Windows.of((1, 3)), (0, 1))[0]
+    assert mode.tolist() == [0, 1]
+    assert not np.signbit(mode).any()

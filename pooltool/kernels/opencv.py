@@ -47,8 +47,8 @@ def extreme(tile: Tile, reduction: Reduction, out: Array) -> bool:
     morph = cv2.dilate if reduction.combine in (np.maximum, np.fmax) else cv2.erode
     spread = tile.scratch.take("filtered", pixels.shape, pixels.dtype)
     element = np.ones(sides, np.uint8)
-    done = morph(pixels, element, spread, (0, 0), borderType=cv2.BORDER_REPLICATE)
-    _keep_results(done, spread, out)
+    spread = morph(pixels, element, spread, (0, 0), borderType=cv2.BORDER_REPLICATE)
+    _keep_results(spread, out)
     return True
 
 
@@ -76,8 +76,8 @@ def mean(tile: Tile, out: Array) -> bool:
     pixels = _stacked_pixels(tile)
     blurred = tile.scratch.take("filtered", pixels.shape, pixels.dtype)
     sides = columns.pool_size, rows.pool_size
-    done = cv2.blur(pixels, sides, blurred, (0, 0), cv2.BORDER_REPLICATE)
-    _keep_results(done, blurred, out)
+    blurred = cv2.blur(pixels, sides, blurred, (0, 0), cv2.BORDER_REPLICATE)
+    _keep_results(blurred, out)
     return True
 
 
@@ -124,7 +124,7 @@ def sums(tile: Tile, dtype: np.dtype[Any]) -> Array | None:
     height, width, channels = pixels.shape
     shape = height + 1, width + 1, channels
     integral = scratch.take("integral", shape, np.dtype(np.int32))
-    assert np.may_share_memory(cv2.integral(pixels, integral, cv2.CV_32S), integral)
+    integral = cv2.integral(pixels, integral, cv2.CV_32S).reshape(shape)
     totals, down, across = integral.view(dtype), tile.rows.pool_size, tile.columns.pool_size
     strips = scratch.take("strips", (tile.rows.count, *shape[1:]), dtype)
     np.subtract(totals[down:], totals[:-down], out=strips)
@@ -146,9 +146,13 @@ def scale(sums: Array, count: int, out: Array) -> bool:
         return False
     pixels = sums.view(np.int32) if sums.itemsize == 4 else sums
     flat, target = (array.reshape(-1, array.shape[2] * array.shape[3]) for array in (pixels, out))
-    if not np.may_share_memory(target, out):
+    column, row = target.strides[1], target.strides[0]
+    in_order = column == 1 and row >= target.shape[1] and np.may_share_memory(target, out)
+    if not in_order:  # OpenCV writes into no other layout
         return False
-    assert np.may_share_memory(cv2.convertScaleAbs(flat, target, 1 / count), target)
+    scaled = cv2.convertScaleAbs(flat, target, 1 / count)
+    if not np.may_share_memory(scaled, target):
+        np.copyto(target, scaled.reshape(target.shape))
     return True
 
 
@@ -172,9 +176,8 @@ def _stacked_pixels(tile: Tile) -> Array:
     return tile.read(0, height, 0).reshape(-1, width, channels)
 
 
-def _keep_results(done: Array, filtered: Array, out: Array) -> None:
+def _keep_results(filtered: Array, out: Array) -> None:
     """A filter gives as many pixels as it takes; keep those whose windows lie in one plane."""
-    assert np.may_share_memory(done, filtered)
-    planes = filtered.reshape(len(out), -1, *filtered.shape[1:])
+    planes = filtered.reshape(len(out), -1, filtered.shape[1], out.shape[3])
     kept = planes[:, : out.shape[1], : out.shape[2]]
     np.add(kept, 0, out=out) if out.dtype.kind == "f" else np.copyto(out, kept)
