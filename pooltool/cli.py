@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from pooltool.errors import OTHER_NAMES, PooltoolError
 from pooltool.report import complain, redirect_to_devnull
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from pooltool.geometry import AnyWindows, Pair
     from pooltool.kernels import Method
 
@@ -66,9 +68,25 @@ METHODS: dict[Method, str] = {
 class Option(click.Option):
     """An option that knows its section of the help; `names` are as the help shows them."""
 
-    def __init__(self, names: str, section: str, help: str, **attributes: Any) -> None:
+    def __init__(
+        self,
+        names: str,
+        section: str,
+        help: str,
+        values: Callable[[], list[str]] | None = None,
+        **attributes: Any,
+    ) -> None:
+        """`values` are what a shell completes, where the type does not tell them."""
         super().__init__(names.split(), help=help, **attributes)
-        self.section = section
+        self.section, self.values = section, values
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What the option's value can be, as far as it is typed."""
+        if self.values is None:
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(v) for v in self.values() if v.startswith(incomplete.lower())]
 
 
 class SectionedCommand(click.Command):
@@ -125,11 +143,13 @@ def read_padding(text: str) -> str | Pair:
 
 
 def read_format(text: str) -> str:
-    """Check that the text names a format that can be written."""
+    """Check that the text is the extension of a format that can be written."""
     from pooltool.images.formats import format_for
 
     try:
         format_for(text)
+        if not text.removeprefix(".").isalnum():
+            raise PooltoolError(f"{text!r} is not an extension; write for example png or tiff")
     except PooltoolError as error:
         raise click.BadParameter(str(error)) from None
     return text
@@ -145,6 +165,13 @@ def read_dtype(text: str) -> Any:
         raise click.BadParameter(
             f"{text!r} is no numpy dtype that holds means; write for example float32 or uint16"
         ) from None
+
+
+def format_names() -> list[str]:
+    """An extension of every format that can be written."""
+    from pooltool.images.formats import FORMATS
+
+    return [format.extensions[0] for format in FORMATS if format.written]
 
 
 def read_panel_format(text: str) -> str:
@@ -163,6 +190,13 @@ WINDOWS = "Windows (SIZE is N or HEIGHTxWIDTH, in pixels)"
 READ, WRITTEN = "What is read", "What is written"
 RUNNING, SHOWN = "How it runs", "What is shown"
 
+DTYPES = [
+    "float16",
+    "float32",
+    "float64",
+    *(f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)),
+]
+"""What shells complete for --dtype."""
 FILE = FileName(readable=False, allow_dash=True)
 SIZE: dict[str, Any] = {"metavar": "SIZE", "type": read_size}
 FLAG: dict[str, Any] = {"is_flag": True}
@@ -178,7 +212,7 @@ WINDOW_OPTIONS = [
     Option(
         "--padding", WINDOWS,
         "Pixels around the image; none ever takes part in a max or min.  [default: valid]",
-        metavar="valid|same|SIZE", type=read_padding,
+        metavar="valid|same|SIZE", type=read_padding, values=lambda: ["valid", "same"],
     ),
     Option(
         "--dilation", WINDOWS, "Step from pixel to pixel inside a window.  [default: 1]", **SIZE,
@@ -203,7 +237,7 @@ DTYPE = Option(
     "--dtype", WRITTEN,
     "The result's numpy dtype, such as float32 for means that are not rounded.  "
     "[default: the image's]",
-    metavar="NAME", type=read_dtype,
+    metavar="NAME", type=read_dtype, values=lambda: DTYPES,
 )  # fmt: skip
 INDICES = Option(
     "--indices", WRITTEN,
@@ -217,15 +251,17 @@ METHOD_OPTIONS = {
     "avg": [COUNT_INCLUDE_PAD, ALPHA_WEIGHTED, SKIP_NAN, DTYPE],
 }
 GRAY = Option("--gray", READ, "Read the image as grayscale.", **FLAG)
+DATA_FORMAT = Option(
+    "--data-format", READ, "How a .npy array lies.  [default: channels_last]",
+    type=click.Choice(["channels_last", "channels_first"]),
+)  # fmt: skip
 SHOW = Option("--show", SHOWN, "Open a window with the image and the result.", **FLAG)
 AS_JSON = Option("--json as_json", SHOWN, "Print JSON, an object a line.", **FLAG)
+QUIET = Option("-q --quiet", SHOWN, "Print errors only, and what --json prints.", **FLAG)
 FRAME = "Only this frame or page, counted from 0.  [default: {}]"
 BATCH_OPTIONS = [
     GRAY,
-    Option(
-        "--data-format", READ, "How a .npy array lies.  [default: channels_last]",
-        type=click.Choice(["channels_last", "channels_first"]),
-    ),
+    DATA_FORMAT,
     Option("--frame", READ, FRAME.format("all"), **NUMBER),
     Option(
         "-r --recursive", READ,
@@ -249,8 +285,9 @@ BATCH_OPTIONS = [
         metavar="TEXT",
     ),
     Option(
-        "--format", WRITTEN, "Write this format: png, tiff, npy, ...  [default: the image's]",
-        metavar="EXT", type=read_format,
+        "--format", WRITTEN,
+        "Write this format: png, tiff, npy, ...  [default: the image's; png for a GIF]",
+        metavar="EXT", type=read_format, values=format_names,
     ),
     Option(
         "--quality", WRITTEN, "JPEG, WebP or AVIF quality, 0 to 100.",
@@ -272,7 +309,7 @@ BATCH_OPTIONS = [
     Option("--scheduler", RUNNING, "Run on this Dask cluster.", metavar="ADDRESS"),
     SHOW,
     AS_JSON,
-    Option("-q --quiet", SHOWN, "Print errors only, and what --json prints.", **FLAG),
+    QUIET,
     Option(
         "--progress/--no-progress", SHOWN,
         "A bar on stderr.  [default: on a terminal, when it takes time]", default=None,
@@ -286,6 +323,7 @@ COMPARE_OPTIONS = [
     *WINDOW_OPTIONS[1:],
     COUNT_INCLUDE_PAD,
     GRAY,
+    DATA_FORMAT,
     Option("--frame", READ, FRAME.format("the first"), **NUMBER),
     Option(
         "-o --output", WRITTEN,
@@ -293,7 +331,7 @@ COMPARE_OPTIONS = [
     ),
     Option(
         "--format", WRITTEN, "Write html, the page, or a picture format.  [default: png]",
-        metavar="EXT", type=read_panel_format,
+        metavar="EXT", type=read_panel_format, values=lambda: ["html", *format_names()],
     ),
     Option(
         "--detail", SHOWN,
@@ -302,6 +340,7 @@ COMPARE_OPTIONS = [
     ),
     SHOW,
     AS_JSON,
+    QUIET,
 ]  # fmt: skip
 
 

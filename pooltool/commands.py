@@ -19,8 +19,8 @@ from pooltool.errors import (
     UsageProblem,
 )
 from pooltool.files import STREAM
-from pooltool.geometry import AnyWindows, Pair
-from pooltool.images.formats import Format, format_for
+from pooltool.geometry import AnyWindows, DataFormat, Pair
+from pooltool.images.formats import format_for
 from pooltool.interrupts import Interrupts
 from pooltool.job import Settings, pool_file
 from pooltool.plan import PAGE, panel_path, plan, takes_several
@@ -29,6 +29,8 @@ from pooltool.report import Report, complain, json_line, redirect_to_devnull, sa
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from pooltool.compare.measures import Result
 
     Array = NDArray[Any]
 
@@ -129,52 +131,57 @@ def compare(
     *,
     count_include_pad: bool = False,
     gray: bool = False,
+    data_format: DataFormat | None = None,
     frame: int | None = None,
     detail: Pair | None = None,
     output: str | None = None,
     format: str | None = None,
     show: bool = False,
     as_json: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Compare max, min and average pooling of an image, under each of the settings in `windows`.
 
     Writes the panel, or the page to explore, and prints what was found. Averages are not rounded
     into the image's dtype here. Returns the exit status.
     """
-    from pooltool.compare.measures import measure, pool_all
+    from pooltool.compare.measures import pool_all
     from pooltool.compare.panel import panel
-    from pooltool.compare.text import as_lines, as_records, can_draw_lines
 
     _collect_garbage()
     path, extension = panel_path(name, output, format)
+    is_page = extension == PAGE
+    if is_page and len(windows) > 1:
+        raise UsageProblem("a page starts with one --pool-size; give it once, or write a .png")
+    if is_page and detail is not None:
+        raise UsageProblem("--detail belongs to the panel, not to a page; leave it out")
+    if path == STREAM:
+        _require_no_terminal()
     native.capture()
     try:
         with Interrupts(finish=False):
-            if path == STREAM:
-                _require_no_terminal()
-            picture = images.decode(files.read(name), gray=gray, frame=frame)
-            pixels, count = picture.frames[0], len(picture.frames)
-            results = [pool_all(pixels, each, count_include_pad) for each in windows]
-            found = [measure(pixels, result) for result in results]
-            drawn = panel(pixels, results, detail)
-            if extension == PAGE:
-                data, shape = _page(name, pixels, windows[0], count_include_pad, count), ""
-            else:
-                data, shape = _encoded(drawn, format_for(extension)), f" {drawn.shape}"
-            files.write(path, data, folder=os.path.dirname(path))
-            if count > 1:
-                note = f"frame 0 of {count} is compared; choose another with --frame"
-                complain(f"{name}: warning: {note}")
+            data = files.read(name)
+            picture = images.decode(data, gray=gray, frame=frame, data_format=data_format)
+            pixels, shape = picture.frames[0], ""
+            results = [pool_all(pixels, setting, count_include_pad) for setting in windows]
+            drawn = None if is_page and not show else panel(pixels, results, detail)
+            if is_page:
+                data = _page(name, picture, windows[0], count_include_pad)
+            elif drawn is not None:
+                shape, written = f" {drawn.shape}", format_for(extension)
+                data = images.encode(images.Picture((drawn,), written), written).data
             stream = sys.stderr if path == STREAM else sys.stdout
-            ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
-            lines = [f"{name} {pixels.shape} -> {path}{shape}"]
-            for each, measures in zip(results, found, strict=True):
-                lines += ["", *as_lines(pixels, each, measures, ascii_only=ascii_only)]
-            if as_json:
-                lines = [json_line(row) for each in map(as_records, found, windows) for row in each]
+            lines = [] if as_json or quiet else [f"{name} {pixels.shape} -> {path}{shape}"]
+            if as_json or not quiet:
+                lines += _table(pixels, results, as_json, getattr(stream, "encoding", ""))
+            files.write(path, data, folder=os.path.dirname(path))
+            if not quiet:
+                _warn(name, picture)
             for line in lines:
                 say(line, err=path == STREAM)
-            return 0 if not show or _show(f"pooltool compare {name}", drawn, complain) else 1
+            if show and drawn is not None:
+                return 0 if _show(f"pooltool compare {name}", drawn, complain) else 1
+            return 0
     except (UsageProblem, PlanError):
         raise
     except PooltoolError as error:
@@ -182,18 +189,46 @@ def compare(
         return 1
 
 
-def _encoded(drawn: NDArray[np.uint8], format: Format) -> bytes:
-    return images.encode(images.Picture((drawn,), format), format).data
+def _warn(name: str, picture: images.Picture) -> None:
+    """Print what was odd in the image, and which frame is compared."""
+    for warning in picture.warnings:
+        if not warning.startswith("left out"):  # which is no loss of a panel or a page
+            complain(f"{name}: warning: {warning}")
+    if len(picture.frames) > 1:
+        note = f"frame 0 of {len(picture.frames)} is compared; choose another with --frame"
+        complain(f"{name}: warning: {note}")
+
+
+def _table(pixels: Array, results: Sequence[Result], as_json: bool, encoding: str) -> list[str]:
+    """Measure the results: the lines of the tables and number grids, or a JSON object a row."""
+    from pooltool.compare.measures import measure
+    from pooltool.compare.text import as_lines, as_records, can_draw_lines
+
+    lines: list[str] = []
+    for result in results:
+        measures = measure(pixels, result)
+        if as_json:
+            lines += map(json_line, as_records(measures, result.windows))
+        else:
+            ascii_only = not can_draw_lines(encoding)
+            lines += ["", *as_lines(pixels, result, measures, ascii_only=ascii_only)]
+    return lines
 
 
 def _page(
-    name: str, pixels: Array, windows: AnyWindows, count_include_pad: bool, count: int
+    name: str, picture: images.Picture, windows: AnyWindows, count_include_pad: bool
 ) -> bytes:
     """The page to explore, as the bytes of its file."""
     from pooltool.compare.page import page
 
-    title, frame = os.path.basename(name), None if count == 1 else (0, count)
-    text = page(pixels, windows, title=title, count_include_pad=count_include_pad, frame=frame)
+    count = len(picture.frames)
+    text = page(
+        picture.frames[0],
+        windows,
+        title=os.path.basename(name),
+        count_include_pad=count_include_pad,
+        frame=None if count == 1 else (0, count),
+    )
     return text.encode()
 
 

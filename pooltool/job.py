@@ -14,7 +14,14 @@ from pooltool import files, images
 from pooltool.errors import ClusterError, ImageError, PooltoolError
 from pooltool.geometry import AnyAxis, DataFormat, row_axis
 from pooltool.images import Picture, npy
-from pooltool.images.formats import NPY, Format, format_for, require_holds, require_quality
+from pooltool.images.formats import (
+    NPY,
+    Format,
+    format_for,
+    require_holds,
+    require_quality,
+    written_for,
+)
 from pooltool.kernels import Pooling, indices2d, pool2d, pool_axes
 
 if TYPE_CHECKING:
@@ -67,8 +74,9 @@ class Job(NamedTuple):
 
     input: str
     output: str
-    format: str
-    """Names the format to write, with or without its dot; may be one that is not known."""
+    format: str | None
+    """Extension of the format to write, with or without its dot; may be one that is not known.
+    None for the image's own format: that of standard input, which has no name."""
     folder: str = ""
     """Directory to make for the output when it is missing."""
     problem: str = ""
@@ -101,11 +109,12 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         if job.problem:
             raise PooltoolError(job.problem)
         try:
-            format = format_for(job.format)
+            format = None if job.format is None else format_for(job.format)
         except ImageError:  # of what is not read at all, that is told
             images.read_header(files.read(job.input))
             raise
-        require_quality(format, settings.quality)
+        if format is not None:
+            require_quality(format, settings.quality)
         if settings.dry_run:
             files.require_readable(job.input)
             for output in outputs:
@@ -132,14 +141,19 @@ def attempt(do: Callable[[Job, Settings], Outcome], job: Job, settings: Settings
         return Outcome(job, "failed", error=text)
 
 
-def _pool_picture(job: Job, settings: Settings, format: Format) -> Outcome:
-    """Read a picture, pool every frame and write them, with where the extremes lie if asked."""
+def _pool_picture(job: Job, settings: Settings, format: Format | None) -> Outcome:
+    """Read a picture, pool every frame and write them, with where the extremes lie if asked;
+    `format` None is the format of the picture.
+    """
+    data = files.read(job.input)
+    if format is None:
+        format = written_for(images.read_header(data)[1].format)
     picture = images.decode(
-        files.read(job.input),
+        data,
         gray=settings.gray,
         frame=settings.frame,
         format=format,
-        data_format=settings.data_format or "channels_last",
+        data_format=settings.data_format,
         labels=settings.pooling.method == "mode",
     )
     frames, count = picture.frames, len(picture.frames)
@@ -236,12 +250,7 @@ def _pool_array(job: Job, settings: Settings) -> Outcome:
     """Pool a .npy file into another, by bands of rows, so that it may be larger than memory."""
     with npy.open_array(job.input) as array:
         data_format: DataFormat = settings.data_format or "channels_last"
-        warnings = []
-        if settings.data_format is None and npy.looks_channels_first(array.shape):
-            warnings.append(
-                f"its shape {array.shape} looks like channels first, and it was pooled over its "
-                "first axes; if it is, say --data-format channels_first"
-            )
+        warnings = npy.layout_warnings(array.shape, settings.data_format)
         dtype = settings.pooling.dtype or array.dtype.newbyteorder("=")
         pooling = replace(settings.pooling, dtype=dtype)
         axis = row_axis(len(array.shape), data_format)
@@ -253,7 +262,7 @@ def _pool_array(job: Job, settings: Settings) -> Outcome:
             parts = _bands(array, pooling, rows, columns, axis)
         with files.replacing(job.output, folder=job.folder) as file:
             npy.write(file, shape, dtype, parts)
-        return Outcome(job, "ok", array.shape, shape, dtype, 1, tuple(warnings))
+        return Outcome(job, "ok", array.shape, shape, dtype, 1, warnings)
 
 
 def _bands(

@@ -46,9 +46,9 @@ def plan(images: tuple[str, ...], settings: Settings) -> list[Job]:
         for name in expand(path, recursive=settings.recursive, results=directory)
     ]
     if settings.indices is None or not jobs:
-        return _without_loss(jobs)
+        return _without_loss(jobs, settings)
     _require_folder(settings.indices, "--indices")
-    *checked, places = _without_loss([*jobs, jobs[0]._replace(output=settings.indices)])
+    *checked, places = _without_loss([*jobs, jobs[0]._replace(output=settings.indices)], settings)
     if places.repeated:
         raise PlanError(f"--indices {settings.indices}: the result goes there; name another file")
     return checked
@@ -187,7 +187,7 @@ def _job(name: Name, settings: Settings, directory: str | None) -> Job:
         if directory is not None:
             raise PlanError(f"-o {directory} is a directory; name a file for standard input")
         named = None if output in (None, STREAM) else _extension(str(output))
-        return Job(STREAM, output or STREAM, format or named or ".png")
+        return Job(STREAM, output or STREAM, format or named)
     beside, base = os.path.split(name.path)
     stem, extension = os.path.splitext(base)
     if extension[1:].lower() in WRITTEN_AS:
@@ -203,7 +203,7 @@ def _job(name: Name, settings: Settings, directory: str | None) -> Job:
     return Job(name.path, path, extension, folder, name.problem)
 
 
-def _without_loss(jobs: list[Job]) -> list[Job]:
+def _without_loss(jobs: list[Job], settings: Settings) -> list[Job]:
     """The jobs, images that are named again marked so; raise `PlanError` if a file would be lost.
 
     Two inputs would write one output, or an output is one of the inputs.
@@ -237,12 +237,26 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
         elif written[path] == source:
             job = job._replace(repeated=True)
         else:
+            other = read[written[path]].input
             raise PlanError(
-                f"{job.output}: {read[written[path]].input} and {job.input} would both be written "
-                "there; pool their common folder with --recursive, or each into its own -o DIR"
+                f"{job.output}: {other} and {job.input} would both be written there; "
+                + _remedy(other, job.input, settings.recursive)
             )
         checked.append(job)
     return checked
+
+
+def _remedy(first: str, second: str, recursive: bool) -> str:
+    """What to do with two images whose results would have one name."""
+    if os.path.realpath(os.path.dirname(first)) == os.path.realpath(os.path.dirname(second)):
+        if recursive:
+            return "rename one of them"
+        return f"pool {second} in a run of its own, with another --suffix"
+    if recursive:
+        return "pool them in two runs, each into its own -o DIR"
+    return (
+        "pool their common folder with --recursive, or each in a run of its own with another -o DIR"
+    )
 
 
 def panel_path(image: str, output: str | None, format: str | None) -> tuple[str, str]:

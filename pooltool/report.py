@@ -1,4 +1,4 @@
-"""What a run tells its user: a line an image, failures, a bar, the closing count, the status.
+"""What a run tells its user: lines, warnings, failures, a bar, the closing count, the status.
 
 Each line is one that a terminal can show, whatever file names hold.
 """
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BAR_AFTER_SECONDS = 1.0
 BAR_EVERY_SECONDS = 0.1
+EQUAL_WARNINGS = 5
+"""So often a warning is printed with the name of its image; the rest is counted."""
 _CLEAR_LINE = "\r\x1b[K"
 _CUT_LINES, _WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
 """What a terminal does with a line that is longer than it is wide (DEC private mode 7)."""
@@ -126,6 +128,7 @@ class Report:
         """A word for how the run ended before all was done."""
         self._settings, self._total, self._err = settings, total, err
         self._counts: Counter[str] = Counter()
+        self._warnings: Counter[str] = Counter()
         self._started = time.monotonic()
         progress = False if settings.dry_run else settings.progress
         wanted = total > 1 and not settings.quiet if progress is None else progress
@@ -141,6 +144,9 @@ class Report:
         self._clear_bar()
         if self._settings.quiet or kind is not None:
             return
+        for warning, times in self._warnings.items():
+            if times > EQUAL_WARNINGS:
+                complain(f"{times - EQUAL_WARNINGS} more images: warning: {warning}")
         counts, dry = self._counts, self._settings.dry_run
         line = f"{counts['planned']} planned" if dry else f"{counts['ok']} done"
         line += f", {counts['skipped']} skipped, {counts['failed']} failed"
@@ -163,8 +169,10 @@ class Report:
         if line or outcome.error is not None:
             self._clear_bar()
         if not settings.quiet:
+            self._warnings.update(outcome.warnings)
             for warning in outcome.warnings:
-                complain(f"{name}: warning: {warning}")
+                if self._warnings[warning] <= EQUAL_WARNINGS:
+                    complain(f"{name}: warning: {warning}")
         if outcome.error is not None:
             self.fail(f"{name}: {outcome.error}")
         if line:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from conftest import SAMPLES, Run, load, save
+from conftest import ROOT, SAMPLES, Run, load, save
 from numpy.typing import NDArray
 
 from pooltool import adaptive_max_pool2d, avg_pool2d, max_pool2d, min_pool2d
@@ -170,6 +174,60 @@ def test_output_names(run: Run, tmp_path: Path) -> None:
     assert several.err == "pooltool: 2 done, 0 skipped, 0 failed\n"
 
 
+def gifs(*names: str, frames: int = 1) -> Array:
+    """Write GIFs of gray noise with a comment; return their pixels, (frames, 6, 8)."""
+    pixels = rng.integers(0, 256, (frames, 6, 8), np.uint8)
+    ramp = bytes(level for level in range(256) for _ in range(3))
+    data = b"GIF89a\x08\0\x06\0\xf7\0\0" + ramp + b"!\xfe\2hi\0"
+    for frame in pixels:
+        codes = "".join(f"{int(value):09b}"[::-1] + f"{256:09b}"[::-1] for value in frame.flat)
+        codes = f"{256:09b}"[::-1] + codes[:-9] + f"{257:09b}"[::-1]
+        codes += "0" * (-len(codes) % 8)
+        packed = bytes(int(codes[at : at + 8][::-1], 2) for at in range(0, len(codes), 8))
+        data += b"!\xf9\4\0\x0a\0\0\0,\0\0\0\0\x08\0\x06\0\0\x08"
+        data += bytes([len(packed)]) + packed + b"\0"
+    for name in names:
+        Path(name).write_bytes(data + b";")
+    return pixels
+
+
+def test_a_gif_becomes_a_png(run: Run) -> None:
+    os.makedirs("in/deep")
+    still = gifs("in/a.gif", "in/deep/b.GIF")[0]
+    moving = gifs("in/c.gif", frames=3)
+    result = run("max", "-r", "in", "-o", "out")
+    assert result.status == 0
+    assert "in/c.gif (6, 8, 3) -> out/c_max.png (3, 4, 3) x 3 frames\n" in result.out
+    for name in ("out/a_max.png", "out/deep/b_max.png"):
+        np.testing.assert_array_equal(load(name)[..., 0], max_pool2d(still))
+    done, animation = cv2.imdecodeanimation(np.fromfile("out/c_max.png", np.uint8).reshape(1, -1))
+    assert done
+    assert list(animation.durations) == [100] * 3
+    pooled = max_pool2d(moving[..., None])
+    np.testing.assert_array_equal([frame[..., :1] for frame in animation.frames], pooled)
+    assert run("max", "in/a.gif").out == "in/a.gif (6, 8, 3) -> in/a_max.png (3, 4, 3)\n"
+    assert run("max", "in/a.gif", "--format", "webp").out.endswith("in/a_max.webp (3, 4, 3)\n")
+    refused = run("max", "in/a.gif", "-o", "b.gif")
+    assert (refused.status, refused.out) == (2, "")
+    assert "GIF is read, not written" in refused.err
+
+
+def test_equal_warnings_are_counted(run: Run) -> None:
+    names = [f"{number}.gif" for number in range(9)]
+    gifs(*names)
+    result = run("max", *names, "missing.png", "-o", "out")
+    lines = result.err.splitlines()
+    warnings = [f"pooltool: {name}: warning: left out: comment" for name in names[:5]]
+    assert lines[:5] == warnings
+    assert lines[5].startswith("pooltool: missing.png: no such file")
+    assert lines[6:] == [
+        "pooltool: 4 more images: warning: left out: comment",
+        "pooltool: 9 done, 0 skipped, 1 failed",
+    ]
+    objects = map(json.loads, run("max", *names, "-o", "out", "--json").out.splitlines())
+    assert [fields["warnings"] for fields in objects] == [["left out: comment"]] * 9
+
+
 def test_a_data_set_keeps_its_names(run: Run) -> None:
     os.makedirs("in/deep")
     for name in ("in/a.png", "in/deep/b.png"):
@@ -185,6 +243,125 @@ def test_a_data_set_keeps_its_names(run: Run) -> None:
     refused = run("max", "-r", "in", "-o", "in", "--suffix", "")
     assert (refused.status, refused.out) == (2, "")
     assert "would overwrite the image in/a-half.webp" in refused.err
+
+
+def test_two_images_of_one_name_get_advice_that_works(run: Run) -> None:
+    image = np.zeros((40, 64), np.uint8)
+    for folder in ("p", "q/deep"):
+        os.makedirs(folder)
+        save(f"{folder}/a.png", image)
+    save("p/a.bmp", image)
+    refused = run("max", "p/a.png", "p/a.bmp", "--format", "png")
+    assert refused.status == 2
+    assert "pool p/a.bmp in a run of its own, with another --suffix" in refused.err
+    assert run("max", "p/a.bmp", "--format", "png", "--suffix", "_bmp").status == 0
+    refused = run("max", "-r", "p", "-o", "out", "--format", "png")
+    assert "p/a.bmp and p/a.png would both be written there; rename one of them" in refused.err
+    os.rename("p/a.bmp", "p/c.bmp")
+    assert run("max", "-r", "p", "-o", "out", "--format", "png").status == 0
+    refused = run("max", "-r", "p", "q/deep", "-o", "roots")
+    assert refused.status == 2
+    assert "pool them in two runs, each into its own -o DIR" in refused.err
+    assert run("max", "-r", "p", "-o", "roots/p").status == 0
+    assert run("max", "-r", "q/deep", "-o", "roots/q").status == 0
+    refused = run("max", "p/a.png", "q/deep/a.png", "-o", "names")
+    assert "pool their common folder with --recursive, or each in a run of its own" in refused.err
+    assert run("max", "-r", ".", "-o", "names").status == 0
+    assert load("names/q/deep/a_max.png").shape == (20, 32)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.png", "a.jpg", "a.tif", "a.webp", "a.bmp", "a.pgm", "a.npy", "a.jp2", "a.avif"]
+)
+def test_the_result_of_standard_input_has_its_format(run_process: Run, name: str) -> None:
+    save(name, rng.integers(0, 256, (64, 80), np.uint8))
+    run_process("max", name, "-o", f"named{Path(name).suffix}")
+    assert pipe(name) == Path(f"named{Path(name).suffix}").read_bytes()
+
+
+def test_what_is_only_read_becomes_png_through_a_pipe(run: Run) -> None:
+    gifs("a.gif")
+    run("max", "a.gif")
+    assert pipe("a.gif") == Path("a_max.png").read_bytes()
+
+
+def pipe(name: str) -> bytes:
+    """What `pooltool max - < NAME` writes."""
+    with open(name, "rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "pooltool", "max", "-"],
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=file, stdout=subprocess.PIPE,
+            check=True,
+        )  # fmt: skip
+    return done.stdout
+
+
+CHANNELS_FIRST = "looks like channels first, and it was pooled over its first axes"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["max", "a.npy"],
+        ["max", "a.npy", "-o", "a.tif"],
+        ["max", "a.npy", "--frame", "0"],
+        ["compare", "a.npy"],
+        ["compare", "a.npy", "-o", "a.html"],
+    ],
+)
+@pytest.mark.parametrize("shape", [(3, 28, 30), (2, 3, 28, 30)])
+def test_channels_first_are_noticed(run: Run, words: list[str], shape: tuple[int, ...]) -> None:
+    save("a.npy", rng.random(shape, np.float32))
+    words = [*words, "--pool-size", "1x2"]
+    assert run(*words).err.count(CHANNELS_FIRST) == 1
+    for data_format in ("channels_first", "channels_last"):
+        assert CHANNELS_FIRST not in run(*words, "--data-format", data_format).err
+
+
+def test_compare_takes_the_data_format(run: Run) -> None:
+    image = rng.random((28, 30, 3), np.float32)
+    save("last.npy", image)
+    save("first.npy", np.moveaxis(image, -1, 0))
+    first = run("compare", "first.npy", "--data-format", "channels_first")
+    assert first.out == run("compare", "last.npy").out.replace("last", "first")
+    np.testing.assert_array_equal(load("first_compare.png"), load("last_compare.png"))
+
+
+def test_compare_is_quiet(run: Run) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    for words, lines in {("-q",): 0, ("--quiet", "--json"): 4}.items():
+        result = run("compare", "a.png", *words)
+        assert (result.status, result.err, result.out.count("\n")) == (0, "", lines)
+        assert load("a_compare.png").ndim == 3
+    assert run("compare", "-q", "missing.png").err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["-o", "a.html"], ["--format", "html"], ["-o-", "--format=html"]]
+)
+def test_a_page_takes_one_setting(run: Run, tmp_path: Path, words: list[str]) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    for more, reason in {
+        ("--pool-size", 2, "--pool-size", 3): "give it once",
+        ("--detail", "1,1"): "--detail belongs to the panel",
+    }.items():
+        refused = run("compare", "a.png", *words, *more)
+        assert (refused.status, refused.out) == (2, "")
+        assert reason in refused.err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "format", ["x/../../y.png", "/tmp/y.png", "../png", "a.png", "", ".", "p/"]
+)
+def test_a_format_is_an_extension(run: Run, tmp_path: Path, format: str) -> None:
+    (tmp_path / "x").mkdir()
+    save("a.png", np.zeros((4, 4), np.uint8))
+    for words in (["max"], ["max", "--dry-run"], ["compare"]):
+        refused = run(*words, "a.png", "--format", format, "-o", "x/")
+        assert (refused.status, refused.out) == (2, "")
+        assert "'--format'" in refused.err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.png", "x"]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ def outputs(*paths: str, **words: Any) -> list[str]:
         (None, None, "a.tar.png", "a.tar_max.png"),
         (None, None, "a.J2K", "a_max.jp2"),
         (None, None, "a.avifs", "a_max.avif"),
+        (None, None, "a.GIF", "a_max.png"),
+        (None, "webp", "a.gif", "a_max.webp"),
         (None, "png", "a.jfif", "a_max.png"),
         ("c.png", None, "a.jpg", "c.png"),
         ("there", None, "b/a.jpg", "there/a_max.jpg"),
@@ -59,12 +61,14 @@ def test_one_image(output: str | None, format: str | None, path: str, wanted: st
         ({"output": "c.png"}, "a.jpg", ".png"),
         ({"output": "c.dat", "format": "png"}, "a.jpg", "png"),
         ({"output": "-"}, "a.tif", ".tif"),
-        ({}, "-", ".png"),
+        ({}, "-", None),
+        ({"output": "-"}, "-", None),
+        ({}, "a.GIF", ".png"),
         ({"format": "webp"}, "-", "webp"),
         ({"output": "c.bmp"}, "-", ".bmp"),
     ],
 )
-def test_the_format_that_is_written(words: dict[str, Any], path: str, format: str) -> None:
+def test_the_format_that_is_written(words: dict[str, Any], path: str, format: str | None) -> None:
     (job,) = jobs_of(path, **words)
     assert job.format == format
 

@@ -88,17 +88,53 @@ def test_recipes(shell: dict[str, str], tmp_path: Path) -> None:
     assert load(tmp_path / "small" / "a.png").shape == (75, 101, 4)
 
 
-def test_shell_completion(shell: dict[str, str]) -> None:
-    (line,) = re.findall(r'eval "\$\((.*?) pooltool\)"', README)
-    name, value = line.split("=")
+def complete(shell: dict[str, str], kind: str, *words: str) -> str:
+    """What click tells the shell of the README's completion for `words`, the last half typed."""
+    asked = {
+        "_POOLTOOL_COMPLETE": f"{kind}_complete",
+        "COMP_WORDS": " ".join(["pooltool", *words]),
+        "COMP_CWORD": words[-1] if kind == "fish" else str(len(words)),
+    }
     done = subprocess.run(
-        ["pooltool"], env={**shell, name: value}, capture_output=True, text=True, check=True
+        ["pooltool"], env={**shell, **asked}, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
+def test_shell_completion(shell: dict[str, str], kind: str) -> None:
+    assert f"{kind}_source" in README
+    (name,) = set(re.findall(r"_\w+(?==bash_source)", README))
+    done = subprocess.run(
+        ["pooltool"],
+        env={**shell, name: f"{kind}_source"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "_pooltool_completion" in done.stdout
-    asked = {"COMP_WORDS": "pooltool max ", "COMP_CWORD": "2"}
-    environment = {**shell, **asked, name: value.replace("source", "complete")}
-    done = subprocess.run(["pooltool"], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("file,"), "the shell completes names of files"
+    assert "file" in complete(shell, kind, "max", ""), "the shell completes names of files"
+    assert "float32" in complete(shell, kind, "avg", "--dtype", "float")
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["max", "--format", ""], ["png", "jpg", "tif", "webp", "avif", "jp2", "bmp", "npy"]),
+        (["max", "--format", "p"], ["png", "pgm", "ppm", "pnm", "pbm", "pfm"]),
+        (["compare", "--format", "h"], ["html", "hdr"]),
+        (["min", "--padding", ""], ["valid", "same"]),
+        (["compare", "--padding", "s"], ["same"]),
+        (["avg", "--dtype", "f"], ["float16", "float32", "float64"]),
+        (["compare", "--data-format", ""], ["channels_last", "channels_first"]),
+    ],
+)
+def test_completion_offers_the_values_of_options(
+    shell: dict[str, str], words: list[str], wanted: list[str]
+) -> None:
+    offered = complete(shell, "bash", *words).split()
+    assert {f"plain,{value}" for value in wanted} <= set(offered)
+    assert all(line.startswith(f"plain,{words[-1]}") for line in offered)
 
 
 def test_python_examples() -> None:

@@ -69,12 +69,13 @@ def decode(
     gray: bool = False,
     frame: int | None = None,
     format: Format | None = None,
-    data_format: str = "channels_last",
+    data_format: str | None = None,
     labels: bool = False,
 ) -> Picture:
     """Decode a file's bytes, whatever its name; `frame` counts from 0, and the result will be
     written as `format`: what that can never hold is refused before it is decoded. `data_format`
-    says how a .npy array lies. With `labels` a picture with a palette comes as its indices.
+    says how a .npy array lies; None is channels_last, with a warning where it looks otherwise.
+    With `labels` a picture with a palette comes as its indices.
 
     Raise `ImageError` with the reason when they are no picture, too large, or of a kind that would
     come out wrong, and `DamageError` when they are cut or damaged.
@@ -94,6 +95,9 @@ def decode(
         require_frames(format, count)
     header = header._replace(gray=gray, labels=labels and header.indexed and not gray)
     picture = _upright(module.decode(data, header, frame), header)
+    if module is npy:
+        shape = ((count,) if count > 1 else ()) + picture.frames[0].shape
+        picture = picture._replace(warnings=npy.layout_warnings(shape, data_format))
     if gray:
         return _grayed(picture)
     if header.indexed and picture.palette is None and format and format.palette:

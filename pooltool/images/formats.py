@@ -90,7 +90,7 @@ NPY = Format("NPY", ("npy",), _ANY_REAL, (), frames=True)
 FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PBM, PFM, HDR, NPY)
 NETPBM = (PBM, PGM, PPM, PNM)
 WRITTEN_AS = {"j2k": "jp2", "j2c": "jp2", "jpc": "jp2", "jpf": "jp2", "jpx": "jp2",
-              "avifs": "avif", "jfif": "jpg"}  # fmt: skip
+              "avifs": "avif", "jfif": "jpg", "gif": "png"}  # fmt: skip
 """More names of files that are read, and the extension of their results."""
 _BY_EXTENSION = {extension: format for format in FORMATS for extension in format.extensions}
 
@@ -111,6 +111,11 @@ def format_for(extension_or_name: str) -> Format:
         else "the name has no extension that tells the format"
     )
     raise ImageError(f"{problem}; choose with --format from {known}")
+
+
+def written_for(format: Format) -> Format:
+    """The format of a result that no name tells: the image's own, or PNG if that is only read."""
+    return format if format.written else PNG
 
 
 def require_written(format: Format) -> None:

@@ -169,6 +169,16 @@ def looks_channels_first(shape: tuple[int, ...]) -> bool:
     return shape[-3] <= small < shape[-1]
 
 
+def layout_warnings(shape: tuple[int, ...], data_format: str | None) -> tuple[str, ...]:
+    """A warning where nobody said how the array lies, and its shape looks channels first."""
+    if data_format is not None or not looks_channels_first(shape):
+        return ()
+    return (
+        f"its shape {shape} looks like channels first, and it was pooled over its first axes; "
+        "if it is, say --data-format channels_first",
+    )
+
+
 def dumps(array: Array) -> bytes:
     """The bytes of a .npy file."""
     file = io.BytesIO()
