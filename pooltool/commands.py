@@ -151,10 +151,8 @@ def compare(
     _collect_garbage()
     path, extension = panel_path(name, output, format)
     is_page = extension == PAGE
-    if is_page and len(windows) > 1:
-        raise UsageProblem("a page starts with one --pool-size; give it once, or write a .png")
-    if is_page and detail is not None:
-        raise UsageProblem("--detail belongs to the panel, not to a page; leave it out")
+    if is_page:
+        _require_page(windows, detail)
     if path == STREAM:
         _require_no_terminal()
     native.capture()
@@ -187,6 +185,14 @@ def compare(
     except PooltoolError as error:
         complain(f"{name}: {error.in_options()}")
         return 1
+
+
+def _require_page(windows: Sequence[AnyWindows], detail: Pair | None) -> None:
+    """Refuse options that only the panel follows."""
+    if len(windows) > 1:
+        raise UsageProblem("a page starts with one --pool-size; give it once, or write a .png")
+    if detail is not None:
+        raise UsageProblem("--detail belongs to the panel, not to a page; leave it out")
 
 
 def _warn(name: str, picture: images.Picture) -> None:
