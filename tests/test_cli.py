@@ -216,7 +216,7 @@ def test_equal_warnings_are_counted(run: Run) -> None:
     names = [f"{number}.gif" for number in range(9)]
     gifs(*names)
     result = run("max", *names, "missing.png", "-o", "out")
-    lines = result.err.splitlines()
+    lines = [line for line in result.err.splitlines() if "its palette" not in line]
     warnings = [f"pooltool: {name}: warning: left out: comment" for name in names[:5]]
     assert lines[:5] == warnings
     assert lines[5].startswith("pooltool: missing.png: no such file")
@@ -225,7 +225,7 @@ def test_equal_warnings_are_counted(run: Run) -> None:
         "pooltool: 9 done, 0 skipped, 1 failed",
     ]
     objects = map(json.loads, run("max", *names, "-o", "out", "--json").out.splitlines())
-    assert [fields["warnings"] for fields in objects] == [["left out: comment"]] * 9
+    assert ["left out: comment" in fields["warnings"] for fields in objects] == [True] * 9
 
 
 def test_a_data_set_keeps_its_names(run: Run) -> None:
