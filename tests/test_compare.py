@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pooltool.compare.measures import METHODS, Measures, measure, pool_all
 from pooltool.compare.panel import (
-    NAN_COLOUR,
+    NAN_COLOR,
     Tones,
     checkerboard,
     paint,
@@ -67,7 +67,7 @@ def by_method(pixels: Array, windows: Any = TWO) -> dict[str, Measures]:
     return {found.method: found for found in measured(pixels, windows)}
 
 
-def grids(pixels: Array, windows: Any = TWO, **options: bool) -> str:
+def grids(pixels: Array, windows: Any = TWO, **options: Any) -> str:
     return as_grids(pixels, pool_all(pixels, windows), **options)
 
 
@@ -144,20 +144,22 @@ def test_noise_and_bias_on_a_flat_image_as_loops_find_them(
     assert np.std(largest) == pytest.approx(noise, abs=0.02)
     assert np.mean(largest) == pytest.approx(bias, abs=0.03)
     flat = np.full((256, 512), 100, dtype)
-    flat[0, 0] = 101  # without which a float image has no range
+    flat[0, 0] = 101  # without which an image has no range
     found = by_method(flat, Windows.of(side))
     assert found["max"].noise == pytest.approx(np.std(largest), abs=0.02)
     assert found["max"].bias == pytest.approx(np.mean(largest), abs=0.06)
     assert found["min"].noise == pytest.approx(found["max"].noise, abs=0.03)
     assert found["min"].bias == pytest.approx(-bias, abs=0.06)
     assert found["avg"].noise == pytest.approx(1 / side, abs=0.01)
-    assert found["avg"].bias == pytest.approx(0, abs=0.01)
+    assert found["avg"].bias == 0
 
 
-@pytest.mark.parametrize(("dtype", "spread"), [("u1", 255), ("u2", 65535), ("f8", 0.1)])
+@pytest.mark.parametrize(
+    ("dtype", "spread"), [("u1", 255), ("u1", 100), ("u2", 65535), ("u2", 900), ("f8", 0.1)]
+)
 def test_noise_is_two_percent_of_the_range(dtype: str, spread: float) -> None:
     # One pixel of each window stands out by 1.5 standard deviations of the noise, so that how
-    # often another one wins depends on the level of the noise. One pixel sets a float's range.
+    # often another one wins depends on the level of the noise. One pixel sets the range.
     step = round(0.03 * spread, 3) if dtype == "f8" else round(0.03 * spread)
     image = np.tile(np.array([[0, 0], [0, step]], dtype), (500, 500))
     image[0, 0] = spread
@@ -169,13 +171,31 @@ def test_noise_is_two_percent_of_the_range(dtype: str, spread: float) -> None:
 
 
 def test_noise_of_a_tiny_image_is_not_left_to_chance() -> None:
-    assert by_method(np.full((2, 2, 3), 9, np.uint8))["avg"].noise == pytest.approx(0.5, abs=0.01)
+    tiny = np.full((2, 2, 3), 9, np.uint8)
+    tiny[0, 0, 0] = 10
+    assert by_method(tiny)["avg"].noise == pytest.approx(0.5, abs=0.01)
     assert by_method(LECTURE)["avg"].noise == pytest.approx(0.5, abs=0.01)
-    assert by_method(LECTURE)["avg"].bias == pytest.approx(0, abs=0.01)
+
+
+def test_noise_is_as_faint_as_the_numbers_of_the_picture_are_small() -> None:
+    """2 % of 8: no other pixel of a window of the lecture comes near the largest."""
+    table = by_method(LECTURE)
+    for method in ("max", "min"):
+        assert (table[method].noise, table[method].bias) == pytest.approx((1, 0), abs=0.015)
+    louder = by_method(LECTURE.astype(np.uint16) * 8000)
+    assert louder["max"].noise == pytest.approx(table["max"].noise, abs=0.01)
+
+
+def test_the_average_has_no_bias_at_all() -> None:
+    image = rng.integers(0, 256, (30, 41, 3)).astype(np.uint8)
+    for windows in (TWO, Windows.of(3, 2, 1), AdaptiveWindows.of((7, 5))):
+        assert by_method(image, windows)["avg"].bias == 0
+    assert by_method(np.full((4, 4), 7, np.uint8))["avg"].bias is None
 
 
 def test_noise_is_not_clipped_at_the_ends_of_the_range() -> None:
     black, gray = (np.full((64, 64), value, np.uint8) for value in (0, 128))
+    black[0, 0], gray[0, 0] = 100, 228
     for one, other in zip(measured(black), measured(gray), strict=True):
         assert one.noise == pytest.approx(other.noise, rel=1e-4)
         assert one.bias == pytest.approx(other.bias, abs=1e-4)
@@ -223,21 +243,21 @@ def test_nan_is_left_out() -> None:
 
 def test_alpha_is_not_measured_and_seven_channels_are() -> None:
     image = rng.integers(0, 256, (12, 14, 4)).astype(np.uint8)
-    for whole, colours in zip(measured(image)[:4], measured(image[..., :3]), strict=True):
+    for whole, colors in zip(measured(image)[:4], measured(image[..., :3]), strict=True):
         assert whole.output_shape[2] == 4
-        assert (whole.mean, whole.std, whole.shift) == (colours.mean, colours.std, colours.shift)
+        assert (whole.mean, whole.std, whole.shift) == (colors.mean, colors.std, colors.shift)
     many = rng.random((8, 9, 7))
     assert by_method(many)["avg"].mean == pytest.approx(many[:, :8].mean())
 
 
-def test_a_large_image_is_measured_by_its_centre_but_its_mean_by_the_whole() -> None:
+def test_a_large_image_is_measured_by_its_center_but_its_mean_by_the_whole() -> None:
     image = np.zeros((40, 5000), np.uint8)
     image[:, 2000:3000] = rng.integers(0, 256, (40, 1000))
     image[:, :100] = 255
     found = by_method(image)
     assert found["avg"].mean == pytest.approx(image.mean(), rel=1e-6)
-    centre = by_method(image[:, 1900:3100])
-    assert found["avg"].shift == pytest.approx(centre["avg"].shift, rel=0.05)
+    center = by_method(image[:, 1900:3100])
+    assert found["avg"].shift == pytest.approx(center["avg"].shift, rel=0.05)
 
 
 @pytest.mark.parametrize("windows", [AdaptiveWindows.of((7, 1900)), Windows.of(3, 2, padding=1)])
@@ -370,17 +390,43 @@ def test_channels_by_name_red_first() -> None:
     assert heads == ["red", "green", "blue", "alpha"]
     assert lines[lines.index("red") + 3].startswith("|  2  6 |")
     assert lines[lines.index("alpha") + 4].startswith("| 11 15 |")
-    colour = grids(image[..., :3], ascii_only=True).splitlines()
-    assert colour[0] == "red"
-    assert colour[colour.index("blue") + 3].startswith("|  0  4 |")
+    color = grids(image[..., :3], ascii_only=True).splitlines()
+    assert color[0] == "red"
+    assert color[color.index("blue") + 3].startswith("|  0  4 |")
     many = grids(np.zeros((2, 2, 10)))
     assert "channel 7" in many
     assert many.endswith("and 2 more channels")
 
 
-def test_lines_are_never_too_long_and_bool_is_0_and_1() -> None:
-    text = grids(rng.integers(0, 65536, (16, 16)).astype(np.uint16))
-    assert max(map(len, text.splitlines())) <= 120
+@pytest.mark.parametrize("width", [40, 60, 80, 132])
+def test_lines_fit_the_terminal_and_no_number_is_left_out(width: int) -> None:
+    image = rng.integers(0, 65536, (16, 16, 3)).astype(np.uint16)
+    for windows in (TWO, Windows.of(3, 1)):
+        result = pool_all(image, windows)
+        figures = measure(image, result)
+        lines = as_lines(image, result, figures, width=width)
+        assert max(map(len, lines)) <= width
+        words = " ".join(lines).replace("│", " ").split()
+        for values in (image, result.pooled["max"], result.pooled["min"]):
+            assert {str(value) for value in values.flat} <= set(words)
+        for row in figures:
+            assert f"{row.mean:.2f}" in words and f"{row.shift:.2f}" in words
+
+
+def test_parts_of_a_grid_count_their_columns_from_the_first_of_all() -> None:
+    text = grids(np.arange(48, dtype=np.uint8).reshape(4, 12), width=25, ascii_only=True)
+    assert "input 4x12, columns 0-5\n+-------+-------+-------+\n|  0  1 |  2  3 |  4  5 |" in text
+    odd = grids(np.arange(36, dtype=np.uint8).reshape(4, 9), width=25, ascii_only=True)
+    assert "columns 4-8\n+-------+-------+----+\n|  4  5 |  6  7 |  8 |" in odd
+
+
+def test_a_table_goes_on_below_with_its_methods() -> None:
+    lines = as_table(measured(LECTURE), 40).splitlines()
+    assert [line.split()[0] for line in lines] == ["method", "input", "max", "min", "avg"] * 2
+    assert lines[5].split() == ["method", "noise", "bias", "shift"]
+
+
+def test_a_large_result_is_named_and_bool_is_0_and_1() -> None:
     assert "│ 1 0 │" in grids(np.array([[True, False], [False, False]]))
     assert "max 40x40" in grids(LECTURE, AdaptiveWindows.of(40))
 
@@ -389,7 +435,7 @@ def test_lines_are_never_too_long_and_bool_is_0_and_1() -> None:
 
 IMAGES = {
     "gray": rng.integers(0, 256, (30, 41)).astype(np.uint8),
-    "colour": rng.integers(0, 256, (700, 1024, 3)).astype(np.uint8),
+    "color": rng.integers(0, 256, (700, 1024, 3)).astype(np.uint8),
     "alpha": rng.integers(0, 256, (151, 203, 4)).astype(np.uint8),
     "16 bit": rng.integers(0, 65536, (241, 319)).astype(np.uint16),
     "signed": rng.integers(-128, 128, (9, 9)).astype(np.int8),
@@ -416,7 +462,7 @@ def test_a_panel_of_anything(image: Array, windows: Any) -> None:
     picture = drawn(image, windows)
     assert picture.dtype == np.uint8
     height, width, channels = picture.shape
-    assert 150 < height <= 2000 and 500 < width <= 2250 and channels == 3
+    assert 150 < height <= 2500 and 500 < width <= 2250 and channels == 3
     pair = side_by_side(image, windows, "max", pool_all(image, windows).pooled["max"])
     assert pair.shape[1] <= 2250
 
@@ -434,7 +480,7 @@ def test_enlarged_blocks_are_flat_and_where_their_windows_are() -> None:
     shown = paint(values, Tones(0, 255, False, 255), 70, 90)
     np.testing.assert_array_equal(shown[..., 0], values.repeat(10, 0).repeat(10, 1))
     uneven = paint(values, Tones(0, 255, False, 255), 100, 200)
-    assert {tuple(colour) for colour in uneven.reshape(-1, 3)} == {(v, v, v) for v in values.flat}
+    assert {tuple(color) for color in uneven.reshape(-1, 3)} == {(v, v, v) for v in values.flat}
 
 
 def test_what_is_reduced_is_averaged() -> None:
@@ -443,7 +489,7 @@ def test_what_is_reduced_is_averaged() -> None:
     assert (paint(values, Tones(0, 255, False, 255), 10, 15) == 10).all()
 
 
-def test_the_panel_shows_each_block_in_one_colour() -> None:
+def test_the_panel_shows_each_block_in_one_color() -> None:
     image = rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)
     pooled = pool_all(image, Windows.of(8)).pooled
     picture = drawn(image, Windows.of(8))
@@ -486,7 +532,7 @@ def test_a_square_stays_where_it_is_and_what_is_in_no_window_is_hatched() -> Non
             assert 0.1 < (strip[..., 0] < 200).mean() < 0.3
 
 
-def test_overlapping_windows_are_drawn_at_their_centres() -> None:
+def test_overlapping_windows_are_drawn_at_their_centers() -> None:
     image = rng.integers(0, 256, (48, 64)).astype(np.uint8)
     _, largest, *_ = pictures(image, Windows.of(3, 1), 384, 512)
     result = pool_all(image, Windows.of(3, 1)).pooled["max"]
@@ -518,7 +564,7 @@ def test_padding_lies_around_the_image_and_windows_reach_into_it() -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_every_value_lies_at_the_centre_of_its_window(seed: int) -> None:
+def test_every_value_lies_at_the_center_of_its_window(seed: int) -> None:
     own = np.random.default_rng(seed)
     image = own.integers(0, 256, (40, 60)).astype(np.uint8)
     image[0, :2] = 0, 255
@@ -591,7 +637,7 @@ def test_a_close_up_of_what_is_not_there(detail: tuple[int, int]) -> None:
         panel(LECTURE, [pool_all(LECTURE, TWO)], detail)
 
 
-def test_small_colour_grids_show_their_numbers() -> None:
+def test_small_color_grids_show_their_numbers() -> None:
     image = np.full((3, 4, 3), 90, np.uint8)
     before, *results = pictures(image, Windows.of((1, 2)), 384, 512)
     for picture, side in ((before, 128), *((result, 256) for result in results)):
@@ -617,10 +663,10 @@ def test_black_and_white() -> None:
     assert tones_of(alpha) == tones_of(alpha[..., :3])
 
 
-def test_colours_on_the_screen() -> None:
+def test_colors_on_the_screen() -> None:
     values = np.array([[0.0, 0.5, 1.0, np.nan, np.inf, -np.inf]])
     shown = paint(values, Tones(0, 1, True), 1, 6)[0].tolist()
-    assert shown == [[0] * 3, [128] * 3, [255] * 3, list(NAN_COLOUR), [255] * 3, [0] * 3]
+    assert shown == [[0] * 3, [128] * 3, [255] * 3, list(NAN_COLOR), [255] * 3, [0] * 3]
     clear = np.zeros((12, 24, 4), np.uint8)
     shown = paint(clear, Tones(0, 255, False, 255), 12, 24)
     np.testing.assert_array_equal(shown, np.broadcast_to(checkerboard(12, 24), (12, 24, 3)))

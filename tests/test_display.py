@@ -52,16 +52,23 @@ def test_without_a_display(
     assert load(f"lecture_{command}.{suffix}").size
 
 
+def test_without_tk(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(SAMPLES / "lecture.pgm", tmp_path)
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    result = run("max", "lecture.pgm", "--show")
+    assert (result.status, result.err.count("\n")) == (1, 1)
+    assert "install" in result.err and "python3-tk" in result.err
+
+
 @pytest.mark.parametrize(
     ("screen", "size"),
     [
-        (None, (800, 2000)),
         ((4000, 4000), (800, 2000)),
         ((1000, 4000), (360, 900)),
         ((4000, 400), (360, 900)),
     ],
 )
-def test_a_picture_fits_the_screen(screen: tuple[int, int] | None, size: tuple[int, int]) -> None:
+def test_a_picture_fits_the_screen(screen: tuple[int, int], size: tuple[int, int]) -> None:
     assert reduced(np.zeros((800, 2000, 3), np.uint8), screen).shape == (*size, 3)
 
 

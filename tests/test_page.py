@@ -189,10 +189,10 @@ def written_title(document: str) -> str:
 def test_a_window_of_the_lecture(browse: Browse) -> None:
     document = browse(acting(page(LECTURE, TWO, title="lecture.pgm"), ""))
     assert written_title(document) == "lecture.pgm"
-    assert "lecture.pgm · 4 × 4 pixels · gray · uint8" in written(document, "about")
+    assert "lecture.pgm · 4 rows × 4 columns · gray · uint8" in written(document, "about")
     assert "it holds rows 0 to 1 and columns 0 to 1" in written(document, "selection")
     assert "(0 + 3 + 2 + 7) / 4 = 3" in document
-    assert "⌊(4 + 0 − 1 × (2 − 1) − 1) / 2⌋ + 1 = 2" in written(document, "rows")
+    assert "⌊(4 + 2 × 0 − 1 × (2 − 1) − 1) / 2⌋ + 1 = 2" in written(document, "rows")
 
 
 def test_what_a_reader_can_do(browse: Browse) -> None:
@@ -234,7 +234,7 @@ def test_what_a_reader_can_do(browse: Browse) -> None:
         "Window in row 0, column 1", "Window in row 0, column 1", "Window in row 0, column 1",
         "Window in row 1, column 0", "Pixel in row 1, column 1 (counted from 0) is in 4 of 9",
         "The window does not fit: it takes 7 rows, the picture has 4", "true",
-        "rows⌊(4 + 0 − 1 × (2 − 1) − 1) / 1⌋ + 1 = 3columns⌊(4 + 0 − 1 × (3 − 1) − 1) / 1⌋ + 1 = 2",
+        "rows⌊(4 + 2 × 0 − 1 × (2 − 1) − 1) / 1⌋ + 1 = 3columns⌊(4 + 2 × 0 − 1 × (3 − 1) − 1) / 1⌋ + 1 = 2",
         "ko",
     ]  # fmt: skip
     assert len(told) == len(wanted)
@@ -350,7 +350,7 @@ def test_a_page_says_that_its_picture_is_reduced(browse: Browse) -> None:
     image = np.arange(90_000, dtype=np.uint32).reshape(10, 9000).astype(np.uint8)
     document = browse(acting(page(image, TWO, title="", frame=(2, 5)), ""))
     about = written(document, "about")
-    assert "10 × 9000 pixels" in about
+    assert "10 rows × 9000 columns" in about
     assert "each pixel here is the mean of 3 × 3 pixels of the file" in about
     assert "The file holds 5 frames; frame 2, counted from 0, is shown." in about
 

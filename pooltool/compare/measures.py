@@ -23,16 +23,16 @@ Array = NDArray[Any]
 
 METHODS: tuple[Method, ...] = ("max", "min", "avg")
 Shown = Method | Literal["weighted"]
-"""What is shown: also the average whose colours weigh as much as they are opaque."""
+"""What is shown: also the average whose colors weigh as much as they are opaque."""
 NOISE_LEVEL, NOISE_SEED = 0.02, 0
-"""Standard deviation of the noise that is added, as a part of the range of the image."""
-FEWEST_RESULTS, MOST_DRAWN = 1 << 14, 1 << 20
+"""Standard deviation of the noise that is added, as a part of the range of the image's values."""
+FEWEST_RESULTS, MOST_DRAWN = 1 << 16, 1 << 20
 """Noise is drawn anew until it made so many results, so that a small image is not left to chance,
 or so many values were drawn.
 """
 SAMPLE_SIDE, FEWEST_WINDOWS = 1200, 8
-"""Rows and columns of the centre of a larger image that noise and shift look at, in pixels; and
-windows along an axis that the centre holds, however large they are.
+"""Rows and columns of the center of a larger image that noise and shift look at, in pixels; and
+windows along an axis that the center holds, however large they are.
 """
 MOST_ALONG = 2048
 """Results along an axis that are compared, where those are more than the image has pixels."""
@@ -91,37 +91,40 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
     """Measure an image, (H, W) or (H, W, C) of a real dtype, and its results.
 
     Returns one `Measures` for the input and one a method. With x the image, n Gaussian noise, the
-    same on every run, whose standard deviation is 2 % of the dtype's range (of a float image: of
-    its largest less its smallest finite value), and d = pool(x + n) - pool(x):
+    same on every run, whose standard deviation is 2 % of the image's range (its largest less its
+    smallest finite value), and d = pool(x + n) - pool(x):
 
     noise = std(d) / std(n): how much of the noise is left. 1 keeps it as it is, 0 removes it.
 
-    bias = mean(d) / std(n): how far noise alone moves the result, up or down. 0 does not move it.
+    bias = mean(d) / std(n): how far noise alone moves the result, up or down. It is 0 for the
+    average, which is linear, so that is not measured.
 
     shift = mean |pool(x) - pool(x moved)| / std(pool(x)), where x is moved one pixel along its
     columns, and what is compared are the columns that both have: how much of its own contrast a
     result changes by. 0 does not notice. None where the result has no contrast.
 
     Of an image with more than `SAMPLE_SIDE` rows or columns these three are measured on its
-    centre; mean and std are always those of the whole. Raises `WindowError` where the windows do
+    center; mean and std are always those of the whole. Raises `WindowError` where the windows do
     not fit the image.
     """
-    colours = _colours(pixels)
-    sample, windows = _centre(colours, result.windows)
+    colors = _colors(pixels)
+    sample, windows = _center(colors, result.windows)
     # float32 holds every value of integers up to 16 bits.
     single = pixels.dtype.itemsize <= 2 or pixels.dtype.str[1:] == "f4"
     values: Array = sample.astype(np.float32 if single else np.float64)
     rows, columns = windows.axes(values.shape)
     draws = min(FEWEST_RESULTS // (rows.count * columns.count), MOST_DRAWN // values.size)
-    shape = (*values.shape, max(1, draws))
+    shape = (*values.shape, max(1, draws // 2))
     noise: Array = np.random.default_rng(NOISE_SEED).standard_normal(shape, values.dtype)
+    if draws > 1:  # with its negative, so that chance alone moves nothing up or down
+        noise = np.concatenate([noise, -noise], axis=-1)
     noise *= values.dtype.type(NOISE_LEVEL * value_range(pixels))
     level, contrast = _mean_and_std(noise)[1], _mean_and_std(values)[1]
     ratios = _divided(level, level), _divided(0.0, level)
     shift = _divided(_change_by_move(values), contrast)
-    found = [Measures("input", pixels.shape, *_mean_and_std(colours), *ratios, shift)]
+    table = [Measures("input", pixels.shape, *_mean_and_std(colors), *ratios, shift)]
     for method, pooled in result.pooled.items():
-        row = Measures(method, pooled.shape, *_mean_and_std(_colours(pooled)))
+        row = Measures(method, pooled.shape, *_mean_and_std(_colors(pooled)))
         if method != "weighted":  # noise that alpha hides is not the same for every pixel
             pooling = Pooling(method, windows, result.count_include_pad)
             still = pool2d(values, pooling)
@@ -129,20 +132,16 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
             disturbed = (values[..., np.newaxis] + noise).reshape(*values.shape[:2], -1)
             noisy = pool2d(disturbed, pooling).reshape(*still.shape, -1)
             bias, left = _mean_and_std(noisy - still[..., np.newaxis])
+            bias = 0.0 if method == "avg" else bias
             shift = _divided(_change_by_move(values, pooling), _mean_and_std(still)[1])
             row = row._replace(noise=_divided(left, level), bias=_divided(bias, level), shift=shift)
-        found.append(row)
-    return found
+        table.append(row)
+    return table
 
 
 def value_range(pixels: Array) -> float:
-    """Largest less smallest value that the dtype holds or, of floats, that the colours do."""
-    if pixels.dtype.kind == "b":
-        return 1.0
-    if pixels.dtype.kind in "iu":
-        limits = np.iinfo(pixels.dtype)
-        return float(limits.max - limits.min)
-    low, high = finite_range(_colours(pixels))
+    """Largest less smallest finite value of the colors; 0 for a constant image."""
+    low, high = finite_range(_colors(pixels))
     return high - low
 
 
@@ -152,12 +151,12 @@ def finite_range(values: Array) -> tuple[float, float]:
     return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
-def _colours(pixels: Array) -> Array:
+def _colors(pixels: Array) -> Array:
     """All channels but alpha."""
     return pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] == 4 else pixels
 
 
-def _centre(pixels: Array, windows: AnyWindows) -> tuple[Array, AnyWindows]:
+def _center(pixels: Array, windows: AnyWindows) -> tuple[Array, AnyWindows]:
     """Cut the windows in the middle of a large image, with the settings that lie on them alike.
 
     Adaptive windows are as many as were cut, so theirs is the same size up to a pixel.

@@ -2,14 +2,15 @@
 
 A value of a result is a block that lies where its window lies in the image, enlarged without
 smoothing. A picture that is larger than its place is reduced as every viewer does it, by averaging;
-where that leaves blocks too small to see, a close-up of each picture stands beneath it. Colours are
+where that leaves blocks too small to see, a close-up of each picture stands beneath it. Colors are
 blue, green, red throughout, as in OpenCV. Lengths are in pixels of the panel unless said otherwise.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import product
 from math import ceil, floor
 from typing import Any, NamedTuple
@@ -29,25 +30,26 @@ from pooltool.compare.text import (
     window_text,
 )
 from pooltool.errors import UsageProblem
-from pooltool.geometry import AdaptiveAxis, AnyAxis, AnyWindows, Pair
+from pooltool.geometry import AnyAxis, AnyWindows, Pair
 from pooltool.kernels import Method
 
 Array = NDArray[Any]
 Bgr = NDArray[np.uint8]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
-PAPER: Colour = (247, 247, 247)
-INK: Colour = (38, 34, 32)
-PALE_INK: Colour = (120, 112, 108)
-EDGE: Colour = (170, 166, 164)
-ACCENT: Colour = (36, 120, 240)
-OUTSIDE: Colour = (214, 212, 210)
-NAN_COLOUR: Colour = (196, 64, 214)
-"""A pixel that is not a number; no gray image holds this colour."""
+PAPER: Color = (247, 247, 247)
+INK: Color = (38, 34, 32)
+PALE_INK: Color = (120, 112, 108)
+EDGE: Color = (170, 166, 164)
+ACCENT: Color = (36, 120, 240)
+OUTSIDE: Color = (214, 212, 210)
+NAN_COLOR: Color = (196, 64, 214)
+"""A pixel that is not a number; no gray image holds this color."""
 CHECKS, CHECK_SIDE = (188, 228), 12
 """A checkerboard of these two grays shows through where alpha is low."""
 
-REGULAR, BOLD = 400, 600
+ALL_WIDTH, PICTURE_WIDTH = 2048, 720
+"""Width of all the pictures in a row, and of one at most."""
 TYPE_SIZE, NOTE_SIZE, SMALLEST_TYPE, LARGEST_TYPE = 26, 21, 11, 44
 LABEL_HEIGHT, NOTE_HEIGHT, MARGIN, GAP = 39, 32, 28, 14
 LARGEST_PIXEL, NUMBERED_PIXEL = 128, 28
@@ -99,24 +101,22 @@ class View(NamedTuple):
         return self.axis.reduction if self.axis.count > 1 else self.axis.extent
 
     @property
-    def blocks(self) -> tuple[int, float, float, float]:
+    def blocks(self) -> tuple[int, float, float]:
         """How many blocks the image's pixels, or the values of its windows, are; where the first
-        begins; from one to the next; and their width: all in pixels of the image.
+        begins; and from one to the next, in pixels of the image.
 
-        A value takes its whole window where windows do not overlap. Where they do, or where the
-        gaps between them are too small to be seen, it takes one stride around the window's centre.
+        A value takes one stride around the center of its window.
         """
-        axis, pitch = self.axis, self.pitch
         if self.is_input:
-            return axis.size, 0, 1, 1
-        if isinstance(axis, AdaptiveAxis):
-            return axis.count, 0, pitch, pitch
-        width = axis.extent if (pitch - axis.extent) * self.scale >= VISIBLE else pitch
-        return axis.count, axis.start(0) + (axis.extent - width) / 2, pitch, width
+            return self.axis.size, 0, 1
+        start, stop = self.axis.span(0, self.axis.count)
+        return self.axis.count, (start + stop - self.axis.count * self.pitch) / 2, self.pitch
 
     def boxes(self) -> list[Pair]:
-        """Where each block begins and ends on the panel."""
-        number, first, pitch, width = self.blocks
+        """Where each block begins and ends on the panel, without the gaps between windows."""
+        number, first, pitch = self.blocks
+        width = pitch if self.is_input else min(pitch, self.axis.extent)
+        first += (pitch - width) / 2
         starts = (first + index * pitch for index in range(number))
         return [(self.at(start), self.at(start + width)) for start in starts]
 
@@ -125,20 +125,24 @@ class View(NamedTuple):
 
         A result's blocks hide the pixels that dilation leaves out of a window.
         """
-        axis, seen = self.axis, np.zeros(self.side, bool)
-        held = np.zeros(axis.size + 2, bool)
-        held[[0, -1]] = True  # all that lies before and after the image
-        step = axis.dilation if self.is_input else 1
-        if axis.stride <= axis.extent and step == 1:
-            held[1 + max(0, axis.start(0)) : 1 + axis.span(0, axis.count)[1]] = True
-        else:
-            starts = 1 + axis.start(0) + axis.stride * np.arange(axis.count)
-            for offset in range(0, axis.extent, step):
-                held[np.clip(starts + offset, 0, axis.size + 1)] = True
-        for first, last in np.flatnonzero(np.diff(held)).reshape(-1, 2).tolist():
+        seen = np.zeros(self.side, bool)
+        for first, last in _uncovered(self.axis, self.axis.dilation if self.is_input else 1):
             if (last - first) * self.scale >= VISIBLE:
                 seen[max(0, self.at(first)) : max(0, self.at(last))] = True
         return seen
+
+
+@lru_cache(maxsize=8)
+def _uncovered(axis: AnyAxis, step: int) -> list[list[int]]:
+    """First and after the last of each run of pixels in no window, with `step` within windows."""
+    held = np.zeros(axis.size, bool)
+    for index in range(axis.count):
+        start, stop = axis.span(index, index + 1)
+        held[max(start, start % step) : max(0, stop) : step] = True
+    ends: list[list[int]] = (
+        np.flatnonzero(np.diff(held, prepend=True, append=True)).reshape(-1, 2).tolist()
+    )
+    return ends
 
 
 Views = tuple[View, View]
@@ -150,7 +154,7 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
     `pixels` are (H, W) or (H, W, C) of a real dtype, three or four channels as BGR or BGRA; of 2, 5
     or more channels the first is shown. `results` are what `pool_all` gave for them under one or
     several settings of the windows. `detail` is the row and column, counted from 0, that close-ups
-    show; where neighbouring values differ most unless it is given. Images whose numbers are written
+    show; where neighboring values differ most unless it is given. Images whose numbers are written
     have no close-up.
 
     Returns (H', W', 3) uint8 in BGR, at most about 2200 pixels wide. Shades are those of
@@ -166,8 +170,8 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
             f"{height - 1} and columns 0 to {width - 1}"
         )
     tones = tones_of(pixels)
-    centre = detail or _busiest(pixels.shape, list(results[0].pooled.values())[-1], tones)
-    bands = [_band(pixels, one, tones, centre, always=detail is not None) for one in results]
+    center = detail or _busiest(pixels.shape, list(results[0].pooled.values())[-1], tones)
+    bands = [_band(pixels, one, tones, center, always=detail is not None) for one in results]
     notes = []
     if tones.stretched:
         low, high = numerals([tones.black, tones.white])
@@ -175,9 +179,9 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if channels not in CHANNEL_NAMES:
         notes.append(f"only channel 0 of {channels}, counted from 0, is shown")
-    if pixels.dtype.kind == "f" and np.isnan(colours(pixels)).any():
+    if pixels.dtype.kind == "f" and np.isnan(colors(pixels)).any():
         notes.append("NaN is magenta")
-    return _stacked([*bands, _lines(notes, max(band.shape[1] for band in bands), PALE_INK)])
+    return _joined([*bands, _lines(notes, max(band.shape[1] for band in bands), PALE_INK)])
 
 
 def side_by_side(pixels: Array, windows: AnyWindows, method: Method, pooled: Array) -> Bgr:
@@ -192,7 +196,7 @@ def tones_of(pixels: Array) -> Tones:
     the image uses less than an eighth of it. floats: the smallest and largest finite value. A
     constant float image is shown gray.
     """
-    shown = colours(pixels)
+    shown = colors(pixels)
     if shown.dtype.kind == "b":
         return Tones(0, 1, stretched=False)
     low, high = finite_range(shown)
@@ -206,9 +210,9 @@ def tones_of(pixels: Array) -> Tones:
     return Tones(bottom, top, stretched=False, opaque=top)
 
 
-def colours(pixels: Array) -> Array:
+def colors(pixels: Array) -> Array:
     """The channels that are shown, (H, W, 1 or 3): blue, green and red of three or four channels;
-    of any other number, which no screen colour stands for, the first.
+    of any other number, which no screen color stands for, the first.
     """
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     return pixels[..., :3] if pixels.shape[2] in (3, 4) else pixels[..., :1]
@@ -222,7 +226,7 @@ def paint(pixels: Array, tones: Tones, height: int, width: int) -> Bgr:
     """
     rows, columns = pixels.shape[0] // (4 * height), pixels.shape[1] // (4 * width)
     pixels = pixels[:: max(1, rows), :: max(1, columns)]
-    shades = _shades(colours(pixels), tones)
+    shades = _shades(colors(pixels), tones)
     if pixels.ndim == 2 or pixels.shape[2] != 4:
         return np.asarray(_fit(shades, height, width), np.uint8)
     alpha = pixels[..., 3:].astype(np.float32) / tones.opaque
@@ -240,17 +244,12 @@ def checkerboard(height: int, width: int) -> Array:
 
 def _shades(values: Array, tones: Tones) -> Bgr:
     """(H, W, 1 or 3) of any real dtype -> (H, W, 3) from 0, black, to 255, white."""
-    if values.dtype == np.uint8 and values.size > 256:  # a table of all values is quicker
-        table = _shades(np.arange(256, dtype=np.uint8).reshape(1, 256, 1), tones)[0, :, 0]
-        shades = np.asarray(cv2.LUT(np.ascontiguousarray(values), table), np.uint8)
-        shades = shades.reshape(values.shape)
-        return shades if values.shape[2] == 3 else np.repeat(shades, 3, axis=2)
     exact = np.dtype(np.float64 if values.dtype.itemsize > 2 else np.float32)
     black, spread = exact.type(tones.black), exact.type(tones.white - tones.black)
     with np.errstate(all="ignore"):
         scaled = np.rint(np.clip((values.astype(exact) - black) / spread * 255, 0, 255))
     unknown = np.isnan(scaled).any(axis=2, keepdims=True)
-    return np.where(unknown, np.array(NAN_COLOUR, exact), scaled).astype(np.uint8, order="C")
+    return np.where(unknown, np.array(NAN_COLOR, exact), scaled).astype(np.uint8, order="C")
 
 
 def _fit(values: Array, height: int, width: int) -> Array:
@@ -263,17 +262,16 @@ def _fit(values: Array, height: int, width: int) -> Array:
     return np.asarray(values[rows[:, np.newaxis], columns])
 
 
-def _band(pixels: Array, result: Result, tones: Tones, centre: Pair, *, always: bool) -> Bgr:
-    """Draw a result's pictures under a line that names its windows, and captions beneath."""
+def _band(pixels: Array, result: Result, tones: Tones, center: Pair, *, always: bool) -> Bgr:
+    """Draw a result's pictures, in a row or one below the other, between a line that names its
+    windows and the captions.
+    """
     pictures = [("input", pixels), *result.pooled.items()]
-    aspect, paired = pixels.shape[1] / pixels.shape[0], len(pictures) == 2
-    # How many stand in a row; the largest width and height of each, and the height of its close-up.
-    columns, *room = 1, 2080, 400, 128
-    if aspect <= 2:
-        columns, *room = (2, 720, 1200, 540) if paired else (4, 512, 1200, 384)
-    elif aspect <= 6 and not paired:
-        columns, *room = 2, 1024, 512, 256
-    widest, tallest, close_height = room
+    in_a_row = pixels.shape[1] <= 2 * pixels.shape[0]
+    widest, tallest, close_height = ALL_WIDTH, 400, 128
+    if in_a_row:
+        widest = min(PICTURE_WIDTH, ALL_WIDTH // len(pictures))
+        tallest, close_height = 1200, widest * 3 // 4
     axes, ends = result.windows.axes(pixels.shape), []
     for axis in axes:
         low, high = axis.span(0, axis.count)
@@ -286,18 +284,12 @@ def _band(pixels: Array, result: Result, tones: Tones, centre: Pair, *, always: 
         View(axes[0], *ends[0], max(scale, THINNEST / height)),
         View(axes[1], *ends[1], max(scale, THINNEST / width)),
     )
-    close = _close_up(views, close_height, centre, always=always)
-    drawn = [_labelled(name, values, views, close, tones) for name, values in pictures]
-    height = max(picture.shape[0] for picture in drawn) + GAP + 1
-    width = max(picture.shape[1] for picture in drawn) + MARGIN
-    lines = -(-len(drawn) // columns)
-    sheet = np.full((lines * height, MARGIN + columns * width, 3), PAPER, np.uint8)
-    for index, picture in enumerate(drawn):
-        top, left = index // columns * height, MARGIN + index % columns * width
-        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    close = _close_up(views, close_height, center, always=always)
+    drawn = [_labeled(name, values, views, close, tones) for name, values in pictures]
+    sheet = _joined(drawn, axis=1 if in_a_row else 0, margin=MARGIN)
     heading = _lines([window_text(result.windows) + uncovered_text(*axes)], sheet.shape[1], INK)
     captions = _lines(_captions(views, close, pixels), sheet.shape[1], PALE_INK)
-    return _stacked([heading, sheet, captions])
+    return _joined([heading, sheet, captions])
 
 
 def _captions(views: Views, close: Views | None, pixels: Array) -> list[str]:
@@ -308,15 +300,15 @@ def _captions(views: Views, close: Views | None, pixels: Array) -> list[str]:
             f"{max(0, ceil(view.low))} to {min(view.axis.size, floor(view.high)) - 1}"
             for view in close
         )
-        captions.append(f"below, {close[0].scale} times enlarged: rows {rows}, columns {columns}")
-        captions.append("rows and columns count from 0, both ends are included")
+        place = f"rows {rows}, columns {columns}, counted from 0"
+        captions.append(f"below, {close[0].scale} times enlarged: {place}")
     if any(view.uncovered().any() for view in shown):
         captions.append("hatched: in no window")
     if any(view.at(0) > 0 or view.at(view.axis.size) < view.side for view in shown):
         captions.append("gray: outside the image")
     axes = [view.axis for view in views]
-    if any(axis.count > 1 and axis.span(0, 1)[1] > axis.start(1) for axis in axes):
-        captions.append("windows overlap; each value is drawn at the centre of its window")
+    if any(axis.count > 1 and axis.span(0, 1)[1] > axis.span(1, 2)[0] for axis in axes):
+        captions.append("windows overlap; each value is drawn at the center of its window")
     if _shows_numbers(views):
         apart = all(map(is_partition, axes))
         framed = "windows and their values" if apart else "the first window and its value"
@@ -324,15 +316,12 @@ def _captions(views: Views, close: Views | None, pixels: Array) -> list[str]:
         if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
             names = ", ".join(name for _, name in CHANNEL_NAMES[pixels.shape[2]])
             captions.append(f"numbers from top to bottom: {names}")
-    thicker = views[0].scale / views[1].scale
-    if thicker > 1.1:
-        captions.append(f"rows are drawn {thicker:.3g} times as tall as columns are wide")
-    elif thicker < 0.9:
-        captions.append(f"columns are drawn {1 / thicker:.3g} times as wide as rows are tall")
+    if not 0.9 < views[0].scale / views[1].scale < 1.1:
+        captions.append("pixels are not drawn square")
     return captions
 
 
-def _labelled(name: str, values: Array, views: Views, close: Views | None, tones: Tones) -> Bgr:
+def _labeled(name: str, values: Array, views: Views, close: Views | None, tones: Tones) -> Bgr:
     """Put a picture's name and shape above it and its close-up, on paper just large enough."""
     if name != "input":
         views, close = _of_result(views), close and _of_result(close)
@@ -342,20 +331,21 @@ def _labelled(name: str, values: Array, views: Views, close: Views | None, tones
             (view.at(part.low), view.at(part.high)) for view, part in zip(views, close, strict=True)
         )
         cv2.rectangle(parts[0], (left - 1, top - 1), (right, bottom), ACCENT, 2)
-    shape_at = _text_width(name, TYPE_SIZE, BOLD) + 12
+    shape_at = _text_width(name, TYPE_SIZE, bold=True) + 12
     width = shape_at + _text_width(str(values.shape), TYPE_SIZE) + 2
     label = np.full((LABEL_HEIGHT, width, 3), PAPER, np.uint8)
-    _write(label, name, (0, TYPE_SIZE), TYPE_SIZE, INK, BOLD)
+    _write(label, name, (0, TYPE_SIZE), TYPE_SIZE, INK, bold=True)
     _write(label, str(values.shape), (shape_at, TYPE_SIZE), TYPE_SIZE, PALE_INK)
-    stack, gap = [label], np.full((GAP - 2, 1, 3), PAPER, np.uint8)
+    gap = np.full((GAP - 2, 1, 3), PAPER, np.uint8)
+    stack = [label]
     for part in parts:
         framed = cv2.copyMakeBorder(part, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=EDGE)
         stack += [np.asarray(framed, np.uint8), gap]
-    return _stacked(stack)
+    return _joined(stack)
 
 
 def _busiest(shape: tuple[int, ...], values: Array, tones: Tones) -> Pair:
-    """Row and column of the image around which neighbouring values of a result differ most."""
+    """Row and column of the image around which neighboring values of a result differ most."""
     step = max(1, max(values.shape[:2]) // 512)
     thinned = values[::step, ::step]
     shown = paint(thinned, tones, *thinned.shape[:2]).mean(axis=2, dtype=np.float64)
@@ -367,28 +357,28 @@ def _busiest(shape: tuple[int, ...], values: Array, tones: Tones) -> Pair:
     return int(row) * shape[0] // around.shape[0], int(column) * shape[1] // around.shape[1]
 
 
-def _close_up(views: Views, height: int, centre: Pair, *, always: bool) -> Views | None:
-    """What to show enlarged, around `centre`; None where the blocks can be seen as it is."""
+def _close_up(views: Views, height: int, center: Pair, *, always: bool) -> Views | None:
+    """What to show enlarged, around `center`; None where the blocks can be seen as it is."""
     smallest = min(view.scale * view.pitch for view in views)
     seen = smallest >= SMALLEST_BLOCK and not always
     if seen or _shows_numbers(views) or min(view.pitch for view in views) < 1:
         return None
     zoom = max(1, round(CLOSE_BLOCK / max(view.pitch for view in views)))
-    found = []
-    for view, room, middle in zip(views, (height, views[1].side), centre, strict=True):
-        axis, length = view.axis, min(view.high - view.low, room // zoom)
+    parts = []
+    for view, room, middle in zip(views, (height, views[1].side), center, strict=True):
+        length = min(view.high - view.low, room // zoom)
         low = min(max(view.low, floor(middle - length / 2)), view.high - length)
-        if not isinstance(axis, AdaptiveAxis) and 4 * axis.stride <= length:
-            low -= (low - axis.start(0)) % axis.stride  # begin with a whole window
-        found.append(View(axis, low, low + length, zoom))
-    return found[0], found[1]
+        if view.pitch >= 2 and 4 * view.pitch <= length:  # begin with a whole window
+            low -= floor((low - view.axis.span(0, 1)[0]) % view.pitch)
+        parts.append(View(view.axis, low, low + length, zoom))
+    return parts[0], parts[1]
 
 
 def _draw(values: Array, views: Views, tones: Tones) -> Bgr:
     """Paint the image or a result, each value where it lies; hatch what is in no window."""
     is_input, parts, ends = views[0].is_input, [], []
     for view in views:
-        number, first, pitch, _ = view.blocks
+        number, first, pitch = view.blocks
         start = max(0, floor((view.low - first) / pitch))
         stop = min(number, ceil((view.high - first) / pitch))
         parts.append(slice(start, stop))
@@ -419,11 +409,10 @@ def _shows_numbers(views: Views) -> bool:
 
 
 def _number(sheet: Bgr, values: Array, views: Views) -> None:
-    """Draw the blocks of a small picture apart and frame its windows; write the values into the
-    middle of their blocks, if type that fits can be read.
+    """Draw the blocks of a small picture apart and frame its windows, only the first where they
+    do not lie side by side; write the values into the blocks, if type that fits can be read.
 
-    All windows are framed where they lie side by side, else only the first, its pixels one by one
-    if dilated. The values of three or four channels stand one below the other, red first.
+    The values of three or four channels stand one below the other, red first.
     """
     ends = [view.boxes() for view in views]
     height, width = (min(stop - start for start, stop in along) for along in ends)
@@ -432,9 +421,9 @@ def _number(sheet: Bgr, values: Array, views: Views) -> None:
     framed = [view.boxes() for view in _of_result(views)]
     if not all(is_partition(view.axis) for view in views):
         framed = [_first_window(view) if view.is_input else view.boxes()[:1] for view in views]
-    for boxes, colour, thickness in ((ends, EDGE, 1), (framed, ACCENT, 3)):
+    for boxes, color, thickness in ((ends, EDGE, 1), (framed, ACCENT, 3)):
         for (top, bottom), (left, right) in product(*boxes):
-            cv2.rectangle(sheet, (left, top), (right, bottom), colour, thickness)
+            cv2.rectangle(sheet, (left, top), (right, bottom), color, thickness)
     count = values.shape[2] if values.ndim == 3 else 1
     channels = [index for index, _ in CHANNEL_NAMES.get(count, CHANNEL_NAMES[1])]
     lines = len(channels)
@@ -460,50 +449,56 @@ def _first_window(view: View) -> list[Pair]:
     return [(view.at(tap), view.at(tap + width)) for tap in range(start, stop, step)]
 
 
-def _stacked(parts: Sequence[Bgr]) -> Bgr:
-    """Put parts below each other, the narrower ones on paper as wide as the widest."""
-    widest = max(part.shape[1] for part in parts)
-    padded = [
-        cv2.copyMakeBorder(part, 0, 0, 0, widest - part.shape[1], cv2.BORDER_CONSTANT, value=PAPER)
-        for part in parts
-    ]
-    return np.asarray(np.vstack(padded), np.uint8)
+def _joined(parts: Sequence[Bgr], *, axis: int = 0, margin: int = 0) -> Bgr:
+    """Put parts below each other or, with `axis` 1, side by side; smaller ones on paper as large as
+    the largest, with a margin left of each and right of all.
+    """
+    height, width = (max(part.shape[k] for part in parts) for k in (0, 1))
+    padded = []
+    for part in parts:
+        below = height - part.shape[0] if axis == 1 else 0
+        right = width - part.shape[1] if axis == 0 else 0
+        sides = 0, below, margin, right
+        padded.append(cv2.copyMakeBorder(part, *sides, cv2.BORDER_CONSTANT, value=PAPER))
+    joined = np.concatenate(padded, axis)
+    return np.asarray(np.pad(joined, ((0, 0), (0, margin), (0, 0)), constant_values=PAPER[0]))
 
 
-def _lines(notes: Sequence[str], width: int, colour: Colour) -> Bgr:
-    """A strip of paper with notes, as many in a line as have room; wider if a note needs it."""
-    lines: list[str] = []
-    for note in notes:
-        longer = f"{lines[-1]}   ·   {note}" if lines else note
-        if lines and _text_width(longer, NOTE_SIZE) <= width - 2 * MARGIN:
-            lines[-1] = longer
-        else:
-            lines.append(note)
+def _lines(notes: Sequence[str], width: int, color: Color) -> Bgr:
+    """A strip of paper with notes, in lines that fit it: a letter is about half as wide as high."""
+    lines = textwrap.wrap("   ·   ".join(notes), (width - 2 * MARGIN) * 2 // NOTE_SIZE)
     width = max([width, *(_text_width(line, NOTE_SIZE) + 2 * MARGIN for line in lines)])
     strip = np.full((GAP + len(lines) * NOTE_HEIGHT, width, 3), PAPER, np.uint8)
     for index, line in enumerate(lines):
         baseline = GAP + index * NOTE_HEIGHT + NOTE_SIZE
-        _write(strip, line, (MARGIN, baseline), NOTE_SIZE, colour)
+        _write(strip, line, (MARGIN, baseline), NOTE_SIZE, color)
     return strip
 
 
-@cache
-def _typeface(weight: int) -> cv2.FontFace:
-    """One that comes with OpenCV, so that pictures look alike on every machine: "uni" has the
-    plainer figures and brackets, but no bold.
+def _typeface(size: int, bold: bool) -> tuple[Any, float, int]:
+    """A typeface that comes with OpenCV, so that pictures look alike on every machine, and its
+    size and weight: of OpenCV 5's "uni" has the plainer figures, but no bold.
     """
-    return cv2.FontFace("sans" if weight > REGULAR else "uni")
+    if hasattr(cv2, "FontFace"):
+        return cv2.FontFace("sans" if bold else "uni"), size, 600 if bold else 400
+    return cv2.FONT_HERSHEY_DUPLEX if bold else cv2.FONT_HERSHEY_SIMPLEX, size / 31, 1
 
 
-def _text_width(text: str, size: int, weight: int = REGULAR) -> int:
+def _text_width(text: str, size: int, *, bold: bool = False) -> int:
     """Pixels that a line of type takes."""
-    box: Sequence[int] = cv2.getTextSize((0, 0), text, (0, 0), _typeface(weight), size, weight)
+    face, scale, weight = _typeface(size, bold)
+    if isinstance(face, int):
+        return int(cv2.getTextSize(text, face, scale, weight)[0][0])
+    box: Sequence[int] = cv2.getTextSize((0, 0), text, (0, 0), face, size, weight)
     return int(box[0] + box[2])
 
 
 def _write(
-    picture: Bgr, text: str, at: Pair, size: int, colour: Colour, weight: int = REGULAR
+    picture: Bgr, text: str, at: Pair, size: int, color: Color, *, bold: bool = False
 ) -> None:
     """Write a line whose baseline begins at `at`, (x, y); `size` is in pixels."""
-    no_wrap = (0, 1 << 20)
-    cv2.putText(picture, text, at, colour, _typeface(weight), size, weight, wrap=no_wrap)
+    face, scale, weight = _typeface(size, bold)
+    if isinstance(face, int):
+        cv2.putText(picture, text.replace("·", "|"), at, face, scale, color, weight, cv2.LINE_AA)
+        return
+    cv2.putText(picture, text, at, color, face, size, weight, wrap=(0, 1 << 20))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise, zip_longest
 from math import floor, isfinite, log10
@@ -14,11 +15,12 @@ from pooltool.compare.measures import Measures, Result
 from pooltool.geometry import AnyAxis, AnyWindows, Windows
 
 Array = NDArray[Any]
+Cuts = Sequence[Collection[int]]
 
 MISSING = "-"
 LARGEST_GRID, MOST_CHANNELS = 16, 8
 """Rows and columns up to which an image is printed as numbers, and channels that are printed."""
-LINE_WIDTH, GAP = 100, "   "
+GAP = "   "
 LINES, ASCII = "─│┌┬┐├┼┤└┴┘", "-|+++++++++"
 """Strokes across and down, then left, inner and right joints of the first, inner and last line."""
 
@@ -31,13 +33,20 @@ CHANNEL_NAMES: dict[int, tuple[tuple[int, str], ...]] = {
 
 
 def as_lines(
-    pixels: Array, result: Result, measures: Sequence[Measures], *, ascii_only: bool = False
+    pixels: Array,
+    result: Result,
+    measures: Sequence[Measures],
+    *,
+    width: int = 100,
+    ascii_only: bool = False,
 ) -> list[str]:
-    """Write what was found under one setting: windows, table, and the numbers of a small image."""
+    """Write one setting's windows, table and, of a small image, numbers, in lines of `width`."""
     axes = result.windows.axes(pixels.shape)
-    lines = [window_text(result.windows) + uncovered_text(*axes), *as_table(measures).split("\n")]
+    lines = textwrap.wrap(window_text(result.windows) + uncovered_text(*axes), width)
+    lines += as_table(measures, width).split("\n")
     if _is_small(pixels):
-        lines += ["", *as_grids(pixels, result, ascii_only=ascii_only).split("\n")]
+        grids = as_grids(pixels, result, width=width, ascii_only=ascii_only)
+        lines += ["", *grids.split("\n")]
     return lines
 
 
@@ -45,13 +54,16 @@ def as_records(measures: Iterable[Measures], windows: AnyWindows) -> list[dict[s
     """One dict a row of the table, ready for JSON: None where there is no figure."""
     pool_size = list(windows.pool_size) if isinstance(windows, Windows) else None
     return [
-        {"pool_size": pool_size, **found._asdict(), "output_shape": list(found.output_shape)}
-        for found in measures
+        {"pool_size": pool_size, **row._asdict(), "output_shape": list(row.output_shape)}
+        for row in measures
     ]
 
 
-def as_table(measures: Sequence[Measures]) -> str:
-    """Align the measures under their names, a row each; `-` where there is no figure."""
+def as_table(measures: Sequence[Measures], width: int = 100) -> str:
+    """Align the measures under their names, a row each; `-` where there is no figure.
+
+    Columns that do not fit into lines of `width` stand below, the methods again before them.
+    """
     methods, shapes, means, stds, *ratios = zip(*measures, strict=True)
     columns = [methods, map(str, shapes), numerals(means, at_least=2), numerals(stds, at_least=2)]
     for values in ratios:  # adding 0 makes 0.00 of -0.00
@@ -59,9 +71,9 @@ def as_table(measures: Sequence[Measures]) -> str:
     aligned = []
     for index, (name, column) in enumerate(zip(Measures._fields, columns, strict=True)):
         cells = [name.replace("_", " "), *column]
-        width = max(6, *map(len, cells))
-        aligned.append([f"{cell:{'<' if index < 2 else '>'}{width}}" for cell in cells])
-    return "\n".join(map("  ".join, zip(*aligned, strict=True)))
+        longest = max(6, *map(len, cells))
+        aligned.append([f"{cell:{'<' if index < 2 else '>'}{longest}}" for cell in cells])
+    return "\n".join(_in_rows(aligned[1:], width, "  ", begin=aligned[0]))
 
 
 def numerals(values: Iterable[float | None], *, at_least: int | None = None) -> list[str]:
@@ -134,19 +146,21 @@ def is_partition(axis: AnyAxis) -> bool:
     return meet and all(axis.pixels(i) == stop - start for i, (start, stop) in enumerate(inside))
 
 
-def as_grids(pixels: Array, result: Result, *, ascii_only: bool = False) -> str:
+def as_grids(pixels: Array, result: Result, *, width: int = 100, ascii_only: bool = False) -> str:
     """Write an image of up to 16 rows and columns and its results as grids of numbers.
 
     Lines between the numbers of the input are the borders of its windows. Where windows overlap or
     leave gaps no such lines can be drawn; the first line of the text then says so. A result of
-    more than 16 rows or columns is named but not written out. `ascii_only` draws with -, | and +.
+    more than 16 rows or columns is named but not written out; one wider than `width` is written
+    in parts. `ascii_only` draws with -, | and +.
     """
     axes = result.windows.axes(pixels.shape)
     drawn = all(map(is_partition, axes))
     borders: list[Collection[int]] = [
         {end for i in range(axis.count) for end in axis.span(i, i + 1)} for axis in axes
     ]
-    lines = [] if drawn else ["windows are not drawn: they overlap or leave gaps"]
+    note = "windows are not drawn: they overlap or leave gaps"
+    lines = [] if drawn else textwrap.wrap(note, width)
     count = pixels.shape[2] if pixels.ndim == 3 else 1
     plain = [(index, f"channel {index}") for index in range(min(count, MOST_CHANNELS))]
     for index, name in CHANNEL_NAMES.get(count, plain):
@@ -155,8 +169,11 @@ def as_grids(pixels: Array, result: Result, *, ascii_only: bool = False) -> str:
             shown = values if values.ndim == 2 else values[..., index]
             inner = borders if title == "input" else [range(size) for size in shown.shape]
             cuts = inner if drawn else [(), ()]
-            boxes.append(_box(title, shown, cuts, ASCII if ascii_only else LINES))
-        lines += [name] * bool(name) + _in_rows(boxes)
+            heading, border = f"{title} {size_text(shown.shape)}", ASCII if ascii_only else LINES
+            boxes += (
+                _boxes(heading, shown, cuts, border, width) if _is_small(shown) else [[heading]]
+            )
+        lines += [name] * bool(name) + _in_rows(boxes, width, GAP)
     if count > MOST_CHANNELS:
         lines.append(f"and {count - MOST_CHANNELS} more channels")
     return "\n".join(lines)
@@ -174,17 +191,32 @@ def _is_small(pixels: Array) -> bool:
     return bool(max(pixels.shape[:2]) <= LARGEST_GRID)
 
 
-def _box(title: str, values: Array, cuts: Sequence[Collection[int]], border: str) -> list[str]:
-    """Frame a 2-D array under its title, with lines before the rows and columns in `cuts`; only
-    the title of a large one.
+def _boxes(
+    heading: str, values: Array, cuts: Cuts, border: str, width: int, first: int = 0
+) -> list[list[str]]:
+    """Frame a 2-D array under its heading; in halves where it is wider than `width`.
+
+    Lines stand before the rows and columns in `cuts`; the array begins with column `first`.
     """
-    heading = f"{title} {size_text(values.shape)}"
-    if not _is_small(values):
-        return [heading]
-    down, texts, end = border[1], texts_of(values), values.shape[1]
+    box, end = _box(heading, values, cuts, border, first), first + values.shape[1]
+    if len(box[1]) <= width or values.shape[1] == 1:
+        return [box]
+    middle, whole = (first + end) // 2, heading.partition(", ")[0]
+    return [
+        half
+        for start, stop in ((first, middle), (middle, end))
+        for half in _boxes(
+            f"{whole}, columns {start}-{stop - 1}",
+            values[:, start - first : stop - first], cuts, border, width, start,
+        )
+    ]  # fmt: skip
+
+
+def _box(heading: str, values: Array, cuts: Cuts, border: str, first: int) -> list[str]:
+    down, texts, end = border[1], texts_of(values), first + values.shape[1]
     width = max(map(len, texts.flat))
-    groups = list(pairwise([0, *(at for at in range(1, end) if at in cuts[1]), end]))
-    strokes = [border[0] * ((last - first) * (width + 1) + 1) for first, last in groups]
+    groups = list(pairwise([first, *(at for at in range(first + 1, end) if at in cuts[1]), end]))
+    strokes = [border[0] * ((stop - start) * (width + 1) + 1) for start, stop in groups]
     top, inner, bottom = (
         border[at] + border[at + 1].join(strokes) + border[at + 2] for at in (2, 5, 8)
     )
@@ -192,24 +224,31 @@ def _box(title: str, values: Array, cuts: Sequence[Collection[int]], border: str
     for index, row in enumerate(texts):
         if index and index in cuts[0]:
             lines.append(inner)
-        cells = (" ".join(f"{text:>{width}}" for text in row[slice(*group)]) for group in groups)
+        padded = [f"{text:>{width}}" for text in row]
+        cells = (" ".join(padded[start - first : stop - first]) for start, stop in groups)
         lines.append(f"{down} " + f" {down} ".join(cells) + f" {down}")
     return [*lines, bottom]
 
 
-def _in_rows(boxes: Iterable[list[str]]) -> list[str]:
-    """Put boxes side by side for as long as they fit into a line, then below."""
+def _in_rows(
+    boxes: Iterable[list[str]], width: int, gap: str, begin: list[str] | None = None
+) -> list[str]:
+    """Put boxes side by side for as long as they fit into `width`, then below; `begin` is a box
+    that stands first in every row.
+    """
     rows: list[list[list[str]]] = []
-    used = LINE_WIDTH
+    used = width
     for box in boxes:
-        width = max(map(len, box)) + len(GAP)
-        used += width
-        if used > LINE_WIDTH:
-            rows.append([])
-            used = width
-        rows[-1].append([f"{line:<{width}}" for line in box])
-    return [
-        "".join(part or " " * len(box[0]) for part, box in zip(parts, row, strict=True)).rstrip()
-        for row in rows
-        for parts in zip_longest(*row)
-    ]
+        used += len(gap) + max(map(len, box))
+        if used > width:
+            rows.append([begin, box] if begin else [box])
+            used = sum(len(gap) + max(map(len, box)) for box in rows[-1]) - len(gap)
+        else:
+            rows[-1].append(box)
+    lines = []
+    for row in rows:
+        widths = [max(map(len, box)) for box in row]
+        for parts in zip_longest(*row, fillvalue=""):
+            padded = (f"{part:<{size}}" for part, size in zip(parts, widths, strict=True))
+            lines.append(gap.join(padded).rstrip())
+    return lines

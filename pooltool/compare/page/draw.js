@@ -83,13 +83,14 @@ function drawPicture(name) {
   context.globalAlpha = 1;
   const boxes = litBoxes(name, [tall, wide]);
   const large = boxes.length && boxes.length * boxes[0][2] * boxes[0][3] > 400;
-  if (large) { // dim all the others
+  const numbered = Math.min(tall, wide) >= 9;
+  if (large && !numbered) { // dim all the others, where that does not belie the numbers in them
     context.beginPath();
     for (const box of [[0, 0, width, height], ...boxes]) context.rect(...box);
     context.fillStyle = colour("veil");
     context.fill("evenodd");
   }
-  if (Math.min(tall, wide) >= 9) writeCells(context, cellsIn(planes, axes), tall, wide);
+  if (numbered) writeCells(context, cellsIn(planes, axes), tall, wide);
   if (state.timer && name !== "input") { // cover the results that are still to come
     const [i, j] = state.picked.at, y = top + i * tall, x = left + (j + 1) * wide;
     fill(context, colour("card"), [x, y, left + broad - x, tall],

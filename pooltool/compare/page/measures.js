@@ -1,6 +1,6 @@
 // Noise, bias and shift as pooltool/compare/measures.py defines them; null where there is none.
 
-const FEWEST_RESULTS = 1 << 14, MOST_DRAWN = 1 << 20;
+const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20;
 
 // Mean and standard deviation of the finite ones of all values that were added.
 class Spread {
@@ -49,10 +49,14 @@ function measureNoise(planes, height, width, settings, level) {
     FEWEST_RESULTS / still[0].max.length, MOST_DRAWN / (planes.length * height * width));
   const random = normalNumbers(), noise = new Spread();
   const changes = METHODS.map(() => new Spread());
+  let drawn = [];
   for (let draw = 0; draw < Math.max(1, Math.floor(draws)); draw++) {
+    const again = draw % 2 ? drawn : (drawn = []); // each noise also as its negative
     planes.forEach((plane, c) => {
-      const noisy = Float64Array.from(plane, (value) => {
-        const added = level * random();
+      const numbers = draw % 2 ? again[c].map((one) => -one) : plane.length && Float64Array.from(plane, random);
+      if (!(draw % 2)) drawn[c] = numbers;
+      const noisy = Float64Array.from(plane, (value, i) => {
+        const added = level * numbers[i];
         noise.add(added);
         return value + added;
       });
@@ -65,7 +69,7 @@ function measureNoise(planes, height, width, settings, level) {
   const found = { input: { noise: ratio(noise.std, noise.std), bias: ratio(0, noise.std) } };
   METHODS.forEach((method, m) => {
     const { mean, std } = changes[m];
-    found[method] = { noise: ratio(std, noise.std), bias: ratio(mean, noise.std) };
+    found[method] = { noise: ratio(std, noise.std), bias: ratio(method === "avg" ? 0 : mean, noise.std) };
   });
   return found;
 }

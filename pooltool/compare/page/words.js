@@ -113,7 +113,8 @@ function formula(k) {
     rest.push(text("padded", { before, after }));
   } else if (!s.output_size) {
     const [open, close] = s.ceil_mode ? "⌈⌉" : "⌊⌋";
-    const room = `${size} + ${before + after} − ${s.dilation[k]} × (${s.pool_size[k]} − 1) − 1`;
+    const padding = before === after ? `2 × ${before}` : `${before} + ${after}`;
+    const room = `${size} + ${padding} − ${s.dilation[k]} × (${s.pool_size[k]} − 1) − 1`;
     sum = `${open}(${room}) / ${s.stride[k]}${close} + 1${dropped ? " − 1" : ""} = ${count}`;
   }
   if (dropped) rest.push(text("dropped"));
@@ -149,6 +150,9 @@ function describePage() {
   NAMES.forEach(describePicture);
   const [height, width] = SHAPE, [rows, columns] = layout.map((axis) => axis.count);
   const values = { height, width, rows, columns, level: DATA.noise_level * 100 };
+  const overlap = AXES.some((k) => !s.output_size && s.stride[k] < s.dilation[k] * (s.pool_size[k] - 1) + 1);
+  values.use = text(overlap ? "use_several" : "use_once");
+  values.size = text(rows * columns < height * width ? "gets_smaller" : "keeps_size", values);
   const lessons = ["window", "weights", "channels", "choice", "noise", "shift"];
   $("lesson").replaceChildren(...lessons.map((key) => make("article", {},
     make("h2", text(`lesson_${key}`)), make("p", text(`lesson_${key}_text`, values)))));
@@ -158,7 +162,7 @@ function describePage() {
 function describePicture(name) {
   const { axes, figures } = pictures[name], figure = $(name).closest("figure");
   const [rows, columns] = axes.map((axis) => axis.count);
-  figure.querySelector(".shape").textContent = `${rows} × ${columns}`;
+  figure.querySelector(".shape").textContent = text("size", { rows, columns });
   figure.querySelector("dl").replaceChildren(...Object.entries(figures).map(([key, value]) => (
     make("div", { className: key }, make("dt", text(key)), make("dd", figureText(value))))));
   $(name).setAttribute("aria-label", text("canvas", { name: text(name), rows, columns }));
