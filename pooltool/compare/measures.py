@@ -24,7 +24,7 @@ Array = NDArray[Any]
 METHODS: tuple[Method, ...] = ("max", "min", "avg")
 Shown = Method | Literal["weighted"]
 """What is shown: also the average whose colors weigh as much as they are opaque."""
-NOISE_LEVEL, NOISE_SEED = 0.02, 0
+NOISE_LEVEL, NOISE_SEED = 0.02, 7
 """Standard deviation of the noise that is added, as a part of the range of the image's values."""
 FEWEST_RESULTS, MOST_DRAWN = 1 << 16, 1 << 20
 """Noise is drawn anew until it made so many results, so that a small image is not left to chance,
