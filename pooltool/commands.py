@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -174,7 +175,7 @@ def compare(
                 lines += _table(pixels, results, as_json, getattr(stream, "encoding", ""))
             files.write(path, data, folder=os.path.dirname(path))
             if not quiet:
-                _warn(name, picture)
+                _warn(name, picture, is_page)
             for line in lines:
                 say(line, err=path == STREAM)
             if show and drawn is not None:
@@ -195,14 +196,20 @@ def _require_page(windows: Sequence[AnyWindows], detail: Pair | None) -> None:
         raise UsageProblem("--detail belongs to the panel, not to a page; leave it out")
 
 
-def _warn(name: str, picture: images.Picture) -> None:
-    """Print what was odd in the image, and which frame is compared."""
+def _warn(name: str, picture: images.Picture, is_page: bool) -> None:
+    """Print what was odd in the image, which frame is compared, and what a page is too small for."""
+    from pooltool.compare.page import reduction
+
     for warning in picture.warnings:
         if not warning.startswith("left out"):  # which is no loss of a panel or a page
             complain(f"{name}: warning: {warning}")
     if len(picture.frames) > 1:
         note = f"frame 0 of {len(picture.frames)} is compared; choose another with --frame"
         complain(f"{name}: warning: {note}")
+    rows, columns = reduction(picture.frames[0])
+    if is_page and (rows, columns) != (1, 1):
+        note = f"the page shows means of {rows}x{columns} pixels, and its figures are of those"
+        complain(f"{name}: warning: the picture is too large for a page: {note}")
 
 
 def _table(pixels: Array, results: Sequence[Result], as_json: bool, encoding: str) -> list[str]:
@@ -216,8 +223,11 @@ def _table(pixels: Array, results: Sequence[Result], as_json: bool, encoding: st
         if as_json:
             lines += map(json_line, as_records(measures, result.windows))
         else:
-            ascii_only = not can_draw_lines(encoding)
-            lines += ["", *as_lines(pixels, result, measures, ascii_only=ascii_only)]
+            ascii_only, width = (
+                not can_draw_lines(encoding),
+                shutil.get_terminal_size((100, 24)).columns,
+            )
+            lines += ["", *as_lines(pixels, result, measures, width=width, ascii_only=ascii_only)]
     return lines
 
 

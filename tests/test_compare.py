@@ -803,6 +803,27 @@ def test_the_page_is_written_for_html(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "large.html").exists()
 
 
+def test_a_page_that_holds_means_says_so(run: Run) -> None:
+    save("a.png", np.zeros((2000, 1500), np.uint8))
+    result = run("compare", "a.png", "-o", "page.html")
+    assert result.err == (
+        "pooltool: a.png: warning: the picture is too large for a page: the page shows means of "
+        "2x2 pixels, and its figures are of those\n"
+    )
+    save("b.png", np.zeros((1000, 1500), np.uint8))
+    assert run("compare", "b.png", "-o", "page.html").err == ""
+
+
+def test_lines_are_as_long_as_the_terminal_is_wide(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("a.png", LECTURE)
+    monkeypatch.setenv("COLUMNS", "44")
+    lines = run("compare", "a.png").out.splitlines()
+    assert max(map(len, lines[1:])) <= 44
+    assert sum(line.startswith("method") for line in lines) == 2
+
+
 def test_where_alpha_varies_the_weighted_average_is_shown_too() -> None:
     image = np.zeros((4, 4, 4), np.uint8)
     image[...] = 0, 255, 0, 0

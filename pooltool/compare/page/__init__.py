@@ -86,20 +86,31 @@ def settings_of(windows: AnyWindows, count_include_pad: bool) -> dict[str, Any]:
     }
 
 
-def _picture(pixels: Array) -> dict[str, Any]:
-    """The values of an image, pooled by the mean over the smallest windows that make them fit a
-    page, and how to show them.
+def reduction(pixels: Array) -> Pair:
+    """How many rows and columns of an image one pixel of its page is the mean of: as few as make
+    the picture fit a page; (1, 1) for the values as they are.
     """
     height, width, *channels = pixels.shape
-    count = channels[0] if channels else 1
-    shown = pixels.reshape(height, width, count)[..., :MOST_CHANNELS]
-    number = NUMBERS.get(pixels.dtype.str[1:], pixels.dtype.str[1:])
-    item = np.dtype(number).itemsize * shown.shape[2]
+    count = min(channels[0], MOST_CHANNELS) if channels else 1
+    item = np.dtype(_number(pixels)).itemsize * count
     side = max(1, -(-max(height, width) // LONGEST_SIDE))
     while -(-height // side) * -(-width // side) * item > MOST_BYTES:
         side += 1
-    sides = min(side, height), min(side, width)
-    if side > 1:
+    return min(side, height), min(side, width)
+
+
+def _number(pixels: Array) -> str:
+    """The dtype that the page holds: what becomes of those for which browsers have no array."""
+    return NUMBERS.get(pixels.dtype.str[1:], pixels.dtype.str[1:])
+
+
+def _picture(pixels: Array) -> dict[str, Any]:
+    """The values of an image, or their means that fit a page, and how to show them."""
+    height, width, *channels = pixels.shape
+    count = channels[0] if channels else 1
+    shown = pixels.reshape(height, width, count)[..., :MOST_CHANNELS]
+    number, sides = _number(pixels), reduction(pixels)
+    if sides != (1, 1):
         windows, dtype = Windows.of(sides, ceil_mode=True), pixels.dtype.newbyteorder("=")
         shown = pool2d(shown, Pooling("avg", windows, dtype=dtype))
     names = CHANNEL_NAMES.get(count) or [(index, str(index)) for index in range(shown.shape[2])]
