@@ -197,7 +197,7 @@ def _require_page(windows: Sequence[AnyWindows], detail: Pair | None) -> None:
 
 
 def _warn(name: str, picture: images.Picture, is_page: bool) -> None:
-    """Print what was odd in the image, which frame is compared, and what a page is too small for."""
+    """Print what was odd in the image, which frame is compared, and what a page cannot show."""
     from pooltool.compare.page import reduction
 
     for warning in picture.warnings:

@@ -234,7 +234,8 @@ def test_what_a_reader_can_do(browse: Browse) -> None:
         "Window in row 0, column 1", "Window in row 0, column 1", "Window in row 0, column 1",
         "Window in row 1, column 0", "Pixel in row 1, column 1 (counted from 0) is in 4 of 9",
         "The window does not fit: it takes 7 rows, the picture has 4", "true",
-        "rows⌊(4 + 2 × 0 − 1 × (2 − 1) − 1) / 1⌋ + 1 = 3columns⌊(4 + 2 × 0 − 1 × (3 − 1) − 1) / 1⌋ + 1 = 2",
+        "rows⌊(4 + 2 × 0 − 1 × (2 − 1) − 1) / 1⌋ + 1 = 3"
+        "columns⌊(4 + 2 × 0 − 1 × (3 − 1) − 1) / 1⌋ + 1 = 2",
         "ko",
     ]  # fmt: skip
     assert len(told) == len(wanted)
