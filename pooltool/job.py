@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -33,8 +35,8 @@ Shape = tuple[int, ...]
 Status = Literal["ok", "skipped", "failed", "planned"]
 NO_MEMORY = "there is not enough memory for this image; use fewer --jobs or a larger machine"
 NO_ALPHA = "it has no alpha to weigh by; leave out --alpha-weighted"
-BAND_BYTES = 1 << 25
-"""Bytes read at once of a .npy file that is pooled by bands of rows."""
+PART_BYTES = 1 << 24
+"""Bytes mapped at once of a .npy file that is pooled by parts."""
 
 
 class Settings(NamedTuple):
@@ -214,8 +216,11 @@ def _pool_frame(
 
 def _indices(frames: Sequence[Array], pooled: Sequence[Array], settings: Settings) -> bytes:
     """Where the values of each frame lie, as a .npy file."""
-    pooling = settings.pooling
-    places = tuple(indices2d(*each, pooling) for each in zip(frames, pooled, strict=True))
+    windows = settings.pooling.windows
+    places = tuple(
+        indices2d(pixels, values, *windows.axes(pixels.shape))
+        for pixels, values in zip(frames, pooled, strict=True)
+    )
     return _as_asked(images.encode(Picture(places, NPY), NPY).data, places[0], settings)
 
 
@@ -247,57 +252,72 @@ def _laid(
 
 
 def _pool_array(job: Job, settings: Settings) -> Outcome:
-    """Pool a .npy file into another, by bands of rows, so that it may be larger than memory."""
-    with npy.open_array(job.input) as array:
+    """Pool a .npy file into another by parts, so that it may be larger than memory."""
+    with npy.open_array(job.input) as array, ExitStack() as outputs:
         data_format: DataFormat = settings.data_format or "channels_last"
-        warnings = npy.layout_warnings(array.shape, settings.data_format)
-        dtype = settings.pooling.dtype or array.dtype.newbyteorder("=")
-        pooling = replace(settings.pooling, dtype=dtype)
-        axis = row_axis(len(array.shape), data_format)
-        rows, columns = pooling.windows.axes(array.shape, data_format)
-        shape = (*array.shape[:axis], rows.count, columns.count, *array.shape[axis + 2 :])
-        if settings.indices is not None or settings.alpha_weighted:
-            parts = iter([_pool_whole(array, settings, pooling, data_format)])
-        else:
-            parts = _bands(array, pooling, rows, columns, axis)
-        with files.replacing(job.output, folder=job.folder) as file:
-            npy.write(file, shape, dtype, parts)
-        return Outcome(job, "ok", array.shape, shape, dtype, 1, warnings)
+        shape, dtype, order, _ = array.layout
+        warnings = npy.layout_warnings(shape, settings.data_format)
+        result_dtype = settings.pooling.dtype or dtype.newbyteorder("=")
+        pooling = replace(settings.pooling, dtype=result_dtype)
+        axis = row_axis(len(shape), data_format)
+        rows, columns = pooling.windows.axes(shape, data_format)
+        result_shape = (*shape[:axis], rows.count, columns.count, *shape[axis + 2 :])
+        places = None
+        if settings.indices is not None:
+            places = outputs.enter_context(files.replacing(settings.indices))
+            npy.write_header(places, result_shape, np.dtype(np.int64), order)
+        file = outputs.enter_context(files.replacing(job.output, folder=job.folder))
+        npy.write_header(file, result_shape, result_dtype, order)
+        if settings.alpha_weighted:
+            npy.write_part(file, _alpha_weighted(array, pooling, data_format), order)
+            return Outcome(job, "ok", shape, result_shape, result_dtype, 1, warnings)
+        for part in _parts(array.layout, rows, columns, axis):
+            top, bottom, part_rows = rows.part(part[axis].start, part[axis].stop)
+            left, right, part_columns = columns.part(part[axis + 1].start, part[axis + 1].stop)
+            part[axis : axis + 2] = slice(top, bottom), slice(left, right)
+            pixels = array.part(part)
+            windows = part_rows, part_columns
+            values = pool_axes(pixels, pooling, *windows, data_format=data_format)
+            npy.write_part(file, values, order)
+            if places:
+                found = indices2d(pixels, values, *windows, data_format=data_format)
+                width, part_width = shape[axis + 1], right - left
+                found += found // part_width * (width - part_width) + (top * width + left)
+                npy.write_part(places, found, order)
+        return Outcome(job, "ok", shape, result_shape, result_dtype, 1, warnings)
 
 
-def _bands(
-    array: npy.ArrayFile, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, axis: int
-) -> Iterator[Array]:
-    """The pooled array in parts of about `BAND_BYTES`: some rows of a plane, or several planes."""
-    count, height = math.prod(array.shape[:axis]), array.shape[axis]
-    plane_bytes = array.dtype.itemsize * math.prod(array.shape[axis:])
-    together = max(1, BAND_BYTES // plane_bytes)
-    step = rows.count if together > 1 else max(1, BAND_BYTES * rows.count // plane_bytes)
-    # All axes before the rows are one in `pixels`: (planes, H, W, C), or (planes, H, W), which is
-    # read as channels first.
-    layout: DataFormat = "channels_last" if len(array.shape) - axis == 3 else "channels_first"
-    for plane in range(0, count, together):
-        last = min(plane + together, count)
-        for first in range(0, rows.count, step):
-            low, high, part = rows.part(first, min(first + step, rows.count))
-            pixels = array.planes(axis, plane, last, low, min(high, height))
-            yield pool_axes(pixels, pooling, part, columns, data_format=layout)
+def _parts(
+    layout: npy.ArrayLayout, rows: AnyAxis, columns: AnyAxis, axis: int
+) -> Iterator[list[slice]]:
+    """Cut a result, in memory order, into parts that are made of about `PART_BYTES` of the array.
+
+    Windows that share most of their pixels stay together, and so do channels that lie side by side.
+    """
+    counts = [*layout.shape[:axis], rows.count, columns.count, *layout.shape[axis + 2 :]]
+    steps, part_bytes = list(counts), math.prod(layout.shape) * layout.dtype.itemsize
+    for index in layout.axes:
+        least, windows = 1, {axis: rows, axis + 1: columns}.get(index)
+        if windows:
+            least = -(-windows.extent // windows.stride)
+        part_bytes //= counts[index]
+        steps[index] = min(counts[index], max(least, PART_BYTES // max(1, part_bytes)))
+        if windows or steps[index] > 1:
+            break
+    firsts = [range(0, count, step) for count, step in zip(counts, steps, strict=True)]
+    ordered = product(*(firsts[index] for index in layout.axes))
+    for places in ordered:
+        part = [slice(0)] * len(counts)
+        for index, first in zip(layout.axes, places, strict=True):
+            part[index] = slice(first, min(first + steps[index], counts[index]))
+        yield part
 
 
-def _pool_whole(
-    array: npy.ArrayFile, settings: Settings, pooling: Pooling, data_format: DataFormat
-) -> Array:
-    """The pooled array, all in memory: for what no band of rows can tell by itself."""
-    axis = row_axis(len(array.shape), data_format)
-    planes = array.planes(axis, 0, math.prod(array.shape[:axis]), 0, array.shape[axis])
-    pixels = planes.reshape(array.shape)
-    if settings.alpha_weighted:
-        if data_format != "channels_last" or pixels.ndim < 3 or pixels.shape[-1] != 4:
-            raise ImageError(NO_ALPHA)
-        from pooltool.kernels.alpha import alpha_weighted
+def _alpha_weighted(array: npy.ArrayFile, pooling: Pooling, data_format: DataFormat) -> Array:
+    """The pooled array, all in memory."""
+    shape = array.layout.shape
+    if data_format != "channels_last" or len(shape) < 3 or shape[-1] != 4:
+        raise ImageError(NO_ALPHA)
+    from pooltool.kernels.alpha import alpha_weighted
 
-        return alpha_weighted(pixels, pooling)
-    values = pool2d(pixels, pooling, data_format=data_format)
-    indices = indices2d(pixels, values, pooling, data_format=data_format)
-    files.write(str(settings.indices), npy.dumps(indices))
-    return values
+    return alpha_weighted(array.part([slice(0, size) for size in shape]), pooling)

@@ -353,7 +353,8 @@ def _pool(
     values = pool2d(array, pooling, data_format=data_format)
     if not return_indices:
         return values
-    return values, indices2d(array, values, pooling, data_format=data_format)
+    axes = windows.axes(array.shape, data_format)
+    return values, indices2d(array, values, *axes, data_format=data_format)
 
 
 _RANKS = {

@@ -1,23 +1,25 @@
-"""A .npy file is pooled by bands of rows, so that it may be larger than memory."""
+"""A .npy file is pooled by parts, so that it may be larger than memory."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pytest
 from conftest import ROOT, load
 
 from pooltool import avg_pool2d, job, max_pool2d
-from pooltool.geometry import AdaptiveWindows, Windows
+from pooltool.geometry import AdaptiveWindows, AnyWindows, DataFormat, Windows
+from pooltool.images import npy
 from pooltool.job import Job, Settings, pool_file
-from pooltool.kernels import Method, Pooling, pool2d
+from pooltool.kernels import Method, Pooling, indices2d, pool2d
 
-WINDOWS = [
+WINDOWS: list[AnyWindows] = [
     Windows.of(2),
     Windows.of(3, 2, ceil_mode=True),
     Windows.of(5, 1, "same"),
@@ -29,24 +31,63 @@ WINDOWS = [
 ]
 
 
+SHAPES: dict[DataFormat, list[tuple[int, ...]]] = {
+    "channels_last": [(41, 23), (41, 23, 2), (3, 41, 23, 2)],
+    "channels_first": [(2, 41, 23), (3, 2, 41, 23)],
+}
+
+
 @pytest.mark.parametrize("windows", WINDOWS, ids=str)
 @pytest.mark.parametrize("method", ["max", "min", "avg"])
 @pytest.mark.parametrize("layout", ["C", "F", ">"])
-def test_bands_do_not_show(
-    windows: Any, method: Method, layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("data_format", SHAPES)
+def test_parts_do_not_show(
+    windows: AnyWindows,
+    method: Method,
+    layout: str,
+    data_format: DataFormat,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    image = np.random.default_rng(4).standard_normal((41, 23, 2)).astype(np.float32)
-    stored = image.astype(">f4") if layout == ">" else np.asarray(image, order="F")
-    np.save(tmp_path / "a.npy", image if layout == "C" else stored)
-    arrays = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
     pooling = Pooling(method, windows, count_include_pad=True)
-    wanted = pool2d(image, pooling)
-    for band_bytes in (1, 1000, 1 << 20):
-        monkeypatch.setattr(job, "BAND_BYTES", band_bytes)
-        outcome = pool_file(arrays, Settings(pooling))
-        assert (outcome.status, outcome.error) == ("ok", None)
-        assert outcome.output_shape == wanted.shape
-        assert load(tmp_path / "b.npy").tobytes() == wanted.tobytes()
+    indices = None if method == "avg" else str(tmp_path / "i.npy")
+    settings = Settings(pooling, data_format=data_format, indices=indices)
+    arrays = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
+    for shape in SHAPES[data_format]:
+        image = np.random.default_rng(4).standard_normal(shape).astype(np.float32)
+        stored = {"C": image, "F": np.asfortranarray(image), ">": image.astype(">f4")}[layout]
+        np.save(tmp_path / "a.npy", stored)
+        wanted = pool2d(image, pooling, data_format=data_format)
+        for part_bytes in (1, 1000, 1 << 20):
+            monkeypatch.setattr(job, "PART_BYTES", part_bytes)
+            outcome = pool_file(arrays, settings)
+            assert (outcome.status, outcome.error) == ("ok", None)
+            assert outcome.output_shape == wanted.shape
+            assert load(tmp_path / "b.npy").tobytes() == wanted.tobytes()
+            if indices:
+                axes = windows.axes(shape, data_format)
+                places = indices2d(image, wanted, *axes, data_format=data_format)
+                np.testing.assert_array_equal(load(indices), places)
+
+
+@pytest.mark.parametrize("layout", ["C", "F"])
+@pytest.mark.parametrize("data_format", SHAPES)
+def test_parts_are_small_and_cover_all_in_memory_order(
+    layout: Literal["C", "F"], data_format: DataFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "PART_BYTES", 700)
+    for windows, shape in product(WINDOWS, SHAPES[data_format]):
+        axis = len(shape) - 2 if data_format == "channels_first" else max(0, len(shape) - 3)
+        rows, columns = windows.axes(shape, data_format)
+        counts = [*shape]
+        counts[axis : axis + 2] = rows.count, columns.count
+        places = np.arange(np.prod(counts)).reshape(counts, order=layout)
+        array = npy.ArrayLayout(shape, np.dtype("u1"), layout, 0)
+        parts = [places[tuple(part)] for part in job._parts(array, rows, columns, axis)]
+        written = np.concatenate([part.ravel(order=layout) for part in parts])
+        np.testing.assert_array_equal(written, np.arange(places.size))
+        if windows == Windows.of(2):
+            assert max(4 * part.size for part in parts) <= 700
 
 
 def test_memory_stays_small(tmp_path: Path) -> None:
@@ -81,11 +122,11 @@ def test_a_cut_array_leaves_nothing(tmp_path: Path) -> None:
     arrays = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")
     outcome = pool_file(arrays, Settings(Pooling("max", Windows.of(2))))
     assert outcome.status == "failed"
-    assert "it is cut" in str(outcome.error)
+    assert "it is truncated" in str(outcome.error)
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
 
 
-def test_averages_by_bands_are_rounded_into_the_dtype(tmp_path: Path) -> None:
+def test_averages_by_parts_are_rounded_into_the_dtype(tmp_path: Path) -> None:
     image = np.random.default_rng(4).integers(0, 256, (9, 8), np.uint8)
     np.save(tmp_path / "a.npy", image)
     arrays = Job(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), "npy")

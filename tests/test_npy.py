@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,51 +39,65 @@ def test_rows_are_those_of_numpy(
     array = np.asarray(sample(shape, dtype), order=order)
     path = saved(tmp_path / "a.npy", array)
     with npy.open_array(path) as opened:
-        assert opened.shape == shape
-        assert opened.dtype == array.dtype
-        for first, last in ((0, shape[0]), (0, 1), (shape[0] - 1, shape[0]), (0, 0)):
-            rows = opened.planes(0, 0, 1, first, last)[0]
-            assert rows.flags.c_contiguous
-            np.testing.assert_array_equal(rows, array[first:last])
+        assert opened.layout[:2] == (shape, array.dtype)
+        rest = [slice(0, size) for size in shape[1:]]
+        for rows in (slice(0, shape[0]), slice(0, 1), slice(shape[0] - 1, shape[0])):
+            part = opened.part([rows, *rest])
+            assert not part.flags.writeable
+            np.testing.assert_array_equal(part, array[rows])
     np.testing.assert_array_equal(npy.loads(Path(path).read_bytes()), array)
 
 
-def test_columns_in_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(npy, "_BLOCK", 100)
-    array = np.asfortranarray(sample((13, 37, 3), "<u2"))
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_any_part_can_be_read(tmp_path: Path, order: Any) -> None:
+    array = np.asarray(sample((3, 7, 5, 4), "<u2"), order=order)
     with npy.open_array(saved(tmp_path / "a.npy", array)) as opened:
-        np.testing.assert_array_equal(opened.planes(0, 0, 1, 4, 11)[0], array[4:11])
+        for first in product(range(3), range(7), range(5), range(4)):
+            part = [slice(at, size) for at, size in zip(first, array.shape, strict=True)]
+            np.testing.assert_array_equal(opened.part(part), array[tuple(part)])
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
 def test_versions(tmp_path: Path, version: tuple[int, int]) -> None:
     path = saved(tmp_path / "a.npy", sample((3, 4), "u1"), version)
     with npy.open_array(path) as opened:
-        assert opened.shape == (3, 4)
+        assert opened.layout.shape == (3, 4)
 
 
-def test_header_of_python_2() -> None:
-    text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 3L), }\n"
-    data = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(6)
-    assert npy.loads(data).shape == (2, 3)
+def with_header(text: str, numbers: bytes, version: int = 1) -> bytes:
+    """A .npy file with a header of one's own."""
+    length = len(text).to_bytes(2 if version == 1 else 4, "little")
+    return b"\x93NUMPY" + bytes([version, 0]) + length + text.encode() + numbers
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 3L), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (np.int64(2), 3)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (np.intp(2), np.uint8(3))}",
+        "{'descr': np.str_('|u1'), 'fortran_order': numpy.bool_(False), 'shape': (2, 3)}",
+        "{'descr': '|u1', 'fortran_order': np.False_, 'shape': (2, 3)}",
+    ],
+)
+def test_headers_of_careless_writers(text: str) -> None:
+    array = npy.loads(with_header(text, bytes(range(6))))
+    np.testing.assert_array_equal(array, np.arange(6).reshape(2, 3))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_writing_is_read_by_numpy(dtype: str) -> None:
+def test_writing_is_read_by_numpy(dtype: str, order: Any) -> None:
     array = sample((11, 6, 2), dtype)
     file = io.BytesIO()
-    native = array.astype(array.dtype.newbyteorder("="))
-    npy.write(file, array.shape, array.dtype, (native[at : at + 4] for at in (0, 4, 8)))
+    npy.write_header(file, array.shape, array.dtype, order)
+    parts = np.split(array, [4, 8]) if order == "C" else np.split(array, 2, axis=2)
+    for part in parts:
+        npy.write_part(file, part, order)
     for data in (file.getvalue(), npy.dumps(array)):
         loaded = np.load(io.BytesIO(data))
         np.testing.assert_array_equal(loaded, array)
-        assert loaded.dtype == native.dtype
-
-
-@pytest.mark.parametrize("rows", [4, 6])
-def test_bands_must_make_up_the_array(rows: int) -> None:
-    with pytest.raises(ValueError, match=r"no part|missing"):
-        npy.write(io.BytesIO(), (5, 2), np.dtype("u1"), [np.zeros((rows, 2), np.uint8)])
+        assert loaded.dtype == array.dtype.newbyteorder("=")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +111,8 @@ def test_bands_must_make_up_the_array(rows: int) -> None:
         (np.array([[{}, []]], object), "Python objects"),
         (np.array([["a"]]), "U1"),
         (np.zeros((2, 2), "f8,u1"), "save real numbers"),
+        (np.zeros((2, 2), [("long" * 9000, "f8"), ("names", "f8")]), "save real numbers"),
+        (np.zeros((2, 2), [(f"field{i}", "f8") for i in range(900)]), "records"),
         (np.zeros((2, 2), "M8[s]"), "datetime"),
     ],
 )
@@ -106,6 +121,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path, array: Any, reason: str) ->
     with pytest.raises(ImageError, match=reason) as raised, npy.open_array(path):
         pass
     assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 200
 
 
 def test_cut_files_are_refused(tmp_path: Path) -> None:
@@ -122,12 +138,26 @@ def test_a_second_array_is_not_lost_in_silence() -> None:
         npy.loads(npy.dumps(sample((5, 6), "u1")) * 2)
 
 
-@pytest.mark.parametrize("shape", ["(-1, 5)", "(1e9, 5)", "(True, 5)", "[5, 5]", "(10**30, 5)"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "(-1, 5)",
+        "(1e9, 5)",
+        "(True, 5)",
+        "[5, 5]",
+        "(10**30, 5)",
+        f"(0x{'f' * 5000}, 5)",
+        f"({'9' * 5000}, 5)",
+        f"({'5, ' * 9000})",
+        "5",
+        "(os.system('true'), 5)",
+    ],
+    ids=lambda shape: shape[:20],
+)
 def test_lying_headers(shape: str) -> None:
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n".encode()
-    data = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(25)
-    with pytest.raises(ImageError):
-        npy.loads(data)
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n"
+    with pytest.raises(ImageError, match=r"^.{1,250}$"):
+        npy.loads(with_header(text, bytes(25), 2))
 
 
 def test_huge_header_is_refused_before_it_is_read() -> None:
@@ -140,7 +170,7 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
     with npy.open_array(path) as opened:
         os.truncate(path, 5000)
         with pytest.raises(ImageError, match="shorter"):
-            opened.planes(0, 0, 1, 0, 1000)[0]
+            opened.part([slice(0, 1000), slice(0, 1000)])
 
 
 def test_missing_file_has_a_reason() -> None:
@@ -154,31 +184,3 @@ def test_telling_arrays_from_other_files(tmp_path: Path) -> None:
     assert not npy.is_array_file(str(tmp_path / "b.npy"))
     assert not npy.is_array_file(str(tmp_path))
     assert not npy.is_array_file("no\0name")
-
-
-MEMORY = """
-import sys
-import numpy as np
-from pooltool import files
-from pooltool.images import npy
-with npy.open_array(sys.argv[1]) as source, files.replacing(sys.argv[2]) as out:
-    bands = (source.planes(0, 0, 1, at, at + 64)[0] for at in range(0, source.shape[0], 64))
-    npy.write(out, source.shape, source.dtype, bands)
-print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-@pytest.mark.parametrize("fortran", [False, True])
-def test_a_large_array_takes_little_memory(tmp_path: Path, fortran: bool) -> None:
-    shape = (256, 1 << 20) if fortran else (1 << 13, 1 << 15)
-    path, out = tmp_path / "large.npy", tmp_path / "out.npy"
-    with path.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": fortran, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        file.truncate(file.tell() + 256 * (1 << 20))
-    done = subprocess.run(
-        [sys.executable, "-c", MEMORY, path, out], capture_output=True, check=True, text=True
-    )
-    assert int(done.stdout) < 200_000 + (64 << 10 if fortran else 0)
-    assert out.stat().st_size > 256 << 20

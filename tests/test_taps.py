@@ -75,8 +75,8 @@ def assert_right(image: Array, windows: AnyWindows) -> None:
     medians, modes = (pool2d(image, Pooling(method, windows)) for method in ("median", "mode"))
     found = {max: pool2d(image, largest), min: pool2d(image, smallest)}
     places = {
-        max: indices2d(image, found[max], largest),
-        min: indices2d(image, found[min], smallest),
+        max: indices2d(image, found[max], *windows.axes(image.shape)),
+        min: indices2d(image, found[min], *windows.axes(image.shape)),
     }
     for result in (medians, modes):
         assert result.dtype == image.dtype.newbyteorder("=")
@@ -199,7 +199,7 @@ def test_tiles_do_not_show(dtype: str, blocks: int, monkeypatch: pytest.MonkeyPa
 
 def results(image: Array, windows: AnyWindows) -> list[bytes]:
     pooled = {method: pool2d(image, Pooling(method, windows)) for method in METHODS}
-    places = indices2d(image, pooled["max"], Pooling("max", windows))
+    places = indices2d(image, pooled["max"], *windows.axes(image.shape))
     return [places.tobytes(), *(each.tobytes() for each in pooled.values())]
 
 

@@ -1,8 +1,8 @@
-"""The .npy format of NumPy: read by rows and written by rows, so that an array may be larger than
-memory. Pickled objects are never loaded.
+"""The .npy format of NumPy: mapped into memory part by part and written part by part, so that an
+array may be larger than memory. Pickled objects are never loaded.
 
 Arrays are (H, W), (H, W, C) or (N, H, W, C) or, with channels first, (C, H, W) or (N, C, H, W).
-Colors are red, green, blue (, alpha) in a .npy file, and blue first in a `Picture`. Rows that are
+Colors are red, green, blue (, alpha) in a .npy file, and blue first in a `Picture`. Parts that are
 read and written here never become a picture and keep their order.
 """
 
@@ -15,11 +15,9 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,6 +25,7 @@ from pooltool import files
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.formats import Format
+from pooltool.images.headers import repeated
 from pooltool.images.picture import Array, Encoded, Header, Picture
 
 FORMATS = (formats.NPY,)
@@ -34,64 +33,58 @@ START = rb"\x93NUMPY"
 
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 1 << 16
-_BLOCK = 1 << 24
-"""Bytes read at once of an array whose columns, not rows, lie together."""
+_MAX_AXIS = 1 << 48
+"""More rows, columns or channels than any file holds."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class ArrayFile:
-    """An array in an open .npy file: its rows on demand."""
+class ArrayLayout(NamedTuple):
+    """What a .npy header says of its array."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     """The dtype, in the byte order of the file."""
-    fortran: bool
-    """True when columns lie together, not rows."""
+    order: Literal["C", "F"]
+    """C where neighbors along the last axis lie side by side, F where those along the first do."""
     start: int
-    """Where the numbers begin."""
+    """Where the numbers begin, in bytes."""
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes in memory order: the one whose neighbors are farthest apart comes first."""
+        axes = tuple(range(len(self.shape)))
+        return axes if self.order == "C" else axes[::-1]
+
+
+class ArrayFile(NamedTuple):
+    """An array in an open .npy file, of which parts are read on demand."""
+
+    layout: ArrayLayout
     file: BinaryIO
 
-    @cached_property
-    def whole(self) -> Array:
-        """The whole array in memory."""
-        order: Literal["C", "F"] = "F" if self.fortran else "C"
-        return self._numbers(0, math.prod(self.shape)).reshape(self.shape, order=order)
+    def part(self, slices: Sequence[slice]) -> Array:
+        """A part of the array, a slice with start and stop for each axis, as a read-only view.
 
-    def planes(self, axis: int, first: int, last: int, top: int, bottom: int) -> Array:
-        """Planes `first` to `last - 1`, of their rows `top` to `bottom - 1`: (planes, rows, ...).
-
-        Rows are the axis `axis`, the axes before it are planes. Of several planes all rows are
-        read. No more than that is in memory, unless columns lie together below several planes.
+        It is mapped into memory: what is not looked at is not read, and all of it is given back
+        with the view. Raise `DamageError` when the file has become shorter.
         """
-        height, inner = self.shape[axis], self.shape[axis + 1 :]
-        lines = math.prod(inner)
-        if self.fortran and axis:
-            return self.whole.reshape(-1, height, *inner)[first:last, top:bottom]
-        if not self.fortran:
-            start, stop = (top, bottom) if last - first == 1 else (0, height)
-            count = (last - first) * (stop - start) * lines
-            numbers = self._numbers((first * height + start) * lines, count)
-            planes = numbers.reshape(last - first, stop - start, *inner)
-            return planes[:, top - start : bottom - start]
-        kept = np.empty((lines, bottom - top), self.dtype)
-        step = max(1, _BLOCK // (height * self.dtype.itemsize))
-        for at in range(0, lines, step):  # walk through all columns and keep these rows
-            block = self._numbers(at * height, min(step, lines - at) * height)
-            kept[at : at + step] = block.reshape(-1, height)[:, top:bottom]
-        return np.ascontiguousarray(kept.reshape(*inner[::-1], bottom - top).T)[None]
-
-    def _numbers(self, position: int, count: int) -> Array:
-        """Read so many numbers from the one at `position` on."""
-        self.file.seek(self.start + position * self.dtype.itemsize)
-        numbers = np.empty(count, self.dtype)
-        room = numbers.view(np.uint8).data
-        if self.file.readinto(room) != len(room):  # type: ignore[attr-defined]
-            raise DamageError("it is cut: the file became shorter while it was read")
-        return numbers
+        layout, step, first, last = self.layout, self.layout.dtype.itemsize, 0, 0
+        strides = [0] * len(layout.shape)
+        for axis in reversed(layout.axes):
+            strides[axis] = step
+            first += slices[axis].start * step
+            last += (slices[axis].stop - 1) * step
+            step *= layout.shape[axis]
+        size = last - first + layout.dtype.itemsize
+        try:
+            memory = np.memmap(self.file, np.uint8, "r", layout.start + first, (size,))
+        except ValueError:
+            raise DamageError("it is cut: the file became shorter while it was read") from None
+        shape = tuple(piece.stop - piece.start for piece in slices)
+        return np.ndarray(shape, layout.dtype, memory.data, strides=tuple(strides))
 
 
 def is_array_file(path: str) -> bool:
-    """True for a regular file that begins as .npy: `open_array` can read it by rows."""
+    """True for a regular file that begins as .npy: `open_array` can map it."""
     with suppress(OSError, ValueError), open(path, "rb") as file:
         return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(6) == _MAGIC
     return False
@@ -99,34 +92,33 @@ def is_array_file(path: str) -> bool:
 
 @contextmanager
 def open_array(path: str) -> Iterator[ArrayFile]:
-    """Open a .npy file to read by rows; raise `FileError` or, for its content, `ImageError`."""
+    """Open a .npy file to read by parts; raise `FileError` or, for its content, `ImageError`."""
     with files.reasons(), open(path, "rb") as file:
-        yield _opened(file, os.fstat(file.fileno()).st_size)
+        yield ArrayFile(_layout(file.read(_MAX_HEADER), os.fstat(file.fileno()).st_size), file)
 
 
-def write(
-    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Array]
+def write_header(
+    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], order: Literal["C", "F"] = "C"
 ) -> None:
-    """Write a .npy file from parts that one after the other make an array of `shape`."""
+    """Begin a .npy file of numbers in this machine's byte order; its parts follow."""
     native = dtype.newbyteorder("=")
-    text = repr({"descr": native.str, "fortran_order": False, "shape": tuple(shape)}).encode()
-    text += b" " * (-(len(text) + 11) % 64) + b"\n"  # the numbers begin at a multiple of 64
-    file.write(_MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text)
-    left = math.prod(shape)
-    for part in parts:
-        left -= part.size
-        if part.dtype != native or left < 0:
-            raise ValueError(f"{part.shape} of {part.dtype} is no part of {shape}, {native}")
-        file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
-    if left:
-        raise ValueError(f"{left} of the values of {shape} are missing")
+    text = repr({"descr": native.str, "fortran_order": order == "F", "shape": tuple(shape)})
+    text += " " * (-(len(text) + 11) % 64) + "\n"  # the numbers begin at a multiple of 64
+    file.write(_MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text.encode())
+
+
+def write_part(file: BinaryIO, part: Array, order: Literal["C", "F"] = "C") -> None:
+    """Write the next numbers, which follow those written before in memory order."""
+    native = part.astype(part.dtype.newbyteorder("="), copy=False)
+    lines = np.ascontiguousarray(native if order == "C" else native.T)
+    file.write(lines.reshape(-1).view(np.uint8).data)
 
 
 def read_header(data: bytes) -> Header:
     """Read the header."""
-    shape = _opened(io.BytesIO(data), len(data)).shape
+    shape = _layout(data, len(data)).shape
     count, height, width = (shape if len(shape) == 4 else (1, *shape))[:3]
-    return Header(formats.NPY, ((height, width),) * count)
+    return Header(formats.NPY, repeated((height, width), count))
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -144,8 +136,19 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
 
 
 def loads(data: bytes) -> Array:
-    """The array in a .npy file's bytes; raise `ImageError` when it is not an image of numbers."""
-    return _opened(io.BytesIO(data), len(data)).whole
+    """The array in a .npy file's bytes, as a read-only view of them; raise `ImageError` when it is
+    not an image of numbers.
+    """
+    layout = _layout(data, len(data))
+    return np.ndarray(layout.shape, layout.dtype, data, layout.start, order=layout.order)
+
+
+def dumps(array: Array) -> bytes:
+    """The bytes of a .npy file."""
+    file = io.BytesIO()
+    write_header(file, array.shape, array.dtype)
+    write_part(file, array)
+    return file.getvalue()
 
 
 def with_channels_last(data: bytes) -> bytes:
@@ -179,41 +182,37 @@ def layout_warnings(shape: tuple[int, ...], data_format: str | None) -> tuple[st
     )
 
 
-def dumps(array: Array) -> bytes:
-    """The bytes of a .npy file."""
-    file = io.BytesIO()
-    write(file, array.shape, array.dtype, [array.astype(array.dtype.newbyteorder("="))])
-    return file.getvalue()
-
-
-def _opened(file: BinaryIO, size: int) -> ArrayFile:
-    """Read a header of version 1, 2 or 3 at the start of a file of `size` bytes."""
-    data = file.read(_MAX_HEADER + 12)
+def _layout(data: bytes, size: int) -> ArrayLayout:
+    """Read the header of version 1, 2 or 3 that `data`, the start of `size` bytes, begins with."""
     if not data.startswith(_MAGIC):
         raise ImageError("it is not a .npy file; save the array with numpy.save")
     version, width = data[6:7], 2 if data[6:7] == b"\1" else 4
     if version not in (b"\1", b"\2", b"\3"):
         raise ImageError("it is a .npy file of an unknown version; save it with numpy.save")
-    length = int.from_bytes(data[8 : 8 + width], "little")
-    start = 8 + width + length
-    if length > _MAX_HEADER or len(data) < start:
-        raise DamageError("it is cut or damaged: its .npy header is not complete")
+    start = 8 + width + int.from_bytes(data[8 : 8 + width], "little")
+    if start > min(len(data), _MAX_HEADER):
+        raise DamageError("it is truncated or damaged: its .npy header is not complete")
     text = data[8 + width : start].decode("utf-8" if version == b"\3" else "latin-1", "replace")
-    try:  # Python 2 wrote sizes as 10L, which is no literal any more
-        words = ast.literal_eval(re.sub(r"(\d)L\b", r"\1", text))
-        shape, fortran = words["shape"], words["fortran_order"]
-        dtype = np.dtype(words["descr"])
+    # Python 2 wrote sizes as 10L, and careless writers np.int64(10): no literals of Python 3.
+    text = re.sub(r"\b(?:np|numpy)\.(?:(True|False)_|\w+\(([^()]*)\))|(?<=\d)L\b", r"\1\2", text)
+    try:
+        fields = ast.literal_eval(text)
+        shape, order, dtype = fields["shape"], fields["fortran_order"], np.dtype(fields["descr"])
     except Exception:
         raise DamageError("it is damaged: its .npy header cannot be understood") from None
-    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise DamageError("it is damaged: its .npy header tells no shape")
+    if not isinstance(shape, tuple) or any(type(n) is not int or n < 0 for n in shape):
+        raise DamageError("it is damaged: its .npy header gives no shape")
+    if max(shape, default=0) > _MAX_AXIS:
+        raise DamageError("it is damaged: its .npy header gives a shape larger than any file")
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         kind = "Python objects" if dtype.hasobject else f"{dtype} values"
-        raise ImageError(f"it holds {kind}; save real numbers of at most 64 bits")
+        if dtype.names:
+            kind = "records"
+        raise ImageError(f"it holds {kind[:60]}; save real numbers of at most 64 bits")
     if len(shape) not in (2, 3, 4):
         raise ImageError(
-            f"its array has shape {shape}; save it as (height, width), (height, width, channels) "
-            "or (frames, height, width, channels)"
+            f"its array has shape {str(shape)[:60]}; save it as (height, width), "
+            "(height, width, channels) or (frames, height, width, channels)"
         )
     if 0 in shape:
         raise ImageError(
@@ -221,6 +220,6 @@ def _opened(file: BinaryIO, size: int) -> ArrayFile:
         )
     whole = start + math.prod(shape) * dtype.itemsize
     if size != whole:
-        state = "cut" if size < whole else "damaged, or holds more than one array"
+        state = "truncated" if size < whole else "damaged, or holds more than one array"
         raise DamageError(f"it is {state}: {size} bytes where {whole} belong to {shape} {dtype}")
-    return ArrayFile(shape, dtype, bool(fortran), start, file)
+    return ArrayLayout(shape, dtype, "F" if order else "C", start)

@@ -156,10 +156,14 @@ def _as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
 
 
 def indices2d(
-    image: Array, values: Array, pooling: Pooling, *, data_format: DataFormat = "channels_last"
+    image: Array,
+    values: Array,
+    rows: AnyAxis,
+    columns: AnyAxis,
+    *,
+    data_format: DataFormat = "channels_last",
 ) -> NDArray[np.int64]:
-    """Where `values`, which `pool2d` took from `image` by max or min, lie: flat, row by row."""
-    rows, columns = pooling.windows.axes(image.shape, data_format)
+    """Where `values`, which `pool_axes` took from `image` by max or min, lie: flat, row by row."""
     if image.dtype.kind == "b":
         image, values = image.view(np.uint8), values.view(np.uint8)
     first, found = row_axis(image.ndim, data_format), np.empty(values.shape, np.int64)
