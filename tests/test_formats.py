@@ -191,7 +191,9 @@ def test_a_picture_of_one_color_can_be_read_again() -> None:
         assert images.decode(data).frames[0].shape == (16, 16, 3)
 
 
-def test_jpeg_has_the_default_subsampling() -> None:
-    data = images.encode(Picture((pixels("uint8", 3),), formats.JPEG), formats.JPEG).data
-    with Image.open(io.BytesIO(data)) as image:
-        assert image.layer[0][1:3] == (2, 2)  # type: ignore[attr-defined]
+def test_colors_of_a_jpeg_are_as_fine_as_its_brightness() -> None:
+    for quality in (None, 50):
+        picture = Picture((pixels("uint8", 3),), formats.JPEG)
+        data = images.encode(picture, formats.JPEG, quality=quality).data
+        with Image.open(io.BytesIO(data)) as image:
+            assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]

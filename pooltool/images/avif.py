@@ -18,7 +18,7 @@ import numpy as np
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import formats, opencv
+from pooltool.images import formats, opencv, tags
 from pooltool.images.boxes import Box, contents, require_room, whole
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, name_of, repeated
@@ -94,7 +94,7 @@ def read_header(data: bytes) -> Header:
     blocks = {item.kind: item.data for item in reversed(kept)}
     block = blocks.get(b"Exif", b"")
     block = block[4 + int.from_bytes(block[:4], "big") :]
-    found = header.metadata._replace(exif=block or None, xmp=blocks.get(b"mime") or None)
+    found = header.metadata._replace(exif=tags.read_exif(block), xmp=blocks.get(b"mime") or None)
     lost = list(header.left_out)
     lost += ["an animation"] if data[8:12] != b"avis" and file.inside(b"moov") else []
     lost += _other_items(items, links, {number, *masks})
@@ -135,7 +135,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     depth = (cv2.IMWRITE_AVIF_DEPTH, formats.AVIF_DEPTHS.get(picture.maxval or 0, 8))
     settings = depth if quality is None else (*depth, cv2.IMWRITE_AVIF_QUALITY, quality)
     kinds = (cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP)
-    told = zip(("EXIF", "XMP", "ICC"), kinds, (found.exif, found.xmp, found.icc), strict=True)
+    exif = found.exif and found.exif.to_bytes()
+    told = zip(("EXIF", "XMP", "ICC"), kinds, (exif, found.xmp, found.icc), strict=True)
     blocks = [(name, kind, np.frombuffer(block, "u1")) for name, kind, block in told if block]
     masks = [pixels[..., 3] for pixels in frames if channels(pixels) == 4]
     varied = any(mask.min() != (picture.maxval or 255) for mask in masks)

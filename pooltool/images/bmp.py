@@ -15,15 +15,8 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.formats import Format
 from pooltool.images.headers import require_plausible
-from pooltool.images.picture import (
-    Array,
-    Encoded,
-    Header,
-    Metadata,
-    Picture,
-    Resolution,
-    padded,
-)
+from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, padded
+from pooltool.images.tags import Resolution
 
 FORMATS = (formats.BMP,)
 START = rb"BM"

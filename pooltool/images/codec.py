@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 from math import prod
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
@@ -37,9 +36,10 @@ from pooltool.images import (
     tags,
     tiff,
     webp,
+    xmp,
 )
 from pooltool.images.formats import Format, require_frames, require_holds, require_quality
-from pooltool.images.headers import MALFORMED, left_out, profile_channels
+from pooltool.images.headers import MALFORMED, left_out, profile_kind
 from pooltool.images.others import refusal
 from pooltool.images.picture import (
     NO_METADATA,
@@ -48,12 +48,12 @@ from pooltool.images.picture import (
     Header,
     Metadata,
     Picture,
-    Resolution,
     Sizes,
     channels,
     colored,
     has_alpha,
 )
+from pooltool.images.tags import Resolution
 
 _MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, avif, jp2, npy, netpbm, bmp, gif, hdr)
 _MODULE_OF = {format.name: module for module in _MODULES for format in module.FORMATS}
@@ -138,9 +138,10 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
     if picture.maxval and format not in (*formats.NETPBM, formats.AVIF, formats.NPY):
         warnings.append(f"values were kept as they are, 0 to {picture.maxval}: it may look dark")
     if picture.metadata != NO_METADATA:
-        metadata, names = _fitting(picture, format)
+        metadata, names, outdated = _fitting(picture, format)
         missing += names
         picture = picture._replace(metadata=metadata)
+        warnings += left_out(outdated)
     warnings += left_out(missing, f", as {format.name} cannot hold it")
     encoded: Encoded = _MODULE_OF[format.name].encode(picture, format, quality)
     return Encoded(encoded.data, (*warnings, *encoded.warnings))
@@ -188,25 +189,31 @@ def _require_sizes(sizes: Sizes, format: Format) -> None:
 
 def _upright(picture: Picture, header: Header) -> Picture:
     """Turn pixels and metadata upright, and tell what is left out of the file."""
-    turn = header.orientation
-    if turn == 1 and header.metadata == NO_METADATA and not header.left_out:
+    metadata, missing = header.metadata, list(header.left_out)
+    block, text, resolution = metadata.exif, metadata.xmp, metadata.resolution
+    turn = header.orientation or (block.orientation if block else 1)
+    if turn == 1 and metadata == NO_METADATA and not missing:
         return picture
-    transposed = turn >= 5
     frames = [np.ascontiguousarray(tags.turned(pixels, turn)) for pixels in picture.frames]
-    found, missing = header.metadata, list(header.left_out)
-    block, is_whole = tags.upright(found.exif, transposed) if found.exif else (None, True)
-    if not is_whole:
-        missing.append("damaged parts of EXIF" if block else "damaged EXIF")
-    resolution, xmp = found.resolution, found.xmp
-    if resolution and transposed:
+    if block:
+        if not block.is_whole:
+            missing.append("damaged parts of EXIF" if block.fields else "damaged EXIF")
+        block = block.upright()
+        if turn != 1 and block.has_places():
+            block = block.without_places()
+            missing.append("subject area (EXIF)")
+        block = block if block.fields else None
+    if text:
+        # Decoders turn TIFF and AVIF by themselves.
+        is_turned = turn != 1 or header.format in (formats.TIFF, formats.AVIF)
+        text, names = xmp.upright(text, turn, is_turned=is_turned)
+        missing += names
+    if resolution and turn >= 5:
         resolution = Resolution(*reversed(resolution))
-    if xmp and (turn != 1 or header.format in (formats.TIFF, formats.AVIF)):  # turned by decoders
-        orientation = rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]"
-        xmp = re.sub(orientation, rb"\g<1>1", xmp)
-    resolution = resolution or tags.resolution(block)
-    found = found._replace(exif=block, xmp=xmp, resolution=resolution)
+    resolution = resolution or (block.resolution if block else None)
+    metadata = metadata._replace(exif=block, xmp=text, resolution=resolution)
     warnings = (*picture.warnings, *left_out(missing))
-    return picture._replace(frames=tuple(frames), metadata=found, warnings=warnings)
+    return picture._replace(frames=tuple(frames), metadata=metadata, warnings=warnings)
 
 
 def _with_palette_for(format: Format, picture: Picture) -> tuple[Picture, list[str]]:
@@ -222,30 +229,48 @@ def _with_palette_for(format: Format, picture: Picture) -> tuple[Picture, list[s
     return picture, [] if is_complete else ["transparency of the palette"]
 
 
-def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str]]:
-    """The metadata that the format holds, as it is after pooling, and the names of the rest."""
+def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], list[str]]:
+    """The metadata that the format holds, as it is after pooling, the names of what it cannot hold,
+    and of what does not describe the result.
+    """
     height, width = picture.frames[0].shape[:2]
-    found, missing = picture.metadata, []
-    changes: dict[str, Any] = {}
-    for name in ("exif", "xmp", "icc"):
-        if getattr(found, name) and name not in format.metadata:
-            missing.append(name.upper())
-            changes[name] = None
-    if found.icc and "icc" in format.metadata and profile_channels(found.icc) is None:
-        missing.append("ICC (not a valid profile)")
-        changes["icc"] = None
-    block = found.exif if "exif" in format.metadata else None
+    missing, outdated = list[str](), list[str]()
+    block, text, profile, resolution, verbatim = picture.metadata
+    names = {"EXIF": block, "XMP": text, "ICC": profile}
+    missing += [name for name, it in names.items() if it and name.lower() not in format.metadata]
+    block = block if "exif" in format.metadata else None
+    text = text if "xmp" in format.metadata else None
+    profile = profile if "icc" in format.metadata else None
     if block:
-        changes["exif"] = tags.resized(block, height, width, picture.reduction)
-    if found.resolution:
-        sides = zip(found.resolution, picture.reduction, strict=True)
-        changes["resolution"] = Resolution(*(side / divisor for side, divisor in sides))
-        if "resolution" not in format.metadata and not tags.resolution(block):
+        if picture.reduction != (1, 1) and block.has_places():
+            block = block.without_places()
+            outdated.append("subject area (EXIF)")
+        block = block.resized(height, width, picture.reduction)
+    if text:
+        text, lost = xmp.resized(text, height, width, picture.reduction)
+        outdated += lost
+    if profile and (problem := _problem_of(profile, picture, format)):
+        profile = None
+        outdated.append(f"ICC ({problem})")
+    if resolution:
+        down, across = picture.reduction
+        resolution = Resolution(resolution.rows / down, resolution.columns / across)
+        if "resolution" not in format.metadata and not (block and block.resolution):
             missing.append("resolution")
-    if found.verbatim and format.name not in found.verbatim.formats:
-        missing += found.verbatim.names
-        changes["verbatim"] = None
-    return found._replace(**changes), missing
+    if verbatim and format.name not in verbatim.formats:
+        missing += verbatim.names
+        verbatim = None
+    return Metadata(block, text, profile, resolution, verbatim), missing, outdated
+
+
+def _problem_of(profile: bytes, picture: Picture, format: Format) -> str:
+    """Why a profile does not describe the result; nothing if it does."""
+    kind = profile_kind(profile)
+    if kind is None:
+        return "not a valid profile"
+    are_gray = (len(picture.color_shape(frame)) == 2 for frame in picture.frames)
+    kinds = {"gray" if is_gray and not format.gray_as_color else "RGB" for is_gray in are_gray}
+    return "" if kind in kinds else f"a profile for {kind} colors"
 
 
 def _grayed(picture: Picture) -> Picture:
@@ -264,7 +289,7 @@ def _grayed(picture: Picture) -> Picture:
         frames.append(_gray(pixels, picture.format))
     if see_through:
         warnings.append("its transparency was left out: --gray keeps no alpha")
-    if metadata.icc and profile_channels(metadata.icc) not in (1, None):
+    if metadata.icc and profile_kind(metadata.icc) not in ("gray", None):
         warnings.append("the ICC profile was left out: it is not for gray")
         metadata = metadata._replace(icc=None)
     return picture._replace(

@@ -28,6 +28,8 @@ class Format(NamedTuple):
     quality: bool = False
     written: bool = True
     """False for a format that is only read."""
+    gray_as_color: bool = False
+    """True when it holds gray as three equal colors only."""
     metadata: frozenset[str] = frozenset()
     """Those of exif, xmp, icc and resolution that are written into it."""
     sides: tuple[int, int] = (1, (1 << 31) - 1)
@@ -70,8 +72,8 @@ PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, metadata=
              palette=True, sides=(1, 1_000_000))  # fmt: skip
 TIFF = Format("TIFF", ("tif", "tiff"), (*_INTEGERS, "float32", "float64"), (), frames=True,
               metadata=_BLOCKS | _DENSE, gray_bits=14, palette=True)  # fmt: skip
-WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, metadata=_BLOCKS,
-              sides=(1, 16383))  # fmt: skip
+WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, gray_as_color=True,
+              metadata=_BLOCKS, sides=(1, 16383))  # fmt: skip
 BMP = Format("BMP", ("bmp", "dib"), metadata=_DENSE, gray_bits=14, palette=True)
 GIF = Format("GIF", ("gif",), frames=True, timed=True, written=False)
 AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, quality=True, metadata=_BLOCKS,

@@ -16,7 +16,7 @@ from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.animation import BACKGROUND, PREVIOUS, Frame, compose
-from pooltool.images.headers import name_of, profile_channels, repeated, require_plausible
+from pooltool.images.headers import name_of, profile_kind, repeated, require_plausible
 from pooltool.images.picture import NO_METADATA, Array, Header, Picture, padded
 
 FORMATS = (formats.GIF,)
@@ -54,7 +54,7 @@ def read_header(data: bytes) -> Header:
         elif label == _APPLICATION and body.startswith(_XMP):
             xmp = data[at + 14 : end] if data.endswith(_XMP_END, at, end) else body[11:]
             metadata = metadata._replace(xmp=xmp.removesuffix(_XMP_END))
-        elif label == _APPLICATION and body.startswith(_ICC) and profile_channels(body[11:]):
+        elif label == _APPLICATION and body.startswith(_ICC) and profile_kind(body[11:]):
             metadata = metadata._replace(icc=body[11:])
         elif label == _APPLICATION:
             lost.append(f"GIF extension {name_of(body[:11])}")

@@ -45,6 +45,6 @@ def name_of(raw: bytes) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text).strip()
 
 
-def profile_channels(icc: bytes) -> int | None:
-    """How many channels an ICC profile is for; None when it is not a profile."""
-    return {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4, b"Lab ": 3}.get(icc[16:20])
+def profile_kind(profile: bytes) -> str | None:
+    """What colors an ICC profile is for; None when it is not a profile."""
+    return {b"GRAY": "gray", b"RGB ": "RGB", b"CMYK": "CMYK", b"Lab ": "Lab"}.get(profile[16:20])

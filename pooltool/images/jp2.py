@@ -19,7 +19,6 @@ from pooltool.images.boxes import Box, box, contents, require_room, whole
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, channels
-from pooltool.images.tags import EXIF_PREFIX
 
 FORMATS = (formats.JP2,)
 START = rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"
@@ -73,7 +72,7 @@ def read_header(data: bytes) -> Header:
     odd = (signed and channels > 1) or (sycc and (bits < 8 or palette is not None))
     _refuse_if(odd, "colors with a sign, or sYCC in a palette or in fewer than 8 bits")
     blocks = {part.body[:16]: part.body[16:] for part in reversed(parts) if part.name == b"uuid"}
-    block = (blocks.get(_EXIF) or blocks.get(_ADOBE_EXIF, b"")).removeprefix(EXIF_PREFIX) or None
+    block = tags.read_exif(blocks.get(_EXIF) or blocks.get(_ADOBE_EXIF))
     lost = [f"box {name_of(part.name)}" for part in parts
             if not (part.name + part.body[:16]).startswith(_BOXES)]  # fmt: skip
     lost += ["a second picture"] if [part.name for part in parts].count(b"jp2c") > 1 else []
@@ -81,8 +80,8 @@ def read_header(data: bytes) -> Header:
     plain = bytearray(code)
     plain[42 : 42 + 3 * channels : 3] = bytes([max(bits, 8) - 1]) * channels
     details = _Details(bytes(plain), channels, bits, signed, palette, sycc, premultiplied)
-    found, turn = Metadata(block, blocks.get(_XMP), icc), tags.orientation(block)
-    return Header(formats.JP2, (size,), found, tuple(lost), turn, details=details)
+    found = Metadata(block, blocks.get(_XMP), icc)
+    return Header(formats.JP2, (size,), found, tuple(lost), details=details)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -121,7 +120,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     settings = (native.import_cv2().IMWRITE_JPEG2000_COMPRESSION_X1000, 1000)
     parts = whole(opencv.encode_still(format, frame, settings)).inside()
     data = _file(contents(parts)[b"jp2c"], range(channels(frame)), found.icc)
-    for name, block in ((_EXIF, found.exif), (_XMP, found.xmp)):
+    exif = found.exif and found.exif.to_bytes()
+    for name, block in ((_EXIF, exif), (_XMP, found.xmp)):
         data += box(b"uuid", name + block) if block else b""
     return Encoded(data)
 

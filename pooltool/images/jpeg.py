@@ -12,8 +12,8 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, tags
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, name_of, require_plausible
-from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Resolution, Verbatim
-from pooltool.images.tags import EXIF_PREFIX
+from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, Verbatim
+from pooltool.images.tags import EXIF_PREFIX, Resolution
 
 FORMATS = (formats.JPEG,)
 START = rb"\xff\xd8\xff"
@@ -35,6 +35,10 @@ _NEXT_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 """The same behind coded pixels, where a 0 or a restart marker goes after 0xFF."""
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_IPTC, _OF_THE_PICTURE = 0x0404, (0x03ED, 0x0409, 0x040C, 0x0425)
+"""Numbers of resources: IPTC; resolution and thumbnails, which tell of the picture before pooling,
+and the sum of IPTC by which Photoshop sees that it was changed."""
 _MORE_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _ICC = b"ICC_PROFILE\0"
 _ROOM = 65533
@@ -73,9 +77,8 @@ def read_header(data: bytes) -> Header:
         lost.append("ICC profile of the CMYK colors, which are RGB now")
         found = found._replace(icc=None)
     repairs, repaired = _repaired(data, parts, coding)
-    turn, rest = tags.orientation(found.exif), len(parts[-1].body) + 2
-    details = _Details(tuple(repairs), repaired, rest, coding == 0xC3)
-    return Header(formats.JPEG, ((height, width),), found, tuple(lost), turn, details=details)
+    details = _Details(tuple(repairs), repaired, len(parts[-1].body) + 2, coding == 0xC3)
+    return Header(formats.JPEG, ((height, width),), found, tuple(lost), details=details)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -100,11 +103,18 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
-    """Encode with OpenCV's default quality of 95, or another one, and add the metadata."""
-    settings = [] if quality is None else [native.import_cv2().IMWRITE_JPEG_QUALITY, quality]
+    """Encode with OpenCV's default quality of 95, or another one, and add the metadata.
+
+    Colors are as fine as brightness (4:4:4): those of pooled pixels have more detail than a pixel
+    of the image had.
+    """
+    cv2 = native.import_cv2()
+    settings = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    settings += [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality]
     data = opencv.encode_still(format, picture.frames[0], settings)
     found, segments, lost = picture.metadata, b"", []
-    for name, block, prefix in (("EXIF", found.exif, EXIF_PREFIX), ("XMP", found.xmp, _XMP)):
+    exif = found.exif and found.exif.to_bytes()
+    for name, block, prefix in (("EXIF", exif, EXIF_PREFIX), ("XMP", found.xmp, _XMP)):
         if block and len(prefix + block) <= _ROOM:
             segments += _segment(_APP1, prefix + block)
         elif block:
@@ -178,7 +188,7 @@ def _read_metadata(parts: Sequence[Part]) -> tuple[Metadata, list[str]]:
     """What the segments say of the picture, and the names of those that are not copied."""
     resolution, blocks, profile = None, dict[str, bytes](), dict[int, bytes]()
     kept: list[Part] = []
-    names, lost = [], []
+    lost, photoshop = list[str](), b""
     for part in parts:
         (code,), body, _ = part
         if code in _STRUCTURAL:
@@ -202,14 +212,39 @@ def _read_metadata(parts: Sequence[Part]) -> tuple[Metadata, list[str]]:
             blocks["xmp"] = body[len(_XMP) :]
         elif code == _APP2 and body.startswith(_ICC) and len(body) > 14:
             profile[body[12]] = body[14:]
-        elif code in (_APP13, _COM):
+        elif code == _APP13 and body.startswith(_PHOTOSHOP):  # may go on in the next segment
+            photoshop += body[len(_PHOTOSHOP) :]
+        elif code == _COM:
             kept.append(part)
-            names.append("comment" if code == _COM else "IPTC and Photoshop data (APP13)")
         elif name := _name(code, body):
             lost.append(name)
     icc = b"".join(map(profile.__getitem__, sorted(profile))) or None
-    verbatim = Verbatim(("JPEG",), tuple(kept), tuple(names)) if kept else None
-    return Metadata(blocks.get("exif"), blocks.get("xmp"), icc, resolution, verbatim), lost
+    iptc, has_others = _iptc(photoshop)
+    lost += ["Photoshop data (APP13)"] if has_others else []
+    names = ("comment",) * bool(kept) + ("IPTC",) * bool(iptc)
+    verbatim = Verbatim(("JPEG",), (*kept, *iptc), names) if names else None
+    block = tags.read_exif(blocks.get("exif"))
+    return Metadata(block, blocks.get("xmp"), icc, resolution, verbatim), lost
+
+
+def _iptc(resources: bytes) -> tuple[list[Part], bool]:
+    """Of Photoshop's resources segments of IPTC, and if there are others that are worth a word."""
+    iptc, others, at = b"", False, 0
+    while at + 12 <= len(resources):
+        kind, number, name = struct.unpack_from(">4sHB", resources, at)
+        start = at + 7 + name + (name + 1) % 2
+        size = int.from_bytes(resources[start : start + 4], "big")
+        end = start + 4 + size + size % 2
+        if kind != b"8BIM" or start + 4 + size > len(resources):
+            break
+        if number == _IPTC:
+            iptc += resources[at:end].ljust(end - at, b"\0")
+        others = others or number not in (_IPTC, *_OF_THE_PICTURE)
+        at = end
+    room = _ROOM - len(_PHOTOSHOP)
+    pieces = [iptc[at : at + room] for at in range(0, len(iptc), room)]
+    segments = [Part(bytes([_APP13]), _PHOTOSHOP + piece) for piece in pieces]
+    return segments, others or bool(resources[at:].strip(b"\0"))
 
 
 def _name(code: int, body: bytes) -> str:

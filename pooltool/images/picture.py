@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.images.formats import Format
+from pooltool.images.tags import Exif, Resolution
 
 Array = NDArray[Any]
 Sizes = tuple[tuple[int, int], ...]
@@ -19,13 +20,6 @@ class Part(NamedTuple):
     name: bytes
     body: bytes
     at: int = 0
-
-
-class Resolution(NamedTuple):
-    """Pixels a metre, down and across."""
-
-    rows: float
-    columns: float
 
 
 class Verbatim(NamedTuple):
@@ -40,11 +34,11 @@ class Verbatim(NamedTuple):
 class Metadata(NamedTuple):
     """What a file says about its picture; None for what it does not say.
 
-    Each block is in one form whatever the format: EXIF as a TIFF block without the prefix that
-    JPEG gives it, XMP as its XML text, ICC as the profile itself.
+    Each block is in one form whatever the format: EXIF as the fields that were read from it, XMP as
+    its XML text, ICC as the profile itself.
     """
 
-    exif: bytes | None = None
+    exif: Exif | None = None
     xmp: bytes | None = None
     icc: bytes | None = None
     resolution: Resolution | None = None
@@ -63,8 +57,8 @@ class Header(NamedTuple):
     metadata: Metadata = NO_METADATA
     left_out: tuple[str, ...] = ()
     """What else is in the file and will not be in the result, in words."""
-    orientation: int = 1
-    """How decoded pixels are turned upright, as EXIF numbers it."""
+    orientation: int | None = None
+    """How decoded pixels are turned upright, as EXIF numbers it; None: as EXIF says it."""
     animated: bool = False
     indexed: bool = False
     """True when its pixels are indices of a palette."""

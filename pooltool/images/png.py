@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Sequence
@@ -22,10 +23,9 @@ from pooltool.images.picture import (
     Metadata,
     Part,
     Picture,
-    Resolution,
     Verbatim,
 )
-from pooltool.images.tags import EXIF_PREFIX
+from pooltool.images.tags import EXIF_PREFIX, Resolution
 
 FORMATS = (formats.PNG,)
 START = rb"\x89PNG\r\n\x1a\n"
@@ -35,14 +35,20 @@ CHECKED = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 transparent color and in animations: gray, RGB, palette, gray with alpha, RGBA."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _STRUCTURAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"fcTL", b"fdAT",
-               b"sBIT", b"hIST", b"tIME"}  # fmt: skip
-"""How the pixels are coded, how many have a color, and when they were changed last."""
+               b"sBIT", b"hIST", b"tIME", b"iDOT"}  # fmt: skip
+"""How the pixels are coded, how many have a color, when they were changed last, and where Apple's
+decoder cuts them in two."""
+_DECODED = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP"}
+"""What the decoder is given: it refuses some of the other chunks, and inflates texts to any size.
+Gamma and colors are the light by which it weighs gray."""
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_COLORS = (b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"sRGB")
 _XMP = b"XML:com.adobe.xmp\0"
 _BLOCKS = {b"XML:com.adobe.xmp": "xmp", b"Raw profile type xmp": "xmp",
            b"Raw profile type exif": "exif", b"Raw profile type APP1": "exif"}  # fmt: skip
-"""Texts that are metadata, by keyword; ImageMagick writes raw ones in hexadecimal digits."""
+"""Texts that are metadata, by keyword; ImageMagick writes raw ones in hexadecimal digits, of which
+APP1 is EXIF or XMP as in JPEG."""
+_XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+_COLOR_SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"mDCV": 24, b"cLLI": 8}
 _COMPLAINTS = r"libpng .*(IDAT|compress|image data)"
 _ODD = r"(?i)extra compress|too much image data"
 _SRGB = {
@@ -51,7 +57,7 @@ _SRGB = {
 }
 """What these chunks say of sRGB, which pictures without them are taken for."""
 _BEHIND_IHDR = len(_SIGNATURE) + 25
-_LARGEST_BLOCK = 1 << 26
+_LARGEST_BLOCK = 1 << 24
 
 
 class _Details(NamedTuple):
@@ -63,7 +69,6 @@ class _Details(NamedTuple):
     """The frames of an animation."""
     loop: int
     parts: Sequence[Part]
-    """All chunks where some are of an animation, which the decoder may not see."""
 
 
 def read_header(data: bytes) -> Header:
@@ -77,22 +82,23 @@ def read_header(data: bytes) -> Header:
         raise DamageError(f"it is damaged: no PNG has color type {color} with {bits} bits")
     # Deflate makes at most 1032 bytes of one.
     require_plausible(height, width, height * width * bits // 8, len(data) * 1032)
-    transparent, alpha = None, color in (4, 6) or b"tRNS" in single
-    if color == 0 and b"tRNS" in single:
-        level = struct.unpack(">H", single[b"tRNS"])[0]
-        transparent = level if bits > 8 else level * 255 // ((1 << bits) - 1)
+    transparent, names = None, [part.name for part in parts]
+    # As libpng does it, one behind the picture or of another size is ignored, and high bits are.
+    has_color = b"tRNS" in names[: names.index(b"IDAT")]
+    if color == 0 and has_color and len(single[b"tRNS"]) == 2:
+        top = (1 << bits) - 1
+        level = int.from_bytes(single[b"tRNS"], "big") & top
+        transparent = level if bits > 8 else level * 255 // top
+    alpha = color in (4, 6) or (has_color if color else transparent is not None)
     found, lost = _read_metadata(parts, single)
     frames, loop = list[Frame](), 0
-    if single.keys().isdisjoint((b"acTL", b"fcTL", b"fdAT")):
-        parts = []
-    else:
+    if not single.keys().isdisjoint((b"acTL", b"fcTL", b"fdAT")):
         frames, loop, missing = _animated(height, width, parts)
         lost += missing
-    sizes, turn = repeated((height, width), len(frames) or 1), tags.orientation(found.exif)
+    sizes, indexed = repeated((height, width), len(frames) or 1), color == 3
     details = _Details(transparent, alpha, tuple(frames), loop, parts)
-    indexed = color == 3
     return Header(
-        formats.PNG, sizes, found, tuple(lost), turn, bool(frames), indexed, details=details
+        formats.PNG, sizes, found, tuple(lost), None, bool(frames), indexed, details=details
     )
 
 
@@ -105,9 +111,9 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     if not details.frames:
         if header.labels:
             return _indexed(data, odd)
-        if details.parts:
-            body = b"".join(part.body for part in details.parts if part.name == b"IDAT")
-            data = _png(details.parts, body)
+        if not {part.name for part in details.parts} <= _DECODED:
+            kept = [part for part in details.parts if part.name in _DECODED]
+            data = _SIGNATURE + b"".join(data[at : at + len(body) + 12] for _, body, at in kept)
         pixels = _decoded(data, details, odd, gray=header.gray and not details.alpha)
         if header.gray and details.alpha and pixels.ndim == 3:
             # The decoder weighs colors by itself, as light where the file tells its gamma.
@@ -137,7 +143,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     if found.icc:
         chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(found.icc))
     if found.exif:
-        chunks += _chunk(b"eXIf", found.exif)
+        chunks += _chunk(b"eXIf", found.exif.to_bytes())
     if found.xmp:
         chunks += _chunk(b"iTXt", _XMP + b"\0\0\0\0" + found.xmp)
     return Encoded(data[:_BEHIND_IHDR] + chunks + data[_BEHIND_IHDR:] if chunks else data)
@@ -192,19 +198,49 @@ def _read_metadata(parts: Sequence[Part], single: dict[bytes, bytes]) -> tuple[M
     kept, lost = [], []
     for part in parts:
         name = part.name
-        if name in _TEXTS and (block := _block(part)):
-            blocks[block[0]] = blocks[block[0]] or block[1]
-        elif name in (*_TEXTS, *_COLORS):
-            kept.append(part)
+        if name in _TEXTS and (text := _block(part)):
+            blocks[text[0]] = blocks[text[0]] or text[1]
+        elif name in _TEXTS or name in _COLOR_SIZES:
+            if _is_sound(part):
+                kept.append(part)
+            else:
+                lost.append(f"damaged PNG chunk {name_of(name)}")
         elif name == b"":
             lost.append("data after the end of the picture")
         elif name not in _STRUCTURAL and name not in (b"eXIf", b"iCCP", b"pHYs"):
             lost.append(f"PNG chunk {name_of(name)}")
-    icc = _inflated(single.get(b"iCCP", b"").partition(b"\0")[2][1:])
+    icc = _inflated(single.get(b"iCCP", b"").partition(b"\0")[2][1:]) or None
+    lost += ["damaged ICC profile"] if b"iCCP" in single and not icc else []
     across, down, unit = struct.unpack_from(">IIB", single.get(b"pHYs", b"").ljust(9, b"\0"))
     resolution = Resolution(down, across) if unit == 1 and across and down else None
     lost += ["shape of pixels"] if unit != 1 and across != down else []
-    return Metadata(blocks["exif"], blocks["xmp"], icc, resolution, _verbatim(kept)), lost
+    exif = tags.read_exif(blocks["exif"])
+    return Metadata(exif, blocks["xmp"], icc, resolution, _verbatim(kept)), lost
+
+
+def _is_sound(part: Part) -> bool:
+    """Whether a chunk that is copied as it is has the form that PNG gives it."""
+    name, body, _ = part
+    if name in _COLOR_SIZES:
+        return len(body) == _COLOR_SIZES[name]
+    keyword, separator, text = body.partition(b"\0")
+    if not separator or not re.fullmatch(rb"[ -~\xa1-\xff]{1,79}", keyword):
+        return False
+    if name == b"iTXt":
+        fields = text[2:].split(b"\0", 2)
+        if len(fields) < 3 or text[:2] not in (b"\0\0", b"\1\0"):
+            return False
+        if text[:1] == b"\0":
+            return _is_text(fields[2])
+        return _is_text(_inflated(fields[2]))
+    return name == b"tEXt" or (text[:1] == b"\0" and _inflated(text[1:]) is not None)
+
+
+def _is_text(text: bytes | None) -> bool:
+    try:
+        return text is not None and text.decode() is not None
+    except UnicodeDecodeError:
+        return False
 
 
 def _block(part: Part) -> tuple[str, bytes] | None:
@@ -223,7 +259,9 @@ def _block(part: Part) -> tuple[str, bytes] | None:
             text = bytes.fromhex(b"".join(text.split()[2:]).decode("ascii", "replace"))
         except ValueError:
             return None
-    return (name, text.removeprefix(EXIF_PREFIX)) if text else None
+        if text.startswith((EXIF_PREFIX, _XMP_PREFIX)):
+            name = "exif" if text.startswith(EXIF_PREFIX) else "xmp"
+    return (name, text.removeprefix(_XMP_PREFIX)) if text else None
 
 
 def _animated(height: int, width: int, parts: Sequence[Part]) -> tuple[list[Frame], int, list[str]]:
@@ -327,7 +365,10 @@ def _verbatim(kept: Sequence[Part]) -> Verbatim | None:
 
 
 def _inflated(packed: bytes) -> bytes | None:
+    """What was compressed; None if it is damaged, truncated or larger than a block may be."""
+    inflater = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(packed, _LARGEST_BLOCK) or None
+        content = inflater.decompress(packed, _LARGEST_BLOCK)
     except zlib.error:
         return None
+    return content if inflater.eof else None

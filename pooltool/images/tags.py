@@ -1,26 +1,39 @@
-"""Tag directories, which EXIF blocks and TIFF files are made of (TIFF 6.0), and what EXIF 2.3 says.
+"""Tag directories, which TIFF files and EXIF blocks are made of (TIFF 6.0, BigTIFF, Exif 3.0).
 
-Pointers in maker notes count from the start of an EXIF block, so a block is changed in place.
+Pointers in maker notes count from the start of an EXIF block, so a block that was read is written
+back in place: its directories are written over, and values that changed are added at its end.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pooltool.errors import DamageError, ImageError
-from pooltool.images.picture import Array, Resolution
+from pooltool.errors import DamageError
 
+Array = NDArray[Any]
 EXIF_PREFIX = b"Exif\0\0"
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 EXIF, GPS, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 POINTERS = (EXIF, GPS, INTEROPERABILITY)
 """Tags whose value is the position of a directory."""
-_ACROSS_DOWN = {X_RESOLUTION: Y_RESOLUTION, 0xA20E: 0xA20F}
-"""Pixels a unit, across and down: of the picture, and of the plane that the lens drew it on."""
+
+_Role = Literal["width", "height", "across", "down"]
+_ROLES: dict[int, _Role] = {
+    0x100: "width", 0xA002: "width", 0x1001: "width",
+    0x101: "height", 0xA003: "height", 0x1002: "height",
+    X_RESOLUTION: "across", 0xA20E: "across", Y_RESOLUTION: "down", 0xA20F: "down",
+}  # fmt: skip
+"""Tags of one number that pooling changes: sizes in pixels, and pixels a unit, of the picture and
+of the plane that the lens drew it on. Their numbers differ in all directories."""
+_TURNED = {X_RESOLUTION: Y_RESOLUTION, 0xA20E: 0xA20F, Y_RESOLUTION: X_RESOLUTION, 0xA20F: 0xA20E}
+_PLACES = (0x9214, 0xA214)
+"""Subject area and location, in pixels of the picture before it was turned and pooled."""
 _MAX_DIRECTORIES, _MAX_INNER = 65536, 8
 
 _ORDERS = {b"II": "<", b"MM": ">"}
@@ -28,7 +41,15 @@ _CODES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i
           11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}  # fmt: skip
 """The numbers that one value is made of, by field type, as struct writes them."""
 _SIZES = {kind: struct.calcsize("=" + codes) for kind, codes in _CODES.items()}
-_INTEGERS, _RATIONAL = (1, 3, 4, 6, 8, 9, 13, 16, 18), 5
+_SHORT, _LONG, _RATIONAL, _LONG8 = 3, 4, 5, 16
+_INTEGERS, _TEXTS = (1, 3, 4, 6, 8, 9, 13, 16, 17, 18), (2, 7)
+
+
+class Resolution(NamedTuple):
+    """Pixels a meter, down and across."""
+
+    rows: float
+    columns: float
 
 
 class Field(NamedTuple):
@@ -36,10 +57,13 @@ class Field(NamedTuple):
 
     kind: int
     count: int  # type: ignore[assignment]  # a tuple has a method of this name
-    raw: bytes
-    at: int = 0
-    """Where `raw` lies in the data it was read from."""
+    raw: bytes | memoryview
+    """The values as they are stored. Of an unknown kind: the bytes that hold or place them."""
+    at: int | None = None
+    """Where `raw` lies in the block it was read from; None for a value that changed."""
     inner: dict[int, Field] | None = None
+    repeated: bool = False
+    """True when the directory has the tag again."""
 
 
 class Directory(NamedTuple):
@@ -55,33 +79,131 @@ class Directory(NamedTuple):
 
     def raw(self, tag: int) -> bytes | None:
         """The bytes of a tag; None when it is missing."""
-        return self.fields[tag].raw if tag in self.fields else None
+        return bytes(self.fields[tag].raw) if tag in self.fields else None
 
     def numbers(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """The integers of a tag; `default` when it is missing or holds no integers."""
-        found = self.fields.get(tag)
-        if found is None or found.kind not in _INTEGERS:
+        field = self.fields.get(tag)
+        if field is None or field.kind not in _INTEGERS:
             return default
-        return struct.unpack(f"{self.order}{found.count}{_CODES[found.kind]}", found.raw)
+        return struct.unpack(f"{self.order}{field.count}{_CODES[field.kind]}", field.raw)
 
     def number(self, tag: int, default: int) -> int:
         """The first integer of a tag."""
         return (self.numbers(tag) or (default,))[0]
 
-    def ratio(self, tag: int) -> float:
-        """The one fraction of a tag; 0 when it is missing or holds none."""
-        found = self.fields.get(tag)
-        if found is None or found.kind != _RATIONAL or found.count != 1:
-            return 0.0
-        above, below = struct.unpack(self.order + "II", found.raw)
-        return above / below if below else 0.0
+
+class Exif(NamedTuple):
+    """An EXIF block: the fields of its main directory, with those of the directories in it."""
+
+    order: str
+    fields: dict[int, Field]
+    block: bytes = b""
+    """What the fields were read from; empty where they were put together from elsewhere."""
+    thumbnail: int = 0
+    """Where in the block the directory of the thumbnail lies; 0 where there is none."""
+    is_whole: bool = True
+    """False when something of the block could not be read."""
+
+    @property
+    def orientation(self) -> int:
+        """How the picture is to be turned, 1 to 8; 1 when nothing or nonsense is said."""
+        value = _number(self.fields.get(ORIENTATION), self.order)
+        return int(value) if value in range(1, 9) else 1
+
+    @property
+    def resolution(self) -> Resolution | None:
+        """Pixels a meter; None where nothing is said, or no unit."""
+        down, across = (
+            _number(self.fields.get(tag), self.order) for tag in (Y_RESOLUTION, X_RESOLUTION)
+        )
+        unit = 2
+        if RESOLUTION_UNIT in self.fields:
+            unit = int(_number(self.fields[RESOLUTION_UNIT], self.order))
+        meter = {2: 1 / 0.0254, 3: 100.0}.get(unit, 0.0)
+        if not meter or down <= 0 or across <= 0:
+            return None
+        return Resolution(down * meter, across * meter)
+
+    def upright(self) -> Exif:
+        """The block of the turned picture."""
+        fields = self.fields
+        if self.orientation >= 5:
+            fields = _turned_fields(fields)
+        field = fields.get(ORIENTATION)
+        one = Field(_SHORT, 1, struct.pack(self.order + "H", 1))
+        if field is not None and field.repeated:
+            fields = _without(fields, (ORIENTATION,))
+        elif field is not None and field[:3] != one[:3]:
+            fields = {**fields, ORIENTATION: one}
+        return self._replace(fields=fields)
+
+    def has_places(self) -> bool:
+        """Whether it says where in the picture its subject is."""
+        inner = self.fields[EXIF].inner if EXIF in self.fields else None
+        return any(tag in fields for fields in (self.fields, inner or {}) for tag in _PLACES)
+
+    def without_places(self) -> Exif:
+        """The block without what `has_places` tells of."""
+        return self._replace(fields=_without(self.fields, _PLACES))
+
+    def resized(self, height: int, width: int, reduction: tuple[float, float]) -> Exif:
+        """The block of the pooled picture: its size is said, its resolution divided."""
+        sides = {"height": height, "width": width, "down": reduction[0], "across": reduction[1]}
+        return self._replace(fields=_resized(self.fields, self.order, sides))
+
+    def to_bytes(self) -> bytes:
+        """The block as JPEG, PNG and WebP hold it, without a prefix and without a thumbnail."""
+        if not self.block:
+            return packed_behind(b"", self.fields, self.order)
+        first = struct.unpack_from(self.order + "I", self.block, 4)[0]
+        out = bytearray(self.block[: _thumbnail_start(self, first)])
+        _write_over(out, self.order, first, self.fields, is_main=True)
+        return bytes(out)
 
 
-_EMPTY = Directory("<", False, {}, 0, 0)
+def read_exif(block: bytes | memoryview | None) -> Exif | None:
+    """Read an EXIF block, with or without the prefix that JPEG gives it; None where there is none.
+
+    What cannot be read is left out. Values are not copied, and no more of them are taken than the
+    block is long: some may share their bytes, but not all of them.
+    """
+    if not block:
+        return None
+    block = bytes(block).removeprefix(EXIF_PREFIX)
+    order = _ORDERS.get(block[:2])
+    if order is None or len(block) < 16:
+        return Exif("<", {}, block, is_whole=False)
+    first = struct.unpack_from(order + "I", block, 4)[0]
+    seen, faults, room = set[int](), list[int](), 2 * len(block)
+
+    def read(directory: Directory) -> dict[int, Field]:
+        nonlocal room
+        fields = {}
+        for tag, field in directory.fields.items():
+            if tag in POINTERS:
+                below = _position_below(block, order, field)
+                if below is None or below in seen or len(seen) >= _MAX_INNER:
+                    faults.append(tag)
+                    continue
+                seen.add(below)
+                inner = read(_directory(block, order, False, below, faults))
+                field = field._replace(inner=inner)
+            elif len(field.raw) > 4:
+                room -= len(field.raw)
+                if room < 0:
+                    faults.append(tag)
+                    continue
+            fields[tag] = field
+        return fields
+
+    seen.add(first)
+    main = _directory(block, order, False, first, faults)
+    return Exif(order, read(main), block, main.following, not faults)
 
 
 def directories(data: bytes) -> Iterator[Directory]:
-    """Walk the main directories of a TIFF file or an EXIF block; raise `DamageError` if broken."""
+    """Walk the main directories of a TIFF file; raise `DamageError` if they are broken."""
     order = _ORDERS.get(data[:2])
     if order is None or len(data) < 16:
         raise DamageError("it is damaged: the header of its tags is not one")
@@ -92,13 +214,13 @@ def directories(data: bytes) -> Iterator[Directory]:
         if position in seen or len(seen) >= _MAX_DIRECTORIES:
             raise DamageError("it is damaged: its tag directories run in a circle")
         seen.add(position)
-        found = _directory(data, order, big, position)
-        yield found
-        position = found.following
+        directory = _directory(data, order, big, position)
+        yield directory
+        position = directory.following
 
 
 def tree(
-    data: bytes, found: Directory, tags: Iterable[int], order: str, depth: int = 2
+    data: bytes, directory: Directory, tags: Iterable[int], order: str, depth: int = 2
 ) -> dict[int, Field]:
     """The fields of a directory whose tags are in `tags`, with the directories they point to.
 
@@ -107,33 +229,51 @@ def tree(
     """
     fields = {}
     for tag in tags:
-        field = found.fields.get(tag)
+        field = directory.fields.get(tag)
         if field is None or field.kind not in _SIZES:
             continue
-        position, word = found.numbers(tag), struct.calcsize("=" + _CODES[field.kind][0])
+        position = directory.numbers(tag)
         if tag in POINTERS and len(position) == 1 and depth:
-            below = _directory(data, found.order, found.big, position[0])
+            below = _directory(data, directory.order, directory.big, position[0])
             inner = tree(data, below, below.fields, order, depth - 1)
-            field = field._replace(kind=4, count=1, inner=inner)
-        elif order != found.order and word > 1:
-            swapped = np.frombuffer(field.raw, f"u{word}").byteswap()
-            field = field._replace(raw=swapped.tobytes())
+            field = Field(_LONG, 1, bytes(4), inner=inner)
         fields[tag] = field
-    return fields
+    return swapped(fields, directory.order, order) if depth == 2 else fields
+
+
+def swapped(fields: Mapping[int, Field], order: str, wanted: str) -> dict[int, Field]:
+    """Fields with their numbers in another byte order."""
+    if order == wanted:
+        return dict(fields)
+    result = {}
+    for tag, field in fields.items():
+        word = struct.calcsize("=" + _CODES.get(field.kind, "s")[0])
+        raw = np.frombuffer(field.raw, f"u{word}").byteswap().tobytes()
+        inner = None if field.inner is None else swapped(field.inner, order, wanted)
+        result[tag] = field._replace(raw=raw, inner=inner)
+    return result
 
 
 def number_fields(numbers: Mapping[int, Sequence[int]], order: str = "<") -> dict[int, Field]:
     """A field for each tag, with numbers of 16 bits where they fit, else of 32 or 64."""
     fields = {}
     for tag, values in numbers.items():
-        kind = 3 if max(values) <= 0xFFFF else 4 if max(values) <= 0xFFFFFFFF else 16
+        most = max(values)
+        kind = _SHORT if most <= 0xFFFF else _LONG if most <= 0xFFFFFFFF else _LONG8
         raw = struct.pack(f"{order}{len(values)}{_CODES[kind]}", *values)
         fields[tag] = Field(kind, len(values), raw)
     return fields
 
 
+def resolution_fields(resolution: Resolution, order: str = "<") -> dict[int, Field]:
+    """The fields of a directory that tell a resolution in inches."""
+    sides = zip((Y_RESOLUTION, X_RESOLUTION), resolution, strict=True)
+    ratios = {tag: Field(_RATIONAL, 1, _as_ratio(side * 0.0254, order)) for tag, side in sides}
+    return ratios | number_fields({RESOLUTION_UNIT: [2]}, order)
+
+
 def pack(
-    fields: dict[int, Field], order: str, base: int, known: dict[bytes, int], following: int = 0
+    fields: Mapping[int, Field], order: str, base: int, known: dict[bytes, int], following: int = 0
 ) -> bytes:
     """Lay fields out as a classic directory that will lie at `base`, its values behind it.
 
@@ -142,7 +282,7 @@ def pack(
     table, values = bytearray(struct.pack(order + "H", len(fields))), bytearray()
     behind = base + 2 + 12 * len(fields) + 4
     for tag, field in sorted(fields.items()):
-        raw, end = field.raw, behind + len(values)
+        raw, end = bytes(field.raw), behind + len(values)
         if field.inner is not None:
             values += pack(field.inner, order, end, known)
             raw = struct.pack(order + "I", end)
@@ -155,34 +295,11 @@ def pack(
     return bytes(table + struct.pack(order + "I", following) + values)
 
 
-def packed_behind(content: bytes, fields: dict[int, Field], order: str) -> bytes:
+def packed_behind(content: bytes, fields: Mapping[int, Field], order: str) -> bytes:
     """An EXIF block or TIFF file of one directory, with `content` between header and directory."""
     content += bytes(len(content) % 2)
     mark, at = (b"II" if order == "<" else b"MM"), 8 + len(content)
     return struct.pack(order + "2sHI", mark, 42, at) + content + pack(fields, order, at, {})
-
-
-def orientation(block: bytes | None) -> int:
-    """The EXIF orientation, 1 to 8; 1 when there is none or it makes no sense."""
-    value = _read(_mended(block)).number(ORIENTATION, 1) if block else 1
-    return value if 1 <= value <= 8 else 1
-
-
-def upright(block: bytes, transposed: bool) -> tuple[bytes | None, bool]:
-    """The block of a picture that was turned upright, without thumbnail, and if it is whole.
-
-    What is damaged is taken out; the block is None when nothing is left.
-    """
-    mended = _mended(block)
-    found = _read(mended)
-    values: dict[int, float] = {ORIENTATION: 1}
-    if transposed:
-        for across, down in _ACROSS_DOWN.items():
-            values |= {across: found.ratio(down), down: found.ratio(across)}
-    patched = _patched(mended, found, values)
-    if found.following:  # the second directory is the thumbnail: it shows what was before pooling
-        patched = patched[: found.following_at] + bytes(4) + patched[found.following_at + 4 :]
-    return (patched, mended == block) if _read(patched).fields else (None, False)
 
 
 def turned(pixels: Array, orientation: int) -> Array:
@@ -193,96 +310,102 @@ def turned(pixels: Array, orientation: int) -> Array:
     return pixels[::rows, :: -1 if orientation in (2, 3, 6, 7) else 1]
 
 
-def resized(block: bytes, height: int, width: int, reduction: tuple[float, float]) -> bytes:
-    """The block that `upright` made, with the size told and the resolution divided."""
-    found = _read(block)
-    values: dict[int, float] = {0x100: width, 0xA002: width, 0x101: height, 0xA003: height}
-    for tags, divisor in zip((_ACROSS_DOWN.values(), _ACROSS_DOWN), reduction, strict=True):
-        if divisor != 1:
-            values |= {tag: found.ratio(tag) / divisor for tag in tags}
-    patched = _patched(block, found, values)
-    return patched if _read(patched).fields else block  # values may lie in the tables themselves
+def _directory(
+    data: bytes, order: str, big: bool, position: int, faults: list[int] | None = None
+) -> Directory:
+    """Read a directory; the first of several equal tags counts.
 
-
-def resolution(block: bytes | None) -> Resolution | None:
-    """What a block says of the resolution; None where it says nothing, or has no unit."""
-    found = _read(block or b"")
-    unit = found.numbers(RESOLUTION_UNIT, (2,))
-    metre = 1 / 0.0254 if unit == (2,) else 100.0 if unit == (3,) else 0.0
-    sides = Resolution(*(found.ratio(tag) * metre for tag in (Y_RESOLUTION, X_RESOLUTION)))
-    return sides if all(sides) else None
-
-
-def resolution_fields(resolution: Resolution) -> dict[int, Field]:
-    """The fields of a little-endian directory that tell a resolution in inches."""
-    sides = zip((Y_RESOLUTION, X_RESOLUTION), resolution, strict=True)
-    ratios = {tag: Field(_RATIONAL, 1, _as_ratio(side * 0.0254, "<")) for tag, side in sides}
-    return ratios | number_fields({RESOLUTION_UNIT: [2]})
-
-
-def _directory(data: bytes, order: str, big: bool, position: int) -> Directory:
-    """Read a directory; of a field of unknown type, only tag and type are known."""
+    Raise `DamageError` where tags or their values lie beyond the end of the data, or leave them
+    out and add them to `faults`.
+    """
     head, word, room = ("Q", "Q", 8) if big else ("H", "I", 4)
     start = position + struct.calcsize("=" + head)
     count = struct.unpack(order + head, data[position:start].ljust(start - position, b"\0"))[0]
-    end = start + count * (4 + 2 * room)
+    size = 4 + 2 * room
+    end = start + count * size
     if position < 0 or end > len(data):
-        raise DamageError("it is cut: a tag directory lies beyond the end of the data")
-    fields = {}
-    for at in range(start, end, 4 + 2 * room):
+        if faults is None:
+            raise DamageError("it is truncated: a tag directory lies beyond the end of the data")
+        faults.append(0)
+    fields: dict[int, Field] = {}
+    view = memoryview(data)
+    for at in range(start, min(end, len(data) - size + 1), size):
         tag, kind, count = struct.unpack_from(f"{order}HH{word}", data, at)
-        size, where = count * _SIZES.get(kind, 0), at + 4 + room
-        if size > room:
+        length, where = count * _SIZES.get(kind, 0), at + size - room
+        if length > room:
             where = struct.unpack_from(order + word, data, where)[0]
-        if where + size > len(data):
-            raise DamageError(f"it is cut: the values of tag {tag} lie beyond the end of the data")
-        fields[tag] = Field(kind, count, data[where : where + size], where)
-    is_whole = end + room <= len(data)
-    following = struct.unpack_from(order + word, data, end)[0] if is_whole else 0
+        if tag in fields:
+            fields[tag] = fields[tag]._replace(repeated=True)
+            if faults is not None and tag != ORIENTATION:
+                faults.append(tag)
+        elif where + length <= len(data):
+            fields[tag] = Field(kind, count, view[where : where + (length or room)], where)
+        elif faults is not None:
+            faults.append(tag)
+        else:
+            raise DamageError(
+                f"it is truncated: the values of tag {tag} lie beyond the end of the data"
+            )
+    is_followed = end + room <= len(data)
+    following = struct.unpack_from(order + word, data, end)[0] if is_followed else 0
     return Directory(order, big, fields, following, end)
 
 
-def _mended(block: bytes) -> bytes:
-    """The block without tags whose values lie beyond its end.
-
-    The tables of its directories close up where they are: all other positions stay right.
-    """
-    order = _ORDERS.get(block[:2])
-    if order is None or len(block) < 16:
-        return block
-    out, known = bytearray(block), [*struct.unpack_from(order + "I", block, 4)]
-    for position in known:
-        if position + 2 > len(block):
-            break
-        count = struct.unpack_from(order + "H", block, position)[0]
-        start, end, kept = position + 2, position + 2 + 12 * count, b""
-        for at in range(start, min(end, len(block) - 11), 12):
-            tag, kind, number, value = struct.unpack_from(order + "HHII", block, at)
-            size = number * _SIZES.get(kind, 0)
-            good = size <= 4 or value + size <= len(block)
-            if tag in POINTERS:
-                below = struct.unpack(order + "H", block[value : value + 2].ljust(2, b"\0"))[0]
-                fits = 12 * below <= len(block) - value - 2
-                good = kind in (4, 13) and number == 1 and fits and value not in known
-                good = good and len(known) < _MAX_INNER
-                known += [value] if good else []
-            kept += block[at : at + 12] if good else b""
-        if len(kept) != 12 * count:
-            table = struct.pack(order + "H", len(kept) // 12) + kept
-            table += block[end : end + 4].ljust(4, b"\0")
-            out[position : position + len(table)] = table
-    return bytes(out)
+def _position_below(block: bytes, order: str, field: Field) -> int | None:
+    """Where the directory of a pointer lies; None unless all of its table is in the block."""
+    if field.kind not in (_LONG, 13) or field.count != 1:
+        return None
+    position: int = struct.unpack(order + "I", field.raw)[0]
+    if position + 2 > len(block):
+        return None
+    count = struct.unpack_from(order + "H", block, position)[0]
+    return position if position + 2 + 12 * count <= len(block) else None
 
 
-def _read(block: bytes) -> Directory:
-    """The main directory with the fields of its EXIF directory; no fields if it is damaged."""
-    try:
-        first = next(directories(block), _EMPTY)
-        fields = tree(block, first, first.fields, first.order)
-    except ImageError:
-        return _EMPTY
-    inner = fields[EXIF].inner if EXIF in fields else None
-    return first._replace(fields=(inner or {}) | fields)
+def _number(field: Field | None, order: str) -> float:
+    """The first number of a field of any numeric type, fractions divided; 0 where there is none."""
+    if field is None or field.kind in _TEXTS or field.kind not in _CODES or not field.count:
+        return 0
+    above, *below = struct.unpack_from(order + _CODES[field.kind], field.raw)
+    if below:
+        above = above / below[0] if below[0] else 0
+    return above if math.isfinite(above) else 0
+
+
+def _turned_fields(fields: Mapping[int, Field]) -> dict[int, Field]:
+    """Fields with what is told across and what is told down exchanged."""
+    return {
+        _TURNED.get(tag, tag): field
+        if field.inner is None
+        else field._replace(inner=_turned_fields(field.inner))
+        for tag, field in fields.items()
+    }
+
+
+def _without(fields: Mapping[int, Field], tags: Sequence[int]) -> dict[int, Field]:
+    """Fields without some tags, here and in the directories below."""
+    return {
+        tag: field if field.inner is None else field._replace(inner=_without(field.inner, tags))
+        for tag, field in fields.items()
+        if tag not in tags
+    }
+
+
+def _resized(
+    fields: Mapping[int, Field], order: str, sides: Mapping[str, float]
+) -> dict[int, Field]:
+    """Fields with the size and the resolution of the pooled picture."""
+    result = {}
+    for tag, field in fields.items():
+        role, value = _ROLES.get(tag), _number(field, order)
+        if field.inner is not None:
+            field = field._replace(inner=_resized(field.inner, order, sides))
+        elif role in ("width", "height") and value:
+            field = number_fields({tag: [int(sides[role])]}, order)[tag]
+        elif role in ("across", "down") and value > 0 and sides[role] != 1:
+            field = Field(_RATIONAL, 1, _as_ratio(value / sides[role], order))
+        result[tag] = field
+    return result
 
 
 def _as_ratio(value: float, order: str) -> bytes:
@@ -294,16 +417,52 @@ def _as_ratio(value: float, order: str) -> bytes:
     return struct.pack(order + "II", near.numerator, near.denominator)
 
 
-def _patched(block: bytes, found: Directory, values: dict[int, float]) -> bytes:
-    """Write values over those that are there; what is not told, or not as one number, stays so."""
-    patched = bytearray(block)
-    for tag, value in values.items():
-        field = found.fields.get(tag)
-        if field is None or field.count != 1:
-            continue
-        if field.kind in (3, 4):
-            most, code = (0xFFFF, "H") if field.kind == 3 else (0xFFFFFFFF, "I")
-            struct.pack_into(found.order + code, patched, field.at, min(int(value), most))
-        elif field.kind == _RATIONAL and value:
-            patched[field.at : field.at + 8] = _as_ratio(value, found.order)
-    return bytes(patched)
+def _thumbnail_start(exif: Exif, first: int) -> int:
+    """Where the thumbnail begins, if it ends the block and nothing that is kept lies behind it;
+    else the end of the block. The main directory lies at `first`.
+    """
+    size = len(exif.block)
+    if not exif.thumbnail:
+        return size
+    directory = _directory(exif.block, exif.order, False, exif.thumbnail, [])
+    start, length = directory.number(513, size), directory.number(514, 0)
+    begin = min(exif.thumbnail, start)
+    is_last = max(start + length, directory.following_at) + 16 >= size
+    kept = max(first + 6 + 12 * len(exif.fields), _end_of(exif.fields, exif.order))
+    return begin if is_last and kept <= begin else size
+
+
+def _end_of(fields: Mapping[int, Field], order: str) -> int:
+    """The end of the last value of fields and of the directories below them."""
+    end = 0
+    for field in fields.values():
+        if field.at is not None:
+            end = max(end, field.at + len(field.raw))
+        if field.inner is not None:
+            below = struct.unpack(order + "I", field.raw)[0] + 2 + 12 * len(field.inner)
+            end = max(end, below, _end_of(field.inner, order))
+    return end
+
+
+def _write_over(
+    out: bytearray, order: str, position: int, fields: Mapping[int, Field], *, is_main: bool
+) -> None:
+    """Write a directory where it was; a value that changed is added at the end of the block."""
+    before = struct.unpack_from(order + "H", out, position)[0] if position + 2 <= len(out) else 0
+    behind = position + 2 + 12 * before
+    following = bytes(4) if is_main else bytes(out[behind : behind + 4])
+    table = bytearray(struct.pack(order + "H", len(fields)))
+    for tag, field in sorted(fields.items()):
+        raw = bytes(field.raw)
+        if field.inner is not None:
+            below = struct.unpack(order + "I", raw)[0]
+            _write_over(out, order, below, field.inner, is_main=False)
+        elif len(raw) > 4:
+            at = field.at
+            if at is None:
+                out += bytes(len(out) % 2)
+                at = len(out)
+                out += raw
+            raw = struct.pack(order + "I", at)
+        table += struct.pack(order + "HHI4s", tag, field.kind, field.count, raw)
+    out[position : position + len(table) + len(following)] = table + following

@@ -14,10 +14,10 @@ from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, tags, tiff_pages
 from pooltool.images.formats import Format
-from pooltool.images.headers import profile_channels, repeated
+from pooltool.images.headers import profile_kind, repeated
 from pooltool.images.others import RAW
 from pooltool.images.picture import Encoded, Header, Metadata, Picture, channels, padded
-from pooltool.images.tags import Directory, Field, number_fields
+from pooltool.images.tags import Directory, Exif, Field, number_fields
 from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA
 
 FORMATS = (formats.TIFF,)
@@ -75,7 +75,7 @@ def read_header(data: bytes) -> Header:
         pages = _stacked(data, found[0])
     sizes = tuple(map(tiff_pages.size, pages))
     indexed = any(page.number(tiff_pages.PHOTOMETRIC, 0) == 3 for page in pages)
-    return Header(formats.TIFF, sizes, metadata, tuple(lost), indexed=indexed, details=pages)
+    return Header(formats.TIFF, sizes, metadata, tuple(lost), 1, indexed=indexed, details=pages)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -120,8 +120,9 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     found, cv2 = picture.metadata, native.import_cv2()
     first: dict[int, Field] = {}
     if found.exif:
-        block = next(tags.directories(found.exif))
-        first |= tags.tree(found.exif, block, (*_DESCRIPTIVE, *_POINTERS), "<")
+        known = (*_DESCRIPTIVE, *_POINTERS)
+        kept = {tag: field for tag, field in found.exif.fields.items() if tag in known}
+        first |= tags.swapped(kept, found.exif.order, "<")
     density = {tag: first[tag] for tag in _RESOLUTION if tag in first}
     if found.resolution:
         density = tags.resolution_fields(found.resolution)
@@ -146,7 +147,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
             numbers = {tiff_pages.PHOTOMETRIC: [3], tiff_pages.COLOR_MAP: colors.tolist()}
         fields = (density if added else first | density) | number_fields(numbers)
         is_gray = count == 1 and picture.palette is None
-        if found.icc and (not added or is_gray == (profile_channels(found.icc) == 1)):
+        if found.icc and (not added or is_gray == (profile_kind(found.icc) == "gray")):
             fields[_ICC] = Field(7, len(found.icc), found.icc)
         added.append(fields)
         # OpenCV writes 1, 3 or 4 channels; other numbers are written as one wide gray picture.
@@ -223,7 +224,7 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[s
     if len(profiles) > 1:
         lost.append("ICC profiles, which differ between pages")
     icc = first.raw(_ICC) if len(profiles) == 1 else None
-    block = tags.packed_behind(b"", kept, first.order) if kept else None
+    block = Exif(first.order, kept) if kept else None
     return Metadata(block, first.raw(_XMP), icc), lost
 
 

@@ -14,7 +14,6 @@ from pooltool.images import formats, opencv, tags
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of, repeated, require_plausible
 from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, channels
-from pooltool.images.tags import EXIF_PREFIX
 
 FORMATS = (formats.WEBP,)
 START = rb"RIFF....WEBP"
@@ -50,10 +49,10 @@ def read_header(data: bytes) -> Header:
     lost = [f"RIFF chunk {name_of(part.name)}" for part in chunks if part.name not in _KNOWN]
     if data[end:].strip(b"\0"):
         lost.append("data after the end of the picture")
-    block = found.get(b"EXIF", b"").removeprefix(EXIF_PREFIX) or None
+    block = tags.read_exif(found.get(b"EXIF"))
     metadata = Metadata(block, found.get(b"XMP "), found.get(b"ICCP"))
-    sizes, turn = repeated((height, width), max(1, len(frames))), tags.orientation(block)
-    return Header(formats.WEBP, sizes, metadata, tuple(lost), turn, bool(frames))
+    sizes = repeated((height, width), max(1, len(frames)))
+    return Header(formats.WEBP, sizes, metadata, tuple(lost), animated=bool(frames))
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -88,7 +87,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
             place = bytes(6) + sides + min(time, 0xFFFFFF).to_bytes(3, "little")
             chunks.append(Part(b"ANMF", place + bytes([_NO_BLENDING]) + _joined(parts)))
     before = [Part(b"VP8X", struct.pack("<I", flags) + sides), Part(b"ICCP", found.icc or b"")]
-    behind = [Part(b"EXIF", found.exif or b""), Part(b"XMP ", found.xmp or b"")]
+    exif = found.exif.to_bytes() if found.exif else b""
+    behind = [Part(b"EXIF", exif), Part(b"XMP ", found.xmp or b"")]
     body = _joined([part for part in (*before, *chunks, *behind) if part.body])
     return Encoded(b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body)
 
