@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pooltool import files
 from pooltool.errors import ClusterError
-from pooltool.interrupts import Interrupts
+from pooltool.interrupts import SILENT_SECONDS, Interrupts
 from pooltool.job import Job, Outcome, Settings, attempt, pool_file
 
 POLL_SECONDS = 0.05
@@ -48,16 +48,20 @@ class Workers(NamedTuple):
 
 
 def run(
-    jobs: Sequence[Job], settings: Settings, workers: Workers, interrupts: Interrupts
+    jobs: Sequence[Job],
+    settings: Settings,
+    workers: Workers,
+    interrupts: Interrupts,
+    say_waiting: Callable[[Job], None] = lambda job: None,
 ) -> Generator[Outcome, None, None]:
     """Pool every image on the workers; yield the outcomes in the order of the jobs.
 
     One that fails is an outcome too and does not stop the others. After an interrupt nothing more
-    is begun; what has begun is finished, unless that takes too long. Raises `ClusterError` when
-    there are no workers any more.
+    is begun; what has begun is finished, unless that takes too long, and `say_waiting` is given
+    the first job that is awaited. Raises `ClusterError` when there are no workers any more.
     """
     # Not concurrent.futures: to load it takes 5 ms, and pooling a photograph takes 140 in all.
-    queue = _Queue(len(jobs), workers, interrupts)
+    queue, is_said = _Queue(len(jobs), workers, interrupts), False
 
     def work() -> None:
         process = None
@@ -89,6 +93,9 @@ def run(
                 yield result
             else:
                 workers.require_alive()
+                if interrupts.is_older_than(SILENT_SECONDS) and not is_said:
+                    say_waiting(jobs[queue.told])
+                    is_said = True
     finally:
         queue.close()
 
@@ -170,6 +177,11 @@ class _Queue:
                     files.remove_temporaries()  # else one could take its place uncounted
                     given_up = True
             yield result
+
+    @property
+    def told(self) -> int:
+        """The number of the next job to tell."""
+        return min(self._told, self._count - 1)
 
     def close(self) -> None:
         """Let no thread begin another job."""

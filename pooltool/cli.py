@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pooltool import __version__
-from pooltool.errors import OTHER_NAMES, PooltoolError
+from pooltool.errors import OTHER_NAMES, PooltoolError, one_line
 from pooltool.report import complain, redirect_to_devnull
 
 if TYPE_CHECKING:
@@ -476,12 +476,15 @@ def main(words: Sequence[str] | None = None) -> int:
         command = error.ctx.command_path if error.ctx else "pooltool"
         complain(f"{_hint(error) or error.format_message()} (see `{command} --help`)")
     except PooltoolError as error:
-        complain(str(error))
+        complain(one_line(error))
     except OSError as error:
         from pooltool import files
 
         redirect_to_devnull(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             complain(f"standard output: {files.reason(error)}")
+        return 1
+    except Exception as error:
+        complain(one_line(error))
         return 1
     return 2

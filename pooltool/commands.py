@@ -16,8 +16,8 @@ from pooltool.errors import (
     DisplayError,
     FileError,
     PlanError,
-    PooltoolError,
     UsageProblem,
+    one_line,
 )
 from pooltool.files import STREAM
 from pooltool.geometry import AnyWindows, DataFormat, Pair
@@ -58,7 +58,7 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
     with Interrupts() as interrupts, workers_for(settings) as workers, report:
         shows = settings.show
         try:
-            for outcome in run(jobs, settings, workers, interrupts):
+            for outcome in run(jobs, settings, workers, interrupts, report.say_waiting):
                 report.add(outcome)
                 if outcome.preview is not None and shows and not interrupts:
                     title = f"pooltool {settings.pooling.method} {outcome.job.input}"
@@ -70,6 +70,8 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
             if not interrupts:
                 raise
             redirect_to_devnull(sys.stdout)  # with the terminal that has gone
+        finally:
+            files.protect(())
         if interrupts:
             report.ended = "interrupted"
     return report.status
@@ -158,33 +160,34 @@ def compare(
         _require_no_terminal()
     native.capture()
     try:
-        with Interrupts(finish=False):
-            data = files.read(name)
-            picture = images.decode(data, gray=gray, frame=frame, data_format=data_format)
-            pixels, shape = picture.frames[0], ""
-            results = [pool_all(pixels, setting, count_include_pad) for setting in windows]
-            drawn = None if is_page and not show else panel(pixels, results, detail)
-            if is_page:
-                data = _page(name, picture, windows[0], count_include_pad)
-            elif drawn is not None:
-                shape, written = f" {drawn.shape}", format_for(extension)
-                data = images.encode(images.Picture((drawn,), written), written).data
-            stream = sys.stderr if path == STREAM else sys.stdout
-            lines = [] if as_json or quiet else [f"{name} {pixels.shape} -> {path}{shape}"]
-            if as_json or not quiet:
-                lines += _table(pixels, results, as_json, getattr(stream, "encoding", ""))
+        data = files.read(name)
+        picture = images.decode(data, gray=gray, frame=frame, data_format=data_format)
+        pixels, shape = picture.frames[0], ""
+        results = [pool_all(pixels, setting, count_include_pad) for setting in windows]
+        drawn = None if is_page and not show else panel(pixels, results, detail)
+        if is_page:
+            data = _page(name, picture, windows[0], count_include_pad)
+        elif drawn is not None:
+            shape, written = f" {drawn.shape}", format_for(extension)
+            data = images.encode(images.Picture((drawn,), written), written).data
+        stream = sys.stderr if path == STREAM else sys.stdout
+        lines = [] if as_json or quiet else [f"{name} {pixels.shape} -> {path}{shape}"]
+        if as_json or not quiet:
+            lines += _table(pixels, results, as_json, getattr(stream, "encoding", ""))
+        files.protect(filter(None, [files.identity(name)]))
+        with Interrupts(finish=False):  # until here a signal ends it at once, as it is
             files.write(path, data, folder=os.path.dirname(path))
-            if not quiet:
-                _warn(name, picture, is_page)
-            for line in lines:
-                say(line, err=path == STREAM)
-            if show and drawn is not None:
-                return 0 if _show(f"pooltool compare {name}", drawn, complain) else 1
-            return 0
-    except (UsageProblem, PlanError):
+        if not quiet:
+            _warn(name, picture, is_page)
+        for line in lines:
+            say(line, err=path == STREAM)
+        if show and drawn is not None:
+            return 0 if _show(f"pooltool compare {name}", drawn, complain) else 1
+        return 0
+    except (UsageProblem, PlanError, OSError):
         raise
-    except PooltoolError as error:
-        complain(f"{name}: {error.in_options()}")
+    except Exception as error:
+        complain(f"{name}: {one_line(error)}")
         return 1
 
 

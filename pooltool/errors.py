@@ -17,6 +17,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+NO_MEMORY = "there is not enough memory for this image; use fewer --jobs or a larger machine"
+OPENCV_NO_MEMORY = -4
+"""The `code` of a `cv2.error` for want of memory (cv2.Error.StsNoMem)."""
+LONGEST = 300
+"""Characters of the longest reason that is printed."""
+
 OTHER_NAMES = {
     "mean": "avg", "average": "avg", "maximum": "max", "minimum": "min",
     "kernel_size": "pool_size", "kernel_shape": "pool_size", "kernel": "pool_size",
@@ -80,6 +86,26 @@ def _of_equal(value: object) -> object:
     while isinstance(value, tuple) and value[0] == value[1]:
         value = value[0]
     return value
+
+
+def one_line(error: Exception) -> str:
+    """Why an image failed, in one line, whatever was raised."""
+    if isinstance(error, PooltoolError):
+        text = error.in_options()
+        names_files = isinstance(error, FileError | PlanError | UsageProblem)
+        return text if names_files else shortened(text)
+    if isinstance(error, MemoryError) or getattr(error, "code", None) == OPENCV_NO_MEMORY:
+        return NO_MEMORY
+    return shortened(f"{type(error).__name__}: {error}")
+
+
+def shortened(text: str) -> str:
+    """The text as one line; of a very long one the start, and the end, where the remedy stands."""
+    text = " ".join(text.split())
+    if len(text) <= LONGEST:
+        return text
+    start, end = text[: LONGEST // 2], text[-LONGEST // 3 :]
+    return f"{start} ... {len(text) - len(start) - len(end):,} more characters ... {end}"
 
 
 class WindowError(PooltoolError, ValueError):

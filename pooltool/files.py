@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from itertools import count
@@ -37,6 +38,9 @@ _REASONS = {
     "ENXIO": "it is a socket or device that cannot be read; name a file",
     "EIO": "the disk or device reports an error; check it",
 }
+Identity = tuple[int, int]
+_inputs: set[Identity] = set()
+"""What a run reads and so does not replace."""
 _temporaries: set[str] = set()
 """Hidden files that have not yet taken their place."""
 _creating = threading.RLock()
@@ -75,6 +79,28 @@ def is_special(path: str) -> bool:
     except OSError:
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def identity(path: str, *, most_names: float = math.inf) -> Identity | None:
+    """The device and inode of the file or folder that `path` leads to, whatever its name.
+
+    None where there is none, where it has more than `most_names` (hard links), and for pipes and
+    devices. Some file systems do not number their files: all have the inode 0.
+    """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    is_folder, is_file = stat.S_ISDIR(status.st_mode), stat.S_ISREG(status.st_mode)
+    if not status.st_ino or not (is_folder or (is_file and status.st_nlink <= most_names)):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def protect(identities: Iterable[Identity]) -> None:
+    """Let these files not be replaced any more, and no others."""
+    _inputs.clear()
+    _inputs.update(identities)
 
 
 def is_done(path: str) -> bool:
@@ -165,6 +191,8 @@ def replacing(path: str, *, folder: str = "") -> Iterator[BinaryIO]:
                 if before is not None:
                     _keep_access(file.fileno(), before)
                 yield file
+            if _inputs and identity(place) in _inputs:
+                raise FileError("an image that is read here lies there; write elsewhere")
             os.replace(name, place)  # once it is closed: Windows moves no open file
         except BaseException:
             with suppress(OSError):

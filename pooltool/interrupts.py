@@ -14,6 +14,8 @@ SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasatt
 """Ctrl-C, what `kill` and `timeout` send, and that the terminal has gone."""
 GRACE_SECONDS = 5
 """How long what has begun may take to finish: a pipe may never end, a network disk never answer."""
+SILENT_SECONDS = 0.3
+"""What takes longer to finish is named, with what ends it now."""
 SAME_SECONDS: dict[int, float] = {signal.SIGINT: 0.02}
 """Of two signals that come so soon after each other, the second is the first again; 0.5 where it
 is not said. `timeout` sends its signal to the command and to its group, and when a terminal goes
@@ -51,7 +53,11 @@ class Interrupts:
     @property
     def overdue(self) -> bool:
         """True when a signal came so long ago that what has not ended is given up."""
-        return self._number > 0 and time.monotonic() - self._since > GRACE_SECONDS
+        return self.is_older_than(GRACE_SECONDS)
+
+    def is_older_than(self, seconds: float) -> bool:
+        """True when a signal came so long ago."""
+        return self._number > 0 and time.monotonic() - self._since > seconds
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

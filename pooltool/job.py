@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from pooltool import files, images
-from pooltool.errors import ClusterError, ImageError, PooltoolError
+from pooltool.errors import ClusterError, ImageError, PooltoolError, one_line
 from pooltool.geometry import AnyAxis, DataFormat, row_axis
 from pooltool.images import Picture, npy
 from pooltool.images.formats import (
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Status = Literal["ok", "skipped", "failed", "planned"]
-NO_MEMORY = "there is not enough memory for this image; use fewer --jobs or a larger machine"
 NO_ALPHA = "it has no alpha to weigh by; leave out --alpha-weighted"
 PART_BYTES = 1 << 24
 """Bytes mapped at once of a .npy file that is pooled by parts."""
@@ -126,10 +125,8 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         if format is NPY and not whole and npy.is_array_file(job.input):
             return _pool_array(job, settings)
         return _pool_picture(job, settings, format)
-    except PooltoolError as error:
-        return Outcome(job, "failed", error=error.in_options())
-    except MemoryError:
-        return Outcome(job, "failed", error=NO_MEMORY)
+    except (PooltoolError, MemoryError) as error:
+        return Outcome(job, "failed", error=one_line(error))
 
 
 def attempt(do: Callable[[Job, Settings], Outcome], job: Job, settings: Settings) -> Outcome:
@@ -139,8 +136,7 @@ def attempt(do: Callable[[Job, Settings], Outcome], job: Job, settings: Settings
     except (BrokenPipeError, ClusterError):  # which concern all jobs
         raise
     except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        return Outcome(job, "failed", error=text)
+        return Outcome(job, "failed", error=one_line(error))
 
 
 def _pool_picture(job: Job, settings: Settings, format: Format | None) -> Outcome:

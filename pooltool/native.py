@@ -68,6 +68,8 @@ def import_cv2() -> Any:
             f"OpenCV cannot be loaded ({reason}); install the system packages it needs, "
             "on Debian or Ubuntu: apt-get install libgl1 libglib2.0-0"
         ) from None
+    if not hasattr(cv2, "imdecode"):  # what uninstalling one of its two packages leaves
+        raise PooltoolError("OpenCV is broken; run: pip install --force-reinstall opencv-python")
     return cv2
 
 

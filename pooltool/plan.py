@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pooltool import files
 from pooltool.errors import FileError, PlanError, UsageProblem
@@ -20,6 +20,11 @@ PAGE = "html"
 """The extension of the page that `compare` writes."""
 UTF8_MARK = b"\xef\xbb\xbf"
 """What some editors begin a text with."""
+
+
+Place = tuple[Any, Any]
+"""What tells a file from others: its device and inode, or its folder and name where it is not
+there yet."""
 
 
 class Name(NamedTuple):
@@ -206,31 +211,37 @@ def _job(name: Name, settings: Settings, directory: str | None) -> Job:
 def _without_loss(jobs: list[Job], settings: Settings) -> list[Job]:
     """The jobs, images that are named again marked so; raise `PlanError` if a file would be lost.
 
-    Two inputs would write one output, or an output is one of the inputs.
+    Two inputs would write one output, or an output is one of the inputs. Files that exist are
+    compared as files: two names may lead to one without a link, by a folder that is mounted twice
+    or a disk that ignores case. Those to come are compared by their folder and name.
     """
-    folders: dict[str, str] = {}
+    folders: dict[str, Place | str] = {}
 
-    def real(path: str) -> str:
-        """The file that `path` leads to, whatever links are on the way."""
+    def place(path: str) -> Place:
+        """The folder and the name that `path` leads to, whatever links are on the way."""
         if os.path.islink(path):
-            return os.path.realpath(path)
+            path = os.path.realpath(path)
         folder, name = os.path.split(path)
         if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        return os.path.join(folders[folder], name)
+            real = os.path.realpath(folder)
+            folders[folder] = files.identity(real) or real
+        return folders[folder], name
 
-    sources = [real(job.input) for job in jobs]
+    sources: list[Place] = [files.identity(job.input) or place(job.input) for job in jobs]
     read = dict(zip(sources, jobs, strict=True))
-    written: dict[str, str] = {}
+    files.protect(read)
+    written: dict[Place, Place] = {}
     checked = []
     for job, source in zip(jobs, sources, strict=True):
-        path = real(job.output)
+        # Of two results that are hard links, replacing one leaves the other as it is.
+        path: Place = files.identity(job.output, most_names=1) or place(job.output)
+        overwritten = read.get(files.identity(job.output) or path)
         if job.output == STREAM:
             pass
-        elif path in read and read[path].input != STREAM:
+        elif overwritten is not None and overwritten.input != STREAM:
             raise PlanError(
                 f"{job.output}: the result of {job.input} would overwrite the image "
-                f"{read[path].input}; leave that out, or name another place with -o"
+                f"{overwritten.input}; leave that out, or name another place with -o"
             )
         elif path not in written:
             written[path] = source

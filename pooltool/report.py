@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import sys
 import time
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pooltool.interrupts import GRACE_SECONDS
+
 if TYPE_CHECKING:
-    from pooltool.job import Outcome, Settings
+    from pooltool.job import Job, Outcome, Settings
 
 BAR_AFTER_SECONDS = 1.0
 BAR_EVERY_SECONDS = 0.1
@@ -24,19 +25,36 @@ EQUAL_WARNINGS = 5
 _CLEAR_LINE = "\r\x1b[K"
 _CUT_LINES, _WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
 """What a terminal does with a line that is longer than it is wide (DEC private mode 7)."""
-_UNSEEN = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
-"""Controls of terminals, line breaks, what turns the direction of text, and byte order marks."""
 
 
 def say(text: str, *, err: bool = False) -> None:
     """Print a line on standard output or, with `err`, on standard error.
 
-    Controls in it, which names may hold, are shown as escapes such as `\\n`. Standard output
-    raises `OSError` when it takes no more; the work goes on when standard error does.
+    What names may hold and a terminal cannot show is printed as escapes such as `\\n`. Standard
+    output raises `OSError` when it takes no more; the work goes on when standard error does.
     """
-    if not text.isprintable():
-        text = re.sub(_UNSEEN, lambda found: ascii(found[0])[1:-1], text)
+    stream = sys.stderr if err else sys.stdout
+    if stream is not None and not (text.isascii() and text.isprintable()):
+        text = "".join(c if _is_visible(c, stream) else _escaped(c) for c in text)
     _write(f"{text}\n", err=err)
+
+
+def _is_visible(character: str, stream: TextIO) -> bool:
+    """True for what is printable, and for a byte from 0xA0 on of a name that is not UTF-8, where
+    the stream can encode it.
+    """
+    try:
+        character.encode(stream.encoding, stream.errors or "strict")
+    except UnicodeEncodeError:
+        return False
+    return character.isprintable() or "\udca0" <= character <= "\udcff"
+
+
+def _escaped(character: str) -> str:
+    """`\\n`, `\\u200b`, or `\\x9b` for a byte that is no text."""
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return ascii(character)[1:-1]
 
 
 def complain(text: str) -> None:
@@ -187,6 +205,16 @@ class Report:
         self._clear_bar()
         complain(reason)
         self.status = 1
+
+    def say_waiting(self, job: Job) -> None:
+        """Say what an interrupted run waits for."""
+        if not self._settings.quiet:
+            self._clear_bar()
+            name = "standard input" if job.input == "-" else job.input
+            complain(
+                f"interrupted: finishing {name}, for {GRACE_SECONDS} seconds at the most; "
+                "a second Ctrl-C ends it now"
+            )
 
     def _draw_bar(self, done: int, seconds: float) -> None:
         """Draw images done, how many a second, and the time left, over what was drawn before."""

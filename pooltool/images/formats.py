@@ -177,7 +177,20 @@ def require_quality(format: Format, quality: int | None) -> None:
         raise ImageError(f"quality {quality} is not between 0 and 100")
 
 
+LONGEST_LIST = 200
+"""Characters of a list of names in a message."""
+
+
 def listed(names: Iterable[str], word: str = "and") -> str:
-    """Each name once, with commas and, before the last one, the word."""
+    """Each name once, with commas and, before the last one, the word; of very many the first."""
     *others, last = dict.fromkeys(names)
+    room, shown = LONGEST_LIST, 0
+    for name in others:
+        room -= len(name) + 2
+        if room < 0:
+            break
+        shown += 1
+    if shown < len(others):
+        more = len(others) + 1 - shown
+        others, last = others[:shown], f"{more:,} more"
     return f"{', '.join(others)} {word} {last}" if others else last

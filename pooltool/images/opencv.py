@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pooltool import native
-from pooltool.errors import DamageError, ImageError
+from pooltool.errors import OPENCV_NO_MEMORY, DamageError, ImageError
 from pooltool.images.formats import Format
 from pooltool.images.picture import Array, Header, Picture, channels
 
@@ -27,6 +27,8 @@ _SUSPICIOUS = (
     r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000|mismatch|idat|compress|image data"
 )
 """Words of all complaints, which are found however the lines of several threads are mixed."""
+_NO_MEMORY = r"(?i)memory|failed to alloc|bad_alloc|system limits"
+"""Words of decoders that got no memory."""
 _MISSING = r"(?i)unexpected end|read error|bad scanline|corrupt"
 """Words of decoders that fail for want of data."""
 
@@ -87,6 +89,8 @@ def run(
         result, reason = _tried(attempt)
     judged = [line for line in lines if complaints and re.search(complaints, line)]
     missing = [line for line in judged if not odd or not re.search(odd, line)]
+    if (missing or result is None) and re.search(_NO_MEMORY, " ".join([*lines, reason])):
+        raise MemoryError
     if missing:
         raise DamageError(f"it is damaged: {_words(missing[0])}")
     if result is None:
@@ -137,10 +141,13 @@ def swapped(pixels: Array) -> Array:
 
 def _tried(attempt: Callable[[], Any]) -> tuple[Any, str]:
     """What was returned, None in case of failure, and the text of an exception."""
+    cv2 = native.import_cv2()
     try:
         result = attempt()
-    except (native.import_cv2().error, MemoryError) as error:
-        return None, str(error) or "not enough memory"
+    except cv2.error as error:
+        if error.code == OPENCV_NO_MEMORY:
+            raise MemoryError from None
+        return None, str(error)
     if isinstance(result, tuple):
         result = result[1] if result[0] else None
     return result, ""
