@@ -94,7 +94,9 @@ def one_line(error: Exception) -> str:
         text = error.in_options()
         names_files = isinstance(error, FileError | PlanError | UsageProblem)
         return text if names_files else shortened(text)
-    if isinstance(error, MemoryError) or getattr(error, "code", None) == OPENCV_NO_MEMORY:
+    has_no_room = isinstance(error, ImportError) and "map segment" in str(error)
+    out_of_memory = getattr(error, "code", None) == OPENCV_NO_MEMORY
+    if isinstance(error, MemoryError) or out_of_memory or has_no_room:
         return NO_MEMORY
     return shortened(f"{type(error).__name__}: {error}")
 

@@ -7,10 +7,13 @@ import json
 import os
 import re
 import signal
+import string
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Generator, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from pooltool.geometry import Windows
 from pooltool.interrupts import Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
 from pooltool.kernels import Pooling
-from pooltool.report import Report
+from pooltool.report import Report, say
 
 rng = np.random.default_rng(5)
 SETTINGS = Settings(Pooling("max", Windows.of()))
@@ -246,7 +249,45 @@ def test_an_interrupt_waits_for_what_never_ends_but_not_for_ever(tmp_path: Path)
         out, err = process.communicate(timeout=30)
     assert process.returncode == -signal.SIGTERM
     assert [line.split(" ")[0] for line in out.splitlines()] == ["a.png", "c.png"]
-    assert err == "pooltool: interrupted: 2 done, 0 skipped, 0 failed, 1 left\n"
+    assert err.splitlines() == [
+        "pooltool: interrupted: finishing b.png, for 5 seconds at the most; "
+        "a second Ctrl-C ends it now",
+        "pooltool: interrupted: 2 done, 0 skipped, 0 failed, 1 left",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize("words", ["max", "max --dry-run", "max -q", "max --json", "compare"])
+def test_names_that_the_output_cannot_hold(tmp_path: Path, encoding: str, words: str) -> None:
+    """Escaped, and the batch goes on."""
+    names = ["é.png", "日本.png", "missing-日\u200b.png", os.fsdecode(b"\x80\xff.png")]
+    for name in (names[0], names[1], names[3]):
+        save(tmp_path / name, np.zeros((4, 4), np.uint8))
+    images = names[1:2] if words == "compare" else names
+    done = subprocess.run(
+        [*POOLTOOL, *words.split(), *images], cwd=tmp_path, capture_output=True, check=False,
+        env={**ENVIRONMENT, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert done.returncode == int(names[2] in images), done.stderr
+    text = (done.stdout + done.stderr).decode(encoding, "surrogateescape")
+    assert "Traceback" not in text
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\udc80-\udc9f]", text)
+    if words in ("max", "max --dry-run"):
+        assert len(done.stdout.splitlines()) == 3
+        assert (b"\\u65e5\\u672c.png" in done.stdout) == (encoding != "utf-8")
+        assert b"\\x80" in done.stdout
+    written = [name for name in os.listdir(tmp_path) if "_max" in name]
+    assert len(written) == (3 if words in ("max", "max -q", "max --json") else 0)
+
+
+def test_no_name_moves_the_cursor_or_hides_text(capsys: pytest.CaptureFixture[str]) -> None:
+    for start in range(0, sys.maxunicode + 1, 4096):
+        text = "".join(map(chr, range(start, start + 4096)))
+        say(text)
+        line = capsys.readouterr().out.removesuffix("\n")
+        assert all(c.isprintable() for c in line if not "\udca0" <= c <= "\udcff")
+        escapes = r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\[nrt]|[\udca0-\udcff]"
+        assert re.sub(escapes, "", line) == "".join(c for c in text if c.isprintable())
 
 
 def test_odd_names_stay_on_one_line_and_reach_no_terminal(run: Run) -> None:
@@ -563,7 +604,9 @@ def test_a_second_ctrl_c_ends_a_run_at_once(tmp_path: Path, wait: float) -> None
             process.communicate(timeout=wait)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=3)
-    assert (process.returncode, err) == (-signal.SIGINT, b"")
+    assert process.returncode == -signal.SIGINT
+    said = b"finishing a.png, for 5 seconds at the most; a second Ctrl-C ends it now\n"
+    assert err == (b"pooltool: interrupted: " + said if wait > 1 else b"")
     assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png"]
 
 
@@ -800,6 +843,24 @@ def test_warnings_are_told_as_lines_and_in_json(run: Run) -> None:
     assert warned == ["its transparency was left out: --gray keeps no alpha"]
     assert silent == []
     assert f"pooltool: a.png: warning: {warned[0]}\n" in result.err
+
+
+def test_a_line_is_never_very_long(run: Run) -> None:
+    """Many chunks, each of another name, and an error that quotes what a file holds."""
+    save("a.png", np.zeros((4, 4), np.uint8))
+    data, letters = Path("a.png").read_bytes(), string.ascii_lowercase
+    names = ["".join(letters).encode() for letters in product("abcdefgh", "abcd", "ABCD", letters)]
+    chunks = b"".join(bytes(4) + name + zlib.crc32(name).to_bytes(4, "big") for name in names)
+    Path("a.png").write_bytes(data[:-12] + chunks + data[-12:])
+    fields = [(f"field{number}", "u1") for number in range(3000)]
+    np.save("b.npy", np.zeros((2, 2), fields))
+    result = run("max", "a.png", "b.npy")
+    assert result.status == 1
+    lines = result.err.splitlines()
+    assert all(len(line) < 360 for line in lines)
+    assert re.search(r"PNG chunk aaAa, PNG chunk aaAb, .* and 3,\d\d\d more$", lines[0]), lines[0]
+    (warning,) = json.loads(run("max", "a.png", "--json").out)["warnings"]
+    assert lines[0] == f"pooltool: a.png: warning: {warning}"
 
 
 def test_an_empty_output_is_done_again(run: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -328,6 +328,29 @@ import os; os._exit(0)"""
             process.communicate()
         assert names(tmp_path) == ["a", "b", "c", "d"]
         assert {path.stat().st_size for path in tmp_path.iterdir()} == {100_000}
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link, os.rename])
+def test_an_input_that_comes_to_lie_at_the_output_is_not_replaced(
+    tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    source, output = tmp_path / "a.png", tmp_path / "b.png"
+    source.write_bytes(b"image")
+    known = files.identity(str(source))
+    assert known
+    files.protect([known])
+    try:
+        with (
+            pytest.raises(FileError, match="is read here lies there; write elsewhere"),
+            files.replacing(str(output)) as file,
+        ):
+            file.write(b"result")
+            link(source, output)
+        assert output.read_bytes() == b"image"
+        assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+    finally:
+        files.protect([])
+    files.write(str(output), b"result")
 
 
 def test_an_empty_file_is_not_done(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,69 @@ def test_runs_that_would_lose_a_file_are_refused(
     os.symlink("b", "link")
     with pytest.raises(PlanError, match=problem):
         jobs_of(*paths, output=output)
+
+
+@pytest.fixture(params=["bind mount", "stub"])
+def twice(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`b` is the folder `a` under another name, which no link tells."""
+    os.mkdir("a")
+    os.mkdir("b")
+    Path("a/p.png").write_bytes(b"image")
+    Path("a/q_max.png").write_bytes(b"old result")
+    if request.param == "bind mount":
+        mounted = subprocess.run(["mount", "--bind", "a", "b"], capture_output=True, check=False)
+        if mounted.returncode:
+            pytest.skip("no folder can be mounted here")
+        yield
+        subprocess.run(["umount", "b"], check=True)
+        return
+    stat = os.stat
+
+    def other_name(path: Any, **options: Any) -> os.stat_result:
+        start, here = os.path.abspath("b"), os.path.abspath(path)
+        known = here == start or here.startswith(f"{start}/")
+        return stat(f"{start[:-1]}a{here[len(start) :]}" if known else path, **options)
+
+    monkeypatch.setattr(os, "stat", other_name)
+    yield
+
+
+@pytest.mark.usefixtures("twice")
+@pytest.mark.parametrize(
+    ("paths", "words", "problem"),
+    [
+        (["a/p.png"], {"output": "b/p.png"}, "would overwrite the image a/p.png"),
+        (["b/p.png"], {"output": "a/p.png"}, "would overwrite the image b/p.png"),
+        (["a/p.png"], {"output": "b/", "suffix": ""}, "would overwrite the image a/p.png"),
+        (["a"], {"output": "b", "suffix": "", "recursive": True}, "would overwrite the image"),
+        (["a/x.png"], {"output": "c.png", "indices": "b/p.png"}, None),
+        (["a/p.png"], {"output": "c.png", "indices": "b/p.png"}, "would overwrite the image"),
+        (["a/p.png"], {"output": "a/new.npy", "indices": "b/new.npy"}, "the result goes there"),
+        (["a/q.png", "b/q.png", "c/q.png"], {"output": "b/"}, "would both be written"),
+    ],
+)
+def test_files_are_told_apart_by_what_they_are_not_by_name(
+    paths: list[str], words: dict[str, Any], problem: str | None
+) -> None:
+    if problem is None:
+        jobs_of(*paths, **words)
+        return
+    with pytest.raises(PlanError, match=problem):
+        jobs_of(*paths, **words)
+
+
+@pytest.mark.usefixtures("twice")
+def test_one_file_of_two_names_is_pooled_once_and_not_compared_onto_itself() -> None:
+    assert [job.repeated for job in jobs_of("a/p.png", "b/p.png", output="there")] == [False, True]
+    with pytest.raises(PlanError, match="would overwrite the image"):
+        panel_path("a/p.png", "b/p.png", None)
+
+
+def test_results_that_are_hard_links_are_two() -> None:
+    """As a program leaves them that saves space: replacing one leaves the other as it is."""
+    Path("there/a_max.png").write_bytes(b"old")
+    os.link("there/a_max.png", "there/b_max.png")
+    assert [job.repeated for job in jobs_of("a.png", "b.png", output="there")] == [False, False]
 
 
 def test_what_is_named_twice_is_noted() -> None:

@@ -209,6 +209,53 @@ def test_quality(run: Run) -> None:
     assert "PNG has no quality setting" in refused.err
 
 
+TIGHT = """
+import resource, sys
+from pooltool.__main__ import main
+import cv2, numpy.random, pooltool.commands, pooltool.compare.panel
+with open("/proc/self/statm") as file:
+    size = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + int(sys.argv.pop(1)) * 2**20,) * 2)
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
+@pytest.mark.parametrize("command", ["max", "compare"])
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif", "jp2", "avif", "bmp", "npy"])
+def test_a_picture_that_is_larger_than_memory(tmp_path: Path, extension: str, command: str) -> None:
+    """Is not called damaged, whatever of decoding and pooling gets no memory."""
+    if extension == "npy" and command == "max":
+        pytest.skip("is pooled by parts")
+    save(tmp_path / f"a.{extension}", np.zeros((4000, 3000, 3), np.uint8))
+    for room in (30, 55):  # MB; the pixels take 36
+        if (extension, room) == ("jp2", 55):
+            continue  # the C library ends the process when a thread has no room for its own data
+        done = subprocess.run(
+            [sys.executable, "-c", TIGHT, str(room), command, f"a.{extension}", "-o", "b.png"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (
+            1,
+            f"pooltool: a.{extension}: there is not enough memory for this image; "
+            "use fewer --jobs or a larger machine\n",
+        )
+
+
+def test_opencv_without_its_modules(run_process: Run, tmp_path: Path) -> None:
+    """An empty folder is what uninstalling one of two packages leaves."""
+    (tmp_path / "cv2").mkdir()
+    (tmp_path / "cv2" / "__init__.py").touch()
+    for command in ("max", "compare"):
+        result = run_process(command, "a.png")
+        assert result.status in (1, 2)
+        assert result.err.endswith(
+            "OpenCV is broken; run: pip install --force-reinstall opencv-python\n"
+        )
+        assert result.err.count("\n") == 1
+
+
 def test_without_opencv(run_process: Run, tmp_path: Path) -> None:
     (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open')\n")
     result = run_process("max", "a.png")
