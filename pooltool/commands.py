@@ -181,9 +181,8 @@ def compare(
             _warn(name, picture, is_page)
         for line in lines:
             say(line, err=path == STREAM)
-        if show and drawn is not None:
-            return 0 if _show(f"pooltool compare {name}", drawn, complain) else 1
-        return 0
+        is_shown = drawn is None or not show or _show(f"pooltool compare {name}", drawn, complain)
+        return 0 if is_shown else 1
     except (UsageProblem, PlanError, OSError):
         raise
     except Exception as error:
