@@ -524,6 +524,37 @@ def test_no_arguments(run: Run) -> None:
     assert "No such command 'mean'; it is called 'avg' here." in run("mean", "a.png").err
 
 
+def test_first_mistakes_get_the_answer(run: Run) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    save("-x.png", np.zeros((4, 4), np.uint8))
+    for words, answer in {
+        ("a.png",): "name a method first: pooltool max a.png",
+        ("two words.jpg",): "name a method first: pooltool max 'two words.jpg'",
+        ("./-x.png", "--pool-size", "3"): "name a method first: pooltool max ./-x.png",
+        ("Mean", "a.png"): "No such command 'Mean'; it is called 'avg' here.",
+        ("max", "-x.png"): "if it is a file: -- -x.png",
+        ("compare", "-y.jpg"): "if it is a file: -- -y.jpg",
+        ("max", "a.png", "--kernel=2.5"): "it is called --pool-size here",
+        ("compare", "a.png", "b.png"): "it takes one image; to write there: -o b.png",
+    }.items():
+        refused = run(*words)
+        assert (refused.status, refused.out) == (2, "")
+        assert answer in refused.err
+        assert refused.err.count("\n") == 1
+    assert run("max", "--", "-x.png").out == "-x.png (4, 4) -> -x_max.png (2, 2)\n"
+    assert run("MAX", "a.png").out == "a.png (4, 4) -> a_max.png (2, 2)\n"
+    assert run("Compare", "a.png", "-q").status == 0
+
+
+def test_each_command_says_what_padding_is_to_it(run: Run) -> None:
+    for command, sentence in {
+        "max": "never the maximum", "min": "never the minimum", "avg": "in the mean, unless",
+        "median": "not part of the median", "mode": "never the most frequent",
+        "compare": "never a maximum or minimum",
+    }.items():  # fmt: skip
+        assert sentence in " ".join(run(command, "--help").out.split())
+
+
 def test_an_option_in_the_wrong_place_is_sent_to_the_right_one(run: Run) -> None:
     assert "write `pooltool max --stride`, after the command." in run("--stride", "2", "max").err
     assert "'--data-format'; write `pooltool max --data" in run("--data-format", "x", "avg").err
