@@ -312,6 +312,7 @@ def _gray(pixels: Array, format: Format) -> Array:
         cv2 = native.import_cv2()
         result: Array = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
         return result
-    weighed = pixels[..., :3].astype(np.float64) @ np.array([0.114, 0.587, 0.299])
+    with np.errstate(invalid="ignore"):  # of infinities of both signs
+        weighed = pixels[..., :3].astype(np.float64) @ np.array([0.114, 0.587, 0.299])
     rounded: Array = np.rint(weighed) if pixels.dtype.kind in "iu" else weighed
     return rounded.astype(pixels.dtype)
