@@ -24,7 +24,7 @@ from pooltool.geometry import AnyWindows, DataFormat, Pair
 from pooltool.images.formats import format_for
 from pooltool.interrupts import Interrupts
 from pooltool.job import Settings, pool_file
-from pooltool.plan import PAGE, panel_path, plan, takes_several
+from pooltool.plan import PAGE, has_many_inputs, panel_path, plan
 from pooltool.report import Report, complain, json_line, redirect_to_devnull, say
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _collect_garbage() -> None:
 def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
     """Refuse options that do not go together."""
     reads, writes, suffix = STREAM in names, settings.output == STREAM, settings.suffix
-    several = takes_several(names, settings)
+    several = has_many_inputs(names, settings)
     refusals = {
         "no image is named; give IMAGES or --files-from": not names and not settings.files_from,
         "-0 says how --files-from is read; give both": settings.null and not settings.files_from,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,17 +15,17 @@ from pooltool.job import Job, Settings
 
 NOT_A_FILE = "it is a pipe, a socket or a device; leave it out, or name it itself to read from it"
 IMAGE_EXTENSIONS = frozenset(
-    f".{name}" for names in (WRITTEN_AS, *(known.extensions for known in FORMATS)) for name in names
+    f".{name}"
+    for names in (WRITTEN_AS, *(format.extensions for format in FORMATS))
+    for name in names
 )
 PAGE = "html"
 """The extension of the page that `compare` writes."""
 UTF8_MARK = b"\xef\xbb\xbf"
-"""What some editors begin a text with."""
-
+"""Byte order mark that some editors write before a text."""
 
 Place = tuple[Any, Any]
-"""What tells a file from others: its device and inode, or its folder and name where it is not
-there yet."""
+"""What identifies a file: its device and inode, or its folder and name if it does not exist yet."""
 
 
 class Name(NamedTuple):
@@ -42,7 +43,7 @@ def plan(images: tuple[str, ...], settings: Settings) -> list[Job]:
 
     `mountain.jpg` becomes `mountain_max.jpg`, beside the image or in the directory of the output.
     """
-    directory = _destination(images, settings)
+    directory = _directory_of(images, settings)
     listed = (names_in(source, null=settings.null) for source in settings.files_from)
     jobs = [
         _job(name, settings, directory)
@@ -50,6 +51,10 @@ def plan(images: tuple[str, ...], settings: Settings) -> list[Job]:
         for path in paths
         for name in expand(path, recursive=settings.recursive, results=directory)
     ]
+    if len(images) == len(jobs) == 2 and settings.output is None and not os.path.exists(images[1]):
+        problem = "no such file or folder; check the name, or to write there: "
+        problem += f"-o {shlex.quote(images[1])}"
+        jobs[1] = jobs[1]._replace(problem=problem)
     if settings.indices is None or not jobs:
         return _without_loss(jobs, settings)
     _require_folder(settings.indices, "--indices")
@@ -59,52 +64,58 @@ def plan(images: tuple[str, ...], settings: Settings) -> list[Job]:
     return checked
 
 
-def takes_several(images: tuple[str, ...], settings: Settings) -> bool:
-    """True where more than one image may come."""
+def has_many_inputs(images: tuple[str, ...], settings: Settings) -> bool:
+    """True if more than one image may come."""
     return len(images) > 1 or bool(settings.files_from) or settings.recursive
 
 
-def _destination(images: tuple[str, ...], settings: Settings) -> str | None:
-    """The output where it is a directory: it is one, ends in a slash, or takes several images.
+def _directory_of(images: tuple[str, ...], settings: Settings) -> str | None:
+    """The output if it is a directory: it is one, ends in a slash, or is for many images.
 
-    Refuse one that cannot be what is asked of it, and a format that is known already and cannot
-    be written, or not so.
+    Refuse an output that cannot be what is asked of it, and a format that cannot be written, or
+    not with these options.
     """
     output, format = settings.output, settings.format
     if format is not None:
         require_quality(format_for(format), settings.quality)
     if output is None or output == STREAM:
         return None
-    several, extension = takes_several(images, settings), _extension(output)
-    if os.path.isdir(output) or not os.path.basename(output) or several:
-        if extension.lower() in IMAGE_EXTENSIONS and not os.path.isdir(output):
-            name = "" if os.path.lexists(output) else f", {output}/"
+    extension, has_many = _extension(output), has_many_inputs(images, settings)
+    if not _is_directory(output) and not has_many:
+        _require_file_name(output, format)
+        if settings.suffix is not None:
             raise PlanError(
-                f"-o {output} ends in {extension} but several images come: name a directory{name}"
+                f"-o {output} is the whole name; leave out --suffix, or name a directory"
             )
-        _require_directory(output, output)
-        return output
-    if settings.suffix is not None:
-        raise PlanError(f"-o {output} is the whole name; leave out --suffix, or name a directory")
+        if format is None:
+            require_quality(format_for(extension), settings.quality)
+        return None
+    if extension in IMAGE_EXTENSIONS and not os.path.isdir(output):
+        name = "" if os.path.lexists(output) else f", {output}/"
+        raise PlanError(
+            f"-o {output} ends in {extension} but several images come: name a directory{name}"
+        )
+    _require_directory(output, output)
+    return output
+
+
+def _is_directory(output: str) -> bool:
+    """True for what is a directory, or can only become one."""
+    return os.path.isdir(output) or not os.path.basename(output)
+
+
+def _require_file_name(output: str, format: str | None) -> None:
+    """Refuse an output file of no or another format than the one asked for, or without a folder."""
+    extension = _extension(output)
     if not extension and format is None:
         raise PlanError(
-            f"-o {output}: a file's name needs an extension, such as .png, that tells the "
-            "format; a directory's ends in /"
+            f"-o {output}: a file's name needs an extension for its format, such as .png; "
+            "a directory's ends in /"
         )
-    if format is None:
-        require_quality(format_for(extension), settings.quality)
-    else:
-        _require_agreement(output, format)
-    _require_folder(output)
-    return None
-
-
-def _require_agreement(output: str, format: str) -> None:
-    """Refuse a file's name that tells another format than the one asked for."""
-    extension = _extension(output).lower()
-    known = extension == f".{PAGE}" or extension in IMAGE_EXTENSIONS
-    if known and _kind(extension) is not _kind(format):
+    is_known = extension == f".{PAGE}" or extension in IMAGE_EXTENSIONS
+    if format is not None and is_known and _kind(extension) is not _kind(format):
         raise PlanError(f"-o {output} and --format {format} disagree; leave out --format")
+    _require_folder(output)
 
 
 def _kind(extension: str) -> Format | str:
@@ -113,7 +124,7 @@ def _kind(extension: str) -> Format | str:
 
 
 def _require_folder(output: str, option: str = "-o") -> None:
-    """Refuse a file whose folder is not there."""
+    """Refuse a file whose folder does not exist."""
     folder = os.path.dirname(output)
     _require_directory(output, folder)
     if folder and not os.path.isdir(folder):
@@ -130,7 +141,7 @@ def _require_directory(output: str, folder: str) -> None:
 
 
 def names_in(source: str, *, null: bool = False) -> Iterator[str]:
-    """The names in a list, one a line or NUL-terminated; empty ones are passed over."""
+    """The names in a list, one a line or NUL-terminated; empty ones are skipped."""
     try:
         data = files.read(source)
     except FileError as error:
@@ -149,13 +160,12 @@ def names_in(source: str, *, null: bool = False) -> Iterator[str]:
 
 
 def expand(path: str, *, recursive: bool, results: str | None) -> Iterator[Name]:
-    """The image itself, or those below a directory: told by their extension, in the order of
-    their names, hidden ones too.
+    """The image itself, or with `recursive` those below a directory, which are recognized by their
+    extension: in the order of their names, hidden ones too.
 
-    Without `recursive` a directory is a problem of its own. `results`, where the results go, is
-    left out, and what macOS writes beside a file as `._name`; links to directories are not
-    followed. A directory that cannot be listed is a problem, and so is a pipe or a device: it may
-    never end.
+    `results`, where the results go, is skipped, and so is what macOS writes beside a file as
+    `._name`. Links to directories are not followed. A directory that cannot be listed is a problem,
+    and so is a pipe or a device, which may never end.
     """
     if path == STREAM or not os.path.isdir(path):
         yield Name(path)
@@ -163,25 +173,25 @@ def expand(path: str, *, recursive: bool, results: str | None) -> Iterator[Name]
     if not recursive:
         yield Name(path, problem="is a directory; add --recursive to pool the images below it")
         return
-    left_out = os.path.realpath(results) if results else ""
+    skipped = os.path.realpath(results) if results else ""
     waiting = [(path, "")]
     while waiting:
         folder, below = waiting.pop()
         try:
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             yield Name(folder, problem=f"cannot be read: {files.reason(error)}")
             continue
         folders = []
         for entry in entries:
-            linked, name = entry.is_symlink(), entry.name
-            if os.path.isdir(entry.path) if linked else entry.is_dir():
-                if not linked and os.path.realpath(entry.path) != left_out:
+            is_link, name = entry.is_symlink(), entry.name
+            if os.path.isdir(entry.path) if is_link else entry.is_dir():
+                if not is_link and os.path.realpath(entry.path) != skipped:
                     folders.append((entry.path, os.path.join(below, name)))
-            elif _extension(name).lower() in IMAGE_EXTENSIONS and not name.startswith("._"):
-                special = files.is_special(entry.path) if linked else not entry.is_file()
-                yield Name(entry.path, below, NOT_A_FILE if special else "")
+            elif _extension(name) in IMAGE_EXTENSIONS and not name.startswith("._"):
+                is_special = files.is_special(entry.path) if is_link else not entry.is_file()
+                yield Name(entry.path, below, NOT_A_FILE if is_special else "")
         waiting += reversed(folders)
 
 
@@ -191,8 +201,8 @@ def _job(name: Name, settings: Settings, directory: str | None) -> Job:
     if name.path == STREAM:
         if directory is not None:
             raise PlanError(f"-o {directory} is a directory; name a file for standard input")
-        named = None if output in (None, STREAM) else _extension(str(output))
-        return Job(STREAM, output or STREAM, format or named)
+        extension = None if output in (None, STREAM) else _extension(str(output))
+        return Job(STREAM, output or STREAM, format or extension)
     beside, base = os.path.split(name.path)
     stem, extension = os.path.splitext(base)
     if extension[1:].lower() in WRITTEN_AS:
@@ -200,8 +210,8 @@ def _job(name: Name, settings: Settings, directory: str | None) -> Job:
     if format is not None:
         extension = f".{format.lstrip('.')}"
     if output is not None and directory is None:
-        known = format or (extension if output == STREAM else _extension(output))
-        return Job(name.path, output, known, problem=name.problem)
+        extension = extension if output == STREAM else format or _extension(output)
+        return Job(name.path, output, extension, problem=name.problem)
     suffix = f"_{settings.pooling.method}" if settings.suffix is None else settings.suffix
     folder = "" if directory is None else os.path.join(directory, name.below)
     path = os.path.join(folder or beside, f"{stem}{suffix}{extension}")
@@ -241,7 +251,8 @@ def _without_loss(jobs: list[Job], settings: Settings) -> list[Job]:
         elif overwritten is not None and overwritten.input != STREAM:
             raise PlanError(
                 f"{job.output}: the result of {job.input} would overwrite the image "
-                f"{overwritten.input}; leave that out, or name another place with -o"
+                f"{overwritten.input}; leave out earlier results, or write to another folder with "
+                "-o DIR"
             )
         elif path not in written:
             written[path] = source
@@ -271,28 +282,24 @@ def _remedy(first: str, second: str, recursive: bool) -> str:
 
 
 def panel_path(image: str, output: str | None, format: str | None) -> tuple[str, str]:
-    """Where `compare` writes, and the extension that tells what: the panel, or for `html` a page.
+    """Where `compare` writes, and the extension of what it writes: the panel, or `html` for a page.
 
-    That is beside the image as `mountain_compare.png`, or `output`, which is a directory if it is
-    one or ends in a slash, else a file. Of standard input it is standard output. Raises
-    `PlanError` if the image itself would be overwritten.
+    That is `mountain_compare.png` beside the image or in `output` if that is a directory, else the
+    file `output`; for standard input it is standard output. Raises `PlanError` if the image itself
+    would be overwritten.
     """
     extension = (format or "png").lstrip(".").lower()
     if STREAM in (output, output or image):
         return STREAM, extension
     folder, name = os.path.split(image)
-    own_name = "stdin" if image == STREAM else os.path.splitext(name)[0]
-    if output is None:
-        path = os.path.join(folder, f"{own_name}_compare.{extension}")
-    elif not os.path.basename(output) or os.path.isdir(output):
-        path = os.path.join(output, f"{own_name}_compare.{extension}")
+    if output is None or _is_directory(output):
+        stem = "stdin" if image == STREAM else os.path.splitext(name)[0]
+        path = os.path.join(output or folder, f"{stem}_compare.{extension}")
     else:
         path = output
-        if format:
-            _require_agreement(output, format)
-        else:
-            extension = _extension(output).lstrip(".").lower()
-        _require_folder(output)
+        _require_file_name(output, format)
+        if not format:
+            extension = _extension(output)[1:]
     _kind(extension)
     if os.path.exists(path) and os.path.exists(image) and os.path.samefile(path, image):
         raise PlanError(f"{path}: would overwrite the image itself; name another place with -o")
@@ -300,4 +307,5 @@ def panel_path(image: str, output: str | None, format: str | None) -> tuple[str,
 
 
 def _extension(path: str) -> str:
-    return os.path.splitext(path)[1]
+    """The extension in lower case, with its dot."""
+    return os.path.splitext(path)[1].lower()

@@ -387,7 +387,10 @@ def test_quiet_says_nothing_but_errors(run: Run) -> None:
     save("a.png", np.zeros((4, 4), np.uint8))
     result = run("max", "-q", "a.png", "missing.png")
     assert result.out == ""
-    assert result.err == "pooltool: missing.png: no such file or folder; check the name\n"
+    assert result.err == (
+        "pooltool: missing.png: no such file or folder; check the name, or to write there: "
+        "-o missing.png\n"
+    )
     assert load("a_max.png").shape == (2, 2)
     assert run("max", "-q", "a.png", "missing.png", "--json").out.count("\n") == 2
 
@@ -544,6 +547,27 @@ def test_first_mistakes_get_the_answer(run: Run) -> None:
     assert run("max", "--", "-x.png").out == "-x.png (4, 4) -> -x_max.png (2, 2)\n"
     assert run("MAX", "a.png").out == "a.png (4, 4) -> a_max.png (2, 2)\n"
     assert run("Compare", "a.png", "-q").status == 0
+
+
+def test_a_second_name_that_is_not_there_may_be_an_output(run: Run) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    result = run("max", "a.png", "two words.png")
+    assert (result.status, load("a_max.png").shape) == (1, (2, 2))
+    assert result.err.splitlines()[0].endswith("or to write there: -o 'two words.png'")
+    for words in (["missing.png"], ["a.png", "b.png", "missing.png"], ["missing.png", "a.png"]):
+        assert "to write there" not in run("max", *words).err
+    assert "to write there" not in run("max", "a.png", "missing.png", "-o", "out").err
+
+
+def test_results_of_an_earlier_run_are_not_pooled_again(run: Run) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    assert run("max", "a.png").status == 0
+    refused = run("max", "a.png", "a_max.png")
+    assert refused.status == 2
+    assert refused.err.endswith(
+        "leave out earlier results, or write to another folder with -o DIR\n"
+    )
+    assert run("max", "a.png", "a_max.png", "-o", "out").status == 0
 
 
 def test_each_command_says_what_padding_is_to_it(run: Run) -> None:
