@@ -226,33 +226,24 @@ def _without_loss(jobs: list[Job], settings: Settings) -> list[Job]:
     or a disk that ignores case. Those to come are compared by their folder and name.
     """
     folders: dict[str, Place | str] = {}
-
-    def place(path: str) -> Place:
-        """The folder and the name that `path` leads to, whatever links are on the way."""
-        if os.path.islink(path):
-            path = os.path.realpath(path)
-        folder, name = os.path.split(path)
-        if folder not in folders:
-            real = os.path.realpath(folder)
-            folders[folder] = files.identity(real) or real
-        return folders[folder], name
-
-    sources: list[Place] = [files.identity(job.input) or place(job.input) for job in jobs]
+    sources = [files.identity(job.input) or _place(job.input, folders) for job in jobs]
     read = dict(zip(sources, jobs, strict=True))
     files.protect(read)
     written: dict[Place, Place] = {}
     checked = []
     for job, source in zip(jobs, sources, strict=True):
         # Of two results that are hard links, replacing one leaves the other as it is.
-        path: Place = files.identity(job.output, most_names=1) or place(job.output)
+        path = files.identity(job.output, most_names=1) or _place(job.output, folders)
         overwritten = read.get(files.identity(job.output) or path)
         if job.output == STREAM:
             pass
         elif overwritten is not None and overwritten.input != STREAM:
+            other, remedy = overwritten.input, "write to another place with -o"
+            if other != job.input:
+                remedy = "leave out earlier results, or write to another folder with -o DIR"
             raise PlanError(
-                f"{job.output}: the result of {job.input} would overwrite the image "
-                f"{overwritten.input}; leave out earlier results, or write to another folder with "
-                "-o DIR"
+                f"{job.output}: the result of {job.input} would overwrite the image {other}; "
+                + remedy
             )
         elif path not in written:
             written[path] = source
@@ -266,6 +257,17 @@ def _without_loss(jobs: list[Job], settings: Settings) -> list[Job]:
             )
         checked.append(job)
     return checked
+
+
+def _place(path: str, folders: dict[str, Place | str]) -> Place:
+    """The folder and the name that `path` leads to, through any links; remember its folder."""
+    if os.path.islink(path):
+        path = os.path.realpath(path)
+    folder, name = os.path.split(path)
+    if folder not in folders:
+        real = os.path.realpath(folder)
+        folders[folder] = files.identity(real) or real
+    return folders[folder], name
 
 
 def _remedy(first: str, second: str, recursive: bool) -> str:
