@@ -41,7 +41,7 @@ _CODES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i
           11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}  # fmt: skip
 """The numbers that one value is made of, by field type, as struct writes them."""
 _SIZES = {kind: struct.calcsize("=" + codes) for kind, codes in _CODES.items()}
-_SHORT, _LONG, _RATIONAL, _LONG8 = 3, 4, 5, 16
+_SHORT, _LONG, _RATIONAL, _IFD, _LONG8 = 3, 4, 5, 13, 16
 _INTEGERS, _TEXTS = (1, 3, 4, 6, 8, 9, 13, 16, 17, 18), (2, 7)
 
 
@@ -64,6 +64,11 @@ class Field(NamedTuple):
     inner: dict[int, Field] | None = None
     repeated: bool = False
     """True when the directory has the tag again."""
+
+    @property
+    def can_move(self) -> bool:
+        """True when its values are known and do not point to places in the file."""
+        return self.kind in _SIZES and (self.kind != _IFD or self.inner is not None)
 
 
 class Directory(NamedTuple):
@@ -220,38 +225,20 @@ def directories(data: bytes) -> Iterator[Directory]:
 
 
 def tree(
-    data: bytes, directory: Directory, tags: Iterable[int], order: str, depth: int = 2
+    data: bytes, directory: Directory, tags: Iterable[int], depth: int = 2
 ) -> dict[int, Field]:
     """The fields of a directory whose tags are in `tags`, with the directories they point to.
 
-    Their numbers get the byte order `order`. Fields of unknown types are left out; pointers are
-    followed to a depth, as they may circle.
+    Pointers are followed to a depth, as they may circle.
     """
     fields = {}
     for tag in tags:
-        field = directory.fields.get(tag)
-        if field is None or field.kind not in _SIZES:
-            continue
-        position = directory.numbers(tag)
+        field, position = directory.fields[tag], directory.numbers(tag)
         if tag in POINTERS and len(position) == 1 and depth:
             below = _directory(data, directory.order, directory.big, position[0])
-            inner = tree(data, below, below.fields, order, depth - 1)
-            field = Field(_LONG, 1, bytes(4), inner=inner)
+            field = Field(_LONG, 1, bytes(4), inner=tree(data, below, below.fields, depth - 1))
         fields[tag] = field
-    return swapped(fields, directory.order, order) if depth == 2 else fields
-
-
-def swapped(fields: Mapping[int, Field], order: str, wanted: str) -> dict[int, Field]:
-    """Fields with their numbers in another byte order."""
-    if order == wanted:
-        return dict(fields)
-    result = {}
-    for tag, field in fields.items():
-        word = struct.calcsize("=" + _CODES.get(field.kind, "s")[0])
-        raw = np.frombuffer(field.raw, f"u{word}").byteswap().tobytes()
-        inner = None if field.inner is None else swapped(field.inner, order, wanted)
-        result[tag] = field._replace(raw=raw, inner=inner)
-    return result
+    return fields
 
 
 def number_fields(numbers: Mapping[int, Sequence[int]], order: str = "<") -> dict[int, Field]:
@@ -265,7 +252,7 @@ def number_fields(numbers: Mapping[int, Sequence[int]], order: str = "<") -> dic
     return fields
 
 
-def resolution_fields(resolution: Resolution, order: str = "<") -> dict[int, Field]:
+def resolution_fields(resolution: Resolution, order: str) -> dict[int, Field]:
     """The fields of a directory that tell a resolution in inches."""
     sides = zip((Y_RESOLUTION, X_RESOLUTION), resolution, strict=True)
     ratios = {tag: Field(_RATIONAL, 1, _as_ratio(side * 0.0254, order)) for tag, side in sides}
@@ -353,7 +340,7 @@ def _directory(
 
 def _position_below(block: bytes, order: str, field: Field) -> int | None:
     """Where the directory of a pointer lies; None unless all of its table is in the block."""
-    if field.kind not in (_LONG, 13) or field.count != 1:
+    if field.kind not in (_LONG, _IFD) or field.count != 1:
         return None
     position: int = struct.unpack(order + "I", field.raw)[0]
     if position + 2 > len(block):

@@ -8,15 +8,27 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 
-from pooltool import native
+import numpy as np
+
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, tags, tiff_pages
 from pooltool.images.formats import Format
-from pooltool.images.headers import profile_kind, repeated
+from pooltool.images.headers import left_out, name_of, profile_kind, repeated
 from pooltool.images.others import RAW
-from pooltool.images.picture import Encoded, Header, Metadata, Picture, channels, padded
+from pooltool.images.picture import (
+    Array,
+    Encoded,
+    Header,
+    Metadata,
+    Part,
+    Picture,
+    Verbatim,
+    channels,
+    padded,
+)
 from pooltool.images.tags import Directory, Exif, Field, number_fields
 from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA
 
@@ -24,16 +36,16 @@ FORMATS = (formats.TIFF,)
 _DNG = 50706
 START = rb"II[*+]\0|MM\0[*+]"
 
-_DESCRIPTION, _XMP, _ICC = 270, 700, 34675
+_DESCRIPTION, _XMP, _ICC, _NO_DATA = 270, 700, 34675, 42113
 _RESOLUTION = (tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT)
-_DESCRIPTIVE = (269, _DESCRIPTION, 271, 272, *_RESOLUTION, 285, 305, 306, 315, 316, 33432, 18246,
-                18249, *range(0x9C9B, 0x9CA0))  # fmt: skip
+_DESCRIPTIVE = (11, 269, _DESCRIPTION, 271, 272, *_RESOLUTION, 285, 305, 306, 315, 316, 33432,
+                18246, 18249, *range(0x9C9B, 0x9CA0), 50708, 50709)  # fmt: skip
 _POINTERS = (tags.EXIF, tags.GPS)
-"""The tags that tell of the picture, and where more of them lie; they travel as an EXIF block."""
+"""The tags that describe the picture, and where more of them lie; they travel as an EXIF block."""
 _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *range(277, 282), 284,
                          *range(288, 294), 297, 317, 320, 322, 323, 324, 325, 338, 339, 340, 341,
-                         347, *range(512, 522), 529, 530, 531, 532))  # fmt: skip
-"""The tags that tell how the pixels are stored; turning is done by the decoder."""
+                         347, *range(512, 522), 529, 530, 531, 532, 59932, 59933))  # fmt: skip
+"""The tags that describe how the pixels are stored (the decoder turns them upright), and padding."""
 _LAYOUTS = {
     rb'\{"shape"[^:]*:?[^:]*\Z': "",
     rb'\{"shape"': "tifffile",
@@ -41,18 +53,22 @@ _LAYOUTS = {
     rb"(<\?xml.*?)?<OME": "OME",
     rb"<\?xml": "XML",
 }
-"""How descriptions begin that tell the array's layout, which pooling changes, and of which program.
+"""How descriptions begin that give the array's layout, which pooling changes, and of which program.
 
-tifffile by itself tells the shape, which is no loss.
+A description of tifffile that holds the shape alone is no loss.
 """
 _GEO = "GeoTIFF tags (pooling moves what they place)"
+_MAKER_NOTES = 0x927C
 _NAMES = {
-    _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", tags.EXIF: "EXIF",
-    tags.GPS: "GPS", 301: "transfer function", 318: "white point (tag 318)",
-    319: "primary colors (tag 319)", 330: "sub-pictures (tag 330)", 33723: "IPTC (tag 33723)",
-    34377: "Photoshop data (tag 34377)", 37724: "Photoshop layers (tag 37724)",
-    **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113), _GEO),
+    _DESCRIPTION: "description", _XMP: "XMP in a tag", _ICC: "ICC profile in a tag",
+    tags.EXIF: "EXIF", tags.GPS: "GPS", _MAKER_NOTES: "maker notes", 301: "transfer function",
+    318: "white point (tag 318)", 319: "primary colors (tag 319)", 330: "sub-pictures (tag 330)",
+    33723: "IPTC (tag 33723)", 34377: "Photoshop data (tag 34377)",
+    37724: "Photoshop layers (tag 37724)", 42112: "GDAL metadata (tag 42112)",
+    50341: "print settings (PrintIM)",
+    **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737), _GEO),
 }  # fmt: skip
+_STRIP_BYTES = 1 << 18
 
 
 def read_header(data: bytes) -> Header:
@@ -101,11 +117,12 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
             warnings.append(f"its {page.samples} channels became bands, none of them {was}")
     palette = tiff_pages.shared_palette(pages) if header.labels else None
     blocks = [tiff_pages.blocks(data, page) for page in pages]
+    frames = []
+    for page, parts in zip(pages, blocks, strict=True):
+        frames.append(tiff_pages.pixels(page, parts, indices=palette is not None))
+        warnings += _pooled_no_data(page.directory, frames[-1])
     return Picture(
-        tuple(
-            tiff_pages.pixels(page, parts, indices=palette is not None)
-            for page, parts in zip(pages, blocks, strict=True)
-        ),
+        tuple(frames),
         formats.TIFF,
         maxval=tops.pop(),
         premultiplied=True in premultiplied,
@@ -116,46 +133,107 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
-    """Encode all pages, then add the metadata and what OpenCV does not tell: alpha and bands."""
-    found, cv2 = picture.metadata, native.import_cv2()
-    first: dict[int, Field] = {}
-    if found.exif:
-        known = (*_DESCRIPTIVE, *_POINTERS)
-        kept = {tag: field for tag, field in found.exif.fields.items() if tag in known}
-        first |= tags.swapped(kept, found.exif.order, "<")
-    density = {tag: first[tag] for tag in _RESOLUTION if tag in first}
-    if found.resolution:
-        density = tags.resolution_fields(found.resolution)
-    if found.xmp:
-        first[_XMP] = Field(1, len(found.xmp), found.xmp)
-    written, added, settings = [], list[dict[int, Field]](), list[int]()
+    """Encode all pages in the byte order of the EXIF block, whose values may depend on it.
+
+    Integers are deflated as differences from pixel to pixel; floats, which hardly become smaller,
+    are stored. What describes the file is in the first page, what pixels mean in every page.
+    """
+    metadata, order, first, missing = picture.metadata, "<", dict[int, Field](), list[str]()
+    if metadata.exif:
+        order = metadata.exif.order
+        first = _movable(metadata.exif.fields, missing)
+    shared = {tag: first[tag] for tag in _RESOLUTION if tag in first}
+    if metadata.resolution:
+        shared = tags.resolution_fields(metadata.resolution, order)
+    for part in metadata.verbatim.parts if metadata.verbatim else ():
+        shared[_NO_DATA] = Field(2, len(part.body), part.body)
+    if metadata.xmp:
+        first[_XMP] = Field(1, len(metadata.xmp), metadata.xmp)
+    out = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
+    pointer, known, referenced = 4, dict[bytes, int](), 0
     for frame in picture.frames:
-        count, numbers = channels(frame), dict[int, list[int]]()
-        if count == 4 and not picture.bands:
-            numbers = {tiff_pages.EXTRA_SAMPLES: [1 if picture.premultiplied else 2]}
-        elif count != 1 and (count != 3 or picture.bands):
-            numbers = {
-                tiff_pages.WIDTH: [frame.shape[1]],
-                tiff_pages.BITS: [8 * frame.dtype.itemsize] * count,
-                tiff_pages.PHOTOMETRIC: [1],
-                tiff_pages.SAMPLES: [count],
-                tiff_pages.EXTRA_SAMPLES: [0] * (count - 1),
-                tiff_pages.SAMPLE_FORMAT: ["uif".index(frame.dtype.kind) + 1] * count,
-            }
-        if picture.palette is not None:
-            colors = padded(picture.palette)[:, 2::-1].T.ravel().astype(int) * 257
-            numbers = {tiff_pages.PHOTOMETRIC: [3], tiff_pages.COLOR_MAP: colors.tolist()}
-        fields = (density if added else first | density) | number_fields(numbers)
-        is_gray = count == 1 and picture.palette is None
-        if found.icc and (not added or is_gray == (profile_kind(found.icc) == "gray")):
-            fields[_ICC] = Field(7, len(found.icc), found.icc)
-        added.append(fields)
-        # OpenCV writes 1, 3 or 4 channels; other numbers are written as one wide gray picture.
-        if count not in (1, 3, 4):
-            frame, settings = frame.reshape(len(frame), -1), [cv2.IMWRITE_TIFF_PREDICTOR, 1]
-        written.append(frame)
-    data = opencv.encoded(format, lambda: cv2.imencodemulti(".tif", written, settings))
-    return Encoded(_with_fields(data, added) if any(added) else data)
+        numbers = _stored(out, frame, picture, order)
+        fields = (shared if pointer > 4 else first | shared) | number_fields(numbers, order)
+        is_gray = channels(frame) == 1 and picture.palette is None
+        if metadata.icc and (pointer == 4 or is_gray == (profile_kind(metadata.icc) == "gray")):
+            fields[_ICC] = Field(7, len(metadata.icc), metadata.icc)
+        # Values that pages share are written once, until Pillow would take the file for a bomb:
+        # it adds up what all pages refer to, and ignores what is more than the file's size.
+        referenced += sum(len(field.raw) for field in fields.values())
+        if referenced > len(out):
+            known.clear()
+        out += bytes(len(out) % 2)
+        at = len(out)
+        out += tags.pack(fields, order, at, known)
+        if len(out) >= 1 << 32:
+            raise ImageError("TIFF files above 4 GB are not written; write npy")
+        struct.pack_into(order + "I", out, pointer, at)
+        pointer = at + 2 + 12 * len(fields)
+    return Encoded(bytes(out), left_out(missing, ", as TIFF cannot hold it"))
+
+
+def _stored(out: bytearray, frame: Array, picture: Picture, order: str) -> dict[int, Sequence[int]]:
+    """Append the strips of a page; return the numbers of its tags."""
+    height, width = frame.shape[:2]
+    count, dtype = channels(frame), frame.dtype
+    pixels = opencv.swapped(frame).reshape(height, width, count)
+    colors = 3 if count in (3, 4) and not picture.bands else 1
+    extra = [0] * (count - colors)
+    if colors == 3 and extra:
+        extra = [1 if picture.premultiplied else 2]
+    integers = dtype.kind != "f"
+    rows = min(height, max(1, _STRIP_BYTES // pixels[0].nbytes))
+    starts, sizes = [], []
+    for top in range(0, height, rows):
+        strip = np.ascontiguousarray(pixels[top : top + rows], dtype.newbyteorder("="))
+        if integers:
+            strip = strip.view(f"u{dtype.itemsize}").copy()
+            np.subtract(strip[:, 1:], strip[:, :-1].copy(), out=strip[:, 1:])
+        data = strip.astype(f"{order}{strip.dtype.kind}{dtype.itemsize}", copy=False).tobytes()
+        if integers:
+            deflater = zlib.compressobj(1, strategy=zlib.Z_RLE)
+            data = deflater.compress(data) + deflater.flush()
+        starts.append(len(out))
+        sizes.append(len(data))
+        out += data
+    numbers: dict[int, Sequence[int]] = {
+        tiff_pages.WIDTH: [width], tiff_pages.HEIGHT: [height],
+        tiff_pages.BITS: [8 * dtype.itemsize] * count,
+        tiff_pages.COMPRESSION: [8 if integers else 1],
+        tiff_pages.PHOTOMETRIC: [2 if colors == 3 else 1], tiff_pages.STRIPS: starts,
+        tiff_pages.SAMPLES: [count], tiff_pages.STRIP_ROWS: [rows], tiff_pages.STRIP_BYTES: sizes,
+        tiff_pages.PREDICTOR: [2 if integers else 1],
+        tiff_pages.SAMPLE_FORMAT: ["uif".index(dtype.kind) + 1] * count,
+    }  # fmt: skip
+    if extra:
+        numbers[tiff_pages.EXTRA_SAMPLES] = extra
+    if picture.palette is not None:
+        table = padded(picture.palette)[:, 2::-1].T.ravel().astype(int) * 257
+        numbers |= {tiff_pages.PHOTOMETRIC: [3], tiff_pages.COLOR_MAP: table.tolist()}
+    return numbers
+
+
+def _movable(
+    fields: Mapping[int, Field], missing: list[str], *, is_main: bool = True
+) -> dict[int, Field]:
+    """The fields that describe a picture and can be written elsewhere; the names of the others,
+    structure excepted, are added to `missing`.
+
+    Maker notes cannot: their pointers count from the start of the file that they were made for.
+    """
+    moved = {}
+    for tag, field in fields.items():
+        is_wanted = tag in (*_DESCRIPTIVE, *_POINTERS) if is_main else tag != _MAKER_NOTES
+        leads_nowhere = tag in tags.POINTERS and field.inner is None
+        if tag in _STRUCTURAL:
+            continue
+        if not is_wanted or not field.can_move or leads_nowhere:
+            missing.append(_NAMES.get(tag, f"tag {tag}"))
+            continue
+        if field.inner is not None:
+            field = field._replace(inner=_movable(field.inner, missing, is_main=False))
+        moved[tag] = field
+    return moved
 
 
 def _stacked(data: bytes, page: Directory) -> tuple[Directory, ...]:
@@ -190,58 +268,56 @@ def _stacked(data: bytes, page: Directory) -> tuple[Directory, ...]:
 
 def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[str]]:
     """The metadata of the first page, and what else is in the file."""
-    first, lost = pages[0], []
+    first, lost = pages[0], list[str]()
+    own = (_XMP, _ICC, _NO_DATA)
+    fields = {tag: field for tag, field in first.fields.items() if tag not in own}
+    pointers = [tag for tag in _POINTERS if tag in fields]
     try:
-        kept = tags.tree(data, first, (*_DESCRIPTIVE, *_POINTERS), first.order)
+        fields |= tags.tree(data, first, pointers)
     except ImageError:
-        kept = tags.tree(data, first, _DESCRIPTIVE, first.order)
+        fields = {tag: field for tag, field in fields.items() if tag not in pointers}
         lost.append("damaged EXIF")
-    for page in pages:
+    kept = _movable(fields, lost)
+    for page in pages[1:]:
         for tag, field in page.fields.items():
-            name = _NAMES.get(tag, f"tag {tag}")
-            if tag in _STRUCTURAL or tag in (*_RESOLUTION, _ICC):
+            if tag in _STRUCTURAL or tag in (*_RESOLUTION, *own[1:]):
                 continue
+            name = "XMP" if tag == _XMP else _NAMES.get(tag, f"tag {tag}")
             if tag not in (*_DESCRIPTIVE, *_POINTERS, _XMP):
                 lost.append(name)
-            elif page is not first and (tag in _POINTERS or field.raw != first.raw(tag)):
+            elif tag in _POINTERS or field.raw != first.raw(tag):
                 lost.append(f"{name} of pages after the first")
     text = first.raw(_DESCRIPTION) or b""
     programs = (name for start, name in _LAYOUTS.items() if re.match(start, text, re.DOTALL))
     if (program := next(programs, None)) is not None:
         kept.pop(_DESCRIPTION, None)
         lost += [f"{program} description"] if program else []
-    for tag in _POINTERS:
-        if tag in kept and kept[tag].inner is None:
-            del kept[tag]
-            lost.append(_NAMES[tag])
     if len({tuple(map(page.raw, _RESOLUTION)) for page in pages}) > 1:
         lost.append("resolution, which differs between pages")
         kept = {tag: field for tag, field in kept.items() if tag not in _RESOLUTION}
     if 5 <= first.number(tags.ORIENTATION, 1) <= 8:
         turned = {tags.X_RESOLUTION: tags.Y_RESOLUTION, tags.Y_RESOLUTION: tags.X_RESOLUTION}
         kept = {turned.get(tag, tag): field for tag, field in kept.items()}
-    profiles = {page.raw(_ICC) for page in pages} - {None}
-    if len(profiles) > 1:
-        lost.append("ICC profiles, which differ between pages")
-    icc = first.raw(_ICC) if len(profiles) == 1 else None
+    values = {}
+    for tag, name in ((_ICC, "ICC profiles, which differ"), (_NO_DATA, "no-data, which differs")):
+        different = {page.raw(tag) for page in pages} - {None}
+        if len(different) > 1:
+            lost.append(f"{name} between pages")
+        values[tag] = first.raw(tag) if len(different) == 1 else None
     block = Exif(first.order, kept) if kept else None
-    return Metadata(block, first.raw(_XMP), icc), lost
+    verbatim = None
+    if no_data := values[_NO_DATA]:
+        verbatim = Verbatim(("TIFF",), (Part(b"no-data", no_data),), ("no-data value",))
+    return Metadata(block, first.raw(_XMP), values[_ICC], verbatim=verbatim), lost
 
 
-def _with_fields(data: bytes, added: Sequence[dict[int, Field]]) -> bytes:
-    """Add fields to each page: its directory is written anew behind the data, in one pass."""
-    out, known = bytearray(data), dict[bytes, int]()
-    pointer = 4
-    for page, fields in zip(tags.directories(data), added, strict=True):
-        following_at = page.following_at
-        if fields:
-            merged = page.fields | fields
-            out += bytes(len(out) % 2)
-            at = len(out)
-            out += tags.pack(merged, "<", at, known, page.following)
-            if page.big or len(out) >= 1 << 32:
-                raise ImageError("TIFF files above 4 GB cannot take metadata or alpha; write npy")
-            struct.pack_into("<I", out, pointer, at)
-            following_at = at + 2 + 12 * len(merged)
-        pointer = following_at
-    return bytes(out)
+def _pooled_no_data(page: Directory, pixels: Array) -> list[str]:
+    """A warning where pixels are equal to GDAL's no-data value, a number in words."""
+    text = name_of(page.raw(_NO_DATA) or b"")
+    try:
+        value = pixels.dtype.type(text) if pixels.dtype.kind == "f" else float(text)
+    except ValueError:
+        return []
+    if not (pixels == value).any():
+        return []
+    return [f"no-data {text} was pooled as a value; make it NaN and add --skip-nan"]
