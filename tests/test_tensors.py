@@ -34,7 +34,7 @@ def test_arrays_of_every_layout_are_pooled_plane_by_plane(
     first: bool,
     shape: int,
 ) -> None:
-    monkeypatch.setattr("pooltool.job.BAND_BYTES", band_bytes)
+    monkeypatch.setattr("pooltool.job.PART_BYTES", band_bytes)
     array = TENSOR if shape == 4 else TENSOR[1]
     if not first:
         array = np.moveaxis(array, -3, -1)

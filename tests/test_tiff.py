@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import Run
-from kind import Kind
-from samples import pixels, swapped, tiff
+from kind import Array, Kind
+from PIL import Image, ImageCms
+from samples import pil, pil_frames, pixels, swapped, tiff
 
 from pooltool import images
 from pooltool.errors import ImageError
 from pooltool.images import formats, tags, tiff_pages
+from pooltool.images.tags import Field, packed_behind
 
 SIZE = (37, 45)
 BANDS = {"photometric": "minisblack", "planarconfig": "contig"}
@@ -124,3 +126,144 @@ def test_raw_pictures_of_cameras_are_named() -> None:
         with pytest.raises(ImageError, match=r"camera.s raw picture.*develop it"):
             images.decode(raw)
     assert len(images.decode(preview).frames) == 1
+
+
+def no_data(array: Array, *texts: str) -> bytes:
+    """A page for each text, with that no-data value of GDAL's."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for text in texts:
+            tags = [(42113, "s", 0, text, True)] if text else ()
+            writer.write(array, metadata=None, extratags=tags, photometric="minisblack")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "text"),
+    [
+        ("float32", -9999, "-9999"),
+        ("float32", -3.4028234663852886e38, "-3.4028234663852886e+38"),
+        ("float64", 1e300, "1e+300"),
+        ("int16", -32768, "-32768"),
+        ("uint8", 255, "255.0"),
+        ("uint16", 0, " 0 "),
+    ],
+)
+def test_a_no_data_value_that_is_pooled_is_named_and_kept(
+    dtype: str, value: float, text: str
+) -> None:
+    array = np.full(SIZE, 7, dtype)
+    for occurs in (False, True):
+        array[3, 5] = value if occurs else 7
+        picture = images.decode(no_data(array, text))
+        word = f"no-data {text.strip()} was pooled as a value; make it NaN and add --skip-nan"
+        assert picture.warnings == ((word,) if occurs else ())
+        with tifffile.TiffFile(io.BytesIO(images.encode(picture, formats.TIFF).data)) as file:
+            assert file.pages[0].aspage().tags[42113].value.strip() == text.strip()
+    assert "no-data value" in images.encode(picture, formats.NPY).warnings[-1]
+
+
+@pytest.mark.parametrize("text", ["nan", "none", "", "-9999", "1e999", "0x7", "7 7"])
+def test_no_data_that_no_pixel_has(text: str) -> None:
+    array = np.full(SIZE, 7, np.uint8)
+    assert images.decode(no_data(array, text)).warnings == ()
+
+
+def test_no_data_of_several_pages() -> None:
+    array = np.full(SIZE, 7, np.uint8)
+    same = images.encode(images.decode(no_data(array, "3", "3")), formats.TIFF).data
+    with tifffile.TiffFile(io.BytesIO(same)) as file:
+        assert [page.aspage().tags[42113].value for page in file.pages] == ["3", "3"]
+    differs = images.decode(no_data(array, "3", "7"))
+    assert differs.warnings == (
+        "no-data 7 was pooled as a value; make it NaN and add --skip-nan",
+        "left out: no-data, which differs between pages",
+    )
+
+
+def exif_of_camera(order: str) -> bytes:
+    """EXIF with maker notes, a comment in Unicode, private tags, and an unknown directory."""
+
+    def field(tag: int, kind: int, raw: bytes, inner: dict[int, Field] | None = None) -> Field:
+        return Field(kind, len(raw) // {2: 1, 7: 1, 3: 2, 4: 4, 13: 4}[kind], raw, inner=inner)
+
+    code = "utf-16-le" if order == "<" else "utf-16-be"
+    comment = b"UNICODE\0" + "Grüße 日本".encode(code)
+    exif = {
+        0x9286: field(0x9286, 7, comment),
+        0x927C: field(0x927C, 7, b"Maker\0" + bytes(90)),
+        0x8827: field(0x8827, 3, np.array([400], f"{order}u2").tobytes()),
+        0xC000: field(0xC000, 13, bytes(4)),
+    }
+    main = {
+        11: field(11, 2, b"digiKam\0"),
+        271: field(271, 2, b"Maker\0"),
+        274: field(274, 3, np.array([6], f"{order}u2").tobytes()),
+        33723: field(33723, 7, b"\x1c\2\5\0\3abc"),
+        50341: field(50341, 7, b"PrintIM\0"),
+        50708: field(50708, 2, b"Phone\0"),
+        65000: field(65000, 7, b"private"),
+        0x8769: field(0x8769, 4, bytes(4), exif),
+    }
+    return packed_behind(b"", main, order)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP"])
+def test_exif_that_moves_into_tiff_is_all_there_or_named(order: str, source: str) -> None:
+    block = b"Exif\0\0" * (source == "JPEG") + exif_of_camera(order)
+    picture = images.decode(pil(pixels("uint8", 3, SIZE), source, exif=block))
+    done = images.encode(picture, formats.TIFF)
+    (warning,) = done.warnings
+    for name in ("maker notes", "tag 49152", "IPTC", "print settings", "tag 65000"):
+        assert name in warning
+    with tifffile.TiffFile(io.BytesIO(done.data)) as file:
+        page = file.pages[0].aspage()
+        np.testing.assert_array_equal(page.asarray(), swapped(picture.frames[0]))
+        assert file.byteorder == order
+        assert {11, 271, 50708, 34665} <= set(page.tags.keys())
+        assert not {274, 33723, 50341, 65000} & set(page.tags.keys())
+        exif = page.tags[34665].value
+        assert set(exif) == {"ISOSpeedRatings", "UserComment"}
+        assert exif["ISOSpeedRatings"] == 400
+    code = "utf-16-le" if order == "<" else "utf-16-be"
+    assert b"UNICODE\0" + "Grüße 日本".encode(code) in done.data
+    again = images.encode(images.decode(done.data), formats.TIFF)
+    assert again == (done.data, ())
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "float64"])
+def test_values_of_a_big_endian_result(dtype: str) -> None:
+    array = pixels(dtype, 3, SIZE)
+    made = tiff(array, byteorder=">", photometric="rgb", software="x", metadata=None)
+    data = images.encode(images.decode(made), formats.TIFF).data
+    assert data[:2] == b"MM"
+    np.testing.assert_array_equal(tifffile.imread(io.BytesIO(data)), array)
+    np.testing.assert_array_equal(images.decode(data).frames[0], swapped(array))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("profile_bytes", [500, 60_000])
+def test_pillow_reads_every_page_of_many_that_share_values(profile_bytes: int) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile += bytes(profile_bytes)
+    frames = [pixels("uint8", 3, (5, 7), seed=seed) for seed in range(40)]
+    data = pil_frames(frames, "TIFF", icc_profile=profile)
+    done = images.encode(images.decode(data), formats.TIFF).data
+    assert len(done) < len(data) * 1.1
+    with Image.open(io.BytesIO(done)) as image:
+        for index, frame in enumerate(frames):
+            image.seek(index)
+            assert image.info["icc_profile"] == profile
+            np.testing.assert_array_equal(np.array(image), frame)
+
+
+def test_a_resolution_alone_is_called_so() -> None:
+    alone = tiff(pixels("uint8", 1, SIZE), resolution=(300, 300), metadata=None, software=False)
+    more = tiff(pixels("uint8", 1, SIZE), resolution=(300, 300), metadata=None, software="x")
+    cannot = "left out, as NPY cannot hold it: "
+    for data, names in ((alone, "resolution"), (more, "EXIF and resolution")):
+        assert images.encode(images.decode(data), formats.NPY).warnings == (cannot + names,)
+        assert images.encode(images.decode(data), formats.TIFF).warnings == ()
+        assert images.encode(images.decode(data), formats.WEBP).warnings == ()
+    assert images.encode(images.decode(alone), formats.BMP).warnings == ()

@@ -236,7 +236,7 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
     height, width = picture.frames[0].shape[:2]
     missing, outdated = list[str](), list[str]()
     block, text, profile, resolution, verbatim = picture.metadata
-    names = {"EXIF": block, "XMP": text, "ICC": profile}
+    names = {"EXIF": block and block.describes, "XMP": text, "ICC": profile}
     missing += [name for name, it in names.items() if it and name.lower() not in format.metadata]
     block = block if "exif" in format.metadata else None
     text = text if "xmp" in format.metadata else None

@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.errors import DamageError
@@ -115,6 +114,11 @@ class Exif(NamedTuple):
         """How the picture is to be turned, 1 to 8; 1 when nothing or nonsense is said."""
         value = _number(self.fields.get(ORIENTATION), self.order)
         return int(value) if value in range(1, 9) else 1
+
+    @property
+    def describes(self) -> bool:
+        """True when it says more than orientation and resolution."""
+        return not self.fields.keys() <= {ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
 
     @property
     def resolution(self) -> Resolution | None:

@@ -45,7 +45,7 @@ _POINTERS = (tags.EXIF, tags.GPS)
 _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *range(277, 282), 284,
                          *range(288, 294), 297, 317, 320, 322, 323, 324, 325, 338, 339, 340, 341,
                          347, *range(512, 522), 529, 530, 531, 532, 59932, 59933))  # fmt: skip
-"""The tags that describe how the pixels are stored (the decoder turns them upright), and padding."""
+"""The tags that describe how the pixels are stored, those of turning and of padding included."""
 _LAYOUTS = {
     rb'\{"shape"[^:]*:?[^:]*\Z': "",
     rb'\{"shape"': "tifffile",
@@ -298,17 +298,21 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[s
     if 5 <= first.number(tags.ORIENTATION, 1) <= 8:
         turned = {tags.X_RESOLUTION: tags.Y_RESOLUTION, tags.Y_RESOLUTION: tags.X_RESOLUTION}
         kept = {turned.get(tag, tag): field for tag, field in kept.items()}
-    values = {}
-    for tag, name in ((_ICC, "ICC profiles, which differ"), (_NO_DATA, "no-data, which differs")):
-        different = {page.raw(tag) for page in pages} - {None}
-        if len(different) > 1:
-            lost.append(f"{name} between pages")
-        values[tag] = first.raw(tag) if len(different) == 1 else None
-    block = Exif(first.order, kept) if kept else None
+    icc = _common(pages, _ICC, "ICC profiles, which differ between pages", lost)
+    no_data = _common(pages, _NO_DATA, "no-data, which differs between pages", lost)
     verbatim = None
-    if no_data := values[_NO_DATA]:
+    if no_data:
         verbatim = Verbatim(("TIFF",), (Part(b"no-data", no_data),), ("no-data value",))
-    return Metadata(block, first.raw(_XMP), values[_ICC], verbatim=verbatim), lost
+    block = Exif(first.order, kept) if kept else None
+    return Metadata(block, first.raw(_XMP), icc, verbatim=verbatim), lost
+
+
+def _common(pages: Sequence[Directory], tag: int, name: str, lost: list[str]) -> bytes | None:
+    """The one value of a tag that pages have; where there are several, they are named as lost."""
+    values = {page.raw(tag) for page in pages} - {None}
+    if len(values) > 1:
+        lost.append(name)
+    return pages[0].raw(tag) if len(values) == 1 else None
 
 
 def _pooled_no_data(page: Directory, pixels: Array) -> list[str]:
