@@ -130,18 +130,41 @@ def pool(
 
 
 def alpha_weighted(
-    image: np.ndarray, rows: Along, columns: Along, *, include_pad: bool = False
+    image: np.ndarray,
+    rows: Along,
+    columns: Along,
+    *,
+    include_pad: bool = False,
+    skip_nan: bool = False,
 ) -> np.ndarray:
-    """Average (H, W, 4) integers, whose colours weigh as much as they are opaque."""
-    out = pool(image, "avg", rows, columns, include_pad=include_pad, dtype=image.dtype)
-    for i, (row_taps, _) in enumerate(rows):
-        for j, (column_taps, _) in enumerate(columns):
+    """Average (H, W, 4), whose colors weigh as much as they are opaque, into its dtype."""
+    out = np.empty((len(rows), len(columns), 4), image.dtype.newbyteorder("="))
+    for i, (row_taps, row_count) in enumerate(rows):
+        for j, (column_taps, column_count) in enumerate(columns):
             pixels = [image[y, x].tolist() for y in row_taps for x in column_taps]
-            opacity = sum(pixel[3] for pixel in pixels)
-            for c in range(3) if opacity else ():
-                total = sum(pixel[c] * pixel[3] for pixel in pixels)
-                out[i, j, c] = round(Fraction(total, opacity))
+            padding = row_count * column_count - len(pixels) if include_pad else 0
+            if skip_nan:
+                pixels = [pixel for pixel in pixels if pixel[3] == pixel[3]]
+            for c in range(4):
+                pairs = [(pixel[c], pixel[3]) for pixel in pixels]
+                if skip_nan:
+                    pairs = [(value, weight) for value, weight in pairs if value == value]
+                out[i, j, c] = _weighted(pairs, padding, c < 3, out.dtype)
     return out
+
+
+def _weighted(pairs: list[tuple[Any, Any]], padding: int, is_color: bool, dtype: np.dtype) -> Any:
+    """The mean of values by their weights; the plain one of alpha, and where the weights are 0."""
+    opacity = sum(weight for _, weight in pairs)
+    if not is_color or opacity == 0:
+        values = [value for value, _ in pairs]
+        return _reduce(values, "avg", len(values) + padding, dtype) if values else math.nan
+    products = [(value, weight) for value, weight in pairs if weight != 0]
+    if not all(math.isfinite(number) for pair in products for number in pair):
+        return sum(value * weight for value, weight in products) / opacity
+    mean = sum(Fraction(value) * Fraction(weight) for value, weight in products)
+    mean /= sum(Fraction(weight) for _, weight in products)
+    return float(mean) if dtype.kind == "f" else round(mean)
 
 
 def _mean_dtype(dtype: np.dtype) -> np.dtype:

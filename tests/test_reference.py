@@ -430,34 +430,62 @@ def test_many_small_planes(method: Method, dtype: str, shape: tuple[int, ...]) -
             assert got[index].tobytes() == pool2d(image[index], pooling).tobytes()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     shape=st.tuples(sides, sides),
-    dtype=st.sampled_from(["u1", "i1", "u2", "u4", "i8"]),
+    dtype=st.sampled_from(["u1", "u1", "i1", "u2", "u4", "i8", "f2", "f4", "f8"]),
     seed=st.integers(0, 10**6),
     pool=pairs,
+    stride=pairs | st.none(),
     padding=st.one_of(st.sampled_from(["valid", "same"]), st.tuples(margins, margins)),
     include=st.booleans(),
+    skip_nan=st.booleans(),
+    opaque=st.booleans(),
+    layout=layouts,
 )
 def test_alpha_weights_against_loops(
     shape: tuple[int, int],
     dtype: str,
     seed: int,
     pool: tuple[int, int],
+    stride: tuple[int, int] | None,
     padding: Any,
     include: bool,
+    skip_nan: bool,
+    opaque: bool,
+    layout: str,
 ) -> None:
-    image = np.abs(random_image((*shape, 4), dtype, seed) // 2)
-    image[..., 3] *= np.random.default_rng(seed).random(shape) > 0.7
-    windows = Windows.of(pool, None, padding)
+    image = translucent((*shape, 4), dtype, seed)
+    if opaque:
+        image[..., 3] = 1 if image.dtype.kind == "f" else np.iinfo(dtype).max
+    image = lay_out(image, layout)
+    windows = Windows.of(pool, stride, padding)
     along = expected_windows(shape, windows)
     if along is None:
         return
-    pooling = Pooling("avg", windows, include, image.dtype)
-    wanted = reference.alpha_weighted(image, *along, include_pad=include)
-    np.testing.assert_array_equal(alpha_weighted(image, pooling), wanted)
+    pooling = Pooling("avg", windows, include, image.dtype.newbyteorder("="), skip_nan=skip_nan)
+    wanted = reference.alpha_weighted(image, *along, include_pad=include, skip_nan=skip_nan)
+    assert_same(alpha_weighted(image, pooling), wanted, image, "avg")
     batch = alpha_weighted(np.stack([image, image]), pooling, tile_bytes=300)
-    np.testing.assert_array_equal(batch, np.stack([wanted, wanted]))
+    assert_same(batch, np.stack([wanted, wanted]), image, "avg")
+
+
+def translucent(shape: tuple[int, ...], dtype: str, seed: int) -> Array:
+    """Colors, two of three of them under alpha 0; of floats some are NaN or infinite, and so is
+    some alpha of every other image.
+    """
+    rng = np.random.default_rng(seed)
+    if np.dtype(dtype).kind != "f":
+        image = np.abs(random_image(shape, dtype, seed) // 2)
+        image[..., 3] *= rng.random(shape[:2]) > 0.7
+        return image
+    image = rng.random(shape).astype(dtype)
+    odd = rng.random(shape)
+    if seed % 2:
+        odd[..., 3] = 0.5
+    image[odd > 0.93], image[odd > 0.97] = np.nan, np.inf
+    image[..., 3][rng.random(shape[:2]) > 0.3] = 0
+    return image
 
 
 def test_alpha_weights_by_hand() -> None:
@@ -468,6 +496,13 @@ def test_alpha_weights_by_hand() -> None:
     assert pool2d(picture, pooling).tolist() == [[[64, 191, 0, 64]]]
     hidden = np.array([[(9, 8, 7, 0)] * 2, [(1, 0, 1, 0)] * 2], np.uint8)
     assert alpha_weighted(hidden, pooling).tolist() == [[[5, 4, 4, 0]]]
+    gray = np.array([10, 20, 30, np.nan])[:, None].repeat(4, 1)
+    gray[:, 3] = 1
+    skipping = Pooling("avg", Windows.of(2), skip_nan=True)
+    assert alpha_weighted(gray.reshape(2, 2, 4), skipping).tolist() == [[[20, 20, 20, 1]]]
+    gray[3, 3] = 0  # what weighs nothing takes part in nothing
+    mean = alpha_weighted(gray.reshape(2, 2, 4), Pooling("avg", Windows.of(2)))
+    assert mean.tolist() == [[[20, 20, 20, 0.75]]]
     floats = alpha_weighted(picture / 255, Pooling("avg", Windows.of(2)))
     assert floats.dtype == np.float64
     assert floats.tolist() == [[[1, 0, 0, 0.25]]]

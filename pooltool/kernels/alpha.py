@@ -1,4 +1,4 @@
-"""Averages in which colours weigh as much as they are opaque."""
+"""Averages in which colors weigh as much as they are opaque."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pooltool.geometry import AnyAxis
 from pooltool.kernels import means
 from pooltool.kernels.pool import TILE_BYTES, Pooling, empty
 from pooltool.kernels.reduce import SUM, Scratch, Tile, reduce_windows
@@ -18,48 +19,69 @@ Array = NDArray[Any]
 def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYTES) -> Array:
     """Average `image`, (H, W, 4) or (N, H, W, 4), whose last channel is alpha.
 
-    A colour is the sum of `colour * alpha` divided by the sum of alpha: exact for integers, and
-    rounded once. Where all alpha is 0 colours are averaged plainly; alpha always is. Padding has
-    alpha 0.
+    A color is the sum of `color * alpha` divided by the sum of alpha: exact for integers, and
+    rounded once. Where that sum is 0 colors are averaged plainly; alpha always is. Padding has
+    alpha 0. A color with alpha 0 is not used even if it is NaN or infinite. With `skip_nan` a color
+    that is NaN is left out, and all of a pixel whose alpha is NaN.
     """
     rows, columns = pooling.windows.axes(image.shape)
     planes = image if image.ndim == 4 else image[None]
     dtype = means.mean_dtype(image.dtype.newbyteorder("="), pooling.dtype)
     out = empty((len(planes), rows.count, columns.count, 4), dtype)
     sums_dtype = _sum_dtype(image.dtype, rows.pool_size * columns.pool_size)
-    scratch = Scratch()
     with np.errstate(all="ignore"):
         # The products of a tile take many times its bytes, wherever they come from.
         for tile_planes, tile_rows, tile_columns, target in tiles(
             planes, rows, columns, out, tile_bytes // 8, 12
         ):
             pixels = tile_planes.astype(sums_dtype, order="C")
-            weighted = pixels[..., :3] * pixels[..., 3:]
-            stack = np.concatenate([weighted, pixels], axis=3)
-            tile = Tile(stack, tile_rows, tile_columns, True, scratch)
-            sums = np.empty(tile.shape, sums_dtype)
-            reduce_windows(tile, SUM, sums_dtype, sums)
-            count = means.counts(tile_rows, tile_columns, pooling.count_include_pad)
-            _divide(sums, count, target)
+            _average(pixels, pooling, tile_rows, tile_columns, target)
     return out if image.ndim == 4 else out[0]
 
 
 def _sum_dtype(image: np.dtype[Any], area: int) -> np.dtype[Any]:
-    """What products of colour and alpha are summed in: Python's integers where 64 bits are few."""
+    """What products of color and alpha are summed in: Python's integers where 64 bits are few."""
     if image.kind == "f":
         return np.dtype(np.float64)
     return np.dtype(np.int64 if image.itemsize <= 2 and area < 2**31 else object)
 
 
-def _divide(sums: Array, count: means.Counts, out: Array) -> None:
-    """Divide (..., 7) sums, of weighted colours, colours and alpha, into (..., 4) means."""
-    alpha, plain = sums[..., 6:], np.broadcast_to(np.asarray(count), sums[..., 6:].shape)
-    is_clear = alpha == 0
-    colours = np.where(is_clear, sums[..., 3:6], sums[..., :3])
-    weights = np.broadcast_to(np.where(is_clear, plain, alpha), colours.shape)
-    for totals, by, target in ((colours, weights, out[..., :3]), (alpha, plain, out[..., 3:])):
-        if sums.dtype.kind == "f":
-            means.store(totals / by, target)
-        else:
-            largest = 0 if sums.dtype.hasobject else int(np.abs(totals).max())
-            means.divide_each(totals, by, largest, target)
+def _average(pixels: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, out: Array) -> None:
+    """Average one tile of (planes, rows, columns, 4) pixels."""
+    weights = pixels[..., 3:]
+    parts = []
+    if pixels.dtype.kind == "f" and pooling.skip_nan and np.isnan(pixels).any():
+        left_out = np.isnan(pixels)
+        left_out[..., :3] |= left_out[..., 3:]
+        pixels = np.where(left_out, 0, pixels)
+        weights = np.where(left_out[..., :3], 0, pixels[..., 3:])
+        parts = [weights, left_out]
+    products = pixels[..., :3] * weights
+    if pixels.dtype.kind == "f":
+        products = np.where(weights == 0, 0, products)
+    values = np.concatenate([products, pixels, *parts], axis=3)
+    tile = Tile(values, rows, columns, True, Scratch())
+    sums = np.empty(tile.shape, values.dtype)
+    reduce_windows(tile, SUM, values.dtype, sums)
+    weighted, plain = sums[..., :3], sums[..., 3:7]
+    weights = sums[..., 7:10] if parts else plain[..., 3:]
+    counts = np.asarray(means.counts(rows, columns, pooling.count_include_pad))
+    if parts:
+        present = np.asarray(means.counts(rows, columns, False)) - sums[..., 10:]
+        plain[present == 0] = np.nan
+        counts = counts - sums[..., 10:]
+    counts = np.broadcast_to(counts, plain.shape)
+    is_clear = weights == 0
+    weighted[...] = np.where(is_clear, plain[..., :3], weighted)
+    divisors = np.where(is_clear, counts[..., :3], weights)
+    _divide(weighted, np.broadcast_to(divisors, weighted.shape), out[..., :3])
+    _divide(plain[..., 3:], counts[..., 3:], out[..., 3:])
+
+
+def _divide(sums: Array, counts: Array, out: Array) -> None:
+    """Write the quotients, rounded once."""
+    if sums.dtype.kind == "f":
+        means.store(sums / counts, out)
+        return
+    largest = 0 if sums.dtype.hasobject else int(np.abs(sums).max())
+    means.divide_each(sums, counts, largest, out)
