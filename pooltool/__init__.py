@@ -61,8 +61,9 @@ def __getattr__(name: str) -> Any:
         from pooltool import pooling
 
         return getattr(pooling, name)
-    meant = "_".join(OTHER_NAMES.get(word, word) for word in name.split("_"))
-    hint = f"; it is called {meant}" if meant in __all__ else ""
+    words = sorted(OTHER_NAMES.get(word, word) for word in name.split("_"))
+    meant = [known for known in __all__ if sorted(known.split("_")) == words]
+    hint = f"; it is called {meant[0]}" if meant else ""
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pooltool import files, images, native
 from pooltool.batch import run, workers_for
+from pooltool.data_format import DataFormat
 from pooltool.errors import (
     ClusterError,
     DisplayError,
@@ -20,7 +21,7 @@ from pooltool.errors import (
     one_line,
 )
 from pooltool.files import STREAM
-from pooltool.geometry import AnyWindows, DataFormat, Pair
+from pooltool.geometry import AnyWindows, Pair
 from pooltool.images.formats import format_for
 from pooltool.interrupts import Interrupts
 from pooltool.job import Settings, pool_file

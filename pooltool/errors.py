@@ -1,7 +1,8 @@
 """What can go wrong, as types. Every error raised on purpose is a `PooltoolError`.
 
 PooltoolError
- ├── WindowError       a size, stride, padding or dilation that cannot be used   (ValueError)
+ ├── WindowError       a size, stride, padding, dilation or data format that cannot be used
+ │                    (ValueError)
  ├── ArrayShapeError   an array of other axes than data_format says, or empty     (ValueError)
  ├── ArrayTypeError    a dtype that cannot be pooled or asked for                (TypeError)
  ├── ImageError        a file's content that cannot be read, or not be held by a format
@@ -111,7 +112,7 @@ def shortened(text: str) -> str:
 
 
 class WindowError(PooltoolError, ValueError):
-    """A size, stride, padding or dilation that cannot be used, at all or on this image."""
+    """A size, stride, padding, dilation or data format that cannot be used, at all or here."""
 
 
 class ArrayShapeError(PooltoolError, ValueError):

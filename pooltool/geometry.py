@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import ClassVar, Literal
 
+from pooltool.data_format import DataFormat, likelier, row_axis
 from pooltool.errors import WindowError
 
 Size = int | tuple[int, int]
@@ -18,7 +19,6 @@ Pair = tuple[int, int]
 Padding = Literal["valid", "same"] | int | Pair | tuple[Pair, Pair]
 ResolvedPadding = Literal["valid", "same"] | tuple[Pair, Pair]
 OutputSize = int | tuple[int | None, int | None]
-DataFormat = Literal["channels_last", "channels_first"]
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,11 @@ class Windows:
         try:
             return _lay(self, shape[first], shape[first + 1])
         except WindowError as error:
-            raise with_shape(error, shape) from None
+            error = with_shape(error, shape)
+            if other := likelier(shape, data_format):
+                error.reason += f"; if it is {other.replace('_', ' ')}, say {{data_format}}"
+                error.settings["data_format"] = other
+            raise error from None
 
     def along(self, size: int, axis: int) -> Axis:
         """Lay the windows along `size` pixels of axis 0, the rows, or 1, the columns.
@@ -249,8 +253,10 @@ class Windows:
                 padding=self.padding,
             )
         laid = Axis(size, pool, stride, dilation, before, after, count)
-        # Windows without gaps that begin before the image all reach it if the first one does.
-        first = range(min(count, -(-before // stride)) if dilation > 1 else 1)
+        # Windows without gaps that begin before the image all reach it if the first one does. With
+        # gaps wider than the image, one of the first `size + 1` misses it if any does: they meet
+        # it at different pixels, or all at the same ones.
+        first = range(min(count, -(-before // stride), size + 1) if dilation > 1 else 1)
         padded = chain(first, [count - 1])
         if (before or after) and not all(map(laid.pixels, padded)):
             raise WindowError(
@@ -322,17 +328,11 @@ class AdaptiveWindows:
         return axes[0], axes[1]
 
 
+LARGEST = 2**31 - 1
+"""No setting is larger, so that what is computed of two of them fits into 64 bits."""
 MOST_OUTPUTS = 1 << 18
 """An adaptive result that has more rows or columns than its image has no more than these."""
 AnyWindows = Windows | AdaptiveWindows
-
-
-def row_axis(ndim: int, data_format: DataFormat) -> int:
-    """The axis of rows of an array; that of the columns is the next.
-
-    channels_last: (H, W), (H, W, C), (N, H, W, C); channels_first: (H, W), (C, H, W), (N, C, H, W).
-    """
-    return ndim - 2 if data_format == "channels_first" else max(0, ndim - 3)
 
 
 def with_shape(error: WindowError, shape: tuple[int, ...]) -> WindowError:
@@ -342,11 +342,13 @@ def with_shape(error: WindowError, shape: tuple[int, ...]) -> WindowError:
 
 def pair(name: str, value: object, *, at_least: int = 1) -> Pair:
     """Read an int or a (height, width) pair of integers `>= at_least`; raise `WindowError`."""
-    if type(value) is int and value >= at_least:
+    if type(value) is int and at_least <= value <= LARGEST:
         return value, value
     values = value if isinstance(value, (tuple, list)) else (value, value)
     if len(values) == 2 and all(map(is_integer, values)):
         height, width = operator.index(values[0]), operator.index(values[1])
+        if max(height, width) > LARGEST:
+            raise WindowError(f"{{{name}}} is more than {LARGEST}", **{name: (height, width)})
         if height >= at_least and width >= at_least:
             return height, width
     wanted = "a positive integer" if at_least == 1 else "an integer of 0 or more"

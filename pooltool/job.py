@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from pooltool import files, images
+from pooltool.data_format import DataFormat, row_axis
 from pooltool.errors import ClusterError, ImageError, PooltoolError, one_line
-from pooltool.geometry import AnyAxis, DataFormat, row_axis
+from pooltool.geometry import AnyAxis
 from pooltool.images import Picture, npy
 from pooltool.images.formats import (
     NPY,

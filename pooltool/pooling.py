@@ -10,25 +10,26 @@ in the machine's byte order. Sizes are in pixels, an int or (height, width).
 from __future__ import annotations
 
 import operator
+import os
 import sys
 from collections.abc import Callable
 from functools import partial, wraps
+from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from pooltool.data_format import DataFormat, require_axes
 from pooltool.errors import (
     OTHER_NAMES,
     ArrayShapeError,
     ArrayTypeError,
-    PooltoolError,
     WindowError,
 )
 from pooltool.geometry import (
     AdaptiveWindows,
     AnyWindows,
-    DataFormat,
     OutputSize,
     Padding,
     Size,
@@ -46,7 +47,7 @@ R = TypeVar("R")
 
 
 def _hinting(function: Callable[P, R]) -> Callable[P, R]:
-    """Answer a parameter's name of other libraries with the one it has here."""
+    """Answer a parameter's name of other libraries with the one that it has here."""
 
     @wraps(function)
     def call(*args: P.args, **named: P.kwargs) -> R:
@@ -54,9 +55,13 @@ def _hinting(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **named)
         except TypeError as error:
             other = next((name for name in named if f"keyword argument {name!r}" in str(error)), "")
-            if other not in OTHER_NAMES:
+            parameters = signature(function).parameters
+            name = OTHER_NAMES.get(other, "")
+            if "output_size" in parameters and other in ("size", "output", "output_shape"):
+                name = "output_size"
+            if name not in parameters:
                 raise
-            raise TypeError(f"{error}; it is called {OTHER_NAMES[other]!r} here") from None
+            raise TypeError(f"{error}; it is called {name!r} here") from None
 
     return call
 
@@ -112,13 +117,13 @@ def max_pool2d(
     ------
     WindowError
         A setting that is not a positive integer or pair, does not fit the image, or leaves a
-        window without a pixel. Also a ValueError.
+        window without a pixel, and a `data_format` of another name. Also a ValueError.
     ArrayShapeError
         An image of another number of axes, or an empty one. Also a ValueError.
     ArrayTypeError
         A dtype that is not real, or a masked array. Also a TypeError.
     PooltoolError
-        A `data_format` of another name, or a result that is larger than memory.
+        A result that is larger than memory.
 
     Examples
     --------
@@ -357,37 +362,27 @@ def _pool(
     return values, indices2d(array, values, *axes, data_format=data_format)
 
 
-_RANKS = {
-    "channels_last": "(H, W), (H, W, C) or (N, H, W, C)",
-    "channels_first": "(H, W), (C, H, W) or (N, C, H, W)",
-}
-
-
 def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Array:
     """View `image` as an array that can be pooled; raise `ArrayShapeError` or `ArrayTypeError`."""
+    if isinstance(image, (str, bytes, os.PathLike)):
+        raise ArrayTypeError(
+            f"image is {image!r}, not an array; read it first, for example with cv2.imread"
+        )
     try:
         array = np.asarray(image)
     except ValueError as error:
         raise ArrayShapeError(f"image is not an array: {error}") from None
     except (TypeError, RuntimeError) as error:  # tensors on a device, with a gradient, of bfloat16
         reason = str(error).partition("\n")[0]
-        raise ArrayTypeError(f"image cannot be read as a numpy array: {reason}") from None
-    if data_format not in tuple(_RANKS):
-        raise PooltoolError(
-            f"data_format={data_format!r} is not 'channels_last' or 'channels_first' "
-            f"(image shape {array.shape})"
-        )
-    if array.ndim not in (2, 3, 4):
-        raise ArrayShapeError(
-            f"image has shape {array.shape}; data_format={data_format!r} takes "
-            f"{_RANKS[data_format]}"
-        )
+        advice = "; use image.float()" if "bfloat16" in reason.lower() else ""
+        raise ArrayTypeError(f"image cannot be read as a numpy array: {reason}{advice}") from None
+    require_axes(array.shape, data_format)
     if not array.size:
         raise ArrayShapeError(f"image is empty: its shape is {array.shape}")
     if not _is_real(array.dtype):
         raise ArrayTypeError(
             f"image has dtype {array.dtype} (image shape {array.shape}); pooling takes bool, "
-            "integers of 8 to 64 bits, float16, float32 and float64"
+            "integers of 8 to 64 bits, float16, float32 and float64; convert it with astype"
         )
     masked = sys.modules.get("numpy.ma")  # which takes 12 ms to load, and loads where one is made
     if masked and isinstance(image, masked.MaskedArray):

@@ -162,8 +162,8 @@ def _weighted(pairs: list[tuple[Any, Any]], padding: int, is_color: bool, dtype:
     products = [(value, weight) for value, weight in pairs if weight != 0]
     if not all(math.isfinite(number) for pair in products for number in pair):
         return sum(value * weight for value, weight in products) / opacity
-    mean = sum(Fraction(value) * Fraction(weight) for value, weight in products)
-    mean /= sum(Fraction(weight) for _, weight in products)
+    mean = sum((Fraction(value) * Fraction(weight) for value, weight in products), Fraction(0))
+    mean /= sum((Fraction(weight) for _, weight in products), Fraction(0))
     return float(mean) if dtype.kind == "f" else round(mean)
 
 

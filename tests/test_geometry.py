@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
 
 from pooltool import WindowError
-from pooltool.geometry import AdaptiveAxis, AdaptiveWindows, Axis, Windows, pair, row_axis
+from pooltool.data_format import row_axis
+from pooltool.geometry import AdaptiveAxis, AdaptiveWindows, Axis, Windows, pair
 
 
 def axis(size: int, *settings: Any, **named: Any) -> Axis:
@@ -147,6 +149,29 @@ def test_taps_that_are_padding_in_every_window_are_left_out() -> None:
     middle = axis(7, 3, 1, padding="same", dilation=10**9)
     assert [middle.pixels(i) for i in range(middle.count)] == [1] * 7
     assert middle.pool_size == 1
+
+
+def test_windows_with_gaps_that_miss_the_image() -> None:
+    """All windows are looked at in few steps, as against one by one."""
+    for size, pool, stride, dilation, before in product(
+        (1, 2, 3, 5), (1, 2, 3), (1, 2, 3, 4, 6), (2, 3, 4, 6, 7), range(13)
+    ):
+        starts = range(-before, size, stride)
+        taps = [range(start, start + dilation * pool, dilation) for start in starts]
+        misses = any(not set(tap) & set(range(size)) for tap in taps)
+        last = starts[-1] + dilation * (pool - 1) + 1
+        padding = ((before, max(0, last - size)), (0, 0))
+        try:
+            count = axis(
+                size, (pool, 1), (stride, 1), padding=padding, dilation=(dilation, 1)
+            ).count
+        except WindowError:
+            assert misses
+        else:
+            assert (count, misses) == (len(starts), False)
+    with pytest.raises(WindowError, match="leaves a window without a row"):
+        axis(4, (2**30, 1), 1, padding=((2**31 - 1, 0), (0, 0)), dilation=(2, 1))
+    assert axis(4, (2**30, 1), 1, padding=((2**31 - 4, 0), (0, 0)), dilation=(2, 1)).count == 2
 
 
 def test_rows_come_before_columns() -> None:

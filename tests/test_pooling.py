@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,11 @@ LECTURE = np.array([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]], np.
 NOISY = np.array([[1, 3, 2, 0], [2, 7, 6, 8], [0, 2, 7, 3], [1, 3, 5, 6]], np.uint8)
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
 FUNCTIONS: list[Callable[..., Array]] = [max_pool2d, min_pool2d, avg_pool2d]
+ADAPTIVE: list[Callable[..., Array]] = [
+    adaptive_max_pool2d,
+    adaptive_min_pool2d,
+    adaptive_avg_pool2d,
+]
 rng = np.random.default_rng(7)
 
 
@@ -289,7 +295,7 @@ class Tensor:
 
 @pytest.mark.parametrize(("image", "problem"), [
     (Tensor(RuntimeError("Use tensor.detach().numpy() instead.\nMore.")), r"detach\(\).numpy\(\)"),
-    (Tensor(TypeError("Got unsupported ScalarType BFloat16")), "ScalarType BFloat16$"),
+    (Tensor(TypeError("Got unsupported ScalarType BFloat16")), r"BFloat16; use image.float\(\)$"),
     (np.ma.masked_equal(np.eye(3), 1), r"masked array \(image shape \(3, 3\)\)"),
 ])  # fmt: skip
 def test_arrays_that_would_be_misread(image: Any, problem: str) -> None:
@@ -300,8 +306,21 @@ def test_arrays_that_would_be_misread(image: Any, problem: str) -> None:
 
 @pytest.mark.parametrize("function", [*FUNCTIONS, adaptive_max_pool2d])
 def test_layouts_that_do_not_fit(function: Callable[..., Array]) -> None:
-    with pytest.raises(PooltoolError, match=r"data_format='NCHW' is not .*\(4, 5, 3\)"):
-        function(np.zeros((4, 5, 3)), 2, data_format="NCHW")
+    for name, known in {
+        "NCHW": "channels_first",
+        "hwc": "channels_last",
+        "First": "channels_first",
+        "channels-last": "channels_last",
+        "CHANNELS_FIRST": "channels_first",
+    }.items():
+        refusal = rf"data_format='{name}' is not .*; it is called '{known}' here .*\(4, 5, 3\)"
+        with pytest.raises(WindowError, match=refusal) as caught:
+            function(np.zeros((4, 5, 3)), 2, data_format=name)
+        assert isinstance(caught.value, ValueError)
+    nonsense: Any
+    for nonsense in ("NCDHW", "", None, 1, [], ("channels_last",)):
+        with pytest.raises(WindowError, match=r"'channels_first' \(image shape \(4, 5, 3\)\)$"):
+            function(np.zeros((4, 5, 3)), 2, data_format=nonsense)
     with pytest.raises(ArrayShapeError, match=r"\(1, 1, 1, 4, 4\).*'channels_first' takes .*N, C"):
         function(np.zeros((1, 1, 1, 4, 4)), 2, data_format="channels_first")
     with pytest.raises(WindowError, match=r"columns.*3 .*\(4, 5, 3\)|output_size=0.*\(4, 5, 3\)"):
@@ -369,10 +388,10 @@ def test_huge_settings_on_small_images_cost_nothing(
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("size", [10**9, 10**12])
+@pytest.mark.parametrize("size", [10**9, 2**31 - 1])
 @pytest.mark.parametrize("function", [adaptive_max_pool2d, adaptive_avg_pool2d])
 def test_results_larger_than_memory_are_refused(function: Callable[..., Array], size: int) -> None:
-    with pytest.raises(PooltoolError, match=r"output_size=1.* is more than 262144 rows"):
+    with pytest.raises(PooltoolError, match=r"output_size=\d+ is more than 262144 rows"):
         function(np.zeros((4, 5), np.uint8), size)
 
 
@@ -383,8 +402,61 @@ def test_names_of_other_libraries_are_answered_with_those_here() -> None:
             max_pool2d(image, **{name: 2})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"keyword argument 'nonsense'$"):
         avg_pool2d(image, nonsense=2)  # type: ignore[call-arg]
-    with pytest.raises(AttributeError, match="it is called adaptive_avg_pool2d"):
-        _ = pooltool.adaptive_mean_pool2d
+    for name in ("size", "output_shape"):
+        for function in ADAPTIVE:
+            with pytest.raises(TypeError, match=f"{name}'; it is called 'output_size' here"):
+                function(image, **{name: 2})
+    for name in ("strides", "kernel_size", "pads"):  # which adaptive windows do not have
+        with pytest.raises(TypeError, match=rf"keyword argument '{name}'$"):
+            ADAPTIVE[0](image, 2, **{name: 2})
+    for name, known in {
+        "adaptive_mean_pool2d": "adaptive_avg_pool2d",
+        "pool2d_max": "max_pool2d",
+        "pool2d_mean": "avg_pool2d",
+        "minimum_pool2d": "min_pool2d",
+    }.items():
+        with pytest.raises(AttributeError, match=f"it is called {known}$"):
+            getattr(pooltool, name)
+
+
+@pytest.mark.parametrize("image", ["x.jpg", Path("x.jpg"), b"\xff\xd8"])
+def test_a_file_name_is_not_an_image(image: Any) -> None:
+    for function in (*FUNCTIONS, adaptive_max_pool2d):
+        with pytest.raises(ArrayTypeError, match=r"not an array; read it first.*imread"):
+            function(image, 2)
+
+
+@pytest.mark.parametrize("name", ["pool_size", "stride", "padding", "dilation"])
+def test_sizes_beyond_the_integers_of_64_bits(name: str) -> None:
+    """Up to 2**31 - 1 anything is computed, or refused as any window; beyond it all is refused."""
+    for size in (2**31, 2**63 - 1, 2**63, 2**64, 2**70, 10**400, np.uint64(2**63)):
+        sizes: list[Any] = [size, (1, size), (size, 1)]
+        if name == "padding":
+            sizes.append(((0, size), (0, 0)))
+        for value in sizes:
+            for function in (*FUNCTIONS, pooltool.median_pool2d, pooltool.mode_pool2d):
+                with pytest.raises(WindowError, match=rf"{name}=.* is more than 2147483647"):
+                    function(np.zeros((4, 5)), **({"pool_size": 2} | {name: value}))
+    with pytest.raises(WindowError, match=r"output_size=.* is more than"):
+        adaptive_max_pool2d(np.zeros((4, 5)), (None, 2**70))
+
+
+@pytest.mark.parametrize(("shape", "data_format", "other"), [
+    ((1, 28, 28), "channels_last", "channels_first"),
+    ((8, 1, 28, 28), "channels_last", "channels_first"),
+    ((28, 28, 1), "channels_first", "channels_last"),
+    ((8, 28, 28, 3), "channels_first", "channels_last"),
+    ((1, 28), "channels_last", None),
+    ((2, 3, 3), "channels_last", None),
+])  # fmt: skip
+def test_windows_that_do_not_fit_may_lie_on_the_wrong_axes(
+    shape: tuple[int, ...], data_format: Any, other: str | None
+) -> None:
+    for function in (*FUNCTIONS, pooltool.median_pool2d, pooltool.mode_pool2d):
+        with pytest.raises(WindowError) as caught:
+            function(np.zeros(shape), 4, data_format=data_format)
+        assert (f"say data_format='{other}'" in str(caught.value)) == (other is not None)
+        assert (f"say --data-format {other}" in caught.value.in_options()) == (other is not None)
 
 
 def test_sizes_of_other_types_are_refused_with_what_is_taken() -> None:

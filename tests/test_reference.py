@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -475,6 +479,7 @@ def translucent(shape: tuple[int, ...], dtype: str, seed: int) -> Array:
     some alpha of every other image.
     """
     rng = np.random.default_rng(seed)
+    image: Array
     if np.dtype(dtype).kind != "f":
         image = np.abs(random_image(shape, dtype, seed) // 2)
         image[..., 3] *= rng.random(shape[:2]) > 0.7
@@ -581,3 +586,31 @@ def test_average_accuracy_in_large_windows(dtype: str, pool: int) -> None:
         exact = reference.reduce_values([float(v) for v in window.ravel()])
         limit = {"f4": 1e-6, "f8": 1e-12}[dtype] * float(np.abs(window).max())
         assert abs(float(got[row, column]) - exact) <= limit
+
+
+def digest() -> str:
+    """Of the bits of many results."""
+    found = sha256()
+    ways: list[AnyWindows] = [Windows.of(2), Windows.of(3, 1), Windows.of(5, 1, "same")]
+    ways += [Windows.of(31, 1), Windows.of(3, 2, 1), Windows.of((2, 3), 1, dilation=2)]
+    ways += [AdaptiveWindows.of((7, 10))]
+    for dtype, channels in itertools.product(DTYPES, (1, 3)):
+        image = random_image((37, 33, channels), dtype, 3)
+        for windows in ways:
+            for method in (*METHODS, "median", "mode"):
+                for result in (None, image.dtype) if method == "avg" else (None,):
+                    pooling = Pooling(method, windows, dtype=result, skip_nan=method != "mode")
+                    found.update(pool2d(image, pooling).tobytes())
+                    found.update(pool2d(image.swapaxes(0, 1), pooling).tobytes())
+            if channels == 3:
+                weighted = alpha_weighted(translucent((37, 33, 4), dtype, 3), pooling)
+                found.update(weighted.tobytes())
+    return found.hexdigest()
+
+
+def test_no_work_is_done_by_assertions() -> None:
+    program = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    program += "import test_reference; print(__debug__, test_reference.digest())"
+    run = [sys.executable, "-O", "-W", "ignore", "-c", program]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", digest()]

@@ -21,6 +21,7 @@ ORDER = (
     ("images", "kernels"),
     ("interrupts",),
     ("files", "native", "geometry"),
+    ("data_format",),
     ("errors",),
 )
 """Modules and folders of the package, each above those that it may import; the package is ""."""

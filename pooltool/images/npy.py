@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import numpy as np
 
 from pooltool import files
+from pooltool.data_format import looks_channels_first
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.formats import Format
@@ -160,16 +161,6 @@ def with_channels_last(data: bytes) -> bytes:
 def with_channels_first(data: bytes) -> bytes:
     """The same file with its channels, its last axis, before rows and columns."""
     return dumps(np.moveaxis(loads(data), -1, -3))
-
-
-def looks_channels_first(shape: tuple[int, ...]) -> bool:
-    """True for a shape whose axis before the last two is small and whose last one is not: at most
-    4, or far smaller than both others.
-    """
-    if len(shape) < 3:
-        return False
-    small = max(4, sorted(shape[-3:])[1] // 8)
-    return shape[-3] <= small < shape[-1]
 
 
 def layout_warnings(shape: tuple[int, ...], data_format: str | None) -> tuple[str, ...]:

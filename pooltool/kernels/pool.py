@@ -19,8 +19,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pooltool.data_format import DataFormat, row_axis
 from pooltool.errors import PooltoolError
-from pooltool.geometry import AnyAxis, AnyWindows, DataFormat, row_axis
+from pooltool.geometry import AnyAxis, AnyWindows
 from pooltool.kernels import means, opencv
 from pooltool.kernels.reduce import (
     SUM,
