@@ -14,7 +14,8 @@ import pytest
 from conftest import ROOT, load
 
 from pooltool import avg_pool2d, job, max_pool2d
-from pooltool.geometry import AdaptiveWindows, AnyWindows, DataFormat, Windows
+from pooltool.data_format import DataFormat
+from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
 from pooltool.images import npy
 from pooltool.job import Job, Settings, pool_file
 from pooltool.kernels import Method, Pooling, indices2d, pool2d
