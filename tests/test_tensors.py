@@ -165,7 +165,7 @@ def test_means_that_are_not_rounded(run: Run) -> None:
     assert "PNG cannot hold float32 values; use tif, pfm or npy" in refused.err
     refused = run("avg", "a.png", "--dtype", "complex64")
     assert (refused.status, refused.err.count("\n")) == (2, 1)
-    assert "'complex64' is no numpy dtype that holds means" in refused.err
+    assert "'complex64' is not a numpy dtype that can hold means" in refused.err
     assert run("max", "a.png", "--dtype", "float32").status == 2
 
 
