@@ -18,7 +18,7 @@ def main() -> int:
     """Run the command line; end the process with its exit status, or return that."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # without Python's traceback
-    gc.disable()  # until all modules are loaded, which makes much and leaves no garbage
+    gc.set_threshold(100_000)  # loading modules makes many objects and leaves no garbage
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # halves the time numpy takes to load
     for descriptor in range(3):  # else an image would get the number of a stream that is closed
         try:

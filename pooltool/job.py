@@ -25,7 +25,7 @@ from pooltool.images.formats import (
     require_quality,
     written_for,
 )
-from pooltool.kernels import Pooling, indices2d, pool2d, pool_axes
+from pooltool.kernels import Pooling, indices2d, pool_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,18 +40,18 @@ PART_BYTES = 1 << 24
 
 
 class Settings(NamedTuple):
-    """What a run does with its images, each field named as its option.
+    """What a run does with its images; each field is named as its option.
 
-    Named tuples take a third of the time of dataclasses to define, which each start waits for.
+    A named tuple, as a dataclass takes three times as long to define, at every start.
     """
 
     pooling: Pooling
     alpha_weighted: bool = False
-    """Of avg only: colours weigh as much as they are opaque."""
+    """Only avg: weight colors by their opacity."""
     data_format: DataFormat | None = None
-    """How a .npy array lies; None for channels_last, with a warning where it looks otherwise."""
+    """Axis order of a .npy array; None for channels_last, with a warning if it looks otherwise."""
     indices: str | None = None
-    """Of max and min only: the file to write in which pixel each value lies."""
+    """Only max and min: the .npy file for the position of each value."""
     gray: bool = False
     frame: int | None = None
     recursive: bool = False
@@ -77,18 +77,18 @@ class Job(NamedTuple):
     input: str
     output: str
     format: str | None
-    """Extension of the format to write, with or without its dot; may be one that is not known.
-    None for the image's own format: that of standard input, which has no name."""
+    """Extension of the format to write, with or without its dot; may be an unknown one. None for
+    the format of the image: that of standard input, which has no name."""
     folder: str = ""
-    """Directory to make for the output when it is missing."""
+    """Directory to make for the output if it is missing."""
     problem: str = ""
-    """Why the image cannot be read, where that is known already."""
+    """Why the image cannot be read, if that is known already."""
     repeated: bool = False
-    """True when an earlier job of the run reads the same image and writes the same result."""
+    """True if an earlier job of the run reads the same image and writes the same result."""
 
 
 class Outcome(NamedTuple):
-    """What became of a job. What does not apply to it is None; shapes are of the first frame."""
+    """The result of a job. What does not apply to it is None; shapes are those of frame 0."""
 
     job: Job
     status: Status
@@ -99,21 +99,29 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...] = ()
     error: str | None = None
     preview: NDArray[np.uint8] | None = None
-    """The image and its result side by side, where they are to be shown."""
+    """The image and its result side by side, if they are to be shown."""
+
+
+class Layout(NamedTuple):
+    """How frames of one kind are pooled: into which dtype, and where their windows lie."""
+
+    pooling: Pooling
+    rows: AnyAxis
+    columns: AnyAxis
 
 
 def pool_file(job: Job, settings: Settings) -> Outcome:
-    """Do one job, or in a dry run tell what would become of it; a failure is an outcome too."""
+    """Do one job, or in a dry run say what would become of it; a failure is an outcome too."""
     try:
-        outputs = [job.output, *([settings.indices] if settings.indices is not None else [])]
+        outputs = [job.output] if settings.indices is None else [job.output, settings.indices]
         if job.repeated or (settings.skip_existing and all(map(files.is_done, outputs))):
             return Outcome(job, "skipped")
         if job.problem:
             raise PooltoolError(job.problem)
         try:
             format = None if job.format is None else format_for(job.format)
-        except ImageError:  # of what is not read at all, that is told
-            images.read_header(files.read(job.input))
+        except ImageError:
+            images.read_header(files.read(job.input))  # that it cannot be read comes first
             raise
         if format is not None:
             require_quality(format, settings.quality)
@@ -122,11 +130,13 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
             for output in outputs:
                 files.require_writable(output, job.folder)
             return Outcome(job, "planned")
-        whole = settings.gray or settings.frame is not None or settings.show
-        if format is NPY and not whole and npy.is_array_file(job.input):
+        is_whole = settings.gray or settings.frame is not None or settings.show
+        if format is NPY and not is_whole and npy.is_array_file(job.input):
             return _pool_array(job, settings)
         return _pool_picture(job, settings, format)
-    except (PooltoolError, MemoryError) as error:
+    except (BrokenPipeError, ClusterError):  # which concern all jobs
+        raise
+    except Exception as error:
         return Outcome(job, "failed", error=one_line(error))
 
 
@@ -141,8 +151,8 @@ def attempt(do: Callable[[Job, Settings], Outcome], job: Job, settings: Settings
 
 
 def _pool_picture(job: Job, settings: Settings, format: Format | None) -> Outcome:
-    """Read a picture, pool every frame and write them, with where the extremes lie if asked;
-    `format` None is the format of the picture.
+    """Read a picture, pool every frame and write them, with the positions of the extremes if they
+    are asked for; without a `format` the result has that of the picture.
     """
     data = files.read(job.input)
     if format is None:
@@ -155,97 +165,90 @@ def _pool_picture(job: Job, settings: Settings, format: Format | None) -> Outcom
         data_format=settings.data_format,
         labels=settings.pooling.method == "mode",
     )
-    frames, count = picture.frames, len(picture.frames)
-    before = frames[0]
-    laid = [
-        _laid(settings.pooling, format, shape, pixels.dtype, count, picture.maxval)
-        for pixels, shape in zip(frames, map(picture.color_shape, frames), strict=True)
+    frames, count, maxval = picture.frames, len(picture.frames), picture.maxval
+    layouts = [  # all of them first, so that no picture is pooled which the format cannot hold
+        _layout(settings.pooling, format, picture.color_shape(pixels), pixels.dtype, count, maxval)
+        for pixels in frames
     ]
-    pooled = [
-        _pool_frame(pixels, picture, settings, *each)
-        for pixels, each in zip(frames, laid, strict=True)
-    ]
-    _, rows, columns = laid[0]
-    reduction = rows.reduction, columns.reduction
-    result = picture._replace(frames=tuple(pooled), reduction=reduction)
+    pooled = tuple(
+        _pool_frame(pixels, picture, settings.alpha_weighted, layout)
+        for pixels, layout in zip(frames, layouts, strict=True)
+    )
+    reduction = layouts[0].rows.reduction, layouts[0].columns.reduction
+    result = picture._replace(frames=pooled, reduction=reduction)
     encoded = images.encode(result, format, quality=settings.quality)
     data = encoded.data
     if format is NPY:
-        data = _as_asked(data, before, settings)
+        data = _as_asked(data, frames[0], settings)
     preview = None
     if settings.show:
         from pooltool.compare.panel import side_by_side
 
-        windows, method = settings.pooling.windows, settings.pooling.method
-        shown = images.colored(picture).frames[0]
-        preview = side_by_side(shown, windows, method, pool2d(shown, settings.pooling))
+        shown, shown_result = images.colored(picture).frames[0], images.colored(result).frames[0]
+        pooling = settings.pooling
+        preview = side_by_side(shown, pooling.windows, pooling.method, shown_result)
     if settings.indices is not None:
-        files.write(settings.indices, _indices(frames, pooled, settings))
+        files.write(settings.indices, _indices(frames, pooled, layouts, settings))
     files.write(job.output, data, folder=job.folder)
     shape, dtype = pooled[0].shape, pooled[0].dtype
-    return Outcome(job, "ok", before.shape, shape, dtype, count, encoded.warnings, preview=preview)
+    return Outcome(job, "ok", frames[0].shape, shape, dtype, count, encoded.warnings, None, preview)
 
 
-def _pool_frame(
-    pixels: Array,
-    picture: Picture,
-    settings: Settings,
+@lru_cache(maxsize=64)
+def _layout(
     pooling: Pooling,
-    rows: AnyAxis,
-    columns: AnyAxis,
-) -> Array:
-    """Pool one frame: its channels one by one, unless they are colours that belong together."""
-    if settings.alpha_weighted:
+    format: Format,
+    shape: Shape,
+    dtype: np.dtype[Any],
+    count: int,
+    maxval: int | None,
+) -> Layout:
+    """How one of `count` frames of a kind is pooled; raise `ImageError` if `format` cannot hold
+    the result.
+
+    Averages are rounded to the image's dtype unless another one is asked for. Most images of a
+    data set are of one kind, and this takes as long as pooling a small one.
+    """
+    rows, columns = pooling.windows.axes(shape)
+    channels = shape[2] if len(shape) == 3 else 1
+    result_dtype = pooling.dtype or dtype.newbyteorder("=")
+    require_holds(format, result_dtype, channels, count, rows.count, columns.count, maxval=maxval)
+    return Layout(replace(pooling, dtype=result_dtype), rows, columns)
+
+
+def _pool_frame(pixels: Array, picture: Picture, alpha_weighted: bool, layout: Layout) -> Array:
+    """Pool one frame: channel by channel, unless its channels are colors that belong together."""
+    if alpha_weighted:
         if picture.bands or pixels.shape[2:] != (4,):
             raise ImageError(NO_ALPHA)
-        if not picture.premultiplied:  # else its colours are weighted already
-            from pooltool.kernels.alpha import alpha_weighted
+        if not picture.premultiplied:  # else its colors are weighted already
+            from pooltool.kernels.alpha import alpha_weighted as pool_weighted
 
-            return alpha_weighted(pixels, pooling)
+            return pool_weighted(pixels, layout.pooling)
     are_colors = pixels.ndim == 3 and not picture.bands and picture.format is not NPY
-    if pooling.method == "mode" and are_colors:
+    if layout.pooling.method == "mode" and are_colors:
         from pooltool.kernels.colors import pool_colors
 
         order = (2, 1, 0, 3)[: pixels.shape[2]] if pixels.shape[2] > 2 else (0, 1)
-        return pool_colors(pixels, pooling, rows, columns, order)
-    return pool_axes(pixels, pooling, rows, columns)
+        return pool_colors(pixels, *layout, order)
+    return pool_axes(pixels, *layout)
 
 
-def _indices(frames: Sequence[Array], pooled: Sequence[Array], settings: Settings) -> bytes:
-    """Where the values of each frame lie, as a .npy file."""
-    windows = settings.pooling.windows
+def _indices(
+    frames: Sequence[Array], pooled: Sequence[Array], layouts: Sequence[Layout], settings: Settings
+) -> bytes:
+    """The positions of the values in each frame, as a .npy file."""
     places = tuple(
-        indices2d(pixels, values, *windows.axes(pixels.shape))
-        for pixels, values in zip(frames, pooled, strict=True)
+        indices2d(pixels, values, layout.rows, layout.columns)
+        for pixels, values, layout in zip(frames, pooled, layouts, strict=True)
     )
     return _as_asked(images.encode(Picture(places, NPY), NPY).data, places[0], settings)
 
 
 def _as_asked(data: bytes, first: Array, settings: Settings) -> bytes:
-    """A .npy file with its channels first where that is asked for."""
+    """A .npy file with its channels first if that is asked for."""
     channels_first = settings.data_format == "channels_first" and first.ndim == 3
     return npy.with_channels_first(data) if channels_first else data
-
-
-@lru_cache(maxsize=64)
-def _laid(
-    pooling: Pooling,
-    format: Format,
-    shape: Shape,
-    dtype: np.dtype[Any],
-    frames: int,
-    maxval: int | None,
-) -> tuple[Pooling, AnyAxis, AnyAxis]:
-    """What `pool_axes` takes for images of a kind, once it is known that `format` can hold the
-    results. It is remembered, as the images of a data set are mostly of one kind: for small ones
-    it takes as long as pooling them. Averages are rounded into the image's dtype, unless another
-    one is asked for.
-    """
-    rows, columns = pooling.windows.axes(shape)
-    channels = shape[2] if len(shape) == 3 else 1
-    into = pooling.dtype or dtype.newbyteorder("=")
-    require_holds(format, into, channels, frames, rows.count, columns.count, maxval=maxval)
-    return replace(pooling, dtype=into), rows, columns
 
 
 def _pool_array(job: Job, settings: Settings) -> Outcome:
@@ -277,10 +280,10 @@ def _pool_array(job: Job, settings: Settings) -> Outcome:
             values = pool_axes(pixels, pooling, *windows, data_format=data_format)
             npy.write_part(file, values, order)
             if places:
-                found = indices2d(pixels, values, *windows, data_format=data_format)
+                indices = indices2d(pixels, values, *windows, data_format=data_format)
                 width, part_width = shape[axis + 1], right - left
-                found += found // part_width * (width - part_width) + (top * width + left)
-                npy.write_part(places, found, order)
+                indices += indices // part_width * (width - part_width) + (top * width + left)
+                npy.write_part(places, indices, order)
         return Outcome(job, "ok", shape, result_shape, result_dtype, 1, warnings)
 
 
