@@ -90,7 +90,7 @@ class Directory(NamedTuple):
         field = self.fields.get(tag)
         if field is None or field.kind not in _INTEGERS:
             return default
-        return struct.unpack(f"{self.order}{field.count}{_CODES[field.kind]}", field.raw)
+        return struct.unpack_from(f"{self.order}{field.count}{_CODES[field.kind]}", field.raw)
 
     def number(self, tag: int, default: int) -> int:
         """The first integer of a tag."""
