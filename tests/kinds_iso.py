@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 from collections.abc import Callable, Sequence
@@ -188,14 +189,19 @@ def huge_avif() -> bytes:
     return avif(PHOTO).replace(size, struct.pack(">II", 32768, 32767))
 
 
-def same(name: str, make: Callable[[], bytes]) -> Kind:
+IMAGECODECS = "imagecodecs"
+
+
+def same(name: str, make: Callable[[], bytes], needs: str = "") -> Kind:
     """A kind that Pillow reads right."""
-    return Kind(f"avif {name}", make, by_pillow(make), levels=1)
+    return Kind(f"avif {name}", make, by_pillow(make), levels=1, needs=needs)
 
 
-def like(name: str, make: Callable[[], bytes], right: Array, *warnings: str) -> Kind:
+def like(
+    name: str, make: Callable[[], bytes], right: Array, *warnings: str, needs: str = ""
+) -> Kind:
     """A kind that Pillow does not read, or reads wrongly; colors were rounded on the way."""
-    return Kind(f"avif {name}", make, lambda: [right], levels=4, warnings=warnings)
+    return Kind(f"avif {name}", make, lambda: [right], levels=4, warnings=warnings, needs=needs)
 
 
 def refused(name: str, make: Callable[[], bytes], words: str) -> Kind:
@@ -210,11 +216,12 @@ AVIF = (
     same("4:2:2", lambda: avif(PHOTO, subsampling="4:2:2")),
     same("limited range", lambda: avif(PHOTO, range="limited")),
     same("gray", lambda: avif(GRAY, subsampling="4:0:0")),
-    same("limited gray", lambda: limited(GRAY)),
-    like("limited gray, not told in a box", lambda: untold("limited"), GRAY),
-    like("gray, not told in a box", lambda: untold("full"), GRAY),
-    like("gray with alpha", gray_alpha, GRAY_ALPHA),
-    like("limited gray with alpha", lambda: gray_alpha(range="limited"), GRAY_ALPHA),
+    same("limited gray", lambda: limited(GRAY), IMAGECODECS),
+    like("limited gray, not told in a box", lambda: untold("limited"), GRAY, needs=IMAGECODECS),
+    like("gray, not told in a box", lambda: untold("full"), GRAY, needs=IMAGECODECS),
+    like("gray with alpha", gray_alpha, GRAY_ALPHA, needs=IMAGECODECS),
+    like("limited gray with alpha", lambda: gray_alpha(range="limited"), GRAY_ALPHA,
+         needs=IMAGECODECS),
     refused("premultiplied gray", lambda: gray_alpha(alpha_premultiplied=True), "gray that is"),
     Kind("avif 10 bits", deep(10), decoded_deep(10)),
     Kind("avif 12 bits", deep(12), decoded_deep(12)),
@@ -239,7 +246,7 @@ AVIF = (
     Kind("avif animation", moving, lambda: MOVING, levels=8),
     Kind("avif animation, one frame", moving, lambda: MOVING[1:], levels=8, frame=1),
     Kind("avif animation of limited gray", lambda: moving(GRAYS, range="limited"),
-         lambda: GRAYS, levels=2),
+         lambda: GRAYS, levels=2, needs=IMAGECODECS),
     refused("gray and alpha animation", lambda: moving([LA, LA[::-1].copy()]),
             "an animation of gray with alpha"),
     refused("turned animation", turned_animation, "an animation that is turned"),
@@ -300,16 +307,13 @@ def sycc(dtype: str) -> Callable[[], bytes]:
     return lambda: jp2(codestream(PHOTO.astype(dtype) * (257 if dtype == "u2" else 1)), colr(18))
 
 
-def sycc_right(dtype: str) -> Callable[[], Sequence[Array]]:
+def sycc_right(dtype: str) -> Array:
     """JFIF's equations, in the depth of the file."""
-
-    def right() -> Sequence[Array]:
-        scale, middle = (257, 32768) if dtype == "u2" else (1, 128)
-        luma, blue, red = np.moveaxis(PHOTO.astype(float) * scale, -1, 0)
-        blue, red = blue - middle, red - middle
-        planes = (luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue)
-        return [np.rint(np.stack(planes, -1)).clip(0, 255 * scale).astype(dtype)]
-
+    scale, middle = (257, 32768) if dtype == "u2" else (1, 128)
+    luma, blue, red = np.moveaxis(PHOTO.astype(float) * scale, -1, 0)
+    blue, red = blue - middle, red - middle
+    planes = (luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue)
+    right: Array = np.rint(np.stack(planes, -1)).clip(0, 255 * scale).astype(dtype)
     return right
 
 
@@ -317,12 +321,12 @@ def few(bits: int) -> Kind:
     values = GRAY >> (8 - bits)
     top = (1 << bits) - 1
     right = np.rint(values / top * 255).astype(np.uint8)
-    return exact(f"{bits} bits", lambda: codestream(values, bitspersample=bits), right)
+    return odd(f"{bits} bits", lambda: codestream(values, bitspersample=bits), right)
 
 
 def with_sign(dtype: str, bits: int) -> Kind:
     values = ((GRAY.astype(float) - 128) * 2.0 ** (bits - 8)).astype(dtype)
-    return exact(f"signed {bits} bits", lambda: codestream(values, bitspersample=bits), values)
+    return odd(f"signed {bits} bits", lambda: codestream(values, bitspersample=bits), values)
 
 
 def many(bits: int) -> Kind:
@@ -346,8 +350,39 @@ def in_boxes(pixels: Array, space: int | None = None) -> bytes:
     return jp2(code, colr((17 if code[41] < 3 else 16) if space is None else space))
 
 
-def exact(name: str, make: Callable[[], bytes], right: Array, *warnings: str) -> Kind:
-    return Kind(f"jpeg 2000 {name}", make, lambda: [right], warnings=warnings)
+def exact(
+    name: str, make: Callable[[], bytes], right: Array, *warnings: str, needs: str = ""
+) -> Kind:
+    return Kind(f"jpeg 2000 {name}", make, lambda: [right], warnings=warnings, needs=needs)
+
+
+def odd(name: str, make: Callable[[], bytes], right: Array, levels: int = 0) -> Kind:
+    """A kind that OpenCV does not decode right."""
+    return Kind(f"jpeg 2000 {name}", make, lambda: [right], levels=levels, needs=IMAGECODECS)
+
+
+def spoiled(name: str, make: Callable[[], bytes]) -> Kind:
+    """A kind that nobody decodes."""
+    words = "JPEG 2000 with a palette that is not read"
+    return Kind(f"jpeg 2000 {name}", make, refusal=words, needs=IMAGECODECS)
+
+
+def subsampled() -> bytes:
+    """Luma that grows by 3 a column, and chroma of half the size in two halves, by OpenJPEG."""
+    return base64.b64decode(
+        "AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAAMAAAAEAAAwcHAAAAAAAPY29s"
+        "cgEAAAAAABIAAAEDanAyY/9P/1EALwAAAAAAQAAAADAAAAAAAAAAAAAAAEAAAAAwAAAAAAAAAAAAAwcBAQcCAgcCAv9S"
+        "AAwAAAABAAUEBAAB/1wAE0BASEhQSEhQSEhQSEhQSEhQ/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIu"
+        "NS4w/5AACgAAAAAAfAAB/5PfgCAJV1s9wfIBCcfUAgTD6gMADPobx9oCAAOAwfODABvtfcPqBQAIE264z4DA+QKANpz6"
+        "Er/D6gcAEC6EjK1PH4DAfCIAX6fHusPqCQAhbdqt5jEo2H+AwDooi2IBdb/D6gkANfI/4+NvMJB/gP/Z"
+    )
+
+
+def subsampled_right() -> Array:
+    luma = np.tile(np.arange(64) * 3.0, (48, 1))
+    blue = np.where(np.arange(64) < 32, 90, 200) - 128.0
+    planes = (luma + 1.402 * 32, luma - 0.344136 * blue - 0.714136 * 32, luma + 1.772 * blue)
+    return np.stack(planes, -1).clip(0, 255).round().astype(np.uint8)
 
 
 def not_read(name: str, make: Callable[[], bytes], words: str) -> Kind:
@@ -356,46 +391,45 @@ def not_read(name: str, make: Callable[[], bytes], words: str) -> Kind:
 
 
 RGBA = np.dstack([PHOTO, MASK])
-CHANNELS = ((GRAY, GRAY), (np.dstack([GRAY, MASK]), GRAY_ALPHA), (PHOTO, PHOTO), (RGBA, RGBA))
+CHANNELS = (GRAY, PHOTO, RGBA)
 SAMPLES = b"\7\1\1" * 3
-SPACES = ((0, "bi-level"), (12, "CMYK"), (13, "YCCK"), (14, "CIELab"), (99, "space 99"))
+LOSSY = codestream(GRAY >> 4, bitspersample=4, reversible=False)
 
 JP2 = (
-    *(exact(f"codestream {a.shape}", partial(codestream, a), right) for a, right in CHANNELS),
-    *(exact(f"{a.shape}", partial(in_boxes, a), right) for a, right in CHANNELS),
+    *(exact(f"codestream {a.shape}", partial(codestream, a), a) for a in CHANNELS),
+    *(exact(f"{a.shape}", partial(in_boxes, a), a) for a in CHANNELS),
+    odd("codestream of gray and alpha", lambda: codestream(LA), GRAY_ALPHA),
+    odd("gray and alpha", lambda: in_boxes(LA), GRAY_ALPHA),
     exact("alpha", lambda: jp2(codestream(RGBA), colr(16), cdef(*ROLES)), RGBA),
-    not_read("blue first", lambda: jp2(codestream(PHOTO), colr(16), BLUE_FIRST), "channels in"),
-    not_read("no alpha", lambda: jp2(codestream(RGBA), colr(16), NO_ALPHA), "channels in"),
+    exact("blue first", lambda: jp2(codestream(PHOTO), colr(16), BLUE_FIRST), PHOTO[..., ::-1]),
+    not_read("no alpha", lambda: jp2(codestream(RGBA), colr(16), NO_ALPHA), "a channel without"),
     not_read("5 channels", lambda: codestream(np.dstack([PHOTO, LA])), "5 channels"),
     exact("icc", lambda: jp2(codestream(PHOTO), icc(b"RGB ")), PHOTO),
     exact("icc in a second box", lambda: jp2(codestream(PHOTO), colr(16), icc(b"RGB ", 3)), PHOTO),
     not_read("icc of Lab", lambda: jp2(codestream(PHOTO), icc(b"Lab ")), "a profile for Lab"),
     not_read("icc of CMYK", lambda: jp2(codestream(RGBA), icc(b"CMYK")), "a profile for CMYK"),
-    exact("palette of gray", lambda: palette(1), TABLE[INDICES][..., 0]),
-    exact("palette of rgb", lambda: palette(3), TABLE[INDICES][..., :3]),
-    exact("palette of rgba", lambda: palette(4), TABLE[INDICES]),
-    exact("palette, 4 bits", lambda: palette(3, bits=4), TABLE[INDICES][..., :3]),
-    exact("short palette", lambda: palette(3).replace(b"\0\x10\3\7\7", b"\0\x09\3\7\7"),
-          TABLE[np.minimum(INDICES, 8)][..., :3]),
-    Kind("jpeg 2000 empty palette", lambda: palette(3).replace(b"\0\x10\3\7\7", b"\0\0\3\7\7"),
-         refusal="damaged: its palette is empty"),
-    not_read("palette of 16 bits", lambda: palette(3, depth=15), "a palette that"),
-    not_read("palette not used", lambda: palette(3, kind=0), "a palette that"),
-    Kind("jpeg 2000 sycc", sycc("u1"), sycc_right("u1")),
-    Kind("jpeg 2000 sycc, 16 bits", sycc("u2"), sycc_right("u2"), levels=1),
-    *(not_read(f"space {number}", partial(in_boxes, RGBA, number), f"colors in {name}")
-      for number, name in SPACES),
+    odd("palette of gray", lambda: palette(1), TABLE[INDICES][..., 0]),
+    odd("palette of rgb", lambda: palette(3), TABLE[INDICES][..., :3]),
+    odd("palette of rgba", lambda: palette(4), TABLE[INDICES]),
+    odd("palette, 4 bits", lambda: palette(3, bits=4), TABLE[INDICES][..., :3]),
+    odd("short palette", lambda: palette(3).replace(b"\0\x10\3\7\7", b"\0\x09\3\7\7"),
+        TABLE[np.minimum(INDICES, 8)][..., :3]),
+    spoiled("empty palette", lambda: palette(3).replace(b"\0\x10\3\7\7", b"\0\0\3\7\7")),
+    spoiled("palette of 16 bits", lambda: palette(3, depth=15)),
+    spoiled("palette not used", lambda: palette(3, kind=0)),
+    odd("sycc", sycc("u1"), sycc_right("u1"), levels=1),
+    odd("sycc, 16 bits", sycc("u2"), sycc_right("u2"), levels=16),
+    *(not_read(f"space {number}", partial(in_boxes, RGBA, number), f"the color space {number}")
+      for number in (0, 12, 13, 14, 99)),
     *(few(bits) for bits in (1, 2, 4, 7)),
-    not_read("4 bits with loss", lambda: codestream(GRAY >> 4, bitspersample=4, reversible=False),
-             "4 bits coded with loss"),
+    odd("4 bits with loss", lambda: LOSSY, GRAY >> 4 << 4 | GRAY >> 4, levels=17),
     *(with_sign(*kind) for kind in (("i1", 8), ("i1", 5), ("i2", 12), ("i2", 16))),
     *(many(bits) for bits in (9, 12, 16)),
     not_read("20 bits", lambda: codestream(GRAY.astype("u4") << 12, bitspersample=20), "20 bits"),
     exact("part 15", lambda: bytes(imagecodecs.htj2k_encode(PHOTO, reversible=True)), PHOTO),
     exact("tiles", lambda: pil(PHOTO, "JPEG2000", tile_size=(16, 16)), PHOTO),
-    not_read("offset", lambda: pil(PHOTO, "JPEG2000", offset=(3, 5), tile_size=(64, 64)), "an off"),
-    not_read("4:2:0", lambda: codestream(PHOTO).replace(SAMPLES, b"\7\1\1" + b"\7\2\2" * 2),
-             "subsampled colors"),
+    odd("offset", lambda: pil(PHOTO, "JPEG2000", offset=(3, 5), tile_size=(64, 64)), PHOTO),
+    odd("4:2:0", subsampled, subsampled_right(), levels=1),
     not_read("mixed depths", lambda: codestream(PHOTO).replace(SAMPLES, b"\5" + SAMPLES[1:]),
              "channels of different depths"),
     exact("two pictures", lambda: in_boxes(PHOTO) + box(b"jp2c", codestream(GRAY)), PHOTO,

@@ -8,6 +8,7 @@ import re
 
 import kinds_iso
 import kinds_jpeg
+import kinds_pillow
 import kinds_simple
 import kinds_tiff
 import numpy as np
@@ -21,6 +22,7 @@ from pooltool.errors import DamageError, ImageError
 KINDS: tuple[Kind, ...] = (
     *kinds_iso.KINDS,
     *kinds_jpeg.KINDS,
+    *kinds_pillow.KINDS,
     *kinds_simple.KINDS,
     *kinds_tiff.KINDS,
 )

@@ -23,16 +23,13 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import (
-    avif,
-    bmp,
     formats,
-    gif,
-    hdr,
-    jp2,
+    isobmff,
     jpeg,
-    netpbm,
     npy,
+    pillow,
     png,
+    simple,
     tags,
     tiff,
     webp,
@@ -55,7 +52,7 @@ from pooltool.images.picture import (
 )
 from pooltool.images.tags import Resolution
 
-_MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, avif, jp2, npy, netpbm, bmp, gif, hdr)
+_MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, isobmff, npy, simple, pillow)
 _MODULE_OF = {format.name: module for module in _MODULES for format in module.FORMATS}
 _START_BYTES = 4096
 """So much of a file's start tells what it is."""

@@ -38,6 +38,8 @@ class Format(NamedTuple):
     """The most pixels of a frame."""
     gray_bits: int = 15
     """Bits of the weights by which OpenCV's decoder makes gray of colors; 15 is as cvtColor."""
+    module: str = ""
+    """The module of the extra `[formats]` that reads it, where OpenCV does not."""
     palette: bool = False
     """True when it can hold indices of a palette."""
 
@@ -87,12 +89,23 @@ PPM = Format("PPM", ("ppm",), _U8_U16, (3,), frames=True, gray_bits=14)
 PNM = Format("PNM", ("pnm",), _U8_U16, (1, 3), frames=True, gray_bits=14)
 PFM = Format("PFM", ("pfm",), ("float32",), (1, 3))
 HDR = Format("HDR", ("hdr", "pic"), ("float32",), (3,))
+HEIC = Format("HEIC", ("heic", "heif", "hif"), written=False, module="pillow_heif")
+JXL = Format("JPEG XL", ("jxl",), written=False, module="imagecodecs")
+TGA = Format("TGA", ("tga",), written=False, module="PIL")
+ICO = Format("ICO", ("ico", "cur"), written=False, module="PIL")
+PSD = Format("PSD", ("psd",), written=False, module="PIL")
+QOI = Format("QOI", ("qoi",), written=False, module="PIL")
+DDS = Format("DDS", ("dds",), written=False, module="PIL")
+PCX = Format("PCX", ("pcx",), written=False, module="PIL")
 NPY = Format("NPY", ("npy",), _ANY_REAL, (), frames=True)
 
-FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PBM, PFM, HDR, NPY)
+FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PBM, PFM, HDR, NPY,
+           HEIC, JXL, TGA, ICO, PSD, QOI, DDS, PCX)  # fmt: skip
 NETPBM = (PBM, PGM, PPM, PNM)
 WRITTEN_AS = {"j2k": "jp2", "j2c": "jp2", "jpc": "jp2", "jpf": "jp2", "jpx": "jp2",
-              "avifs": "avif", "jfif": "jpg", "gif": "png"}  # fmt: skip
+              "avifs": "avif", "jfif": "jpg", "gif": "png",
+              **{name: "png" for format in FORMATS if format.module for name in format.extensions},
+              }  # fmt: skip
 """More names of files that are read, and the extension of their results."""
 _BY_EXTENSION = {extension: format for format in FORMATS for extension in format.extensions}
 

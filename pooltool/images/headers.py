@@ -9,7 +9,7 @@ from pooltool.errors import DamageError
 from pooltool.images.formats import listed
 from pooltool.images.picture import Sizes
 
-MALFORMED = (struct.error, IndexError, ValueError)
+MALFORMED = (struct.error, LookupError, ValueError)
 """What walking through a broken header raises where no check of ours comes first."""
 _MAX_FRAMES = 1 << 20
 

@@ -54,7 +54,7 @@ def decode_still(
 
 def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode all frames with their timing, or one frame."""
-    buffer = _buffer(data)
+    buffer = _buffer(data).reshape(1, -1)  # OpenCV 4 takes nothing but a row
     read = run(header.format, lambda: native.import_cv2().imdecodeanimation(buffer))
     frames, durations = tuple(read.frames), tuple(int(time) for time in np.ravel(read.durations))
     count = len(header.sizes)
@@ -97,7 +97,7 @@ def run(
         errors = [line for line in lines if re.search(r"^> |error", line, re.IGNORECASE)]
         words = next(filter(None, map(_words, [*errors, reason])), "")
         if re.search(_MISSING, words):
-            raise DamageError(f"it is cut or damaged: {words}")
+            raise DamageError(f"it is truncated or damaged: {words}")
         raise ImageError(
             f"it is damaged, or a kind of {format.name} that is not read"
             f"{words and f' ({words})'}; if another program opens it, convert it to PNG there"

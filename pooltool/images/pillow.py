@@ -1,0 +1,193 @@
+"""What OpenCV does not read, by Pillow, pillow-heif and imagecodecs where they are installed.
+
+They are loaded when a file needs them. Such formats are read only; see `formats.WRITTEN_AS`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import numpy as np
+
+from pooltool.errors import DamageError, ImageError
+from pooltool.images import formats, opencv, others, tags
+from pooltool.images.formats import Format
+from pooltool.images.headers import name_of
+from pooltool.images.isobmff import first_of, whole
+from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, colored
+
+_STARTS = {
+    formats.HEIC: rb"....ftyp(hei[cxms]|hev[cxms]|mif[12]|msf1)",
+    formats.JXL: rb"\xff\x0a|\0\0\0\x0cJXL ",
+    formats.PSD: rb"8BPS\0\x01",
+    formats.DDS: rb"DDS ",
+    formats.QOI: rb"qoif",
+    formats.ICO: rb"\0\0[\x01\x02]\0[^\0]\0",
+    formats.PCX: rb"\x0a[\0-\x05]\x01[\x01\x02\x04\x08]",
+    # A TGA begins with nothing of its own: the kinds and depths there are, and a size.
+    formats.TGA: rb".(\x01[\x01\x09].{5}|\0[\x02\x03\x0a\x0b]\0{5}).{4}(?!\0\0|..\0\0).{4}"
+                 rb"[\x08\x0f\x10\x18\x20][\0-\x3f]",
+}  # fmt: skip
+"""How files of each format begin."""
+FORMATS = tuple(_STARTS)
+START = b"|".join(_STARTS.values())
+
+
+def read_header(data: bytes) -> Header:
+    """Open the file by the package that reads its format; pixels are not decoded yet."""
+    format = next(key for key, start in _STARTS.items() if re.match(start, data, re.DOTALL))
+    if format is formats.HEIC:
+        return _read_heic(data)
+    if format is formats.JXL:
+        return _read_jpeg_xl(data)
+    image = _opened(data, format, format.name)
+    resources = {number: block for number, _, block in getattr(image, "resources", ())}  # of PSD
+    exif, xmp = tags.read_exif(resources.get(1058)), resources.get(1060)
+    missing = []
+    if len(image.info.get("sizes", ())) > 1:  # of ICO
+        missing.append("smaller pictures")
+    elif getattr(image, "n_frames", 1) > 1:
+        missing.append("layers" if format is formats.PSD else "more pictures")
+    metadata = Metadata(exif, xmp, image.info.get("icc_profile"))
+    return Header(format, (image.size[::-1],), metadata, tuple(missing), 1, details=image)
+
+
+def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+    """Decode the picture that is shown first, and all frames of an animation of JPEG XL."""
+    format = header.format
+    if format is formats.JXL:
+        pixels = others.by_imagecodecs("jpegxl", "JPEG XL", data)
+        if pixels.dtype == np.float16:
+            pixels = pixels.astype(np.float32)
+        stack = pixels if pixels.ndim == 4 else pixels[None]
+        lost = ("the durations of its frames were left out",) if len(stack) > 1 else ()
+        return Picture(tuple(map(others.in_opencv_order, stack)), format, warnings=lost)
+    if format is formats.HEIC:
+        pixels = others.attempt(format.name, lambda: np.asarray(header.details))
+        premultiplied = header.details.premultiplied_alpha
+        return Picture((others.in_opencv_order(pixels),), format, premultiplied=premultiplied)
+    return _picture(header.details, header)
+
+
+def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+    """Such formats are only read: `formats.require_written` refuses them before."""
+    raise NotImplementedError(format.name)
+
+
+def decode_as(data: bytes, header: Header, what: str) -> Picture:
+    """Decode a kind of a format that OpenCV reads in other kinds."""
+    return _picture(_opened(data, header.format, what), header)
+
+
+def rgb_of_cmyk(pixels: Array, profile: bytes | None) -> tuple[Array, str]:
+    """Colors, blue first, of (H, W, 4) bytes of ink by their profile, or by complements without
+    one, and a warning that says so.
+    """
+    pillow = others.imported("PIL.Image", "a CMYK picture")
+    image = pillow.fromarray(pixels, "CMYK")
+    if profile:
+        from PIL import ImageCms
+
+        def transformed() -> Any:
+            inks = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            screen = ImageCms.createProfile("sRGB")
+            return ImageCms.profileToProfile(image, inks, screen, outputMode="RGB")
+
+        colors = others.attempt("ICC profile", transformed)
+        return opencv.swapped(np.asarray(colors)), "its CMYK colors became RGB by its profile"
+    words = "its CMYK colors became RGB without a profile: they may look different"
+    return opencv.swapped(np.asarray(image.convert("RGB"))), words
+
+
+def _opened(data: bytes, format: Format, what: str) -> Any:
+    """A Pillow image whose pixels are not decoded yet."""
+    pillow = others.imported("PIL.Image", what)
+    if format is formats.DDS and data[84:88] == b"DX10" and data[128] in (94, 95, 96):
+        raise ImageError("it is a DDS texture of floats (BC6H), which is not read")
+    limit = pillow.MAX_IMAGE_PIXELS
+    pillow.MAX_IMAGE_PIXELS = None  # `codec` has a limit of its own
+    try:
+        names = ("ICO", "CUR") if format is formats.ICO else (format.name,)
+        return others.attempt(format.name, lambda: pillow.open(io.BytesIO(data), formats=names))
+    finally:
+        pillow.MAX_IMAGE_PIXELS = limit
+
+
+def _picture(image: Any, header: Header) -> Picture:
+    """Pixels as Pillow decodes them, with all their bits."""
+    format = header.format
+    others.attempt(format.name, image.load)
+    has_alpha = "transparency" in image.info or getattr(image.palette, "mode", "") == "RGBA"
+    if image.mode == "P" and not has_alpha:
+        indices = np.asarray(image)
+        table = np.frombuffer(bytes(image.getpalette("BGR")), np.uint8).reshape(-1, 3)
+        if indices.max() >= len(table):
+            raise DamageError("it is damaged: it holds an index beyond its palette")
+        picture = Picture((indices,), format, palette=np.insert(table, 3, 255, axis=1))
+        return picture if header.labels else colored(picture)
+    mode = {"1": "L", "P": "RGBA", "PA": "RGBA", "LA": "RGBA", "RGBX": "RGB"}.get(
+        image.mode, image.mode
+    )
+    if mode == "CMYK":
+        pixels, warning = rgb_of_cmyk(np.asarray(image), header.metadata.icc)
+        return Picture((pixels,), format, warnings=(warning,))
+    if mode not in ("L", "RGB", "RGBA", "I;16", "I;16B"):
+        raise ImageError(f"it is a {format.name} picture with {mode} colors, which is not read")
+    pixels = np.asarray(image.convert(mode))
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="))
+    return Picture((others.in_opencv_order(pixels),), format)
+
+
+def _read_heic(data: bytes) -> Header:
+    """libheif turns its pictures upright by itself; deep ones fill 16 bits."""
+    heif = others.imported("pillow_heif", "HEIC")
+    file = others.attempt("HEIC", lambda: heif.open_heif(data, convert_hdr_to_8bit=False))
+    image, missing = file[file.primary_index], []
+    if len(file) > 1:
+        missing.append("more pictures")
+    if image.info.get("depth_images"):
+        missing.append("a depth map")
+    if image.info.get("aux"):
+        missing.append("auxiliary pictures")
+    exif = tags.read_exif(image.info.get("exif"))
+    metadata = Metadata(exif, image.info.get("xmp"), image.info.get("icc_profile"))
+    colors = image.info.get("nclx_profile") or {}
+    if not metadata.icc and colors.get("transfer_characteristics", 13) not in (2, 6, 13):
+        missing.append("colors that are not sRGB")
+    return Header(formats.HEIC, (image.size[::-1],), metadata, tuple(missing), 1, details=image)
+
+
+def _read_jpeg_xl(data: bytes) -> Header:
+    """The size by the first bits of the codestream (ISO/IEC 18181-1, B.2), metadata by boxes.
+
+    libjxl turns pictures upright by itself.
+    """
+    others.imported("imagecodecs", "JPEG XL")
+    boxes, code = [], data
+    if data[4:8] == b"JXL ":
+        boxes = whole(data).inside()
+        parts = [box for box in boxes if box.name in (b"jxlc", b"jxlp")]
+        if not parts:
+            raise DamageError("it is damaged: the JPEG XL file holds no picture")
+        code = parts[0].body[4 if parts[0].name == b"jxlp" else 0 :]
+    bits, at = int.from_bytes(code[2:20], "little"), 0
+
+    def take(count: int) -> int:
+        nonlocal at
+        at += count
+        return bits >> at - count & (1 << count) - 1
+
+    def side(small: int) -> int:
+        return 8 * take(5) + 8 if small else take((9, 13, 18, 30)[take(2)]) + 1
+
+    small = take(1)
+    height, ratio = side(small), take(3)
+    above, below = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio]
+    width = height * above // below if ratio else side(small)
+    named = first_of(boxes)
+    exif = tags.read_exif(named[b"Exif"].body[4:] if b"Exif" in named else None)
+    xmp = named[b"xml "].body if b"xml " in named else None
+    missing = [f"box {name_of(box.name)}" for box in boxes if box.name in (b"brob", b"jumb")]
+    return Header(formats.JXL, ((height, width),), Metadata(exif, xmp), tuple(missing), 1)
