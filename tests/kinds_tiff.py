@@ -5,18 +5,23 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import tifffile
 from kind import Array, Kind
-from PIL import Image
+from PIL import Image, ImageCms
 from samples import opened, pil, pixels, smooth, tiff
+
+from pooltool.images.tags import directories
 
 PHOTO = smooth()
 SIZE = (37, 45)
 LINES = (PHOTO[..., 0] > 120) ^ (PHOTO[..., 1] > 90)
+PASTEL = smooth(SIZE) // 2 + 70
+RAMP = np.add.outer(np.arange(64), np.arange(80)).astype(np.uint16) * 20
 FRAME = "choose one of them with --frame"
 
 
@@ -120,6 +125,79 @@ def _pointer_below_zero(position: int) -> Kind:
     )  # fmt: skip
 
 
+NEEDS = "tifffile imagecodecs"
+
+
+def rare(kind: Kind) -> Kind:
+    """A kind that a plain install does not read."""
+    return replace(kind, needs=NEEDS)
+
+
+def by_hand(name: str, right: Array, data: bytes, tags: Mapping[int, Sequence[int]]) -> Kind:
+    return Kind(f"tiff {name}", lambda: made(tags, data), lambda: [right])
+
+
+def compressed(name: str, dtype: str, channels: int) -> Kind:
+    """A compression of imagecodecs', without loss."""
+    array = PHOTO if dtype == "uint8" and channels == 3 else pixels(dtype, channels, SIZE)
+    level = {"jpegxl": {"lossless": True}, "jpeg2000": {"level": 0}, "webp": {"lossless": True}}
+    settings = {"compressionargs": level[name]} if name in level else {}
+    color = "rgb" if channels == 3 else "minisblack"
+    return rare(by_tifffile(f"{name} {dtype} {channels}", array, photometric=color,
+                            planarconfig="contig" if channels > 1 else None,
+                            compression=name, **settings))  # fmt: skip
+
+
+def _rgb_of(inks: Array) -> Array:
+    top = np.iinfo(inks.dtype).max
+    rest = top - inks.astype(float)
+    colors: Array = np.rint(rest[..., :3] * rest[..., 3:] / top).astype(inks.dtype)
+    return colors
+
+
+def _cmyk(dtype: str, **settings: Any) -> Kind:
+    inks = pixels(dtype, 4, SIZE)
+    stored = np.moveaxis(inks, 2, 0) if "planarconfig" in settings else inks
+    return rare(by_tifffile(
+        f"CMYK {dtype} {settings}", stored, photometric="separated", wanted=_rgb_of(inks),
+        warnings=("CMYK colors became RGB without a profile",), **settings,
+    ))  # fmt: skip
+
+
+def _lab() -> Kind:
+    """CIELab by Pillow, of which lcms makes RGB with at most the error of its 8 bits."""
+    spaces = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    lab = ImageCms.profileToProfile(Image.fromarray(PASTEL), *spaces, outputMode="LAB")
+    file = io.BytesIO()
+    if lab:
+        lab.save(file, "TIFF")
+    return rare(Kind(
+        "tiff Lab", file.getvalue, lambda: [PASTEL], "", ("Lab colors became RGB",), levels=4
+    ))  # fmt: skip
+
+
+def _sparse(array: Array, hole: tuple[slice, slice], **settings: Any) -> Kind:
+    """A file of tiles whose second one was left out."""
+    data = bytearray(tiff(array, tile=(16, 16), **settings))
+    fields = next(directories(bytes(data))).fields
+    for field in (fields[324], fields[325]):
+        size = len(field.raw) // field.count
+        data[(field.at or 0) + size : (field.at or 0) + 2 * size] = bytes(size)
+    right = array.copy()
+    right[hole] = 0
+    return rare(Kind("tiff left out tiles", lambda: bytes(data), lambda: [right]))
+
+
+def _metamorph() -> Kind:
+    stack = _stack()
+    tags = {258: [16], 33628: [0, 0], 33629: [0] * 30, 279: [stack[0].nbytes]}
+    data = made(tags, stack.tobytes()).replace(
+        struct.pack("<HHI", 33629, 4, 30), struct.pack("<HHI", 33629, 5, 5)
+    )
+    left_out = "left out: MetaMorph metadata"
+    return rare(Kind("tiff MetaMorph stack", lambda: data, lambda: list(stack), "", (left_out,)))
+
+
 def refused(name: str, data: Callable[[], bytes], words: str, frame: int | None = None) -> Kind:
     return Kind(f"tiff {name}", data, None, words, frame=frame)
 
@@ -160,10 +238,12 @@ def _cog() -> bytes:
     )
 
 
+MIXED_INKS = pixels("uint8", 4, SIZE)
+
+
 def _mixed() -> bytes:
-    cmyk = pixels("uint8", 4, SIZE)
     return pages(
-        (PHOTO, {"photometric": "rgb"}), (cmyk, {"photometric": "separated"}),
+        (PHOTO, {"photometric": "rgb"}), (MIXED_INKS, {"photometric": "separated"}),
         (PHOTO[1:], {"photometric": "rgb"}),
     )  # fmt: skip
 
@@ -175,7 +255,12 @@ def _holed() -> bytes:
     return bytes(data)
 
 
+def of_24_bits() -> Array:
+    return np.random.default_rng(1).integers(0, 1 << 24, SIZE, np.uint32)
+
+
 GRAY = pixels("uint8", 1, SIZE)
+OLD_JPEG = pil(smooth(SIZE), "JPEG", subsampling=0)
 READ = (
     # Bands, and what GDAL and tifffile write as gray with more samples.
     *(bands(count, dtype) for count in (2, 3, 4, 5, 13) for dtype in ("uint8", "uint16")),
@@ -195,10 +280,11 @@ READ = (
     by_tifffile("bands with alpha", pixels("uint8", 3, SIZE), photometric="minisblack",
                 planarconfig="contig", extrasamples=["unspecified", "unassalpha"],
                 warnings=("3 channels became bands.*alpha",)),
-    *(by_planes(count, dtype, photometric="minisblack") for count in (2, 3, 4, 5)
+    *(rare(by_planes(count, dtype, photometric="minisblack")) for count in (2, 3, 4, 5)
       for dtype in ("uint8", "uint16")),
-    by_planes(3, "uint16", photometric="rgb", compression="lzw", predictor=True),
-    by_planes(3, "float32", photometric="rgb", compression="zlib", predictor=True, tile=(16, 16)),
+    rare(by_planes(3, "uint16", photometric="rgb", compression="lzw", predictor=True)),
+    rare(by_planes(3, "float32", photometric="rgb", compression="zlib", predictor=True,
+                   tile=(16, 16))),
     *(_gray_alpha(dtype, kind) for dtype in ("uint8", "uint16", "float32")
       for kind in ("unassalpha", "assocalpha")),
     *(by_tifffile(f"RGB with {kind}", pixels("uint8", 4, SIZE), photometric="rgb",
@@ -209,8 +295,10 @@ READ = (
         "float32", "float64")),
     *(by_tifffile(f"RGB {dtype}", pixels(dtype, 3, SIZE), photometric="rgb")
       for dtype in ("uint8", "uint16", "uint32", "int16", "float16", "float32", "float64")),
-    *(odd(bits, color=color) for bits in (1, 2, 4, 6, 10, 12, 14) for color in (0, 1)),
-    odd(12, 3, color=2), odd(10, 5),
+    *(odd(bits, color=color) for bits in (1, 2, 4) for color in (0, 1)),
+    *(rare(odd(bits, color=color)) for bits in (3, 5, 6, 7, 9, 10, 12, 14) for color in (0, 1)),
+    rare(odd(4, 3, color=2)), rare(odd(12, 3, color=2)), rare(odd(10, 5)),
+    rare(by_hand("24 bits", of_24_bits(), packed(of_24_bits(), 24), {258: [24]})),
     by_tifffile("white is 0 in 16 bits", pixels("uint16", 1, SIZE), photometric="miniswhite",
                 wanted=65535 - pixels("uint16", 1, SIZE)),
     *(palette(bits) for bits in (1, 2, 4, 8)),
@@ -233,20 +321,35 @@ READ = (
     Kind("tiff fill order 2", lambda: made({266: [2], 258: [1]}, bytes(
         int(f"{byte:08b}"[::-1], 2) for byte in packed(of_bits(1), 1))),
          lambda: [of_bits(1) * np.uint8(255)]),
-    Kind("tiff 12 bits in a big-endian file", lambda: made(
-        {258: [12]}, packed(of_bits(12), 12), big_endian=True), lambda: [of_bits(12)]),
+    rare(Kind("tiff 12 bits in a big-endian file", lambda: made(
+        {258: [12]}, packed(of_bits(12), 12), big_endian=True), lambda: [of_bits(12)])),
+    *(compressed(name, "uint8", 3)
+      for name in ("zstd", "lerc", "lzma", "webp", "jpeg2000", "jpegxl", "png")),
+    *(compressed(name, dtype, 1) for name in ("zstd", "lerc", "lzma") for dtype in (
+        "uint16", "int32", "float32", "float64")),
+    compressed("zstd", "uint16", 6), compressed("jpeg2000", "uint16", 1),
+    rare(by_tifffile("zstd with a predictor", pixels("uint16", 3, SIZE), photometric="rgb",
+                     compression="zstd", predictor=True, tile=(16, 16))),
+    rare(Kind("tiff old-style JPEG", lambda: made(
+        {259: [6], 262: [6], 277: [3], 258: [8] * 3, 513: [8], 514: [len(OLD_JPEG)]}, OLD_JPEG),
+        lambda: [opened(OLD_JPEG)], levels=3)),
+    rare(Kind("tiff JPEG of 12 bits", lambda: tiff(RAMP, compression="jpeg", bitspersample=12),
+              lambda: [RAMP], levels=2)),
+    _cmyk("uint8"), _cmyk("uint16"), _cmyk("uint8", planarconfig="separate"),
+    _cmyk("uint8", compression="lzw"), _lab(),
+    _sparse(GRAY, (slice(0, 16), slice(16, 32)), compression="zlib"), _metamorph(),
     Kind("tiff without strip sizes", lambda: made({279: []}, GRAY.tobytes()), lambda: [GRAY]),
     # What directories tell of pages.
-    *(Kind(f"tiff stack {settings}", partial(tiff, _stack(), **settings),
-           lambda: list(_stack()), "", warnings, frame=None)
+    *(rare(Kind(f"tiff stack {settings}", partial(tiff, _stack(), **settings),
+                lambda: list(_stack()), "", warnings, frame=None))
       for settings, warnings in (
           ({"imagej": True, "truncate": True}, ("left out: ImageJ description",)),
           ({"photometric": "minisblack", "truncate": True, "byteorder": ">"},
            ("left out: tifffile description",)),
           ({"photometric": "minisblack", "truncate": True, "bigtiff": True},
            ("left out: tifffile description",)))),
-    Kind("tiff one plane of a stack", lambda: tiff(_stack(), imagej=True, truncate=True),
-         lambda: [_stack()[3]], "", ("left out: ImageJ description",), frame=3),
+    rare(Kind("tiff one plane of a stack", lambda: tiff(_stack(), imagej=True, truncate=True),
+              lambda: [_stack()[3]], "", ("left out: ImageJ description",), frame=3)),
     Kind("tiff with overviews and masks", _cog, lambda: [PHOTO, PHOTO[::-1]], "",
          ("left out: overviews and masks",)),
     Kind("tiff frame 1 counts pictures", _cog, lambda: [PHOTO[::-1]], "",
@@ -259,6 +362,10 @@ READ = (
          lambda: made({262: [], 277: [3], 258: [8, 8, 8]}, pixels("uint8", 3, SIZE).tobytes()),
          lambda: [pixels("uint8", 3, SIZE)], "", ("what its values mean: read as RGB",)),
     *map(_pointer_below_zero, (-2, -104, -1800, -3000)),
+    rare(Kind("tiff CMYK page of three", _mixed, lambda: [PHOTO, _rgb_of(MIXED_INKS), PHOTO[1:]],
+              "", ("CMYK colors became RGB without",))),
+    rare(Kind("tiff CMYK page asked for", _mixed, lambda: [_rgb_of(MIXED_INKS)], "",
+              ("CMYK colors became RGB without",), frame=1)),
     Kind("tiff private tags", lambda: made({65000: [7], 65001: [1, 2]}, GRAY.tobytes()),
          lambda: [GRAY], "", ("left out: tag 65000 and tag 65001",)),
 )  # fmt: skip
@@ -275,59 +382,59 @@ def opened_palette() -> tuple[bytes, Array]:
 
 
 REFUSED = (
-    refused("CMYK", lambda: tiff(pixels("uint8", 4, SIZE), photometric="separated"),
-            "CMYK colors.*magick in.tif -colorspace sRGB"),
-    refused("CMYK page of three", _mixed, "CMYK colors"),
-    refused("CMYK page asked for", _mixed, "CMYK colors", frame=1),
-    refused("Lab", lambda: tiff(pixels("uint8", 3, SIZE), photometric="cielab"), "CIELab colors"),
+    refused("CMYK of 5 samples", lambda: tiff(pixels("uint8", 5, SIZE), photometric="separated"),
+            "CMYK colors and other samples.*in the program that made it"),
+    refused("other inks", lambda: made({262: [5], 277: [4], 258: [8] * 4, 332: [2]},
+                                       pixels("uint8", 4, SIZE).tobytes()), "other inks"),
+    rare(refused("CMYK of floats", lambda: tiff(pixels("float32", 4, SIZE),
+                                                photometric="separated"), "CMYK colors of 32")),
+    refused("ITULab", lambda: tiff(pixels("uint8", 3, SIZE), photometric="itulab"), "ITULab"),
     refused("unknown colors", lambda: made({262: [999]}, GRAY.tobytes()), r"unknown colors \(999"),
-    refused("YCbCr", lambda: made({262: [6], 277: [3]}, PHOTO.tobytes()), "YCbCr colors that"),
+    refused("YCbCr", lambda: made({262: [6], 277: [3]}, PHOTO.tobytes()),
+            "YCbCr colors that are not JPEG.*`tiff2rgba`"),
     refused("white as 0 in bands", lambda: made({262: [0], 277: [2]}, GRAY.tobytes()),
             "white as 0 in several samples"),
     refused("palette with alpha", lambda: made({262: [3], 277: [2]}, GRAY.tobytes()),
             "a palette and other samples"),
     refused("palette of 16 bits", lambda: made({262: [3], 258: [16]}, GRAY.tobytes()),
             "a palette of 16 bits"),
-    refused("RGB of 2", lambda: made({262: [2], 277: [2]}, GRAY.tobytes()), "RGB of 2 samples"),
+    refused("RGB of 2", lambda: made({262: [2], 277: [2]}, GRAY.tobytes()), "RGB of fewer than 3"),
     *(refused(name, partial(made, {259: [code]}, GRAY.tobytes()),
-              f"{name} compression.*COMPRESS=DEFLATE")
-      for code, name in ((6, "old-style JPEG"), (34925, "LZMA"), (50000, "Zstandard"),
-                         (50001, "WebP"), (34712, "JPEG 2000"), (34887, "LERC"),
-                         (34661, "JBIG"), (777, r"unknown \(777\)"))),
-    *(refused(f"{bits} bits", partial(made, {258: [bits]}, GRAY.tobytes()),
-              f"{bits} bits a sample.*8, 16 or 32 bits") for bits in (3, 24, 128)),
-    refused("24-bit floats", lambda: made({258: [24], 339: [3]}, GRAY.tobytes()),
-            "24 bits a sample of floating point"),
+              f"{name} compression.*`tiffcp -c zip`")
+      for code, name in ((32766, "NeXT"), (32809, "ThunderScan"), (34661, "JBIG"))),
+    *(rare(refused(name, partial(made, {259: [code]}, GRAY.tobytes()),
+                   "a kind of TIFF that is not read"))
+      for code, name in ((34925, "damaged LZMA"), (50000, "damaged Zstandard"),
+                         (50001, "damaged WebP"), (34712, "damaged JPEG 2000"),
+                         (34887, "damaged LERC"), (777, "compression 777"))),
+    refused("128 bits", lambda: made({258: [128]}, GRAY.tobytes()), "128 bits a sample"),
+    refused("24 bits that are cut", lambda: made({258: [24]}, GRAY.tobytes()),
+            "(cut|truncated) or damaged"),
     refused("samples of 5, 6 and 5 bits", lambda: made(
         {258: [5, 6, 5], 262: [2], 277: [3]}, GRAY.tobytes()), "5, 6, 5 bits a sample"),
-    refused("RGB of 4 bits", lambda: made({258: [4] * 3, 262: [2], 277: [3]}, GRAY.tobytes()),
-            "3 samples of 4 bits"),
-    refused("complex values", lambda: tiff(np.zeros(SIZE, np.complex64)), "complex values"),
+    refused("complex values", lambda: tiff(np.zeros(SIZE, np.complex64)), "complex or mixed"),
     *(refused(f"white as 0 in {dtype}",
               partial(tiff, pixels(dtype, 1, SIZE), photometric="miniswhite"),
               "white as 0 in signed or floating") for dtype in ("int16", "float32")),
-    refused("JPEG of 12 bits", lambda: made({258: [12], 259: [7]}, GRAY.tobytes()),
-            "JPEG compression of 1 x 12 bits"),
     refused("fax of 8 bits", lambda: made({259: [4]}, GRAY.tobytes()), "fax compression of more"),
     refused("predictor without compression", lambda: made({317: [2]}, GRAY.tobytes()),
             "predictor 2 here"),
     refused("predictor 3 of integers", lambda: made({317: [3], 259: [8]}, GRAY.tobytes()),
             "predictor 3 here"),
-    refused("MetaMorph stack", lambda: made({33629: [1, 2, 3]}, GRAY.tobytes()),
-            "many planes in one page.*a page for each plane"),
-    refused("empty tiles", lambda: made({279: [0]}, b""), "left empty.*SPARSE_OK=FALSE"),
+    refused("empty strips", lambda: made({279: [0]}, b""), "left empty.*SPARSE_OK=FALSE"),
     refused("pages of colors and of bands", lambda: pages(
         (PHOTO, {"photometric": "rgb"}),
         (PHOTO, {"photometric": "minisblack", "planarconfig": "contig"})), FRAME),
     refused("deflate with a hole", _holed, "it is damaged"),
-    refused("raw data that is cut", lambda: made({}, GRAY.tobytes()[:-9]), "cut or damaged"),
+    refused("raw data that is cut", lambda: made({}, GRAY.tobytes()[:-9]),
+            "(cut|truncated) or damaged"),
     refused("a stack that is cut", lambda: tiff(_stack(), imagej=True, truncate=True)[:-9],
-            "it is cut: it describes 5 planes"),
+            "it is truncated: it describes 5 planes"),
     refused("a header of more than its data",
             lambda: made({256: [32768], 257: [16385], 278: [16385], 259: [5]}, GRAY.tobytes()),
             "cut or damaged: its header tells of 16385 x 32768"),
     refused("samples without end", lambda: made({277: [0xFFFFFFFF]}, GRAY.tobytes()),
-            "it is damaged: a TIFF page tells of 4294967295 samples"),
+            "it is damaged: a TIFF page has 4294967295 samples"),
     refused("palette that is cut", lambda: made({262: [3], 320: [1, 2, 3]}, GRAY.tobytes()),
             "it is damaged: its palette is not 768 numbers"),
 )  # fmt: skip

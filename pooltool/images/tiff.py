@@ -9,12 +9,13 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import formats, opencv, tags, tiff_pages
+from pooltool.images import formats, opencv, tags, tiff_pages, tifffile
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, name_of, profile_kind, repeated
 from pooltool.images.others import RAW
@@ -30,13 +31,13 @@ from pooltool.images.picture import (
     padded,
 )
 from pooltool.images.tags import Directory, Exif, Field, number_fields
-from pooltool.images.tiff_pages import BANDS, GRAY_ALPHA, RGBA
+from pooltool.images.tiff_pages import BANDS, CMYK, LAB, WITH_ALPHA, Page
 
 FORMATS = (formats.TIFF,)
 _DNG = 50706
 START = rb"II[*+]\0|MM\0[*+]"
 
-_DESCRIPTION, _XMP, _ICC, _NO_DATA = 270, 700, 34675, 42113
+_DESCRIPTION, _XMP, _STACK, _ICC, _NO_DATA = 270, 700, 33629, 34675, 42113
 _RESOLUTION = (tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT)
 _DESCRIPTIVE = (11, 269, _DESCRIPTION, 271, 272, *_RESOLUTION, 285, 305, 306, 315, 316, 33432,
                 18246, 18249, *range(0x9C9B, 0x9CA0), 50708, 50709)  # fmt: skip
@@ -44,7 +45,7 @@ _POINTERS = (tags.EXIF, tags.GPS)
 """The tags that describe the picture, and where more of them lie; they travel as an EXIF block."""
 _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *range(277, 282), 284,
                          *range(288, 294), 297, 317, 320, 322, 323, 324, 325, 338, 339, 340, 341,
-                         347, *range(512, 522), 529, 530, 531, 532, 59932, 59933))  # fmt: skip
+                         347, *range(512, 522), *range(529, 533), 50674, 59932, 59933))  # fmt: skip
 """The tags that describe how the pixels are stored, those of turning and of padding included."""
 _LAYOUTS = {
     rb'\{"shape"[^:]*:?[^:]*\Z': "",
@@ -66,9 +67,18 @@ _NAMES = {
     33723: "IPTC (tag 33723)", 34377: "Photoshop data (tag 34377)",
     37724: "Photoshop layers (tag 37724)", 42112: "GDAL metadata (tag 42112)",
     50341: "print settings (PrintIM)",
+    **dict.fromkeys(range(33628, 33632), "MetaMorph metadata"),
     **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737), _GEO),
 }  # fmt: skip
 _STRIP_BYTES = 1 << 18
+
+
+class Details(NamedTuple):
+    """What `decode` needs: the pictures among the pages, each with its place in the file."""
+
+    pages: tuple[tuple[int, Directory], ...]
+    planes: int = 1
+    """How many planes one page describes."""
 
 
 def read_header(data: bytes) -> Header:
@@ -78,48 +88,58 @@ def read_header(data: bytes) -> Header:
     found = tuple(tags.directories(data))
     if any(_DNG in page.fields for page in found):  # of Adobe
         raise ImageError(RAW)
+    spans = {(field.at, len(field.raw)) for page in found for field in page.fields.values()}
+    if sum(length for _, length in spans) > 2 * len(data):
+        raise DamageError("it is damaged: its tags share their bytes")
     kinds = [page.number(tiff_pages.SUBFILE, 0) for page in found]
-    pages = tuple(page for page, kind in zip(found, kinds, strict=True) if not kind & 5)
+    pages = tuple(item for item, kind in zip(enumerate(found), kinds, strict=True) if not kind & 5)
     if not pages and 330 in found[0].fields:
         raise ImageError(RAW)
-    pages = pages or found[:1]
-    metadata, lost = _describe(data, pages)
+    pages = pages or ((0, found[0]),)
+    metadata, missing = _describe(data, [page for _, page in pages])
     if len(pages) < len(found):
-        lost += ["overviews"] if any(kind & 1 for kind in kinds) else []
-        lost += ["masks"] if any(kind & 4 for kind in kinds) else []
-    if len(found) == 1:
-        pages = _stacked(data, found[0])
-    sizes = tuple(map(tiff_pages.size, pages))
-    indexed = any(page.number(tiff_pages.PHOTOMETRIC, 0) == 3 for page in pages)
-    return Header(formats.TIFF, sizes, metadata, tuple(lost), 1, indexed=indexed, details=pages)
+        missing += ["overviews"] if any(kind & 1 for kind in kinds) else []
+        missing += ["masks"] if any(kind & 4 for kind in kinds) else []
+    planes = _planes(data, found[0]) if len(found) == 1 else 1
+    sizes = tuple(tiff_pages.size(page) for _, page in pages)
+    if planes > 1:
+        sizes = repeated(sizes[0], planes)
+    indexed = any(page.number(tiff_pages.PHOTOMETRIC, 0) == 3 for _, page in pages)
+    return Header(
+        formats.TIFF, sizes, metadata, tuple(missing),
+        orientation=1, indexed=indexed, details=Details(pages, planes),
+    )  # fmt: skip
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode pages, upright, with straight or premultiplied colors as they are stored. Indices are
     those of pages that all have one palette.
     """
-    found: tuple[Directory, ...] = header.details
-    pages = [tiff_pages.page(each) for each in (found if frame is None else [found[frame]])]
-    premultiplied = {1 in page.extra for page in pages if page.meaning in (RGBA, GRAY_ALPHA)}
-    bands = {page.meaning == BANDS for page in pages if page.samples > 1}
-    tops = {(1 << page.bits) - 1 if page.bits in (6, 10, 12, 14) else None for page in pages}
+    details: Details = header.details
+    chosen = dict(details.pages)
+    if frame is not None and details.planes == 1:
+        chosen = dict(details.pages[frame : frame + 1])
+    pages = {index: tiff_pages.page(directory) for index, directory in chosen.items()}
+    premultiplied = {1 in page.extra for page in pages.values() if page.meaning in WITH_ALPHA}
+    bands = {page.meaning == BANDS for page in pages.values() if page.samples > 1}
+    tops = {page.top for page in pages.values()}
     if max(len(premultiplied), len(bands), len(tops)) > 1:
         raise ImageError(
             "it is a TIFF whose pages differ in their depth, or in having colors, bands or alpha; "
             "choose one of them with --frame"
         )
-    warnings = []
-    for page in pages:
+    palette = tiff_pages.shared_palette([*pages.values()]) if header.labels else None
+    frames, warnings = [], list[str]()
+    for page, values in _samples(data, pages, details.planes, frame):
         if tiff_pages.PHOTOMETRIC not in page.directory.fields:
             warnings.append(f"it does not say what its values mean: read as {page.meaning}")
         if page.meaning == BANDS and (page.photometric == 2 or any(page.extra)):
             was = "colors" if page.photometric == 2 else "alpha"
             warnings.append(f"its {page.samples} channels became bands, none of them {was}")
-    palette = tiff_pages.shared_palette(pages) if header.labels else None
-    blocks = [tiff_pages.blocks(data, page) for page in pages]
-    frames = []
-    for page, parts in zip(pages, blocks, strict=True):
-        frames.append(tiff_pages.pixels(page, parts, indices=palette is not None))
+        if page.meaning in (CMYK, LAB):
+            values, warning = tifffile.in_rgb(page, values, header.metadata.icc)
+            warnings.append(warning)
+        frames.append(tiff_pages.frame(page, values, indices=palette is not None))
         warnings += _pooled_no_data(page.directory, frames[-1])
     return Picture(
         tuple(frames),
@@ -130,6 +150,27 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         palette=palette,
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _samples(
+    data: bytes, pages: Mapping[int, Page], planes: int, frame: int | None
+) -> Iterator[tuple[Page, Array]]:
+    """Pages, by their place in the file, and their samples as they are stored; or all planes of a
+    page, or one of them.
+    """
+    if planes > 1:
+        (page,) = pages.values()
+        tiff_pages.rare_kind(page)
+        stack = tifffile.stacked(data, page, planes)
+        for values in stack if frame is None else [stack[frame]]:
+            yield page, values
+        return
+    kinds = {index: tiff_pages.rare_kind(page) for index, page in pages.items()}
+    blocks = {index: tiff_pages.blocks(data, page) for index, page in pages.items()}
+    rare = {index: page for index, page in pages.items() if kinds[index]}
+    read = tifffile.stored(data, rare, next(filter(None, kinds.values()))) if rare else {}
+    for index, page in pages.items():
+        yield page, read[index] if index in rare else tiff_pages.stored(page, blocks[index])
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -236,34 +277,24 @@ def _movable(
     return moved
 
 
-def _stacked(data: bytes, page: Directory) -> tuple[Directory, ...]:
-    """A directory for each plane, where one describes many that lie uncompressed in a row.
+def _planes(data: bytes, page: Directory) -> int:
+    """How many planes the only page of a file describes, which then lie uncompressed in a row.
 
-    ImageJ writes stacks above 4 GB so, tifffile those that it was asked to truncate.
+    ImageJ writes stacks above 4 GB so, tifffile those that it was asked to truncate, MetaMorph all.
     """
     height, width = tiff_pages.size(page)
     text, samples = page.raw(_DESCRIPTION) or b"", page.number(tiff_pages.SAMPLES, 1)
-    count = 1
-    if images := re.match(rb"ImageJ=.*\nimages=(\d+)", text):
+    count = page.fields[_STACK].count if _STACK in page.fields else 1
+    if images := re.match(rb"ImageJ=.*\nimages=(\d{1,9})\b", text):
         count = int(images[1])
-    elif shape := re.match(rb'\{"shape": \[([\d, ]+)\].*"truncated": true', text):
+    elif shape := re.match(rb'\{"shape": \[([\d, ]{1,99})\].*"truncated": true', text):
         count = math.prod(map(int, shape[1].split(b","))) // max(1, height * width * samples)
     if count < 2 or page.numbers(tiff_pages.COMPRESSION, (1,)) != (1,):
-        return (page,)
-    start, bits = page.numbers(tiff_pages.STRIPS)[0], page.numbers(tiff_pages.BITS, (1,))[0]
-    size = height * width * samples * bits // 8
-    if start + count * size > len(data):
-        raise DamageError(f"it is cut: it describes {count} planes, more than its data holds")
-    repeated((height, width), count)
-    planes = []
-    for index in range(count):
-        numbers = {
-            tiff_pages.STRIP_ROWS: [height],
-            tiff_pages.STRIP_BYTES: [size],
-            tiff_pages.STRIPS: [start + index * size],
-        }
-        planes.append(page._replace(fields=page.fields | number_fields(numbers, page.order)))
-    return tuple(planes)
+        return 1
+    size = height * width * samples * page.number(tiff_pages.BITS, 1) // 8
+    if page.number(tiff_pages.STRIPS, 0) + count * max(1, size) > len(data):
+        raise DamageError(f"it is truncated: it describes {count} planes, more than its data holds")
+    return count
 
 
 def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[str]]:

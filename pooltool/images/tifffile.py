@@ -1,0 +1,81 @@
+"""TIFF pages that only tifffile and imagecodecs read, which the extra `[formats]` brings."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pooltool.errors import DamageError, ImageError
+from pooltool.images import others
+from pooltool.images.picture import Array
+from pooltool.images.tiff_pages import LAB, Page
+
+
+def stored(data: bytes, pages: Mapping[int, Page], kind: str) -> dict[int, Array]:
+    """The samples of pages, by their place in the file, as they are stored: (H, W, samples).
+
+    `kind` says in words what is read here.
+    """
+    file, samples = _opened(data, kind), dict[int, Array]()
+    for index, page in pages.items():
+        array = _tried(lambda at: file.pages[at].asarray(), index)
+        # tifffile leaves out axes of length 1, and puts planes first.
+        shape = (page.planes, page.height, page.width, page.samples // page.planes)
+        samples[index] = np.moveaxis(_shaped(array, shape), 0, 2).reshape(*shape[1:3], -1)
+    return samples
+
+
+def stacked(data: bytes, page: Page, count: int) -> Array:
+    """The samples of a stack that one page describes: (planes, H, W, samples)."""
+    file = _opened(data, "many planes in one page")
+    array = _tried(lambda at: file.series[at].asarray(), 0)
+    return _shaped(array, (count, page.height, page.width, page.samples))
+
+
+def in_rgb(page: Page, values: Array, profile: bytes | None) -> tuple[Array, str]:
+    """CMYK and CIELab samples as (H, W, 3) red, green and blue of their depth, with a warning."""
+    codecs, top = others.imported("imagecodecs", "a TIFF with CMYK colors"), (1 << page.bits) - 1
+    if values.dtype.kind != "u" or page.bits not in (8, 16):
+        raise ImageError(f"{page.meaning} colors of {page.bits} bits are not read; convert to RGB")
+
+    def transformed(values: Array, profile: bytes, space: str) -> Array:
+        settings = {"colorspace": space, "outcolorspace": "rgb", "outdtype": f"u{page.bits // 8}"}
+        screen = codecs.cms_profile("srgb")
+        colors: Array = _tried(partial(codecs.cms_transform, **settings), values, profile, screen)
+        return colors
+
+    if page.meaning == LAB:
+        signed = values[..., 1:].view(f"i{page.bits // 8}") / (1 << (page.bits - 8))
+        lab = np.concatenate([values[..., :1] * (100 / top), signed], axis=2)
+        return transformed(lab, codecs.cms_profile("lab4"), "lab"), "its Lab colors became RGB"
+    if profile:
+        return transformed(values, profile, "cmyk"), "its CMYK colors became RGB by its profile"
+    inks = top - values.astype(np.float64)
+    colors = np.rint(inks[..., :3] * inks[..., 3:] / top).astype(values.dtype)
+    return colors, "its CMYK colors became RGB without a profile: they may look different"
+
+
+def _opened(data: bytes, kind: str) -> Any:
+    """A file of tifffile's, which then logs nothing."""
+    package = others.imported("tifffile", f"a TIFF with {kind}")
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    return _tried(package.TiffFile, io.BytesIO(data))
+
+
+def _tried(action: Callable[..., Any], *words: Any) -> Any:
+    """What an action of the packages gives, without their warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return others.attempt("TIFF", lambda: action(*words))
+
+
+def _shaped(array: Array, shape: tuple[int, ...]) -> Array:
+    if array.size != np.prod(shape):
+        raise DamageError("it is damaged: it holds more or less than its TIFF tags say")
+    return array.reshape(shape)
