@@ -47,6 +47,7 @@ _AVIF_BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide")
 _XMP_TYPE = b"application/rdf+xml"
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0")
 _UPRIGHT = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+_MOST_ITEMS, _MOST_BYTES = 4096, 1 << 26
 _AVIFDEC = "avifdec in.avif out.png"
 
 _GRAY, _SRGB, _SYCC = 17, 16, 18
@@ -99,6 +100,9 @@ class Box(NamedTuple):
             boxes.append(Box(self.data, name, at + head, at + size))
             at += size
         return boxes
+
+
+_NOTHING = Box(b"", b"", 0, 0)
 
 
 def whole(data: bytes) -> Box:
@@ -203,9 +207,11 @@ def _require_room(height: int, width: int, size: int) -> None:
 
 def _avif_header(file: Box) -> Header:
     """The header of an animation by its track of pictures, of a still by its primary item."""
-    meta, is_still = first_of(file.inside(b"meta")), file.data[8:12] != b"avis"
-    items, links = _items(file), _links(file)
-    owned = _properties(file)
+    boxes, is_still = file.inside(), file.data[8:12] != b"avis"
+    named = first_of(boxes)
+    meta = first_of(named[b"meta"].inside()) if b"meta" in named else {}
+    items, owned = _items(meta.get(b"iinf", _NOTHING)), _properties(meta.get(b"iprp", _NOTHING))
+    links = _links(meta.get(b"iref", _NOTHING))
     number = int.from_bytes(meta[b"pitm"].body[4:], "big") if b"pitm" in meta else 0
     masks = set()
     for link in links:
@@ -215,11 +221,11 @@ def _avif_header(file: Box) -> Header:
             masks.add(link.source)
     if is_still:
         tiles = [link.targets[0] for link in links if link[:2] == (b"dimg", number)]
-        header = _read_primary(file, items, owned, number, tiles, bool(masks))
+        header = _read_primary(items, owned, number, tiles, bool(masks))
         premultiplied = header.details.what and any(link.kind == b"prem" for link in links)
         _refuse_if(premultiplied, "AVIF with gray that is premultiplied with alpha", _AVIFDEC)
     else:
-        header = _read_track(file)
+        header = _read_track(named[b"moov"])
     hidden = {key: item for key, item in items.items() if item.kind in (b"Exif", b"mime")}
     exif = next((key for key, item in hidden.items() if item.kind == b"Exif"), -1)
     xmp = next((key for key, item in hidden.items() if item.content == _XMP_TYPE), -1)
@@ -230,16 +236,16 @@ def _avif_header(file: Box) -> Header:
         exif=tags.read_exif(block or None), xmp=stored.get(xmp) or None
     )
     missing = list(header.left_out)
-    missing += ["an animation"] if is_still and file.inside(b"moov") else []
+    missing += ["an animation"] if is_still and b"moov" in named else []
     missing += _other_items(items, links, {number, *masks})
-    missing += [f"box {name_of(b.name)}" for b in file.inside() if b.name not in _AVIF_BOXES]
+    missing += [f"box {name_of(box.name)}" for box in boxes if box.name not in _AVIF_BOXES]
     details = header.details._replace(hidden=tuple(item.at for item in hidden.values()))
     return header._replace(metadata=metadata, left_out=tuple(missing), details=details)
 
 
-def _read_track(file: Box) -> Header:
+def _read_track(moov: Box) -> Header:
     """The header of an animation."""
-    tracks = [box for box in file.inside(b"moov") if box.name == b"trak"]
+    tracks, data = [box for box in moov.inside() if box.name == b"trak"], moov.data
     kinds = []
     for track in tracks:
         handler = first_of(track.inside(b"mdia")).get(b"hdlr")
@@ -249,19 +255,18 @@ def _read_track(file: Box) -> Header:
     track, samples = tracks[kinds.index(b"pict")], (b"mdia", b"minf", b"stbl")
     sizes = first_of(track.inside(*samples))[b"stsz"]
     entry = first_of(track.inside(*samples, b"stsd"))[b"av01"]
-    width, height = struct.unpack_from(">HH", file.data, entry.start + 24)
+    width, height = struct.unpack_from(">HH", data, entry.start + 24)
     place = first_of(track.inside())[b"tkhd"].body
     has_alpha = b"auxv" in kinds
-    header = _described(file, entry.inside(), (height, width), has_alpha=has_alpha)
+    header = _described(entry.inside(), (height, width), len(data), has_alpha=has_alpha)
     _refuse_if(place[-44:-8] != _UPRIGHT, "AVIF with an animation that is turned", _AVIFDEC)
     gray_alpha = has_alpha and header.details.what
     _refuse_if(gray_alpha, "AVIF with an animation of gray with alpha", _AVIFDEC)
-    count = struct.unpack_from(">I", file.data, sizes.start + 8)[0]
+    count = struct.unpack_from(">I", data, sizes.start + 8)[0]
     return header._replace(sizes=repeated((height, width), count), animated=count > 1)
 
 
 def _read_primary(
-    file: Box,
     items: dict[int, _Item],
     owned: dict[int, list[Box]],
     number: int,
@@ -276,15 +281,15 @@ def _read_primary(
     size = first_of(boxes).get(b"ispe")
     if size is None:
         raise DamageError("it is damaged: the AVIF header tells no size")
-    width, height = struct.unpack_from(">II", file.data, size.start + 4)
+    width, height = struct.unpack_from(">II", size.data, size.start + 4)
     if kind == b"grid" and tiles:
         boxes = boxes + owned.get(tiles[0], [])
-    return _described(file, boxes, (height, width), has_alpha=has_alpha)
+    return _described(boxes, (height, width), len(size.data), has_alpha=has_alpha)
 
 
-def _described(file: Box, boxes: list[Box], size: tuple[int, int], *, has_alpha: bool) -> Header:
-    """What the properties of a picture say."""
-    _require_room(*size, file.end)
+def _described(boxes: list[Box], size: tuple[int, int], room: int, *, has_alpha: bool) -> Header:
+    """What the properties of a picture say, in a file of `room` bytes."""
+    _require_room(*size, room)
     named = first_of(boxes)
     layers = named.keys() & {b"a1op", b"a1lx", b"lsel"}
     _refuse_if(layers, "AVIF with several layers", _AVIFDEC)
@@ -338,12 +343,14 @@ def _crop(clap: bytes, size: tuple[int, int]) -> tuple[slice, slice]:
     return slices[0], slices[1]
 
 
-def _items(file: Box) -> dict[int, _Item]:
-    """What each item is, by its number."""
-    data, items = file.data, {}
-    for box in file.inside(b"meta", b"iinf"):
+def _items(iinf: Box) -> dict[int, _Item]:
+    """What each item is, by its number; decoders take the square of their count in time."""
+    data, items = iinf.data, dict[int, _Item]()
+    for box in iinf.inside():
         if box.name != b"infe":
             continue
+        if len(items) == _MOST_ITEMS:
+            raise ImageError(f"AVIF with more than {_MOST_ITEMS} items is not read")
         wide = data[box.start] > 2
         number = struct.unpack_from(">I" if wide else ">H", data, box.start + 4)[0]
         at = box.start + (10 if wide else 8)
@@ -352,10 +359,10 @@ def _items(file: Box) -> dict[int, _Item]:
     return items
 
 
-def _properties(file: Box) -> dict[int, list[Box]]:
-    """The properties of each item, by its number."""
-    properties, owned = file.inside(b"meta", b"iprp", b"ipco"), dict[int, list[Box]]()
-    for box in file.inside(b"meta", b"iprp"):
+def _properties(iprp: Box) -> dict[int, list[Box]]:
+    """The properties of each item, by its number; decoders copy what several items share."""
+    properties, owned, size = iprp.inside(b"ipco"), dict[int, list[Box]](), 0
+    for box in iprp.inside():
         if box.name != b"ipma":
             continue
         number = partial(_number, io.BytesIO(box.body))
@@ -364,15 +371,17 @@ def _properties(file: Box) -> dict[int, list[Box]]:
             key = number(4 if version else 2)
             marks = [number(1 + wide) & (0x7FFF if wide else 0x7F) for _ in range(number(1))]
             owned[key] = [properties[mark - 1] for mark in marks if mark]
+            size += sum(part.end - part.start for part in owned[key])
+            if size > _MOST_BYTES:
+                raise ImageError(
+                    f"AVIF with more than {_MOST_BYTES} bytes of properties is not read"
+                )
     return owned
 
 
-def _links(file: Box) -> list[_Link]:
+def _links(iref: Box) -> list[_Link]:
     """The references between items."""
-    iref = first_of(file.inside(b"meta")).get(b"iref")
-    if iref is None:
-        return []
-    size, links = 4 if file.data[iref.start] else 2, []
+    size, links = 4 if any(iref.data[iref.start : iref.start + 1]) else 2, []
     for box in iref.inside():
         number = partial(_number, io.BytesIO(box.body))
         links.append(_Link(box.name, number(size), [number(size) for _ in range(number(2))]))
@@ -550,14 +559,17 @@ def _jpeg_2000_blocks(boxes: Sequence[Box]) -> tuple[Metadata, list[str]]:
 
 
 def _require_packets(coded: Box, size: tuple[int, int]) -> None:
-    """Refuse precincts and tiles that take more memory than the data can be worth: a packet for
-    every precinct takes a byte of it at least, and a tile fourteen.
+    """Refuse what takes a decoder more memory than the data can be worth: a packet for every
+    precinct takes a byte of it at least, a tile fourteen, and a code block 256 bytes of memory.
     """
     data, at = coded.data, coded.start + 2
     tile_width, tile_height = struct.unpack_from(">II", data, coded.start + 24)
     while data[at : at + 2] != b"\xff\x52":  # COD
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    style, layers, levels = struct.unpack_from(">BxHxB", data, at + 4)
+    style, layers, levels, across, down = struct.unpack_from(">BxHx3B", data, at + 4)
+    pixels = size[0] * size[1]
+    many = 256 * (pixels >> across + down + 4) > 4 * pixels + (1 << 26)
+    _refuse_if(many, "JPEG 2000 with so many small code blocks", _MAGICK)
     packets = 14 * -(-size[0] // (tile_height or 1)) * -(-size[1] // (tile_width or 1))
     for level in range(levels + 1):
         sides = data[at + 14 + level] if style & 1 else 0xFF

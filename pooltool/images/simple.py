@@ -387,7 +387,7 @@ def _read_netpbm(data: bytes) -> Header:
             raise DamageError(f"it is damaged: {more} bytes follow its pixels that are no picture")
         pictures.append(_read_plain(data, following.start()))
     head = b"" if kind in _FLOAT else data if kind in _TEXT_KINDS else data[:start]
-    comments = b"".join(b"#%s\n" % text for text in re.findall(rb"#([^\r\n]*)", head))
+    comments = b"".join(b"%s\n" % text[0] for text in re.finditer(rb"#[^\r\n]*", head))
     names = tuple(format.name for format in formats.NETPBM)
     verbatim = Verbatim(names, (Part(b"#", comments),), ()) if comments else None
     sizes = tuple((picture.shape[0], picture.shape[1]) for picture in pictures)
