@@ -466,7 +466,12 @@ def _plain_pixels(data: bytes, plain: _Plain) -> Array:
 
 def _text_numbers(data: bytes, plain: _Plain) -> Array:
     """Decimal numbers with blanks between them, which the digits of a bitmap do not need."""
-    body = re.sub(rb"#[^\n]*", b"", data[plain.start :])
+    pieces, at = [], plain.start
+    while (comment := data.find(b"#", at)) >= 0:
+        pieces.append(data[at:comment])
+        end = data.find(b"\n", comment)
+        at = len(data) if end < 0 else end
+    body = b"".join((*pieces, data[at:]))
     if re.search(rb"[^01\s]" if plain.kind == "1" else rb"[^\d\s]", body):
         raise DamageError("it is damaged: it holds a word that is not a number")
     if plain.kind == "1":
