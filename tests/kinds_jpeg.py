@@ -19,7 +19,7 @@ from samples import Array, opened, pil, pil_frames, png_chunk, smooth
 PHOTO = smooth((64, 90))
 GRAY = PHOTO[..., 1]
 JPEG = pil(PHOTO, "JPEG", quality=90)
-_CUT = r"it is (cut|damaged).*copy or save it again$"
+_CUT = r"it is (truncated|damaged).*copy or save it again$"
 
 
 def frames_of(data: bytes, mode: str) -> Callable[[], list[Array]]:
@@ -360,9 +360,15 @@ def animations() -> Iterator[Kind]:
         ]  # fmt: skip
         right = composed(steps, (9, 14), top)
         name = f"apng-{bits}-blend-{blend}-dispose-{dispose}"
-        yield kind(name, apng(steps, 6, bits), right, levels=1)
-        data = apng(steps, 6, bits, default=first[::-1], split=3)
-        yield kind(name + "-hidden", data, right, HIDDEN, levels=1)
+        hidden = apng(steps, 6, bits, default=first[::-1], split=3)
+        if blend and bits == 16:
+            words = "16 bits whose frames are blended, which is not read; convert it to 8 bits"
+            yield refused(name, apng(steps, 6, bits), words)
+            yield refused(name + "-hidden", hidden, words)
+            continue
+        # OpenCV rounds each blending down.
+        yield kind(name, apng(steps, 6, bits), right, levels=2 * blend)
+        yield kind(name + "-hidden", hidden, right, HIDDEN, levels=2 * blend)
     gray = [dice.integers(0, 256, (9, 14, 1)) for _ in range(2)]
     flat = [frame[..., 0].astype(np.uint8) for frame in gray]
     plain: list[Step] = [(frame, (0, 0), 0, 1) for frame in gray]
@@ -386,6 +392,19 @@ def animations() -> Iterator[Kind]:
     steps = [(frame, (0, 0), 0, 0) for frame in bit]
     right = [table[frame[..., 0]] for frame in bit]
     yield kind("apng-palette", apng(steps, 3, 1, chunks=[colors]), right)
+    for bits, color in ((8, 0), (2, 0), (8, 2)):  # a transparent level or color
+        top, count = (1 << bits) - 1, 1 if color == 0 else 3
+        parts = [dice.integers(0, 2, (*shape, count)) for shape in ((9, 14), (4, 5))]
+        key = (b"tRNS", b"\0\1" * count)
+        for blend in (0, 1):
+            steps = [(parts[0], (0, 0), 0, blend), (parts[1], (5, 9), 1, blend)]
+            alphas = [np.where((part == 1).all(axis=2), 0, 255) for part in parts]
+            grown = [np.dstack([*[part * 255 // top] * (3 // count), alpha])
+                     for part, alpha in zip(parts, alphas, strict=True)]  # fmt: skip
+            places: list[Step] = [(grown[0], (0, 0), 0, blend), (grown[1], (5, 9), 1, blend)]
+            data = apng(steps, color, bits, chunks=[key])
+            right = composed(places, (9, 14), 255)
+            yield kind(f"apng-{color}-{bits}-clear-{blend}", data, right)
     half = np.hstack([table, [[255], [128]]])
     data = apng(
         [(frame, (0, 0), 0, 1) for frame in bit], 3, 1, chunks=[colors, (b"tRNS", b"\xff\x80")]

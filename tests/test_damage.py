@@ -209,7 +209,7 @@ def test_the_decoder_is_quoted() -> None:
     at = len(whole) // 2
     with pytest.raises(ImageError, match="Corrupt JPEG data"):
         images.decode(whole[:at] + bytes(100) + whole[at + 100 :])
-    with pytest.raises(ImageError, match="checksum of its IDAT chunk"):
+    with pytest.raises(ImageError, match="checksum of its PNG chunk IDAT"):
         images.decode(WHOLE["png"][:-30] + b"x" * 14 + WHOLE["png"][-16:])
 
 
@@ -447,6 +447,6 @@ def test_netpbm_headers_without_sense(data: bytes, reason: str) -> None:
 def test_damage_is_told_with_a_remedy() -> None:
     with pytest.raises(DamageError) as caught:
         images.decode(png(8, 0, [b"abc"], 3)[:-20])
-    assert str(caught.value).startswith("it is cut: ")
+    assert str(caught.value).startswith("it is truncated: ")
     assert str(caught.value).endswith("; copy or save it again")
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable
 
 from pooltool.errors import DamageError
+from pooltool.images.container import name_of as name_of
 from pooltool.images.formats import listed
 from pooltool.images.picture import Sizes
 
@@ -37,12 +38,6 @@ def require_plausible(height: int, width: int, least: int, most: int) -> None:
             f"it is cut or damaged: its header tells of {height} x {width} pixels, "
             "more than its data can hold"
         )
-
-
-def name_of(raw: bytes) -> str:
-    """The printable start of a name in a file."""
-    text = raw[:24].partition(b"\0")[0].decode("latin-1")
-    return "".join(letter if letter.isprintable() else "?" for letter in text).strip()
 
 
 def profile_kind(profile: bytes) -> str | None:

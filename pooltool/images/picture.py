@@ -7,19 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pooltool.images.container import Part as Part
 from pooltool.images.formats import Format
 from pooltool.images.tags import Exif, Resolution
 
 Array = NDArray[Any]
 Sizes = tuple[tuple[int, int], ...]
-
-
-class Part(NamedTuple):
-    """A segment, chunk or box of a file: its name, what it holds, and where all of it begins."""
-
-    name: bytes
-    body: bytes
-    at: int = 0
 
 
 class Verbatim(NamedTuple):

@@ -2,57 +2,62 @@
 
 from __future__ import annotations
 
-import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
+from math import prod
 
 import numpy as np
 
 from pooltool import native
 from pooltool.errors import DamageError
-from pooltool.images import formats, opencv, tags
+from pooltool.images import formats, opencv
+from pooltool.images.container import Container, Part, Place
 from pooltool.images.formats import Format
-from pooltool.images.headers import name_of, repeated, require_plausible
-from pooltool.images.picture import Encoded, Header, Metadata, Part, Picture, channels
+from pooltool.images.headers import repeated, require_plausible
+from pooltool.images.picture import Encoded, Header, Metadata, Picture, channels
+from pooltool.images.tags import read_exif
 
 FORMATS = (formats.WEBP,)
 START = rb"RIFF....WEBP"
 
-_KNOWN = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF", b"XMP ", b"ICCP")
-"""Chunks of pixels, lossy and lossless, their alpha and animation, and of metadata."""
+CONTAINER = Container(
+    "<4sI", "RIFF chunk", name_first=True, even=True,
+    structural=frozenset((b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")),
+    places=(Place("exif", b"EXIF"), Place("xmp", b"XMP "), Place("icc", b"ICCP")),
+)  # fmt: skip
 _ANIMATED, _XMP, _EXIF, _ALPHA, _ICC = 0x02, 0x04, 0x08, 0x10, 0x20
 """Flags in the first byte of VP8X."""
 _NO_BLENDING = 2
+_HEAD = 12
+"""Bytes of the file before its chunks, and of a frame before its own less four."""
 
 
 def read_header(data: bytes) -> Header:
     """Walk the chunks of the file."""
     end = struct.unpack_from("<I", data, 4)[0] + 8
     if end > len(data):
-        raise DamageError("it is cut: the WebP data ends in the middle")
-    chunks = list(_chunks(data[:end]))
-    found = {part.name: part.body for part in reversed(chunks)}
-    frames = [part.body for part in chunks if part.name == b"ANMF"]
-    name, first, _ = chunks[0]
-    if name == b"VP8X":
-        width, height = _sides(first, 4)
-    elif name == b"VP8L":
-        bits = int.from_bytes(first[1:5], "little")
-        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    else:
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", first, 6))
-    if frames:  # an animation may leave most of its canvas clear, but hardly all of it
-        covered = sum(math.prod(_sides(body, 6)) for body in frames)
+        raise DamageError("it is truncated: the WebP data ends in the middle")
+    parts = list(CONTAINER.walk(data, _HEAD, end))
+    if not parts[0].name.strip(b"\0"):
+        raise DamageError("it is damaged: zeros lie where a WebP chunk should begin")
+    frames = [part for part in parts if part.name == b"ANMF"]
+    height, width = _sides(parts[0].body, 4) if frames else _coded_size(parts)
+    for frame in frames:
+        _require_frame(data, frame, height, width)
+    if frames:  # they may leave most of the canvas clear, but hardly all of it
+        covered = sum(prod(_sides(frame.body, 6)) for frame in frames)
         require_plausible(height, width, height * width // 1024, covered)
-    elif b"VP8 " in found:  # a block of 16 x 16 pixels takes more than 2 bits
-        require_plausible(height, width, height * width // 256, len(data) * 8)
-    lost = [f"RIFF chunk {name_of(part.name)}" for part in chunks if part.name not in _KNOWN]
+    contents = CONTAINER.sort(parts)
+    missing = CONTAINER.names(contents.others)
     if data[end:].strip(b"\0"):
-        lost.append("data after the end of the picture")
-    block = tags.read_exif(found.get(b"EXIF"))
-    metadata = Metadata(block, found.get(b"XMP "), found.get(b"ICCP"))
+        missing.append("data after the end of the picture")
+    metadata = Metadata(
+        read_exif(contents.first("exif")),
+        contents.first("xmp") or None,
+        contents.first("icc") or None,
+    )
     sizes = repeated((height, width), max(1, len(frames)))
-    return Header(formats.WEBP, sizes, metadata, tuple(lost), animated=bool(frames))
+    return Header(formats.WEBP, sizes, metadata, tuple(missing), animated=bool(frames))
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -64,7 +69,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     """Encode without loss unless a quality is asked for, the colors under alpha 0 included."""
-    cv2 = native.import_cv2()
+    cv2, metadata = native.import_cv2(), picture.metadata
     settings = [cv2.IMWRITE_WEBP_LOSSLESS_MODE, cv2.IMWRITE_WEBP_LOSSLESS_PRESERVE_COLOR]
     if quality is not None:
         settings = [cv2.IMWRITE_WEBP_QUALITY, max(1, quality)]
@@ -73,47 +78,54 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         if channels(frame) == 1:  # it knows gray only as equal colors
             frame = np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
         still = opencv.encode_still(format, frame, settings)
-        stills.append([part for part in _chunks(still) if part.name != b"VP8X"])
-    found, chunks = picture.metadata, stills[0]
-    if not (found.exif or found.xmp or found.icc or len(stills) > 1):
+        stills.append([part for part in CONTAINER.walk(still, _HEAD) if part.name != b"VP8X"])
+    exif = metadata.exif.to_bytes() if metadata.exif else b""
+    if len(stills) == 1 and not (exif or metadata.xmp or metadata.icc):
         return Encoded(still)
     height, width, samples = frame.shape
     sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    flags = _ICC * bool(found.icc) | _EXIF * bool(found.exif) | _XMP * bool(found.xmp)
+    flags = _ICC * bool(metadata.icc) | _EXIF * bool(exif) | _XMP * bool(metadata.xmp)
     flags |= _ALPHA * (samples == 4) | _ANIMATED * (len(stills) > 1)
+    chunks = stills[0]
     if len(stills) > 1:  # OpenCV's own animation loses colors under transparency
         chunks = [Part(b"ANIM", struct.pack("<IH", 0, min(picture.loop, 0xFFFF)))]
         for parts, time in zip(stills, picture.durations or (1000,) * len(stills), strict=True):
             place = bytes(6) + sides + min(time, 0xFFFFFF).to_bytes(3, "little")
             chunks.append(Part(b"ANMF", place + bytes([_NO_BLENDING]) + _joined(parts)))
-    before = [Part(b"VP8X", struct.pack("<I", flags) + sides), Part(b"ICCP", found.icc or b"")]
-    exif = found.exif.to_bytes() if found.exif else b""
-    behind = [Part(b"EXIF", exif), Part(b"XMP ", found.xmp or b"")]
-    body = _joined([part for part in (*before, *chunks, *behind) if part.body])
-    return Encoded(b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body)
+    before = [Part(b"VP8X", struct.pack("<I", flags) + sides), Part(b"ICCP", metadata.icc or b"")]
+    behind = [Part(b"EXIF", exif), Part(b"XMP ", metadata.xmp or b"")]
+    body = _joined(part for part in (*before, *chunks, *behind) if part.body)
+    return Encoded(b"".join((b"RIFF", struct.pack("<I", len(body) + 4), b"WEBP", body)))
 
 
-def _chunks(data: bytes) -> Iterator[Part]:
-    at = 12
-    while at + 8 <= len(data):
-        name, size = struct.unpack_from("<4sI", data, at)
-        if at + 8 + size > len(data):
-            raise DamageError("it is cut: the WebP data ends in the middle")
-        if not name.strip(b"\0"):
-            raise DamageError("it is damaged: zeros lie where a WebP chunk should begin")
-        yield Part(name, data[at + 8 : at + 8 + size], at)
-        at += 8 + size + size % 2
+def _require_frame(data: bytes, frame: Part, height: int, width: int) -> None:
+    """Refuse a frame that lies beyond the picture, or whose data is of another size."""
+    high, wide = size = _sides(frame.body, 6)
+    left, top = (2 * int.from_bytes(frame.body[at : at + 3], "little") for at in (0, 3))
+    start = frame.at + 8 + 16
+    parts = list(CONTAINER.walk(data, start, frame.at + 8 + len(frame.body)))
+    if left + wide > width or top + high > height or _coded_size(parts) != size:
+        raise DamageError("it is damaged: a frame of its animation lies beyond the picture")
 
 
-def _sides(body: bytes, at: int) -> tuple[int, int]:
-    """The (width, height) at a place of a chunk: 24 bits each, less one."""
+def _coded_size(parts: Iterable[Part]) -> tuple[int, int]:
+    """The (height, width) that the data of a picture gives; raise `DamageError` without one."""
+    for name, body, _ in parts:
+        if name == b"VP8L":
+            bits = int.from_bytes(body[1:5], "little")
+            return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
+        if name == b"VP8 ":
+            width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", body, 6))
+            require_plausible(height, width, height * width // 256, len(body) * 8)
+            return height, width
+    raise DamageError("it is damaged: the WebP file holds no picture")
+
+
+def _sides(body: bytes | memoryview, at: int) -> tuple[int, int]:
+    """The (height, width) at a place of a chunk: 24 bits each, less one, the width first."""
     width, height = (int.from_bytes(body[start : start + 3], "little") for start in (at, at + 3))
-    return width + 1, height + 1
+    return height + 1, width + 1
 
 
-def _joined(parts: Sequence[Part]) -> bytes:
-    """Chunks with their lengths, padded to even ones."""
-    return b"".join(
-        name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
-        for name, body, _ in parts
-    )
+def _joined(parts: Iterable[Part]) -> bytes:
+    return b"".join(CONTAINER.pack(part.name, part.body) for part in parts)

@@ -9,6 +9,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+"""What stands before a packet in JPEG."""
+
 
 class _Property(NamedTuple):
     """What pooling does to the properties of a namespace whose names match a pattern."""
@@ -53,6 +56,8 @@ _PROPERTIES = (
 in pixels (width, height), divided by the reduction (across and down as fractions, columns and rows
 as whole pixels); a place in pixels, regions in parts of the picture or with a direction, and other
 pictures, which are not copied."""
+_MOST_PREFIXES = 8
+"""Prefixes of one namespace that are looked for; no program declares so many."""
 _NUMBER = re.compile(rb"\d{1,9}(?:[/.]\d{1,9})?")
 
 
@@ -138,7 +143,7 @@ def _names(xmp: bytes) -> Iterator[tuple[bytes, str]]:
     """Patterns of the names in a packet that are in the table, each with its role."""
     for prefix, namespace, names, role in _PROPERTIES:
         declared = rb"""xmlns(?::([\w.-]+))?\s*=\s*["']%s["']""" % re.escape(namespace)
-        for one in dict.fromkeys((prefix, *re.findall(declared, xmp))):
+        for one in list(dict.fromkeys((prefix, *re.findall(declared, xmp))))[:_MOST_PREFIXES]:
             if one and one + b":" in xmp:
                 yield b"%s:(?:%s)" % (one, names), role
 

@@ -1,0 +1,133 @@
+"""Files that are lists of named parts: JPEG segments, PNG and RIFF chunks, ISO boxes.
+
+A table a format says how the parts lie and which of them hold what. A walk copies nothing: a part
+is a view of the file.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pooltool.errors import DamageError
+
+
+class Part(NamedTuple):
+    """A segment, chunk or box of a file."""
+
+    name: bytes
+    body: bytes | memoryview
+    at: int = 0
+    """Where all of it begins, in bytes."""
+
+
+class Place(NamedTuple):
+    """Where a block of metadata lies: in parts of a name, behind a prefix."""
+
+    block: str
+    name: bytes
+    prefix: bytes = b""
+
+
+class Contents(NamedTuple):
+    """What the parts of a file hold besides pixels."""
+
+    blocks: dict[str, list[bytes | memoryview]]
+    """The pieces of each block of metadata, in the order of the file."""
+    copied: list[Part]
+    others: list[Part]
+    """What the table does not name."""
+
+    def block(self, name: str) -> bytes:
+        """A block whose pieces lie in several parts; empty where there is none."""
+        return b"".join(self.blocks.get(name, ()))
+
+    def first(self, name: str) -> bytes:
+        """The first of the blocks of a name; empty where there is none."""
+        return bytes(self.blocks.get(name, (b"",))[0])
+
+
+class Container(NamedTuple):
+    """How the parts of a format lie, and what they hold."""
+
+    head: str
+    """Name and length of a part as struct packs them, or length and name."""
+    part: str
+    """What a part is called in messages: "PNG chunk"."""
+    name_first: bool = False
+    counted: int = 0
+    """Bytes of the head that a length counts."""
+    even: bool = False
+    """True where a byte is added to parts of odd lengths."""
+    checked: bool = False
+    """True where four bytes of CRC-32 over name and body follow."""
+    last: bytes = b""
+    """The part that ends the file, where one does."""
+    structural: frozenset[bytes] = frozenset()
+    """Parts that hold pixels, and what nobody misses."""
+    places: tuple[Place, ...] = ()
+    copied: frozenset[bytes] = frozenset()
+    """Parts that are copied as they are."""
+
+    def walk(self, data: bytes, start: int, end: int | None = None) -> Iterator[Part]:
+        """The parts between two places of a file, the one that ends it included.
+
+        Raise `DamageError` where one goes beyond the end, where its checksum is wrong, and where
+        the last one is missing.
+        """
+        view, at, name = memoryview(data), start, b""
+        end, size = len(data) if end is None else end, struct.calcsize(self.head)
+        while at + size <= end and not (self.last and name == self.last):
+            name, length = struct.unpack_from(self.head, data, at)
+            if not self.name_first:
+                name, length = length, name
+            begin, stop = at + size, at + size + length - self.counted
+            if stop + 4 * self.checked > end or stop < begin:
+                raise DamageError(f"it is truncated: a {self.part} goes beyond the end of the data")
+            if self.checked and zlib.crc32(view[begin - 4 : stop]) != int.from_bytes(
+                view[stop : stop + 4], "big"
+            ):
+                words = f"{self.part} {name_of(name)}"
+                raise DamageError(f"it is damaged: the checksum of its {words} is wrong")
+            yield Part(name, view[begin:stop], at)
+            at = stop + 4 * self.checked + (stop % 2 if self.even else 0)
+        if self.last and name != self.last:
+            raise DamageError(f"it is truncated: its last {self.part} is missing")
+
+    def sort(self, parts: Iterable[Part]) -> Contents:
+        """What the parts of a file hold besides pixels, by the table."""
+        places: dict[bytes, list[Place]] = {}
+        for place in self.places:
+            places.setdefault(place.name, []).append(place)
+        contents = Contents({}, [], [])
+        for part in parts:
+            if part.name in self.structural:
+                continue
+            for block, _, prefix in places.get(part.name, ()):
+                if part.body[: len(prefix)] == prefix:
+                    contents.blocks.setdefault(block, []).append(part.body[len(prefix) :])
+                    break
+            else:
+                (contents.copied if part.name in self.copied else contents.others).append(part)
+        return contents
+
+    def pack(self, name: bytes, body: bytes | memoryview) -> bytes:
+        """A part as it lies in a file."""
+        length = len(body) + self.counted
+        head = struct.pack(self.head, *((name, length) if self.name_first else (length, name)))
+        tail = b"\0" * (len(body) % 2) if self.even else b""
+        if self.checked:
+            tail = struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
+        return b"".join((head, body, tail))
+
+    def names(self, parts: Iterable[Part]) -> list[str]:
+        """What parts are called in a warning."""
+        return list(dict.fromkeys(f"{self.part} {name_of(part.name)}" for part in parts))
+
+
+def name_of(raw: bytes | memoryview) -> str:
+    """The printable start of a name in a file."""
+    text = bytes(raw[:24]).partition(b"\0")[0].decode("latin-1")
+    return "".join(letter if letter.isprintable() else "?" for letter in text).strip()
