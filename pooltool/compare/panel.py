@@ -170,7 +170,7 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
             f"{height - 1} and columns 0 to {width - 1}"
         )
     tones = tones_of(pixels)
-    center = detail or _busiest(pixels.shape, list(results[0].pooled.values())[-1], tones)
+    center = detail or busiest(pixels.shape, list(results[0].pooled.values())[-1], tones)
     bands = [_band(pixels, one, tones, center, always=detail is not None) for one in results]
     notes = []
     if tones.stretched:
@@ -344,7 +344,7 @@ def _labeled(name: str, values: Array, views: Views, close: Views | None, tones:
     return _joined(stack)
 
 
-def _busiest(shape: tuple[int, ...], values: Array, tones: Tones) -> Pair:
+def busiest(shape: tuple[int, ...], values: Array, tones: Tones) -> Pair:
     """Row and column of the image around which neighboring values of a result differ most."""
     step = max(1, max(values.shape[:2]) // 512)
     thinned = values[::step, ::step]

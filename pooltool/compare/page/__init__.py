@@ -18,17 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.compare.measures import NOISE_LEVEL, value_range
-from pooltool.compare.panel import tones_of
+from pooltool.compare.panel import busiest, tones_of
 from pooltool.compare.text import CHANNEL_NAMES, MOST_CHANNELS
 from pooltool.geometry import AdaptiveWindows, AnyWindows, Pair, Windows
 from pooltool.kernels import Pooling, pool2d
 
 Array = NDArray[Any]
 
-SCRIPTS = ("pool.js", "measures.js", "draw.js", "words.js", "page.js")
+ARITHMETIC = ("pool.js", "measures.js", "worker.js")
+"""What runs in the page's Worker, and gives the page its constants."""
+SCRIPTS = ("state.js", "words.js", "draw.js", "closeup.js", "controls.js", "page.js")
 
-MOST_BYTES = 2_180_000
+MOST_BYTES = 2_155_000
 """Bytes of pixels that a page holds, so that it stays below 3 MB when written in base64."""
+PART = 1 << 16
+"""Characters of base64 in one element, as a browser takes an element in one go; a multiple of 4."""
 LONGEST_SIDE = 4096
 """Rows and columns that every browser's canvas can draw."""
 LARGEST_EXACT = 2**53
@@ -59,13 +63,24 @@ def page(
     # A name that is not UTF-8 comes with lone surrogates, which a file of UTF-8 cannot hold.
     title = title.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     settings = settings_of(windows, count_include_pad)
-    data = {"title": title, "frame": frame, "settings": settings, **_picture(pixels)}
+    values, info = _picture(pixels)
+    data = {
+        "frame": frame,
+        "settings": settings,
+        "noise_level": NOISE_LEVEL,
+        "info": {"title": title, **info},
+    }
     parts = {
         "title": html.escape(title),
         "style": _asset("page.css"),
+        "arithmetic": "\n".join(map(_asset, ARITHMETIC)),
         "script": "\n".join(map(_asset, SCRIPTS)),
         "texts": _json(json.loads(_asset("texts.json"))),
         "data": _json(data),
+        "values": "\n".join(
+            f'<script type="text/plain" class="values">{values[at : at + PART]}</script>'
+            for at in range(0, len(values), PART)
+        ),
     }
     # In one pass, so that a title which looks like a place to fill stays as it is.
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("page.html"))
@@ -104,8 +119,8 @@ def _number(pixels: Array) -> str:
     return NUMBERS.get(pixels.dtype.str[1:], pixels.dtype.str[1:])
 
 
-def _picture(pixels: Array) -> dict[str, Any]:
-    """The values of an image, or their means that fit a page, and how to show them."""
+def _picture(pixels: Array) -> tuple[str, dict[str, Any]]:
+    """The values of an image, or their means that fit a page, in base64, and how to show them."""
     height, width, *channels = pixels.shape
     count = channels[0] if channels else 1
     shown = pixels.reshape(height, width, count)[..., :MOST_CHANNELS]
@@ -116,8 +131,10 @@ def _picture(pixels: Array) -> dict[str, Any]:
     names = CHANNEL_NAMES.get(count) or [(index, str(index)) for index in range(shown.shape[2])]
     planes = np.stack([shown[..., index] for index, _ in names]).astype("<" + number)
     whole = pixels.dtype.kind in "iu"
-    return {
-        "values": base64.b64encode(planes.tobytes()).decode("ascii"),
+    values = base64.b64encode(planes.tobytes()).decode("ascii")
+    means = pool2d(shown, Pooling("avg", Windows.of((min(8, len(shown)), min(8, shown.shape[1])))))
+    tones = tones_of(pixels)
+    return values, {
         "numbers": planes.dtype.str[1:],
         "height": shown.shape[0],
         "width": shown.shape[1],
@@ -125,10 +142,11 @@ def _picture(pixels: Array) -> dict[str, Any]:
         "reduced": sides,
         "file": {"height": height, "width": width, "channels": count},
         "dtype": pixels.dtype.name,
+        "means": means.dtype.str[1:],
+        "busiest": busiest(shown.shape, means, tones),
         "exact": not whole or bool((np.abs(shown / 1.0) <= LARGEST_EXACT).all()),
-        **tones_of(pixels)._asdict(),
-        "noise": NOISE_LEVEL * value_range(pixels),
-        "noise_level": NOISE_LEVEL,
+        **tones._asdict(),
+        "noise": NOISE_LEVEL * value_range(shown),
     }
 
 

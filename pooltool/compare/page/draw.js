@@ -1,24 +1,22 @@
-// How the page draws: pictures and windows on canvases, from what page.js keeps in state.
+// How pictures and windows are drawn on canvases. A place is where on a canvas a part of a picture
+// goes: {x, y, width, height} in CSS pixels, `low`, the position of its corner in the picture, and
+// `scale`, CSS pixels a pixel of the picture, both [rows, columns].
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
-const shade = (value) => Math.max(0, Math.min(255,
-  Math.round((value - DATA.black) / (DATA.white - DATA.black) * 255)));
+let pictures = null; // name -> {planes, axes, bitmap, change, figures, ...}; axes: [rows, columns]
+let layout = null; // the windows along [rows, columns], as `lay` has them, and `uncovered`
+let view = null; // {low, lengths, scale}, each [rows, columns]: the picture with its padding
+let info = DATA.info; // what is known of the picture that is shown
 
-// Planes as a canvas of one pixel a value: the picture's colours, or a single plane in gray.
-function imageOf(planes, height, width) {
-  const canvas = make("canvas", { width, height }), context = canvas.getContext("2d");
-  const image = context.createImageData(width, height), out = image.data;
-  const [red, green, blue, alpha] = planes.length === 3 || planes.length === 4
-    ? planes : [planes[0], planes[0], planes[0]];
-  for (let i = 0; i < height * width; i++) {
-    const unknown = red[i] !== red[i] || green[i] !== green[i] || blue[i] !== blue[i]; // NaN
-    [out[4 * i], out[4 * i + 1], out[4 * i + 2]] = unknown
-      ? [214, 64, 196] : [shade(red[i]), shade(green[i]), shade(blue[i])];
-    out[4 * i + 3] = alpha ? Math.round(alpha[i] / DATA.opaque * 255) : 255;
+let inks = {}; // colors of the theme by name
+function readInks() {
+  const style = getComputedStyle(document.documentElement);
+  inks = {};
+  for (const name of ["card", "accent", "max", "min", "avg", "ink", "hatch", "hatch-paper", "veil", "guide"]) {
+    inks[name] = style.getPropertyValue(`--${name}`).trim();
   }
-  context.putImageData(image, 0, 0);
-  return canvas;
 }
+const shade = (value) => Math.max(0, Math.min(255,
+  Math.round((value - info.black) / (info.white - info.black) * 255)));
 
 function sized(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1, context = canvas.getContext("2d");
@@ -36,13 +34,51 @@ function fill(context, style, ...boxes) {
 // Gray squares that show through where the picture is transparent, or slanting lines.
 function pattern(context, kind) {
   const tile = make("canvas", { width: 16, height: 16 }), ink = tile.getContext("2d");
-  fill(ink, kind === "checks" ? "#e4e4e4" : colour("hatch-paper"), [0, 0, 16, 16]);
+  fill(ink, kind === "checks" ? "#e4e4e4" : inks["hatch-paper"], [0, 0, 16, 16]);
   if (kind === "checks") fill(ink, "#bcbcbc", [0, 0, 8, 8], [8, 8, 8, 8]);
-  Object.assign(ink, { strokeStyle: colour("hatch"), lineWidth: 1.2 });
+  Object.assign(ink, { strokeStyle: inks.hatch, lineWidth: 1.2 });
   for (const x of kind === "hatch" ? [-16, -8, 0, 8, 16] : []) {
     ink.stroke(new Path2D(`M ${x} 16 l 16 -16`));
   }
   return context.createPattern(tile, "repeat");
+}
+
+const edge = ({ origin, pitch }, i) => origin + i * pitch; // where the cells of an axis begin
+const at = (place, k, position) => (
+  (k ? place.x : place.y) + (position - place.low[k]) * place.scale[k]);
+const middleOf = ({ name, at: cell }) => (
+  pictures[name].axes.map((axis, k) => edge(axis, cell[k] + 0.5)));
+const cellAt = (name, position) => pictures[name].axes.map(({ origin, pitch, count }, k) => (
+  clamped(Math.floor((position[k] - origin) / pitch), count)));
+const tapsOf = (axis, i) => {
+  const { first, taken } = axis.windows[i];
+  return Array.from({ length: taken }, (_, tap) => first + tap * axis.step);
+};
+
+// [3, 4, 5, 9] -> [[3, 6], [9, 10]]
+function joined(list) {
+  const runs = [];
+  for (const i of list) {
+    if (runs.length && runs[runs.length - 1][1] === i) runs[runs.length - 1][1] = i + 1;
+    else runs.push([i, i + 1]);
+  }
+  return runs;
+}
+
+// [rows, columns] of the pixels and of the windows that are lit, and [i, j] of the window whose
+// numbers are shown, null where there is none.
+function selection() {
+  const { name, at: cell } = state.picked, own = cell.map((i) => [i]);
+  if (name !== "input") {
+    return { pixels: AXES.map((k) => tapsOf(layout[k], cell[k])), windows: own, shown: cell };
+  }
+  const windows = layout.map((axis, k) => axis.windows.flatMap(({ first, taken }, i) => {
+    const tap = (cell[k] - first) / axis.step;
+    return Number.isInteger(tap) && tap >= 0 && tap < taken ? [i] : [];
+  }));
+  const nearest = cellAt("max", middleOf(state.picked));
+  const shown = AXES.map((k) => (windows[k].includes(nearest[k]) ? nearest[k] : windows[k][0]));
+  return { pixels: own, windows, shown: shown.includes(undefined) ? null : shown };
 }
 
 // Where the picture with its padding lies, and how large a pixel is drawn.
@@ -54,132 +90,177 @@ function lookAt() {
   const low = ends.map(([first]) => first), lengths = ends.map(([first, last]) => last - first);
   const aspect = lengths[1] / lengths[0];
   $("pictures").dataset.columns = aspect > 3.2 ? 1 : aspect > 1.9 ? 2 : 4;
-  const room = $("input").parentElement.clientWidth;
-  const scale = Math.min(room / lengths[1], Math.max(1.35 * room, 360) / lengths[0]);
+  const room = $("input").parentElement.clientWidth, small = Math.max(...lengths) <= LARGEST_GRID;
+  const tallest = small ? Math.min(room, 0.42 * innerHeight + 100) : Math.max(1.35 * room, 360);
+  const scale = Math.min(room / lengths[1], tallest / lengths[0]);
   view = { low, lengths, scale: lengths.map((length) => Math.max(scale, 56 / length)) };
 }
 
-const at = (k, position) => (position - view.low[k]) * view.scale[k];
+// The cells of a picture that a place shows, [first, end], and how large they are there.
+function cellsOn(place, axes) {
+  const lengths = [place.height / place.scale[0], place.width / place.scale[1]];
+  return axes.map(({ origin, pitch, count }, k) => ({
+    first: Math.max(0, Math.floor((place.low[k] - origin) / pitch)),
+    end: Math.min(count, Math.ceil((place.low[k] + lengths[k] - origin) / pitch)),
+    side: pitch * place.scale[k],
+  }));
+}
 
-function drawPicture(name) {
-  const { image, planes, axes } = pictures[name];
-  const [height, width] = AXES.map((k) => view.lengths[k] * view.scale[k]);
-  const [tall, wide] = axes.map(({ pitch }, k) => pitch * view.scale[k]); // a cell
-  const [top, left] = axes.map(({ origin }, k) => at(k, origin));
-  const [high, broad] = axes.map(({ count, pitch }, k) => count * pitch * view.scale[k]);
-  const whole = [left, top, broad, high];
-  const context = sized($(name), width, height), hatch = pattern(context, "hatch");
-  fill(context, hatch, [0, 0, width, height]);
-  if (DATA.channels.includes("alpha")) fill(context, pattern(context, "checks"), whole);
+// Draw a picture's pixels, or what it changed by, and its numbers where they can be read.
+function drawCells(context, name, place) {
+  const { bitmap, axes, planes, change } = pictures[name];
+  const [rows, columns] = cellsOn(place, axes), tall = rows.side, wide = columns.side;
+  const hatch = pattern(context, "hatch"), [height, width] = [rows, columns].map((cells) => (
+    Math.max(0, cells.end - cells.first)));
+  const top = at(place, 0, edge(axes[0], rows.first));
+  const left = at(place, 1, edge(axes[1], columns.first));
+  const box = [left, top, width * wide, height * tall];
+  fill(context, hatch, [place.x, place.y, place.width, place.height]);
+  if (!width || !height) return;
+  if (info.channels.includes("alpha")) fill(context, pattern(context, "checks"), box);
   context.imageSmoothingEnabled = Math.min(tall, wide) * devicePixelRatio < 1;
-  context.imageSmoothingQuality = "high";
-  context.drawImage(image, ...whole);
+  context.imageSmoothingQuality = "medium";
+  context.drawImage(bitmap, columns.first, rows.first, width, height, ...box);
   context.globalAlpha = 0.8;
-  if (name === "input") uncovered().forEach((runs, k) => runs.forEach(([first, last]) => {
-    const start = at(k, first), length = (last - first) * view.scale[k];
-    const box = k ? [start, 0, length, height] : [0, start, width, length];
-    if (length >= 3) fill(context, hatch, box);
+  if (name === "input") layout.forEach((axis, k) => axis.uncovered.forEach(([first, last]) => {
+    const begin = at(place, k, first), length = (last - first) * place.scale[k];
+    const strip = k ? [begin, place.y, length, place.height] : [place.x, begin, place.width, length];
+    if (length >= 3) fill(context, hatch, strip);
   }));
   context.globalAlpha = 1;
-  const boxes = litBoxes(name, [tall, wide]);
-  const large = boxes.length && boxes.length * boxes[0][2] * boxes[0][3] > 400;
-  const numbered = Math.min(tall, wide) >= 9;
-  if (large && !numbered) { // dim all the others, where that does not belie the numbers in them
-    context.beginPath();
-    for (const box of [[0, 0, width, height], ...boxes]) context.rect(...box);
-    context.fillStyle = colour("veil");
-    context.fill("evenodd");
+  const isNumbered = isSmall() || info.channels.length === 1 || place.isWhole;
+  if (!isNumbered || Math.min(tall, wide) < 9 || width * height > 3000) return;
+  const shown = state.difference && change ? change.planes : planes;
+  const channels = [1, 3, 4].includes(info.file.channels) ? info.file.channels : 1;
+  const cells = Array.from({ length: width * height }, (_, index) => {
+    const [i, j] = [rows.first + Math.floor(index / width), columns.first + index % width];
+    const where = i * axes[1].count + j;
+    const changed = change && change.planes.some((plane) => plane[where] !== 0);
+    return { y: at(place, 0, edge(axes[0], i)), x: at(place, 1, edge(axes[1], j)), changed,
+      values: shown.slice(0, channels).map((plane) => plane[where]) };
+  });
+  writeCells(context, cells, tall, wide, shown !== planes);
+  if (change && isSmall()) markCells(context, cells, tall, wide, name !== "input");
+}
+
+// Lines around cells of this size, [{y, x, values}], and their numbers where they can be read.
+function writeCells(context, cells, tall, wide, isChange = false) {
+  Object.assign(context, { lineWidth: 1, strokeStyle: "rgba(128,128,128,.45)" });
+  for (const { y, x } of cells) context.strokeRect(x, y, wide, tall);
+  const signed = (value) => (value > 0 && isChange ? "+" : "") + number(value);
+  const short = (value) => signed(
+    Math.abs(value) < 10 ? Number(value.toPrecision(2)) : Math.round(value));
+  const lines = cells.length ? cells[0].values.length : 0;
+  const [whole, rounded] = [signed, short].map((words) => {
+    const shown = cells.map(({ values }) => values.map(words));
+    const longest = Math.max(...shown.flat().map((word) => word.length));
+    const size = Math.min(26, tall * 0.5, tall * 0.8 / lines, wide * 0.86 / (0.6 * longest));
+    return { shown, size };
+  });
+  const { shown, size } = whole.size < 8 ? rounded : whole;
+  if (!(size >= 8)) return;
+  context.font = `500 ${size}px ui-sans-serif, system-ui, sans-serif`;
+  Object.assign(context, { textAlign: "center", textBaseline: "middle" });
+  cells.forEach(({ y, x, values }, index) => {
+    const [r, g, b] = values.length >= 3 ? values.map(shade) : Array(3).fill(shade(values[0]));
+    const clear = values.length === 4 && values[3] < info.opaque / 2;
+    const light = !values.some(Number.isNaN) && 0.299 * r + 0.587 * g + 0.114 * b > 135;
+    context.fillStyle = !isChange && (clear || light) ? "#16181b" : "#fff";
+    if (isChange) Object.assign(context, { strokeStyle: "#16181b", lineWidth: 3 });
+    shown[index].forEach((word, line) => {
+      const offset = (line - (lines - 1) / 2) * size * 1.12;
+      const where = [x + wide / 2, y + tall / 2 + offset + size * 0.05];
+      if (isChange) context.strokeText(word, ...where);
+      context.fillText(word, ...where);
+    });
+  });
+}
+
+// A triangle in the corner of what changed; "=" in results that did not.
+function markCells(context, cells, tall, wide, isResult) {
+  const side = Math.max(5, Math.min(13, tall / 4, wide / 4));
+  for (const { y, x, changed } of cells) {
+    const right = x + wide - 1, top = y + 1;
+    if (changed) {
+      context.fillStyle = inks.accent;
+      context.fill(new Path2D(`M ${right} ${top} h ${-side} l ${side} ${side} z`));
+    } else if (isResult && side >= 8) {
+      fill(context, "#fff", [right - side - 3, top + 1, side + 3, side + 1]);
+      fill(context, "#16181b", [right - side, top + side / 2 - 2, side - 2, 2],
+        [right - side, top + side / 2 + 2, side - 2, 2]);
+    }
   }
-  if (numbered) writeCells(context, cellsIn(planes, axes), tall, wide);
-  if (state.timer && name !== "input") { // cover the results that are still to come
-    const [i, j] = state.picked.at, y = top + i * tall, x = left + (j + 1) * wide;
-    fill(context, colour("card"), [x, y, left + broad - x, tall],
-      [left, y + tall, broad, top + high - y - tall]);
-  }
-  if (boxes.length && !large) { // lines that lead the eye to something small
-    const [[x, y, w, h]] = boxes, middle = y + h / 2 - 0.5, centre = x + w / 2 - 0.5;
-    fill(context, colour("guide"), [0, middle, x - 5, 1], [x + w + 5, middle, width, 1],
-      [centre, 0, 1, y - 5], [centre, y + h + 5, 1, height]);
-  }
-  for (const [strokeStyle, lineWidth] of [["rgba(0,0,0,.6)", 5], [colour("accent"), 3]]) {
+}
+
+// [x, y, width, height] of the pixels that are lit or, in a result, of the windows.
+function litBoxes(name, place, least) {
+  const { pixels, windows } = selection(), lit = name === "input" ? pixels : windows;
+  const [rows, columns] = pictures[name].axes.map((axis, k) => joined(lit[k]).map(([i, end]) => {
+    const begin = at(place, k, edge(axis, i)), length = (end - i) * axis.pitch * place.scale[k];
+    const grown = Math.max(0, least - length); // so that it is seen
+    return [begin - grown / 2, length + grown];
+  }));
+  return rows.flatMap(([y, h]) => columns.map(([x, w]) => [x, y, w, h])).slice(0, 2000);
+}
+
+// Frames, kept inside the place, so that no side is cut off.
+function frame(context, boxes, place, color = inks.accent) {
+  for (const [strokeStyle, lineWidth] of [["rgba(0,0,0,.6)", 5], [color, 3]]) {
     Object.assign(context, { strokeStyle, lineWidth });
-    for (const [x, y, w, h] of boxes) { // kept inside the canvas, so that no side is cut off
-      const [x0, y0] = [Math.max(x, 2.5), Math.max(y, 2.5)];
-      const [x1, y1] = [Math.min(x + w, width - 2.5), Math.min(y + h, height - 2.5)];
+    for (const [x, y, w, h] of boxes) {
+      const [x0, y0] = [Math.max(x, place.x + 2.5), Math.max(y, place.y + 2.5)];
+      const x1 = Math.min(x + w, place.x + place.width - 2.5);
+      const y1 = Math.min(y + h, place.y + place.height - 2.5);
       context.strokeRect(x0, y0, x1 - x0, y1 - y0);
     }
   }
 }
 
-function cellsIn(planes, [rows, columns]) {
-  return Array.from({ length: rows.count * columns.count }, (_, index) => ({
-    y: at(0, edge(rows, Math.floor(index / columns.count))),
-    x: at(1, edge(columns, index % columns.count)),
-    values: planes.slice(0, NUMBERED).map((plane) => plane[index]),
-  }));
+// What is still to be revealed: a cell with a question mark.
+function cover(context, [x, y, w, h]) {
+  fill(context, inks.card, [x, y, w, h]);
+  Object.assign(context, { fillStyle: inks.ink, textAlign: "center", textBaseline: "middle" });
+  context.font = `600 ${Math.max(10, Math.min(28, h * 0.6))}px ui-sans-serif, system-ui, sans-serif`;
+  context.fillText("?", x + w / 2, y + h / 2);
 }
+const isHidden = (name) => name !== "input" && state.predict && !state.revealed;
 
-// Lines around cells of this size, [{y, x, values}], and their numbers where they can be read.
-function writeCells(context, cells, tall, wide) {
-  Object.assign(context, { lineWidth: 1, strokeStyle: "rgba(128,128,128,.45)" });
-  for (const { y, x } of cells) context.strokeRect(x, y, wide, tall);
-  if (!cells.length || cells.length > 3000) return;
-  const short = (value) => number(
-    Math.abs(value) < 10 ? Number(value.toPrecision(2)) : Math.round(value));
-  const lines = cells[0].values.length;
-  const [whole, rounded] = [number, short].map((words) => {
-    const shown = cells.map(({ values }) => values.map(words));
-    const longest = Math.max(...shown.flat().map((word) => word.length));
-    const size = Math.min(24, tall * 0.5, tall * 0.8 / lines, wide * 0.86 / (0.6 * longest));
-    return { shown, size };
-  });
-  const { shown, size } = whole.size < 8 ? rounded : whole;
-  if (size < 8) return;
-  context.font = `500 ${size}px ui-sans-serif, system-ui, sans-serif`;
-  Object.assign(context, { textAlign: "center", textBaseline: "middle" });
-  cells.forEach(({ y, x, values }, index) => {
-    const [r, g, b] = values.length >= 3 ? values.map(shade) : Array(3).fill(shade(values[0]));
-    const clear = values.length === 4 && values[3] < DATA.opaque / 2;
-    const light = !values.some(Number.isNaN) && 0.299 * r + 0.587 * g + 0.114 * b > 135;
-    context.fillStyle = clear || light ? "#16181b" : "#fff";
-    shown[index].forEach((word, line) => {
-      const offset = (line - (lines - 1) / 2) * size * 1.12;
-      context.fillText(word, x + wide / 2, y + tall / 2 + offset + size * 0.05);
-    });
-  });
-}
-
-// [x, y, width, height] of the pixels that are lit or, in a result, of the windows.
-function litBoxes(name, cell) {
-  const { pixels, windows } = selection(), lit = name === "input" ? pixels : windows;
-  const [rows, columns] = pictures[name].axes.map((axis, k) => joined(lit[k]).map(([i, end]) => {
-    const start = at(k, edge(axis, i)), length = (end - i) * cell[k];
-    const grown = Math.max(0, 7 - length); // so that it is seen
-    return [start - grown / 2, length + grown];
-  }));
-  return rows.flatMap(([y, h]) => columns.map(([x, w]) => [x, y, w, h])).slice(0, 2000);
-}
-
-// A window's pixels enlarged, see `cellsOf`, the winners framed.
-function drawWindow(canvas, cells, winners) {
-  const height = cells[cells.length - 1].i + 1, width = cells.length / height;
-  const longest = Math.max(height, width);
-  const scale = Math.min(Math.max(16, Math.min(64, Math.floor(252 / longest))), 280 / longest);
-  const context = sized(canvas, width * scale + 4, height * scale + 4);
-  context.imageSmoothingEnabled = false;
-  const values = Float64Array.from(cells, ({ value }) => value);
-  const image = imageOf([values], height, width);
-  context.drawImage(image, 2, 2, width * scale, height * scale);
-  const placed = cells.map(({ i, j, value }) => (
-    { y: 2 + i * scale, x: 2 + j * scale, values: [value] }));
-  const padding = placed.filter((cell) => cell.values[0] === undefined);
-  fill(context, pattern(context, "hatch"), ...padding.map(({ y, x }) => [x, y, scale, scale]));
-  const inside = placed.filter((cell) => cell.values[0] !== undefined);
-  if (scale >= 9) writeCells(context, inside, scale, scale);
-  for (const [name, { i, j }] of Object.entries(winners)) {
-    const inset = name === "min" && winners.max === winners.min ? 5 : 1.5;
-    const side = Math.max(scale - 2 * inset, 4);
-    Object.assign(context, { strokeStyle: colour(name), lineWidth: 3.5 });
-    context.strokeRect(2 + j * scale + inset, 2 + i * scale + inset, side, side);
+function drawPicture(name) {
+  const [height, width] = AXES.map((k) => view.lengths[k] * view.scale[k]);
+  const place = { x: 0, y: 0, width, height, low: view.low, scale: view.scale, isWhole: true };
+  const picture = pictures[name], key = JSON.stringify([width, height, state.theme, state.printing]);
+  if (picture.drawn !== key) { // without what is lit, which moves
+    picture.base = make("canvas");
+    drawCells(sized(picture.base, width, height), name, place);
+    picture.drawn = key;
   }
+  const context = sized($(name), width, height);
+  context.drawImage(picture.base, 0, 0, width, height);
+  const boxes = litBoxes(name, place, 7), [rows, columns] = cellsOn(place, picture.axes);
+  const numbered = Math.min(rows.side, columns.side) >= 9;
+  const large = boxes.length && boxes.length * boxes[0][2] * boxes[0][3] > 400;
+  if (large && !numbered) { // dim all the others, where that does not belie numbers
+    context.beginPath();
+    for (const box of [[0, 0, width, height], ...boxes]) context.rect(...box);
+    context.fillStyle = inks.veil;
+    context.fill("evenodd");
+  }
+  if (state.timer && name !== "input") coverComing(context, place, picture.axes);
+  else if (isHidden(name)) boxes.slice(0, 1).forEach((box) => cover(context, box));
+  if (boxes.length && !large) { // lines that lead the eye to something small
+    const [[x, y, w, h]] = boxes, middle = y + h / 2 - 0.5, center = x + w / 2 - 0.5;
+    fill(context, inks.guide, [0, middle, x - 5, 1], [x + w + 5, middle, width, 1],
+      [center, 0, 1, y - 5], [center, y + h + 5, 1, height]);
+  }
+  frame(context, boxes, place);
+}
+
+// While the window slides: cover the results that are still to come.
+function coverComing(context, place, axes) {
+  const [i, j] = state.picked.at, [rows, columns] = axes;
+  const y = at(place, 0, edge(rows, i)), below = at(place, 0, edge(rows, i + 1));
+  const x = at(place, 1, edge(columns, state.leap > 1 ? columns.count : j + 1));
+  const [left, right] = [0, columns.count].map((n) => at(place, 1, edge(columns, n)));
+  const bottom = at(place, 0, edge(rows, rows.count));
+  fill(context, inks.card, [x, y, right - x, below - y], [left, below, right - left, bottom - below]);
 }

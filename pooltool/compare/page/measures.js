@@ -1,6 +1,7 @@
 // Noise, bias and shift as pooltool/compare/measures.py defines them; null where there is none.
+// `pause` lets the Worker look for a newer question; it throws when there is one.
 
-const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20;
+const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20, SAMPLE_SIDE = 1200, FEWEST_WINDOWS = 8;
 
 // Mean and standard deviation of the finite ones of all values that were added.
 class Spread {
@@ -42,53 +43,87 @@ function normalNumbers() {
   return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 }
 
-// {input, max, min, avg} of {noise, bias}; `level` is the noise's standard deviation.
-function measureNoise(planes, height, width, settings, level) {
-  const still = planes.map((plane) => pool(plane, height, width, settings));
-  const draws = Math.min(
-    FEWEST_RESULTS / still[0].max.length, MOST_DRAWN / (planes.length * height * width));
-  const random = normalNumbers(), noise = new Spread();
-  const changes = METHODS.map(() => new Spread());
-  let drawn = [];
-  for (let draw = 0; draw < Math.max(1, Math.floor(draws)); draw++) {
-    const again = draw % 2 ? drawn : (drawn = []); // each noise also as its negative
-    planes.forEach((plane, c) => {
-      const numbers = draw % 2 ? again[c].map((one) => -one) : plane.length && Float64Array.from(plane, random);
-      if (!(draw % 2)) drawn[c] = numbers;
-      const noisy = Float64Array.from(plane, (value, i) => {
-        const added = level * numbers[i];
-        noise.add(added);
-        return value + added;
-      });
-      const pooled = pool(noisy, height, width, settings);
-      METHODS.forEach((method, m) => pooled[method].forEach((value, i) => {
-        changes[m].add(value - still[c][method][i]);
-      }));
-    });
+// Rows `top` to `bottom - 1` and columns `left` to `right - 1` of a plane.
+function cropped(plane, width, top, bottom, left, right) {
+  const out = new plane.constructor((bottom - top) * (right - left));
+  for (let y = top; y < bottom; y++) {
+    out.set(plane.subarray(y * width + left, y * width + right), (y - top) * (right - left));
   }
-  const found = { input: { noise: ratio(noise.std, noise.std), bias: ratio(0, noise.std) } };
-  METHODS.forEach((method, m) => {
-    const { mean, std } = changes[m];
-    found[method] = { noise: ratio(std, noise.std), bias: ratio(method === "avg" ? 0 : mean, noise.std) };
+  return out;
+}
+
+// The windows in the middle of a large picture, as `_center` of measures.py cuts them.
+function sampleOf(planes, height, width, settings) {
+  const parts = layOver(height, width, settings).map(({ size, count, step, windows }) => {
+    if (size <= SAMPLE_SIDE) return { low: 0, high: size, count };
+    const few = Math.min(
+      count, Math.max(FEWEST_WINDOWS, Math.floor(count * SAMPLE_SIDE / size)));
+    const first = Math.floor((count - few) / 2), last = windows[first + few - 1];
+    const high = last.start + step * (last.length - 1) + 1;
+    return { low: Math.max(0, windows[first].start), high: Math.min(size, high), count: few };
   });
-  return found;
+  const [rows, columns] = parts;
+  return {
+    planes: planes.map((plane) => (
+      cropped(plane, width, rows.low, rows.high, columns.low, columns.high))),
+    height: rows.high - rows.low,
+    width: columns.high - columns.low,
+    settings: settings.output_size
+      ? { ...settings, output_size: parts.map(({ count }) => count) } : settings,
+  };
+}
+
+// {input, max, min, avg} of {noise, bias}; `level` is the noise's standard deviation.
+async function measureNoise(sample, level, pause) {
+  const { planes, height, width, settings } = sample;
+  const axes = layOver(height, width, settings), results = axes[0].count * axes[1].count;
+  const draws = Math.min(FEWEST_RESULTS / results, MOST_DRAWN / (planes.length * height * width));
+  const random = normalNumbers(), noise = new Spread(), changes = METHODS.map(() => new Spread());
+  const by = (method, values) => poolBy(method, values, axes, settings.count_include_pad);
+  for (const plane of planes) {
+    const still = METHODS.map((method) => by(method, plane));
+    for (let draw = 0; draw < Math.max(1, Math.floor(draws / 2)); draw++) {
+      await pause();
+      const added = Float64Array.from(plane, () => level * random());
+      // With its negative, so that chance alone moves nothing up or down.
+      for (const sign of draws < 2 ? [1] : [1, -1]) {
+        const noisy = Float64Array.from(plane, (value, i) => value + sign * added[i]);
+        METHODS.forEach((method, m) => {
+          by(method, noisy).forEach((value, i) => changes[m].add(value - still[m][i]));
+        });
+        added.forEach((value) => noise.add(sign * value));
+      }
+    }
+  }
+  const unit = noise.std, figures = { input: { noise: ratio(unit, unit), bias: ratio(0, unit) } };
+  METHODS.forEach((method, m) => {
+    const bias = method === "avg" ? 0 : changes[m].mean; // the average is linear
+    figures[method] = { noise: ratio(changes[m].std, unit), bias: ratio(bias, unit) };
+  });
+  return figures;
 }
 
 // {input, max, min, avg} of {shift}: the columns that the picture and the moved picture both have.
-function measureShift(planes, height, width, settings) {
-  const [still, here, moved] = [-1, 0, width - 1].map((dropped) => planes.map((plane) => {
-    const input = plane.filter((_, i) => i % width !== dropped);
-    try {
-      return { input, ...pool(input, height, input.length / height, settings) };
-    } catch (error) {
-      if (!error.reason) throw error;
-      return { input }; // a column less leaves no window
+async function measureShift(sample, pause) {
+  const { planes, height, width, settings } = sample, changes = {}, still = {};
+  const part = (plane, left, right) => cropped(plane, width, 0, height, left, right);
+  for (const name of ["input", ...METHODS]) {
+    const results = (values, across) => (name === "input" ? values : poolBy(
+      name, values, layOver(height, across, settings), settings.count_include_pad));
+    [changes[name], still[name]] = [new Spread(), new Spread()];
+    for (const plane of planes) {
+      await pause();
+      results(plane, width).forEach((value) => still[name].add(value));
+      try {
+        const moved = results(part(plane, 0, width - 1), width - 1);
+        results(part(plane, 1, width), width - 1).forEach((value, i) => {
+          changes[name].add(Math.abs(value - moved[i]));
+        });
+      } catch (error) {
+        if (!error.reason) throw error; // else a column less leaves no window
+      }
     }
-  }));
-  return Object.fromEntries(["input", ...METHODS].map((name) => {
-    const changes = here.map(({ [name]: values = [] }, c) => (
-      Float64Array.from(values, (value, i) => Math.abs(value - moved[c][name][i]))));
-    const contrast = Spread.of(still.map((pooled) => pooled[name])).std;
-    return [name, { shift: ratio(Spread.of(changes).mean, contrast) }];
-  }));
+  }
+  return Object.fromEntries(Object.keys(still).map((name) => (
+    [name, { shift: ratio(changes[name].mean, still[name].std) }])));
 }

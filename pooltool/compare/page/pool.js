@@ -46,19 +46,47 @@ function lay(size, settings, k) {
   return { size, count, step, before, after, dropped, windows, origin, pitch };
 }
 
-// Pool one channel of height * width values in reading order: {rows, columns, max, min, avg}.
-function pool(values, height, width, settings) {
-  const rows = lay(height, settings, 0), columns = lay(width, settings, 1);
-  if (rows.count * columns.count > MOST_WINDOWS) throw { reason: "too_many", k: 0 };
-  const pooled = { rows, columns };
-  for (const method of METHODS) {
-    const reduced = combineAlong(rows, values, 1, width, method);
-    pooled[method] = combineAlong(columns, reduced, rows.count, 1, method);
+// Runs of pixels of an axis that are in no window, [first, end].
+function uncoveredBy({ size, step, windows }) {
+  const held = new Uint8Array(size);
+  for (const { first, taken } of windows) {
+    for (let tap = 0; tap < taken; tap++) held[first + tap * step] = 1;
   }
-  const counted = settings.count_include_pad ? "counted" : "taken";
-  rows.windows.forEach((row, i) => columns.windows.forEach((column, j) => {
-    pooled.avg[i * columns.count + j] /= row[counted] * column[counted];
-  }));
+  const runs = [];
+  for (let i = 0; i < size; i++) {
+    if (held[i]) continue;
+    if (i && !held[i - 1]) runs[runs.length - 1][1] = i + 1;
+    else runs.push([i, i + 1]);
+  }
+  return runs;
+}
+
+// The two axes of windows over height x width pixels.
+function layOver(height, width, settings) {
+  const axes = [lay(height, settings, 0), lay(width, settings, 1)];
+  if (axes[0].count * axes[1].count > MOST_WINDOWS) throw { reason: "too_many", k: 0 };
+  return axes;
+}
+
+// Pool one channel of values in reading order by one method.
+function poolBy(method, values, [rows, columns], countPadding) {
+  const reduced = combineAlong(rows, values, 1, columns.size, method);
+  const pooled = combineAlong(columns, reduced, rows.count, 1, method);
+  if (method !== "avg") return pooled;
+  const by = countPadding ? "counted" : "taken";
+  let to = 0;
+  for (const row of rows.windows) {
+    for (const column of columns.windows) pooled[to++] /= row[by] * column[by];
+  }
+  return pooled;
+}
+
+// Pool one channel by every method: {rows, columns, max, min, avg}.
+function pool(values, height, width, settings) {
+  const axes = layOver(height, width, settings), pooled = { rows: axes[0], columns: axes[1] };
+  for (const method of METHODS) {
+    pooled[method] = poolBy(method, values, axes, settings.count_include_pad);
+  }
   return pooled;
 }
 

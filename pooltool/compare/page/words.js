@@ -1,15 +1,23 @@
 // What the page says: numbers, formulas and texts in the language of the reader.
 
 function text(key, values = {}) {
-  const words = (TEXTS[state.language] || TEXTS.en)[key];
+  const words = TEXTS[key][state.language === "ko" ? 1 : 0];
   return words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
+// A count with its thousands apart, which sizes and places are not.
+const many = (count) => count.toLocaleString("en");
+
+const make = (tag, given = {}, ...children) => { // an element with this text, or these properties
+  const properties = typeof given === "string" ? { textContent: given } : given;
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+};
 
 // toFixed with ties to even, as Python has it: 3.625 is 3.62.
 function fixed(value, places) {
-  const scaled = value * 10 ** places, up = Math.round(scaled);
-  const tie = Math.abs(scaled % 1) === 0.5;
-  return ((tie && up % 2 ? up - 1 : up) / 10 ** places + 0).toFixed(places);
+  const isTie = Math.abs(value * 2 ** (places + 1) % 2) === 1, tens = 10 ** places;
+  return (isTie ? toEven(value * tens) / tens : value).toFixed(places);
 }
 
 // A number in at most about three digits after the point.
@@ -25,60 +33,42 @@ function number(value) {
   } else if (size >= 1e9) words = value.toPrecision(4).replace(/\.?0*e\+?/, "e");
   return words.replace("-", "−");
 }
-const figureText = (value) => (value === null || Math.abs(value) >= 1e6 ? number(value)
-  : fixed(value, 2).replace("-", "−"));
 const isExact = (value) => Number(number(value).replace("−", "-")) === value;
 
-// Row i and column j of window `shown`: the pixel there, its value undefined in the padding. Of
-// very long windows only what lies in the picture.
-function cellsOf(plane, shown) {
-  const [rows, columns] = AXES.map((k) => {
-    const { start, length } = layout[k].windows[shown[k]];
-    return length > 64 ? tapsOf(layout[k], shown[k])
-      : Array.from({ length }, (_, tap) => start + tap * layout[k].step);
-  });
-  return rows.flatMap((y, i) => columns.map((x, j) => {
-    const inside = y >= 0 && x >= 0 && y < DATA.height && x < DATA.width;
-    return { i, j, y, x, value: inside ? plane[y * DATA.width + x] : undefined };
-  }));
+// Three digits, as Python's ".3g" writes them.
+function general(value) {
+  const [digits, power] = value.toExponential(2).split("e"), isLong = power < -4 || power > 2;
+  return isLong ? `${Number(digits)}e${power[0]}${power.slice(1).padStart(2, "0")}`
+    : String(Number(value.toPrecision(3)));
 }
 
+// A column of figures as `numerals` of pooltool/compare/text.py writes it.
+function numerals(values) {
+  const finite = values.filter((value) => Number.isFinite(value));
+  const largest = Math.max(0, ...finite.map(Math.abs));
+  const places = largest >= 1 || !largest ? 2 : 2 - Math.floor(Math.log10(largest));
+  const words = (value) => (largest && !(largest >= 1e-4 && largest < 1e9)
+    ? general(value) : fixed(value, places));
+  return values.map((value) => (Number.isFinite(value) ? words(value).replace("-", "−") : "–"));
+}
+const ratioText = (value) => (value === null ? "–"
+  : fixed(value, 2).replace(/^-(0\.00)$/, "$1").replace("-", "−"));
+
 // "(0 + 3 + 2 + 7) / 4 = 3"
-function meanText(values, mean, counted) {
-  const zeros = Array(Math.min(26, counted - values.length)).fill(0);
-  const all = [...values, ...zeros];
-  const few = all.length > 25 ? [...all.slice(0, 4), all[all.length - 1]] : all;
-  const words = few.map(number);
-  if (all.length > 25) words.splice(4, 0, "…");
+function meanText({ values, count }, mean, counted) {
+  const zeros = Math.min(26, counted - count), all = [...values, ...Array(zeros).fill(0)];
+  const isLong = count > 25 || all.length > 25;
+  const few = isLong ? [...all.slice(0, 4), all[all.length - 1]] : all, words = few.map(number);
+  if (isLong) words.splice(4, 0, "…");
   const sum = words.join(" + ").replaceAll("+ −", "− ");
   return `(${sum}) / ${counted} ${[mean, ...few].every(isExact) ? "=" : "≈"} ${number(mean)}`;
 }
 
-// The numbers of the window [i, j] in channel c, enlarged; who won, and the mean as a sum.
-function channelCard(c, shown) {
-  const cells = cellsOf(pictures.input.planes[c], shown), winners = {};
-  const inside = cells.filter(({ value }) => value !== undefined);
-  const by = state.settings.count_include_pad ? "counted" : "taken";
-  const [tall, wide] = AXES.map((k) => layout[k].windows[shown[k]][by]);
-  const lines = METHODS.map((name) => {
-    const result = pictures[name].planes[c][shown[0] * layout[1].count + shown[1]];
-    // + 0 makes 0 of -0
-    const won = name !== "avg" && inside.find(({ value }) => Object.is(value + 0, result + 0));
-    let words = won ? text("at", { row: won.y, column: won.x }) : "";
-    if (won) winners[name] = won;
-    if (name === "avg") words = meanText(inside.map(({ value }) => value), result, tall * wide);
-    return make("p", { className: name },
-      make("b", text(name)), make("strong", number(result)), make("span", words));
-  });
-  const canvas = make("canvas");
-  drawWindow(canvas, cells, winners);
-  const heading = make("h3", { textContent: channelName(c), className: DATA.channels[c] });
-  const className = ORIGINAL.length === 1 ? "beside" : "";
-  return make("article", { className }, heading, canvas, make("div", {}, ...lines));
-}
-
-const channelName = (c) => (/^\d+$/.test(DATA.channels[c])
-  ? text("channel", { index: DATA.channels[c] }) : text(DATA.channels[c]));
+const channelName = (c) => (/^\d+$/.test(info.channels[c])
+  ? text("channel", { index: info.channels[c] }) : text(info.channels[c]));
+const isPlain = () => [1, 3, 4].includes(info.file.channels); // else the first channel is shown
+const sizeWords = (rows, columns) => text("size", { rows, columns });
+const countsOf = () => layout.map((axis) => axis.count);
 
 function rangeText(axis, i) {
   const taps = tapsOf(axis, i), [first, last] = [taps[0], taps[taps.length - 1]];
@@ -87,9 +77,8 @@ function rangeText(axis, i) {
 }
 
 // What is picked: its place in words, and the numbers of its window.
-function describe() {
-  const { windows, shown } = selection(), [i, j] = state.picked.at;
-  const [rows, columns] = layout.map((axis) => axis.count);
+function describeSelection() {
+  const { windows, shown } = selection(), [i, j] = state.picked.at, [rows, columns] = countsOf();
   let words = text("pixel_in_none", { i, j });
   if (state.picked.name !== "input") {
     const [top, left] = AXES.map((k) => rangeText(layout[k], shown[k]));
@@ -99,101 +88,169 @@ function describe() {
     words = text("pixel_selected", { i, j, count, total: rows * columns, row, column });
   }
   $("selection").textContent = state.held ? `${words} ${text("held")}` : words;
-  $("channels").replaceChildren(...(shown ? ORIGINAL.map((_, c) => channelCard(c, shown)) : []));
+  $("reveal").hidden = !state.predict || state.revealed || !shown;
+  const cards = shown ? info.channels.map((_, c) => channelCard(c, shown)) : [];
+  $("channels").replaceChildren(...cards);
+  const numbers = cards.map((card) => {
+    const results = [...card.querySelectorAll("p")].map((line) => `${line.firstChild.textContent} ${
+      line.children[1].textContent}`);
+    return `${cards.length > 1 ? card.firstChild.textContent : ""} ${results.join(", ")}`;
+  });
+  announce(`${state.news} ${words} ${numbers.join("; ")}`.trim());
+  state.news = "";
 }
 
-// The output size along rows or columns, with the numbers filled in.
+// Tell readers who listen, once nothing newer comes.
+let announced = null;
+function announce(words) {
+  clearTimeout(announced);
+  announced = setTimeout(() => { $("status").textContent = words; }, 250);
+}
+
+// The output size along rows or columns, with the numbers filled in; short where that is all.
+function isShort(k) {
+  const { settings: s } = state;
+  return !s.output_size && !s.ceil_mode && s.dilation[k] === 1 && same(s.padding[k], [0, 0]);
+}
+
 function formula(k) {
-  const { settings: s } = state, { size, before, after, count, dropped } = layout[k];
-  const outside = uncovered()[k].reduce((sum, [first, end]) => sum + end - first, 0);
+  const { settings: s } = state, { size, before, after, count, dropped, uncovered } = layout[k];
+  const outside = uncovered.reduce((sum, [first, end]) => sum + end - first, 0);
   const rest = [], name = k ? "columns" : "rows";
   let sum = `${size} → n = ${count}`;
   if (!s.output_size && s.padding === "same") {
     sum = `⌈${size} / ${s.stride[k]}⌉ = ${count}`;
     rest.push(text("padded", { before, after }));
+  } else if (AXES.every(isShort)) {
+    sum = `⌊(${size} − ${s.pool_size[k]}) / ${s.stride[k]}⌋ + 1 = ${count}`;
   } else if (!s.output_size) {
     const [open, close] = s.ceil_mode ? "⌈⌉" : "⌊⌋";
-    const padding = before === after ? `2 × ${before}` : `${before} + ${after}`;
+    const padding = before === after ? `2 × ${before}` : `(${before} + ${after})`;
     const room = `${size} + ${padding} − ${s.dilation[k]} × (${s.pool_size[k]} − 1) − 1`;
     sum = `${open}(${room}) / ${s.stride[k]}${close} + 1${dropped ? " − 1" : ""} = ${count}`;
   }
-  if (dropped) rest.push(text("dropped"));
-  if (outside) rest.push(text("uncovered", { count: outside }));
+  if (dropped) rest.push(text("dropped_window"));
+  rest.push(text(outside ? "uncovered" : "all_covered", { count: outside }));
   $(name).replaceChildren(
     make("b", text(name)), make("span", sum), make("small", rest.join("; ")));
 }
 
+function describeFormula() {
+  const { settings: s } = state;
+  const kind = [s.output_size && "adaptive", s.padding === "same" && "same",
+    AXES.every(isShort) && "short", s.ceil_mode && "ceil", "floor"].find(Boolean);
+  $("rule").textContent = text(`formula_${kind}`);
+  AXES.forEach(formula);
+}
+
 // All words that do not depend on what is picked.
 function describePage() {
-  const { settings: s } = state, { file, reduced: [tall, wide], frame: part } = DATA;
   document.documentElement.lang = state.language;
   for (const element of document.querySelectorAll("[data-text]")) {
     element.textContent = text(element.dataset.text);
   }
-  let channels = text("channels", { count: file.channels });
-  if (!FIRST_ONLY) channels = ORIGINAL.map((_, c) => channelName(c)).join(", ");
-  const about = [text("about", { title: DATA.title, ...file, channels, dtype: DATA.dtype })];
-  if (tall * wide > 1) about.push(text("note_reduced", { ...file, rows: tall, columns: wide }));
-  if (part) about.push(text("note_frame", { index: part[0], count: part[1] }));
-  $("about").replaceChildren(...about.map((words) => make("span", words)));
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.setAttribute("aria-label", text(element.dataset.label));
+  }
+  describeControls();
+  const { problem } = state;
   $("problem").hidden = !problem;
-  $("problem").textContent = problem ? text(`${problem.reason}_${problem.k}`, problem) : "";
-  for (const id of ["pictures", "detail", "formula"]) $(id).hidden = Boolean(problem);
-  SIZES.forEach(describeSize);
-  for (const key of SWITCHES) $(key).checked = key === "same" ? s.padding === "same" : s[key];
-  for (const key of ["noise", "move"]) $(key).checked = state[key];
-  if (problem) return;
-  lookAt(); // which has no room while the pictures are hidden
-  const rule = s.padding === "same" ? "formula_same" : s.ceil_mode ? "formula_ceil" : "formula";
-  $("rule").textContent = text(s.output_size ? "formula_adaptive" : rule);
-  AXES.forEach(formula);
-  NAMES.forEach(describePicture);
-  const [height, width] = SHAPE, [rows, columns] = layout.map((axis) => axis.count);
-  const values = { height, width, rows, columns, level: DATA.noise_level * 100 };
-  const overlap = AXES.some((k) => !s.output_size && s.stride[k] < s.dilation[k] * (s.pool_size[k] - 1) + 1);
-  values.use = text(overlap ? "use_several" : "use_once");
-  values.size = text(rows * columns < height * width ? "gets_smaller" : "keeps_size", values);
-  const lessons = ["window", "weights", "channels", "choice", "noise", "shift"];
-  $("lesson").replaceChildren(...lessons.map((key) => make("article", {},
-    make("h2", text(`lesson_${key}`)), make("p", text(`lesson_${key}_text`, values)))));
+  $("problem").textContent = problem ? text(problem.reason === "unreadable" ? "unreadable"
+    : `${problem.reason}_${problem.k}`, problem) : "";
+  for (const part of document.querySelectorAll(".results")) part.hidden = Boolean(problem);
+  if (problem || !pictures) return;
+  describeAbout();
+  describeFormula();
+  describeFigures();
+  describeLessons();
   $("notes").replaceChildren(...notes().map((words) => make("li", words)));
 }
 
-function describePicture(name) {
-  const { axes, figures } = pictures[name], figure = $(name).closest("figure");
-  const [rows, columns] = axes.map((axis) => axis.count);
-  figure.querySelector(".shape").textContent = text("size", { rows, columns });
-  figure.querySelector("dl").replaceChildren(...Object.entries(figures).map(([key, value]) => (
-    make("div", { className: key }, make("dt", text(key)), make("dd", figureText(value))))));
-  $(name).setAttribute("aria-label", text("canvas", { name: text(name), rows, columns }));
+function describeAbout() {
+  const { file, reduced: [tall, wide] } = info, part = state.key === "file" && DATA.frame;
+  const title = state.key === "lecture" ? text("lecture") : info.title;
+  const channels = isPlain() ? info.channels.map((_, c) => channelName(c)).join(", ")
+    : text("channels", { count: file.channels });
+  const size = sizeWords(file.height, file.width);
+  const about = [`${title} · ${size} · ${channels} · ${info.dtype}`];
+  if (tall * wide > 1) about.push(text("note_reduced", { rows: tall, columns: wide }));
+  if (part) about.push(text("note_frame", { index: part[0], count: part[1] }));
+  if (info.dropped) about.push(text("note_dropped"));
+  $("about").replaceChildren(...about.map((words) => make("span", words)));
 }
 
-// A field and its two buttons. What is being written stays as it is; see `parse`.
-function describeSize(key) {
-  const input = $(key), value = state.settings[key], name = text(key);
-  input.placeholder = text(key === "output_size" ? "off" : "as_pool_size");
-  input.disabled = key !== "output_size" && Boolean(state.settings.output_size);
-  input.title = text("size_hint", { name });
-  input.parentElement.querySelectorAll("button").forEach((button, i) => {
-    button.setAttribute("aria-label", `${name}: ${text(i ? "more" : "less")}`);
+// The figures below each picture, how many of its values stayed as they were, and its name.
+function describeFigures() {
+  const isWaiting = state.waiting || !state.figures, columns = {};
+  for (const key of ["mean", "std"]) columns[key] = numerals(NAMES.map((name) => pictures[name][key]));
+  NAMES.forEach((name, n) => {
+    const { axes, change } = pictures[name], figure = $(name).closest("figure"), lines = [];
+    for (const key of ["mean", "std"]) lines.push([key, columns[key][n]]);
+    for (const [of, keys] of [["noise", ["noise", "bias"]], ["move", ["shift"]]]) {
+      const figures = state.figures && state.figures[of === "move" ? "shift" : "noise"];
+      for (const key of state[of] ? keys : []) {
+        lines.push([key, isWaiting || !figures ? "…" : ratioText(figures[name][key])]);
+      }
+    }
+    if (change) lines.push(["kept", text("kept_of", { same: many(change.same), total: many(change.total) })]);
+    figure.querySelector("dl").replaceChildren(...lines.map(([key, value]) => (
+      make("div", { className: key }, make("dt", text(key)), make("dd", value)))));
+    const [rows, across] = axes.map((axis) => axis.count);
+    figure.querySelector(".shape").textContent = sizeWords(rows, across);
+    $(name).setAttribute("aria-label", text("canvas", { name: text(name), rows, columns: across }));
+    figure.querySelector(".save").setAttribute("aria-label", text("save_name", { name: text(name) }));
   });
-  if (document.activeElement === input) return;
-  input.removeAttribute("aria-invalid");
-  const [rows, columns] = key === "padding" ? [value[0][0], value[1][0]] : value || [];
-  input.value = rows === columns ? rows : `${rows}x${columns}`;
-  if (value === "same") input.value = value;
-  if (value === null || (key === "stride" && state.strideFollows)) input.value = "";
+  const changed = (name) => pictures[name].change.total - pictures[name].change.same;
+  const { change } = pictures.input, small = change && change.total <= 256;
+  $("changes").hidden = !change;
+  if (!change) return;
+  const counts = { changed: many(changed("input")), all: many(change.total),
+    total: many(pictures.max.change.total) };
+  for (const name of METHODS) counts[name] = many(changed(name));
+  $("changes").textContent = [text("changes", counts), small && text("marks"),
+    state.difference && text("difference_scale", { largest: number(state.largest) }),
+  ].filter(Boolean).join(" ");
+}
+
+// Why pool at all, beside a convolution; what the figures mean.
+function describeLessons() {
+  const { settings: s } = state, [rows, columns] = countsOf(), channels = info.file.channels;
+  const { height, width } = info, values = { height, width, rows, columns, channels,
+    level: 100 * DATA.noise_level, before: height * width * channels,
+    after: rows * columns * channels };
+  const size = s.output_size ? [0, 1].map((k) => Math.max(...layout[k].windows.map((w) => w.length)))
+    : s.pool_size;
+  const [tall, wide] = size, weights = tall * wide * channels * channels + channels;
+  const overlaps = layout.some(({ windows, step }) => windows.length > 1
+    && windows[1].start < windows[0].start + step * (windows[0].length - 1) + 1);
+  values.reach = AXES.map((k) => (
+    layout[k].step * (size[k] - 1) + 1)).join(" × ");
+  values.use = text(overlaps ? "use_several" : "use_once", { stride: s.stride.join(" × ") });
+  values.fewer = text(values.after < values.before ? "fewer" : "not_fewer",
+    { before: many(values.before), after: many(values.after) });
+  $("reasons").replaceChildren(...["values", "weights", "reach", "moves", "overlap"].map((key) => (
+    make("li", text(`why_${key}`, values)))));
+  const shape = (count) => `(${rows}, ${columns}, ${count})`;
+  const table = [["", "parameters", "output"], ["pooling", "0", shape(channels)],
+    ["convolution", `${tall} × ${wide} × ${channels} × ${channels} + ${channels} = ${weights}`, shape(channels)]];
+  $("layers").replaceChildren(...table.map(([name, ...cells], i) => make("tr", {},
+    make(i ? "th" : "td", i ? { scope: "row", textContent: text(name) } : ""),
+    ...cells.map((words) => make(i ? "td" : "th", { textContent: i ? words : text(words) })))));
+  const lessons = ["window", "channels", "choice", "noise", "shift"];
+  $("lesson").replaceChildren(...lessons.map((key) => make("article", {},
+    make("h3", text(`lesson_${key}`)), make("p", text(`lesson_${key}_text`, values)))));
 }
 
 // What a reader has to know of this picture.
 function notes() {
-  const { file } = DATA, thicker = view.scale[0] / view.scale[1];
+  const { file } = info, thicker = view ? view.scale[0] / view.scale[1] : 1;
   return [
-    DATA.stretched && text("note_tones", { black: number(DATA.black), white: number(DATA.white) }),
-    DATA.channels.includes("alpha") && text("note_alpha"),
-    FIRST_ONLY && text("note_first", { count: file.channels, listed: ORIGINAL.length }),
-    ORIGINAL.some((plane) => plane.some(Number.isNaN)) && text("note_nan"),
-    !DATA.exact && text("note_rounded"),
+    info.stretched && text("note_tones", { black: number(info.black), white: number(info.white) }),
+    info.channels.includes("alpha") && text("note_alpha"),
+    !isPlain() && text("note_first", { count: file.channels, listed: info.channels.length }),
+    pictures.input.hasNaN && text("note_nan"),
+    !info.exact && text("note_rounded"),
+    Math.max(info.height, info.width) > SAMPLE_SIDE && text("note_sample", { side: SAMPLE_SIDE }),
     (thicker > 1.1 || thicker < 0.9) && text("note_stretched"),
     text("note_hatched"),
     text("note_made"),

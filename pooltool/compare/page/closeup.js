@@ -1,0 +1,139 @@
+// The close-up: a part of the four pictures enlarged around what is picked, with a line from the
+// window to its results; and the numbers of one window.
+
+let closeUps = []; // the places on the strip, each with the `name` of its picture
+
+// Where the four enlarged parts go: side by side or, where that is narrow, the picture above.
+function closeUpPlaces() {
+  const room = $("closeup").clientWidth, narrow = room < 640, gap = narrow ? 10 : 18;
+  const { shown } = selection(), units = layout.map(({ pitch, step, windows }, k) => {
+    const { length } = windows[shown ? shown[k] : 0];
+    return Math.max(pitch, (step * (length - 1) + 1) / 3);
+  });
+  const small = (room - 2 * gap) / 3, side = narrow ? small : (room - 3 * gap) / 4;
+  const tall = Math.min(side, 250), scale = Math.min(44,
+    Math.max(tall / 8 / Math.max(...units), Math.min(tall / view.lengths[0], side / view.lengths[1])));
+  const center = middleOf(state.picked);
+  const parts = [tall, side].map((length, k) => {
+    const seen = Math.min(length / scale, view.lengths[k]);
+    const begin = center[k] - seen / 2, last = view.low[k] + view.lengths[k] - seen;
+    return { low: Math.max(view.low[k], Math.min(begin, last)), length: seen * scale };
+  });
+  const [height, width] = parts.map(({ length }) => length), low = parts.map((part) => part.low);
+  const columns = narrow ? 3 : 4, across = columns * width + (columns - 1) * gap;
+  return NAMES.map((name, i) => {
+    const column = narrow ? i - 1 : i, below = narrow && i > 0;
+    const x = narrow && !i ? (across - width) / 2 : column * (width + gap);
+    return { name, x: x + 3, y: below ? height + 48 : 20, width, height, low, scale: [scale, scale] };
+  });
+}
+
+function drawCloseUp() {
+  closeUps = closeUpPlaces();
+  const last = closeUps[3], narrow = closeUps[1].y > closeUps[0].y;
+  const context = sized($("strip"), last.x + last.width + 3, last.y + last.height + 24);
+  const targets = [];
+  for (const place of closeUps) {
+    const { name, x, y, width, height } = place;
+    context.save();
+    context.beginPath();
+    context.rect(x, y, width, height);
+    context.clip();
+    drawCells(context, name, place);
+    const boxes = litBoxes(name, place, 4);
+    if (isHidden(name)) boxes.forEach((box) => cover(context, box));
+    frame(context, boxes, place, name === "input" ? inks.accent : inks[name]);
+    context.restore();
+    Object.assign(context, { fillStyle: inks[name] || inks.ink, textAlign: "left",
+      textBaseline: "alphabetic", font: "600 13px ui-sans-serif, system-ui, sans-serif" });
+    context.fillText(text(name), x, y - 6);
+    const ends = boxes.flatMap(([left, top, w, h]) => [[left, top], [left + w, top + h]]);
+    const inside = (value, from, length) => Math.max(from, Math.min(value, from + length));
+    targets.push(boxes.length && { left: inside((ends[0][0] + ends[ends.length - 1][0]) / 2, x, width),
+      top: inside(ends[0][1], y, height), bottom: inside(ends[ends.length - 1][1], y, height) });
+  }
+  const [from, ...results] = targets;
+  results.forEach((to, i) => {
+    if (!from || !to) return;
+    const lane = closeUps[0].y + closeUps[0].height + 6 + 6 * i, begin = from.left + 4 * (i - 1);
+    const line = new Path2D(`M ${begin} ${from.bottom} V ${lane} H ${to.left} V ${
+      narrow ? to.top : to.bottom}`);
+    for (const [strokeStyle, lineWidth] of [[inks.card, 4], [inks[NAMES[i + 1]], 2]]) {
+      Object.assign(context, { strokeStyle, lineWidth });
+      context.stroke(line);
+    }
+  });
+}
+
+// The window [i, j] in a plane: its taps along rows and columns, the padding's too (of very long
+// windows only what lies in the picture), where the values of `wanted` stand first, and so many of
+// its values as a sum is written with.
+function searchWindow(plane, shown, wanted) {
+  const [ys, xs] = AXES.map((k) => {
+    const { start: first, length } = layout[k].windows[shown[k]];
+    return length > 64 ? tapsOf(layout[k], shown[k])
+      : Array.from({ length }, (_, tap) => first + tap * layout[k].step);
+  });
+  const winners = {}, values = [], names = Object.keys(wanted);
+  let count = 0, last;
+  ys.forEach((y, i) => xs.forEach((x, j) => {
+    if (y < 0 || x < 0 || y >= info.height || x >= info.width) return;
+    last = plane[y * info.width + x];
+    count += 1;
+    if (values.length < 26) values.push(last);
+    for (const name of names) { // + 0 makes 0 of -0
+      if (!winners[name] && Object.is(last + 0, wanted[name] + 0)) winners[name] = { i, j, y, x };
+    }
+  }));
+  if (count > 25) values.splice(4, values.length, last);
+  return { ys, xs, winners, values, count };
+}
+
+// A window's pixels enlarged, the winners framed; nothing of one that is too large for that.
+function drawWindow(plane, { ys, xs }, winners) {
+  const height = ys.length, width = xs.length, longest = Math.max(height, width);
+  if (height * width > 4096) return [];
+  const scale = Math.min(Math.max(16, Math.min(56, Math.floor(224 / longest))), 240 / longest);
+  const canvas = make("canvas"), context = sized(canvas, width * scale + 4, height * scale + 4);
+  fill(context, pattern(context, "hatch"), [2, 2, width * scale, height * scale]);
+  const inside = [];
+  ys.forEach((y, i) => xs.forEach((x, j) => {
+    if (y < 0 || x < 0 || y >= info.height || x >= info.width) return;
+    const value = plane[y * info.width + x], gray = shade(value);
+    const cell = { y: 2 + i * scale, x: 2 + j * scale, values: [value] };
+    fill(context, Number.isNaN(value) ? "#d640c4" : `rgb(${gray} ${gray} ${gray})`,
+      [cell.x, cell.y, scale, scale]);
+    inside.push(cell);
+  }));
+  if (scale >= 9) writeCells(context, inside, scale, scale);
+  for (const [name, { i, j }] of Object.entries(winners)) {
+    const inset = name === "min" && same(winners.max, winners.min) ? 5 : 1.5;
+    const side = Math.max(scale - 2 * inset, 4);
+    Object.assign(context, { strokeStyle: inks[name], lineWidth: 3.5 });
+    context.strokeRect(2 + j * scale + inset, 2 + i * scale + inset, side, side);
+  }
+  canvas.setAttribute("aria-hidden", "true"); // its numbers stand beside it
+  return [canvas];
+}
+
+// The numbers of the window [i, j] in channel c, enlarged; who won, and the mean as a sum.
+function channelCard(c, shown) {
+  const plane = pictures.input.planes[c], results = {};
+  for (const name of METHODS) {
+    results[name] = pictures[name].planes[c][shown[0] * layout[1].count + shown[1]];
+  }
+  const { max, min } = results, found = searchWindow(plane, shown, { max, min });
+  const by = state.settings.count_include_pad ? "counted" : "taken";
+  const counted = AXES.reduce((all, k) => all * layout[k].windows[shown[k]][by], 1);
+  const hidden = isHidden("max"), lines = METHODS.map((name) => {
+    const won = found.winners[name];
+    let words = won ? text("at", { row: won.y, column: won.x }) : "";
+    if (name === "avg") words = meanText(found, results.avg, counted);
+    return make("p", { className: name }, make("b", text(name)),
+      make("strong", hidden ? "?" : number(results[name])), make("span", hidden ? "" : words));
+  });
+  const heading = make("h3", { textContent: channelName(c), className: info.channels[c] });
+  const drawn = drawWindow(plane, found, hidden ? {} : found.winners);
+  const className = info.channels.length === 1 ? "beside" : "";
+  return make("article", { className }, heading, ...drawn, make("div", {}, ...lines));
+}
