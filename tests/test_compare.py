@@ -854,7 +854,7 @@ def test_a_name_and_a_format_that_disagree_are_wrong_usage(run: Run) -> None:
         (["-o", "b.png", "--format", "jpg"], "-o b.png and --format jpg disagree"),
         (["-o", "b.html", "--format", "png"], "-o b.html and --format png disagree"),
         (["-o", "b.png", "--format", "html"], "-o b.png and --format html disagree"),
-        (["-o", "b"], "the name has no extension"),
+        (["-o", "b"], "needs an extension"),
         (["-o", "b.gif"], "GIF is read, not written"),
     ]:
         refused = run("compare", "a.png", *words)
