@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from browser import CHROMIUM, Tab, browser
-from conftest import ROOT, SAMPLES, load
+from conftest import SAMPLES, load
 from numpy.typing import NDArray
 
 from pooltool.compare.measures import METHODS, Measures, measure, pool_all
@@ -819,15 +818,6 @@ def test_the_page_asks_nothing_of_the_network() -> None:
     text = page(LECTURE, TWO, title="")
     assert "default-src 'none'" in text
     assert not re.search(r"https?://|\bfetch\(|XMLHttpRequest|\bimport\b|@import|url\(", text)
-
-
-def test_the_files_of_the_page_are_packaged() -> None:
-    line = re.search(r'"pooltool.compare.page" = (\[.*\])', (ROOT / "pyproject.toml").read_text())
-    assert line
-    patterns = json.loads(line[1])
-    files = [item.name for item in ASSETS.iterdir() if not item.name.startswith("__")]
-    assert len(files) >= 5
-    assert all(any(fnmatch(name, pattern) for pattern in patterns) for name in files)
 
 
 def test_a_photo_of_the_samples_keeps_every_pixel() -> None:
