@@ -1,4 +1,4 @@
-"""Where windows lie along the rows and columns of an image: whole numbers only, no arrays.
+"""Where windows lie along the rows and columns of an image: integers only, no arrays.
 
 Positions and sizes are in pixels. Pairs are (height, width): rows before columns.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pooltool.data_format import DataFormat, likelier, row_axis
 from pooltool.errors import WindowError
@@ -20,53 +19,72 @@ Padding = Literal["valid", "same"] | int | Pair | tuple[Pair, Pair]
 ResolvedPadding = Literal["valid", "same"] | tuple[Pair, Pair]
 OutputSize = int | tuple[int | None, int | None]
 
+LARGEST = 2**31 - 1
+"""No setting is larger, so that what is computed of two of them fits into 64 bits."""
+MOST_OUTPUTS = 1 << 18
+"""An adaptive result that has more rows or columns than its image has no more than these."""
+
 
 @dataclass(frozen=True)
 class Axis:
-    """Windows of one size and stride along `size` pixels.
+    """Windows along `size` pixels, each of `pool_size` pixels that are `dilation` apart.
 
-    Window `i` holds the pixels `i * stride - before + tap * dilation` for `tap` in
-    `range(pool_size)`; those below 0 or from `size` on are padding.
+    Window `i` begins at `starts[i]`; its pixels below 0 or from `size` on are padding. Adaptive
+    windows hold `lengths[i]` pixels, `pool_size` or one more; they never reach out of the image.
     """
 
     size: int
+    starts: range | tuple[int, ...]
     pool_size: int
-    stride: int
-    dilation: int
-    before: int
-    after: int
-    count: int
+    dilation: int = 1
+    lengths: tuple[int, ...] = ()
+    after: int = 0
+    """Pixels of padding behind the image, which `count_include_pad` counts."""
     unseen: Pair = (0, 0)
-    """Taps that windows have before and after these, on padding in every window."""
+    """Pixels that windows have before and after these, on padding in every window."""
+
+    @property
+    def count(self) -> int:
+        """How many windows there are."""
+        return len(self.starts)
+
+    @property
+    def stride(self) -> int:
+        """Pixels from one window to the next; of adaptive windows, the least of them."""
+        return self.starts.step if isinstance(self.starts, range) else max(1, self.pool_size - 1)
 
     @property
     def extent(self) -> int:
-        """Pixels from a window's first to its last, the gaps of dilation included."""
-        return self.dilation * (self.pool_size - 1) + 1
+        """Pixels from the first to the last of the largest window, gaps included."""
+        return self.dilation * (self.most - 1) + 1
+
+    @property
+    def most(self) -> int:
+        """Pixels of the largest window."""
+        return self.pool_size + bool(self.lengths)
 
     @property
     def is_regular(self) -> bool:
-        """True when every window holds `pool_size` pixels: none reaches out of the image."""
-        end = self.count * self.stride - self.before - self.stride + self.extent
-        return self.before <= 0 and end <= self.size and self.unseen == (0, 0)
+        """True when every window holds `pool_size` pixels of the image."""
+        if self.lengths or self.unseen != (0, 0):
+            return False
+        return self.starts[0] >= 0 and self.starts[-1] + self.extent <= self.size
 
     @property
     def reduction(self) -> float:
         """Pixels of the image that one result stands for."""
-        return self.stride
-
-    def start(self, index: int) -> int:
-        """Position of the first pixel of window `index`; negative in the padding before."""
-        return index * self.stride - self.before
+        return self.size / self.count if self.lengths else self.stride
 
     def span(self, first: int, last: int) -> Pair:
         """Half-open range of pixels, padding included, that windows `first` to `last - 1` cover."""
-        start = first * self.stride - self.before
-        return start, start + (last - 1 - first) * self.stride + self.extent
+        length = self.lengths[last - 1] if self.lengths else self.extent
+        return self.starts[first], self.starts[last - 1] + length
 
     def pixels(self, index: int, *, count_padding: bool = False) -> int:
         """Pixels of window `index` inside the image, or inside image and padding together."""
-        start, first, end, size = self.start(index), 0, self.pool_size, self.size
+        if self.lengths:
+            return self.lengths[index]
+        start, first, end, size = self.starts[index], 0, self.pool_size, self.size
         if count_padding:  # which no window reaches out of before the image
             first, end, size = -self.unseen[0], end + self.unseen[1], size + self.after
         else:
@@ -75,7 +93,7 @@ class Axis:
 
     def counts(self, *, count_padding: bool = False) -> list[int]:
         """`pixels` of every window. Only the few at the ends can hold less than the pool size."""
-        whole = self.inside() if self.unseen == (0, 0) else range(0)
+        whole = self.inside() if self.unseen == (0, 0) and not self.lengths else range(0)
         counts = [self.pool_size] * self.count
         for index in (*range(whole.start), *range(whole.stop, self.count)):
             counts[index] = self.pixels(index, count_padding=count_padding)
@@ -83,110 +101,63 @@ class Axis:
 
     def inside(self) -> range:
         """The windows that lie in the image as a whole."""
-        first = min(self.count, max(0, -(-self.before // self.stride)))
-        fitting = (self.size - self.extent + self.before) // self.stride + 1
+        if self.lengths:
+            return range(self.count)
+        first = min(self.count, max(0, -(self.starts[0] // self.stride)))
+        fitting = (self.size - self.extent - self.starts[0]) // self.stride + 1
         return range(first, max(first, min(fitting, self.count)))
 
     def part(self, first: int, last: int) -> tuple[int, int, Axis]:
-        """The pixels `low` to `high - 1` that windows `first` to `last - 1` need, and those
-        windows laid over just these pixels.
+        """The pixels `low` to `high - 1` that windows `first` to `last - 1` need, and the windows
+        over just these pixels.
         """
         start, end = self.span(first, last)
         low, high = max(start, 0), min(end, self.size)
         if (low, high, last - first) == (0, self.size, self.count):
             return low, high, self
+        starts = self.starts[first:last]
+        if isinstance(starts, range):
+            moved: range | tuple[int, ...] = range(start - low, starts.stop - low, starts.step)
+        else:
+            moved = tuple(begin - low for begin in starts)
         after = min(end + self.unseen[1] * self.dilation, self.size + self.after) - high
-        before, size, windows = low - start, high - low, last - first
-        laid = Axis(
-            size, self.pool_size, self.stride, self.dilation, before, after, windows, self.unseen
+        part = replace(
+            self, size=high - low, starts=moved, lengths=self.lengths[first:last], after=after
         )
-        return low, high, laid
+        return low, high, part
+
+
+class _Settings:
+    """Settings of windows, checked as far as they can be without an image."""
+
+    def along(self, size: int, axis: int) -> Axis:
+        """The windows along `size` pixels of axis 0, the rows, or 1, the columns."""
+        raise NotImplementedError
+
+    def axes(
+        self, shape: tuple[int, ...], data_format: DataFormat = "channels_last"
+    ) -> tuple[Axis, Axis]:
+        """The windows over an image of `shape`; raise `WindowError` where there can be none."""
+        first = row_axis(len(shape), data_format)
+        try:
+            return _axes(self, shape[first], shape[first + 1])
+        except WindowError as error:
+            error = with_shape(error, shape)
+            if other := likelier(shape, data_format):
+                error.reason += f"; if it is {other.replace('_', ' ')}, say {{data_format}}"
+                error.settings["data_format"] = other
+            raise error from None
+
+
+@lru_cache(maxsize=64)
+def _axes(windows: _Settings, height: int, width: int) -> tuple[Axis, Axis]:
+    """Remember the last axes: that is a fifth of what a call on a small image costs."""
+    return windows.along(height, 0), windows.along(width, 1)
 
 
 @dataclass(frozen=True)
-class AdaptiveAxis:
-    """`count` windows that together cover `size` pixels, as evenly as whole pixels allow.
-
-    Window `i` covers `floor(i * size / count)` to `ceil((i + 1) * size / count)`: the rule of
-    PyTorch's adaptive pooling. `count` does not divide `size` (else windows are an `Axis`), so its
-    length takes at most two values, one pixel apart.
-    """
-
-    size: int
-    count: int
-    whole: Pair
-    """Pixels and windows of the axis that this is a part of, or is."""
-    first: int = 0
-    """Which of those windows is the first here."""
-    dilation: ClassVar[int] = 1
-    is_regular: ClassVar[bool] = False
-    """There are windows of two sizes."""
-
-    @property
-    def shorter(self) -> int:
-        """Pixels of the smaller windows; the larger ones have one more."""
-        return self.whole[0] // self.whole[1] + 1
-
-    @property
-    def pool_size(self) -> int:
-        """Pixels of the larger windows; none has more."""
-        return min(self.whole[0], self.shorter + 1)
-
-    @property
-    def extent(self) -> int:
-        """The same: there are no gaps."""
-        return self.pool_size
-
-    @property
-    def stride(self) -> int:
-        """Pixels from one window to the next, rounded down, but never 0."""
-        return max(1, self.shorter - 1)
-
-    @property
-    def reduction(self) -> float:
-        """Pixels of the image that one result stands for."""
-        return self.whole[0] / self.whole[1]
-
-    def start(self, index: int) -> int:
-        """Position of the first pixel of window `index`."""
-        size, count = self.whole
-        return (self.first + index) * size // count - self.first * size // count
-
-    def stop(self, index: int) -> int:
-        """Position after the last pixel of window `index`."""
-        size, count = self.whole
-        return -(-(self.first + index + 1) * size // count) - self.first * size // count
-
-    def span(self, first: int, last: int) -> Pair:
-        """Half-open range of pixels that windows `first` to `last - 1` cover."""
-        return self.start(first), self.stop(last - 1)
-
-    def pixels(self, index: int, *, count_padding: bool = False) -> int:
-        """Pixels of window `index`; there is never padding to count."""
-        return self.stop(index) - self.start(index)
-
-    def counts(self, *, count_padding: bool = False) -> list[int]:
-        """`pixels` of every window."""
-        return [self.pixels(index) for index in range(self.count)]
-
-    def inside(self) -> range:
-        """The windows that lie in the image as a whole: all of them."""
-        return range(self.count)
-
-    def part(self, first: int, last: int) -> tuple[int, int, AdaptiveAxis]:
-        """The pixels `low` to `high - 1` that windows `first` to `last - 1` cover, and those
-        windows laid over just these pixels.
-        """
-        low, high = self.span(first, last)
-        return low, high, AdaptiveAxis(high - low, last - first, self.whole, self.first + first)
-
-
-AnyAxis = Axis | AdaptiveAxis
-
-
-@dataclass(frozen=True)
-class Windows:
-    """The window settings of a pooling layer, checked as far as they can be without an image."""
+class Windows(_Settings):
+    """The window settings of a pooling layer."""
 
     pool_size: Pair = (2, 2)
     stride: Pair = (2, 2)
@@ -209,24 +180,8 @@ class Windows:
         dilated = pair("dilation", dilation)
         return cls(pool, down_right, _resolve_padding(padding), dilated, bool(ceil_mode))
 
-    def axes(
-        self, shape: tuple[int, ...], data_format: DataFormat = "channels_last"
-    ) -> tuple[Axis, Axis]:
-        """Lay the windows over an image of `shape`; raise `WindowError` if they cannot lie so."""
-        first = row_axis(len(shape), data_format)
-        try:
-            return _lay(self, shape[first], shape[first + 1])
-        except WindowError as error:
-            error = with_shape(error, shape)
-            if other := likelier(shape, data_format):
-                error.reason += f"; if it is {other.replace('_', ' ')}, say {{data_format}}"
-                error.settings["data_format"] = other
-            raise error from None
-
     def along(self, size: int, axis: int) -> Axis:
-        """Lay the windows along `size` pixels of axis 0, the rows, or 1, the columns.
-
-        Their number is that of PyTorch's pooling layers and of ONNX:
+        """The windows along `size` pixels, in number as PyTorch's pooling layers and ONNX have it:
         `floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1`, or `ceil` of it
         less a last window that would start in the padding after the image.
         """
@@ -244,53 +199,51 @@ class Windows:
                 count -= 1
         if count < 1:
             dilated = "" if extent == pool else ", {dilation}"
-            raise WindowError(
+            raise self._refusal(
                 f"{{pool_size}}{dilated} does not fit: a window takes {extent} "
                 f"{('rows', 'columns')[axis]}, the image has {size} and {{padding}}; "
-                "use a smaller pool size or {padding:same}",
-                pool_size=self.pool_size,
-                dilation=self.dilation,
-                padding=self.padding,
+                "use a smaller pool size or {padding:same}"
             )
-        laid = Axis(size, pool, stride, dilation, before, after, count)
-        # Windows without gaps that begin before the image all reach it if the first one does. With
-        # gaps wider than the image, one of the first `size + 1` misses it if any does: they meet
-        # it at different pixels, or all at the same ones.
-        first = range(min(count, -(-before // stride), size + 1) if dilation > 1 else 1)
-        padded = chain(first, [count - 1])
-        if (before or after) and not all(map(laid.pixels, padded)):
-            raise WindowError(
+        starts = range(-before, count * stride - before, stride)
+        windows = Axis(size, starts, pool, dilation, after=after)
+        if (before or after) and _misses_image(windows):
+            raise self._refusal(
                 f"{{padding}} leaves a window without a {('row', 'column')[axis]} of the image "
-                "({pool_size}, {dilation}); use less padding",
-                pool_size=self.pool_size,
-                dilation=self.dilation,
-                padding=self.padding,
+                "({pool_size}, {dilation}); use less padding"
             )
-        return laid if extent <= size else _without_unseen(laid)
+        return windows if extent <= size else _without_unseen(windows)
+
+    def _refusal(self, reason: str) -> WindowError:
+        settings = {"pool_size": self.pool_size, "dilation": self.dilation, "padding": self.padding}
+        return WindowError(reason, **settings)
+
+
+def _misses_image(axis: Axis) -> bool:
+    """True when a window has no pixel of the image.
+
+    Windows without gaps that begin before the image all reach it if the first one does. With gaps
+    wider than the image, one of the first `size + 1` misses it if any does: they meet it at
+    different pixels, or all at the same ones.
+    """
+    first = min(axis.count, -(axis.starts[0] // axis.stride), axis.size + 1)
+    first = first if axis.dilation > 1 else 1
+    return not all(map(axis.pixels, (*range(first), axis.count - 1)))
 
 
 def _without_unseen(axis: Axis) -> Axis:
-    """The same windows less the taps that lie on padding in all of them: a window of any size
-    then costs no more than one of twice the image's.
+    """The same windows less the pixels that are padding in all of them: a window of any size then
+    costs no more than one of twice the image's.
     """
-    first = max(0, -((axis.start(axis.count - 1)) // axis.dilation))
-    last = min(axis.pool_size - 1, (axis.size - 1 + axis.before) // axis.dilation)
-    return replace(
-        axis,
-        pool_size=last - first + 1,
-        before=axis.before - first * axis.dilation,
-        unseen=(first, axis.pool_size - 1 - last),
-    )
-
-
-@lru_cache(maxsize=64)
-def _lay(windows: Windows, height: int, width: int) -> tuple[Axis, Axis]:
-    """Remember the last layouts: that is a fifth of what a call on a small image costs."""
-    return windows.along(height, 0), windows.along(width, 1)
+    first = max(0, -(axis.starts[-1] // axis.dilation))
+    last = min(axis.pool_size - 1, (axis.size - 1 - axis.starts[0]) // axis.dilation)
+    moved = first * axis.dilation
+    starts = range(axis.starts[0] + moved, axis.starts[-1] + moved + axis.stride, axis.stride)
+    unseen = first, axis.pool_size - 1 - last
+    return replace(axis, starts=starts, pool_size=last - first + 1, unseen=unseen)
 
 
 @dataclass(frozen=True)
-class AdaptiveWindows:
+class AdaptiveWindows(_Settings):
     """Adaptive pooling: windows chosen so that exactly `output_size` results come out, or as many
     as there are pixels where it is None.
     """
@@ -308,30 +261,23 @@ class AdaptiveWindows:
             return cls((height, width))
         return cls(pair("output_size", output_size))
 
-    def axes(
-        self, shape: tuple[int, ...], data_format: DataFormat = "channels_last"
-    ) -> tuple[AnyAxis, AnyAxis]:
-        """Lay the windows over an image of `shape`."""
-        first = row_axis(len(shape), data_format)
-        axes: list[AnyAxis] = []
-        for size, output in zip(shape[first : first + 2], self.output_size, strict=True):
-            count = output or size
-            if count > max(size, MOST_OUTPUTS):
-                raise WindowError(
-                    f"{{output_size}} is more than {MOST_OUTPUTS} rows or columns, and than the "
-                    f"image has (image shape {shape})",
-                    output_size=self.output_size,
-                )
-            length, rest = divmod(size, count)
-            even = Axis(size, length, length, 1, 0, 0, count)
-            axes.append(AdaptiveAxis(size, count, (size, count)) if rest else even)
-        return axes[0], axes[1]
+    def along(self, size: int, axis: int) -> Axis:
+        """Window `i` of n covers `floor(i * size / n)` to `ceil((i + 1) * size / n)`: the rule of
+        PyTorch's adaptive pooling.
+        """
+        count = self.output_size[axis] or size
+        if count > max(size, MOST_OUTPUTS):
+            reason = f"{{output_size}} is more than {MOST_OUTPUTS} rows or columns, and than the "
+            raise WindowError(reason + f"image has ({size})", output_size=self.output_size)
+        length, rest = divmod(size, count)
+        if not rest:
+            return Axis(size, range(0, size, length), length)
+        starts = tuple(index * size // count for index in range(count))
+        stops = (-(-(index + 1) * size // count) for index in range(count))
+        lengths = tuple(stop - start for start, stop in zip(starts, stops, strict=True))
+        return Axis(size, starts, length + 1, lengths=lengths)
 
 
-LARGEST = 2**31 - 1
-"""No setting is larger, so that what is computed of two of them fits into 64 bits."""
-MOST_OUTPUTS = 1 << 18
-"""An adaptive result that has more rows or columns than its image has no more than these."""
 AnyWindows = Windows | AdaptiveWindows
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from pooltool import files, images
 from pooltool.data_format import DataFormat, row_axis
 from pooltool.errors import ClusterError, ImageError, PooltoolError, one_line
-from pooltool.geometry import AnyAxis
+from pooltool.geometry import Axis
 from pooltool.images import Picture, npy
 from pooltool.images.formats import (
     NPY,
@@ -106,8 +106,8 @@ class Layout(NamedTuple):
     """How frames of one kind are pooled: into which dtype, and where their windows lie."""
 
     pooling: Pooling
-    rows: AnyAxis
-    columns: AnyAxis
+    rows: Axis
+    columns: Axis
 
 
 def pool_file(job: Job, settings: Settings) -> Outcome:
@@ -287,9 +287,7 @@ def _pool_array(job: Job, settings: Settings) -> Outcome:
         return Outcome(job, "ok", shape, result_shape, result_dtype, 1, warnings)
 
 
-def _parts(
-    layout: npy.ArrayLayout, rows: AnyAxis, columns: AnyAxis, axis: int
-) -> Iterator[list[slice]]:
+def _parts(layout: npy.ArrayLayout, rows: Axis, columns: Axis, axis: int) -> Iterator[list[slice]]:
     """Cut a result, in memory order, into parts that are made of about `PART_BYTES` of the array.
 
     Windows that share most of their pixels stay together, and so do channels that lie side by side.

@@ -575,7 +575,7 @@ def test_every_value_lies_at_the_center_of_its_window(seed: int) -> None:
     paddings: list[Padding] = ["valid", "same", (pool[0] // 2, pool[1] // 2)]
     windows = Windows.of(pool, stride, paddings[seed % 3], dilation, bool(seed % 2))
     axes = windows.axes(image.shape)
-    tops = [min(0, axis.start(0)) for axis in axes]
+    tops = [min(0, axis.starts[0]) for axis in axes]
     ends = [max(axis.size, axis.span(0, axis.count)[1]) for axis in axes]
     height, width = (end - top for end, top in zip(ends, tops, strict=True))
     scale = 512 // width

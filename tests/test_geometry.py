@@ -9,7 +9,7 @@ import pytest
 
 from pooltool import WindowError
 from pooltool.data_format import row_axis
-from pooltool.geometry import AdaptiveAxis, AdaptiveWindows, Axis, Windows, pair
+from pooltool.geometry import AdaptiveWindows, Axis, Windows, pair
 
 
 def axis(size: int, *settings: Any, **named: Any) -> Axis:
@@ -55,12 +55,12 @@ def test_same_puts_the_odd_pixel_at_the_end(
     size: int, pool: int, stride: int, before: int, after: int
 ) -> None:
     laid = axis(size, pool, stride, padding="same")
-    assert (laid.before, laid.after) == (before, after)
+    assert (-laid.starts[0], laid.after) == (before, after)
 
 
 def test_a_window_knows_its_pixels() -> None:
     laid = axis(5, 3, 2, padding=1, ceil_mode=True)  # windows start at -1, 1, 3
-    assert [laid.start(i) for i in range(laid.count)] == [-1, 1, 3]
+    assert list(laid.starts) == [-1, 1, 3]
     assert [laid.pixels(i) for i in range(laid.count)] == [2, 3, 2]
     assert [laid.pixels(i, count_padding=True) for i in range(laid.count)] == [3, 3, 3]
     assert laid.span(0, 3) == (-1, 6)
@@ -77,14 +77,17 @@ def test_dilated_windows_skip_pixels() -> None:
 
 
 def test_adaptive_windows_follow_pytorch() -> None:
-    laid = AdaptiveAxis(10, 4, (10, 4))
-    assert [(laid.start(i), laid.stop(i)) for i in range(4)] == [(0, 3), (2, 5), (5, 8), (7, 10)]
+    laid, _ = AdaptiveWindows.of(4).axes((10, 4))
+    assert [laid.span(i, i + 1) for i in range(4)] == [(0, 3), (2, 5), (5, 8), (7, 10)]
+    assert (laid.pool_size, laid.most, laid.reduction) == (3, 4, 2.5)
+    low, high, part = laid.part(1, 3)
+    assert (low, high, part.starts, part.lengths) == (2, 8, (0, 3), (3, 3))
 
 
 def test_adaptive_windows_that_divide_are_plain_windows() -> None:
     rows, columns = AdaptiveWindows.of((2, 1)).axes((6, 5))
-    assert rows == Axis(6, 3, 3, 1, 0, 0, 2)
-    assert columns == Axis(5, 5, 5, 1, 0, 0, 1)
+    assert rows == Axis(6, range(0, 6, 3), 3)
+    assert columns == Axis(5, range(0, 5, 5), 5)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +179,8 @@ def test_windows_with_gaps_that_miss_the_image() -> None:
 
 def test_rows_come_before_columns() -> None:
     rows, columns = Windows.of((2, 3), (4, 5), padding=((1, 0), (0, 2))).axes((10, 20))
-    assert rows == Axis(10, 2, 4, 1, 1, 0, 3)
-    assert columns == Axis(20, 3, 5, 1, 0, 2, 4)
+    assert rows == Axis(10, range(-1, 8, 4), 2)
+    assert columns == Axis(20, range(0, 20, 5), 3, after=2)
 
 
 def test_names_of_padding_in_upper_case() -> None:

@@ -30,7 +30,7 @@ from pooltool.compare.text import (
     window_text,
 )
 from pooltool.errors import UsageProblem
-from pooltool.geometry import AnyAxis, AnyWindows, Pair
+from pooltool.geometry import AnyWindows, Axis, Pair
 from pooltool.kernels import Method
 
 Array = NDArray[Any]
@@ -78,7 +78,7 @@ class Tones(NamedTuple):
 class View(NamedTuple):
     """The part of an axis that is drawn, from `low` to `high` in pixels of the image."""
 
-    axis: AnyAxis
+    axis: Axis
     low: float
     high: float
     scale: float
@@ -133,7 +133,7 @@ class View(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _uncovered(axis: AnyAxis, step: int) -> list[list[int]]:
+def _uncovered(axis: Axis, step: int) -> list[list[int]]:
     """First and after the last of each run of pixels in no window, with `step` within windows."""
     held = np.zeros(axis.size, bool)
     for index in range(axis.count):

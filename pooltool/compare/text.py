@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.compare.measures import Measures, Result
-from pooltool.geometry import AnyAxis, AnyWindows, Windows
+from pooltool.geometry import AnyWindows, Axis, Windows
 
 Array = NDArray[Any]
 Cuts = Sequence[Collection[int]]
@@ -114,7 +114,7 @@ def window_text(windows: AnyWindows) -> str:
     return ", ".join(words)
 
 
-def uncovered_text(rows: AnyAxis, columns: AnyAxis) -> str:
+def uncovered_text(rows: Axis, columns: Axis) -> str:
     """Say how many rows and columns at the end are in no window; nothing where all are."""
     parts = []
     for axis, noun in ((rows, "row"), (columns, "column")):
@@ -138,7 +138,7 @@ def can_draw_lines(encoding: str | None) -> bool:
     return True
 
 
-def is_partition(axis: AnyAxis) -> bool:
+def is_partition(axis: Axis) -> bool:
     """True when the windows of an axis lie side by side, without overlap, gap or dilation."""
     spans = [axis.span(index, index + 1) for index in range(axis.count)]
     inside = [(max(start, 0), min(stop, axis.size)) for start, stop in spans]

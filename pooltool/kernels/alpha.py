@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.geometry import AnyAxis
+from pooltool.geometry import Axis
 from pooltool.kernels import means
 from pooltool.kernels.pool import TILE_BYTES, Pooling, empty
 from pooltool.kernels.reduce import SUM, Scratch, Tile, reduce_windows
@@ -28,7 +28,7 @@ def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYT
     planes = image if image.ndim == 4 else image[None]
     dtype = means.mean_dtype(image.dtype.newbyteorder("="), pooling.dtype)
     out = empty((len(planes), rows.count, columns.count, 4), dtype)
-    sums_dtype = _sum_dtype(image.dtype, rows.pool_size * columns.pool_size)
+    sums_dtype = _sum_dtype(image.dtype, rows.most * columns.most)
     with np.errstate(all="ignore"):
         # The products of a tile take many times its bytes, wherever they come from.
         for tile_planes, tile_rows, tile_columns, target in tiles(
@@ -46,7 +46,7 @@ def _sum_dtype(image: np.dtype[Any], area: int) -> np.dtype[Any]:
     return np.dtype(np.int64 if image.itemsize <= 2 and area < 2**31 else object)
 
 
-def _average(pixels: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, out: Array) -> None:
+def _average(pixels: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array) -> None:
     """Average one tile of (planes, rows, columns, 4) pixels."""
     weights = pixels[..., 3:]
     parts = []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.geometry import AnyAxis
+from pooltool.geometry import Axis
 from pooltool.kernels.pool import Pooling, pool_axes
 
 Array = NDArray[Any]
@@ -21,7 +21,7 @@ WORD = 8
 
 
 def pool_colors(
-    image: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, order: Sequence[int]
+    image: Array, pooling: Pooling, rows: Axis, columns: Axis, order: Sequence[int]
 ) -> Array:
     """Pool (H, W, C) colors by mode to (H', W', C) of the same dtype, in native byte order.
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.errors import ArrayTypeError
-from pooltool.geometry import AnyAxis
+from pooltool.geometry import Axis
 from pooltool.kernels import opencv
 from pooltool.kernels.reduce import Scratch, depth
 
@@ -73,14 +73,14 @@ def integer_sum_dtype(image: np.dtype[Any], low: int, high: int, count: int) -> 
 
 
 def float_sum_dtype(
-    image: np.dtype[Any], result: np.dtype[Any], rows: AnyAxis, columns: AnyAxis
+    image: np.dtype[Any], result: np.dtype[Any], rows: Axis, columns: Axis
 ) -> np.dtype[Any]:
     """What floats are summed in: float32 only where its roundings stay within 1e-6."""
     single = image == result == np.float32 and depth(rows, columns) <= SINGLE_DEPTH
     return np.dtype(np.float32 if single else np.float64)
 
 
-def counts(rows: AnyAxis, columns: AnyAxis, count_padding: bool) -> Counts:
+def counts(rows: Axis, columns: Axis, count_padding: bool) -> Counts:
     """Count the pixels of the windows that lie so: one number, or (rows, columns, 1) of them."""
     if rows.is_regular and columns.is_regular:
         return rows.pool_size * columns.pool_size

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.geometry import AnyAxis, Axis
+from pooltool.geometry import Axis
 from pooltool.kernels.reduce import Reduction, Tile
 from pooltool.native import import_cv2
 
@@ -52,7 +52,7 @@ def extreme(tile: Tile, reduction: Reduction, out: Array) -> bool:
     return True
 
 
-def blurs(pixels: Array, result: np.dtype[Any] | None, rows: AnyAxis, columns: AnyAxis) -> bool:
+def blurs(pixels: Array, result: np.dtype[Any] | None, rows: Axis, columns: Axis) -> bool:
     """True for rounded means of bytes that OpenCV's box filter takes, of windows that start at
     every pixel.
 
@@ -81,11 +81,11 @@ def mean(tile: Tile, out: Array) -> bool:
     return True
 
 
-def takes_medians(pixels: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
+def takes_medians(pixels: Array, rows: Axis, columns: Axis) -> bool:
     """True for square windows of an odd size, without gaps, that overlap so much that filtering at
     every pixel is the faster way. An odd number of values has one in the middle: no rule to choose.
     """
-    if not all(isinstance(axis, Axis) and axis.dilation == 1 for axis in (rows, columns)):
+    if not all(not axis.lengths and axis.dilation == 1 for axis in (rows, columns)):
         return False
     side, kept = rows.pool_size, rows.stride * columns.stride
     if side != columns.pool_size or side % 2 == 0 or pixels.shape[3] not in MEDIAN_CHANNELS:
@@ -95,7 +95,7 @@ def takes_medians(pixels: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
     return pixels.dtype == np.uint8 and side > 5 and LARGE_MEDIAN * kept <= side * side
 
 
-def median(pixels: Array, rows: AnyAxis, columns: AnyAxis, out: Array) -> bool:
+def median(pixels: Array, rows: Axis, columns: Axis, out: Array) -> bool:
     """Medians where `takes_medians` holds, of windows inside the image and without NaN."""
     if not (rows.is_regular and columns.is_regular):
         return False
@@ -165,9 +165,9 @@ def _can_filter(tile: Tile, dtypes: str) -> bool:
     return whole and dense and tile.pixels.dtype.str[1:] in dtypes.split()
 
 
-def _is_dense(rows: AnyAxis, columns: AnyAxis) -> bool:
+def _is_dense(rows: Axis, columns: Axis) -> bool:
     """True for windows without gaps that start at every pixel, down and across."""
-    return all(isinstance(a, Axis) and a.stride == a.dilation == 1 for a in (rows, columns))
+    return all(not a.lengths and a.stride == a.dilation == 1 for a in (rows, columns))
 
 
 def _stacked_pixels(tile: Tile) -> Array:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pooltool.data_format import DataFormat, row_axis
 from pooltool.errors import PooltoolError
-from pooltool.geometry import AnyAxis, AnyWindows
+from pooltool.geometry import AnyWindows, Axis
 from pooltool.kernels import means, opencv
 from pooltool.kernels.reduce import (
     SUM,
@@ -80,8 +80,8 @@ def pool2d(
 def pool_axes(
     image: Array,
     pooling: Pooling,
-    rows: AnyAxis,
-    columns: AnyAxis,
+    rows: Axis,
+    columns: Axis,
     *,
     data_format: DataFormat = "channels_last",
     tile_bytes: int = TILE_BYTES,
@@ -159,8 +159,8 @@ def _as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
 def indices2d(
     image: Array,
     values: Array,
-    rows: AnyAxis,
-    columns: AnyAxis,
+    rows: Axis,
+    columns: Axis,
     *,
     data_format: DataFormat = "channels_last",
 ) -> NDArray[np.int64]:
@@ -177,7 +177,7 @@ def indices2d(
 
 
 def _pool_planes(
-    planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis, out: Array, tile_bytes: int
+    planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
 ) -> None:
     """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
     pool = _pool_extreme
@@ -240,8 +240,8 @@ def _average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
     divisor = pooling.divisor_override
     if divisor is None and opencv.mean(tile, out):
         return
-    pixels, height = tile.pixels.dtype, tile.rows.pool_size
-    area = height * tile.columns.pool_size
+    pixels, height = tile.pixels.dtype, tile.rows.most
+    area = height * tile.columns.most
     low, high = means.integer_range(pixels)
     if pixels.itemsize == 8:  # most sums fit into 64 bits even so
         low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
@@ -276,7 +276,7 @@ def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
     means.divide_floats(mean, counts, mean)
     finite = bool(np.isfinite(np.add.reduce(mean, axis=None)))
     if dtype == pixels and not finite:
-        most = tile.rows.pool_size * tile.columns.pool_size
+        most = tile.rows.most * tile.columns.most
         scale = dtype.type(2.0 ** -most.bit_length())
         smaller = replace(tile, pixels=np.multiply(tile.pixels, scale, order="C"), in_order=True)
         again = np.empty(tile.shape, dtype)
@@ -313,7 +313,7 @@ def _lies_in_order(planes: Array) -> bool:
     )
 
 
-def _bytes_a_value(planes: Array, pooling: Pooling, rows: AnyAxis, columns: AnyAxis) -> int:
+def _bytes_a_value(planes: Array, pooling: Pooling, rows: Axis, columns: Axis) -> int:
     """What a tile holds for each value that it reads: the value itself, and its share of rows
     that are being reduced and of sums that are being divided.
     """

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.geometry import AdaptiveAxis, AnyAxis, Axis
+from pooltool.geometry import Axis
 from pooltool.native import import_cv2
 
 cv2 = import_cv2()
@@ -98,8 +98,8 @@ class Tile:
 
     pixels: Array
     """(planes, rows, columns, channels) of any memory layout and byte order."""
-    rows: AnyAxis
-    columns: AnyAxis
+    rows: Axis
+    columns: Axis
     in_order: bool
     """True when each row of pixels lies in one piece and can be worked on where it is."""
     scratch: Scratch
@@ -130,11 +130,11 @@ class Tile:
         return block.reshape(planes, bottom - top, width * channels)
 
 
-def one_by_one(axis: AnyAxis) -> bool:
+def one_by_one(axis: Axis) -> bool:
     """True for windows whose rows are reduced one window after the other, by chunks: adaptive
     ones, and large ones that share no row. The rows of a tile need not fit into the cache then.
     """
-    if isinstance(axis, AdaptiveAxis):
+    if axis.lengths:
         return True
     return axis.pool_size >= MANY and axis.stride >= axis.pool_size * gcd(
         axis.stride, axis.dilation
@@ -142,16 +142,16 @@ def one_by_one(axis: AnyAxis) -> bool:
 
 
 @lru_cache(maxsize=64)
-def depth(rows: AnyAxis, columns: AnyAxis) -> int:
+def depth(rows: Axis, columns: Axis) -> int:
     """Additions in a row, at the most, that a sum over a window goes through."""
     if one_by_one(rows):
-        chunk = min(_chunk(rows), rows.pool_size)
-        down = 2 * chunk.bit_length() + rows.pool_size // chunk
+        chunk = min(_chunk(rows), rows.most)
+        down = 2 * chunk.bit_length() + rows.most // chunk
     else:
         period = _period(rows)
         periods, rest = divmod(rows.pool_size, period)
         down = period - 1 + _additions(periods) + rest
-    return down + _additions(columns.pool_size)
+    return down + _additions(columns.most)
 
 
 def _additions(taps: int) -> int:
@@ -180,12 +180,12 @@ def reduce_windows(tile: Tile, reduction: Reduction, along_rows: np.dtype[Any], 
         _combine([tap[..., channel] for tap in taps], reduction.combine, out[..., channel])
 
 
-def is_small(pixels: Array, rows: AnyAxis, columns: AnyAxis) -> bool:
+def is_small(pixels: Array, rows: Axis, columns: Axis) -> bool:
     """True for few values, in windows inside the image that share no pixel, nor are large."""
     return pixels.size <= FEW_VALUES and _stand_apart(rows) and _stand_apart(columns)
 
 
-def _stand_apart(axis: AnyAxis) -> bool:
+def _stand_apart(axis: Axis) -> bool:
     return axis.dilation == 1 and axis.stride >= axis.pool_size < MANY and axis.is_regular
 
 
@@ -214,7 +214,7 @@ def reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array
     planes, count, _, channels = tile.shape
     columns = tile.columns
     low, high = columns.span(0, columns.count)
-    stride = columns.stride if isinstance(columns, Axis) and columns.count > 1 else 1
+    stride = 1 if columns.lengths or columns.count == 1 else columns.stride
     width = -(-(high - low) // stride) * stride
     reduced = tile.scratch.take("reduced", (planes, count, width, channels), dtype)
     first, last = max(low, 0) - low, min(high, columns.size) - low
@@ -300,12 +300,12 @@ def _reduce_all(rows: Array, reduction: Reduction, out: Array, scratch: Scratch)
     _fold([rows[:, index] for index in range(count)], combine, out)
 
 
-def _chunk(axis: AnyAxis) -> int:
+def _chunk(axis: Axis) -> int:
     """Rows of a chunk: more in huge windows, so that sums of chunks do not become long."""
-    return max(CHUNK, isqrt(axis.pool_size))
+    return max(CHUNK, isqrt(axis.most))
 
 
-def _period(axis: AnyAxis) -> int:
+def _period(axis: Axis) -> int:
     """After so many taps they fall on the first taps of other windows; at most all taps."""
     return min(axis.pool_size, axis.stride // gcd(axis.stride, axis.dilation))
 
@@ -371,7 +371,7 @@ def reduce_columns(tile: Tile, reduced: Array, reduction: Reduction, out: Array)
         wide = scratch.take("wide", reduced.shape, out.dtype)
         np.copyto(wide, reduced)
         reduced = wide
-    if isinstance(axis, AdaptiveAxis):
+    if axis.lengths:
         _reduce_adaptive_columns(axis, reduced, reduction, out, scratch)
         return
     stride = axis.stride if axis.count > 1 else 1
@@ -406,15 +406,15 @@ def _slide(
 
 
 def _reduce_adaptive_columns(
-    axis: AdaptiveAxis, reduced: Array, reduction: Reduction, out: Array, scratch: Scratch
+    axis: Axis, reduced: Array, reduction: Reduction, out: Array, scratch: Scratch
 ) -> None:
     """Slide by the shorter of the two sizes of window, then add the pixel that the longer lack."""
-    slid = _slide(reduced, axis.shorter, 1, reduction, scratch)
-    starts, stops = np.array([axis.span(i, i + 1) for i in range(axis.count)]).T
+    slid = _slide(reduced, axis.pool_size, 1, reduction, scratch)
+    starts = np.array(axis.starts)
     np.take(slid, starts, axis=2, out=out, mode="clip")
-    longer = np.flatnonzero(stops - starts > axis.shorter)
+    longer = np.flatnonzero(np.array(axis.lengths) > axis.pool_size)
     if len(longer):
-        lacking = reduced[:, :, stops[longer] - 1]
+        lacking = reduced[:, :, starts[longer] + axis.pool_size]
         out[:, :, longer] = reduction.combine(out[:, :, longer], lacking)
 
 

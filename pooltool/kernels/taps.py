@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from pooltool.geometry import AdaptiveAxis, AnyAxis, Axis
+from pooltool.geometry import Axis
 from pooltool.kernels import means, opencv, ranks
 from pooltool.kernels.reduce import Scratch, copy_pixels
 from pooltool.kernels.tiles import window_tiles
@@ -44,17 +44,17 @@ class Taps:
     columns: Axis
 
     @classmethod
-    def of(cls, pixels: Array, rows: AnyAxis, columns: AnyAxis) -> Taps:
+    def of(cls, pixels: Array, rows: Axis, columns: Axis) -> Taps:
         """Lay the windows side by side along an axis where padding or two sizes call for it."""
         laid = []
         is_float = pixels.dtype.kind == "f"
         largest = np.inf if is_float else means.integer_range(pixels.dtype)[1]
         for number, axis in ((1, rows), (2, columns)):
-            if not isinstance(axis, Axis) or not axis.is_regular:
-                places, taps = np.add.outer(*_places(axis)).reshape(-1), axis.pool_size
+            if not axis.is_regular:
+                places, taps = np.add.outer(*_places(axis)).reshape(-1), axis.most
                 pixels = pixels.take(places, axis=number, mode="clip")
                 np.moveaxis(pixels, number, 0)[~_inside(axis).reshape(-1)] = largest
-                axis = Axis(len(places), taps, taps, 1, 0, 0, axis.count)
+                axis = Axis(len(places), range(0, len(places), taps), taps)
             laid.append(axis)
         return cls(pixels, *laid)
 
@@ -119,18 +119,17 @@ def _every_stride(axis: Axis) -> list[slice]:
     return [slice(start, start + length, axis.stride) for start in starts]
 
 
-def _places(axis: AnyAxis) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _places(axis: Axis) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where the windows start, and how far from there each tap is."""
-    starts = np.array([axis.start(i) for i in range(axis.count)], np.int64)
-    return starts, axis.dilation * np.arange(axis.pool_size)
+    return np.array(axis.starts, np.int64), axis.dilation * np.arange(axis.most)
 
 
-def _inside(axis: AnyAxis) -> NDArray[np.bool_]:
+def _inside(axis: Axis) -> NDArray[np.bool_]:
     """(windows, taps): which taps lie in the image, and are the window's own."""
     starts, steps = _places(axis)
     places, stops = starts[:, None] + steps, np.array(axis.size)
-    if isinstance(axis, AdaptiveAxis):
-        stops = np.array([axis.stop(i) for i in range(axis.count)])[:, None]
+    if axis.lengths:
+        stops = (starts + axis.lengths)[:, None]
     inside: NDArray[np.bool_] = (places >= 0) & (places < stops)
     return inside
 
@@ -138,8 +137,8 @@ def _inside(axis: AnyAxis) -> NDArray[np.bool_]:
 def pool(
     pixels: Array,
     method: Literal["median", "mode"],
-    rows: AnyAxis,
-    columns: AnyAxis,
+    rows: Axis,
+    columns: Axis,
     out: Array,
     *,
     skip_nan: bool = False,
@@ -163,12 +162,12 @@ def pool(
 
 
 def _pool_gathered(
-    pixels: Array, method: str, rows: AnyAxis, columns: AnyAxis, out: Array, skip_nan: bool
+    pixels: Array, method: str, rows: Axis, columns: Axis, out: Array, skip_nan: bool
 ) -> None:
     scratch = Scratch.take_unused()
     # numpy compares float16 one by one, and float32 with vector units.
     dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
-    most = _windows_of_tile(rows.pool_size * columns.pool_size, dtype)
+    most = _windows_of_tile(rows.most * columns.most, dtype)
     for tile, tile_rows, tile_columns, where in window_tiles(pixels, rows, columns, most):
         target, counts = out[where], _counts(tile_rows, tile_columns)
         laid = Taps.of(tile, tile_rows, tile_columns)
@@ -181,7 +180,7 @@ def _pool_gathered(
     scratch.leave()
 
 
-def _counts(rows: AnyAxis, columns: AnyAxis) -> means.Counts:
+def _counts(rows: Axis, columns: Axis) -> means.Counts:
     """Values of each window; one number where all taps lie in the image."""
     counts = means.counts(rows, columns, False)
     if isinstance(counts, int) and not (rows.is_regular and columns.is_regular):
@@ -224,7 +223,7 @@ def _equal(taps: Array) -> NDArray[np.bool_]:
     return equal
 
 
-def indices(pixels: Array, values: Array, rows: AnyAxis, columns: AnyAxis) -> NDArray[np.int64]:
+def indices(pixels: Array, values: Array, rows: Axis, columns: Axis) -> NDArray[np.int64]:
     """Where in its plane the value of each window lies, `row * width + column`, int64.
 
     `values` are the largest or the smallest of each window. Of equal ones, and of several NaN, the
@@ -232,7 +231,7 @@ def indices(pixels: Array, values: Array, rows: AnyAxis, columns: AnyAxis) -> ND
     """
     found = np.empty(values.shape, np.int64)
     scratch, width = Scratch.take_unused(), pixels.shape[2]
-    many = rows.pool_size * columns.pool_size
+    many = rows.most * columns.most
     most = _windows_of_tile(many, values.dtype)
     row_starts, row_steps = _places(rows)
     column_starts, column_steps = _places(columns)

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pooltool.geometry import AnyAxis, Pair
+from pooltool.geometry import Axis, Pair
 from pooltool.kernels.reduce import CHUNK, one_by_one
 
 Array = NDArray[Any]
@@ -26,12 +26,12 @@ than so many unless it is as wide as the image."""
 
 def tiles(
     planes: Array,
-    rows: AnyAxis,
-    columns: AnyAxis,
+    rows: Axis,
+    columns: Axis,
     out: Array,
     tile_bytes: int,
     value_bytes: int,
-) -> Iterator[tuple[Array, AnyAxis, AnyAxis, Array]]:
+) -> Iterator[tuple[Array, Axis, Axis, Array]]:
     """Cut planes and windows into tiles of about `tile_bytes`, `value_bytes` for each value read.
 
     Windows that reach into the padding become tiles of their own along the edges: the others hold
@@ -63,8 +63,8 @@ def tiles(
 
 
 def window_tiles(
-    planes: Array, rows: AnyAxis, columns: AnyAxis, most: int
-) -> Iterator[tuple[Array, AnyAxis, AnyAxis, tuple[slice, slice, slice]]]:
+    planes: Array, rows: Axis, columns: Axis, most: int
+) -> Iterator[tuple[Array, Axis, Axis, tuple[slice, slice, slice]]]:
     """Cut them into tiles of `most` windows at the most, times channels, or of one; and where the
     results lie. Windows that reach into the padding become tiles of their own here too.
     """
@@ -83,7 +83,7 @@ def window_tiles(
             yield pixels, tile_rows, tile_columns, (part, down, across)
 
 
-def _around_inside(axis: AnyAxis, few: bool) -> list[range]:
+def _around_inside(axis: Axis, few: bool) -> list[range]:
     """The windows inside the image, and those before and after it that padding takes part in."""
     inside = range(axis.count) if few else axis.inside()
     parts = range(inside.start), inside, range(inside.stop, axis.count)
@@ -95,7 +95,7 @@ def _slices(windows: range, count: int) -> Iterator[slice]:
         yield slice(first, min(first + max(1, count), windows.stop))
 
 
-def _tile_pixels(rows: AnyAxis, columns: AnyAxis, across: int, room: int) -> Pair:
+def _tile_pixels(rows: Axis, columns: Axis, across: int, room: int) -> Pair:
     """The height and width of a tile, in pixels, where so many windows lie side by side.
 
     Rows are as long as they can be: each costs some time to start with. But what overlapping
