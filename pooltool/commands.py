@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pooltool import files, images, native
@@ -28,7 +28,6 @@ from pooltool.plan import PAGE, has_many_inputs, panel_path, plan
 from pooltool.report import Report, complain, json_line, redirect_to_devnull, say
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from pooltool.compare.measures import Result
@@ -39,10 +38,6 @@ if TYPE_CHECKING:
 def pool_images(names: tuple[str, ...], settings: Settings) -> int:
     """Plan the run, pool its images, print a line for each; return the exit status."""
     _require_sense(names, settings)
-    try:
-        os.getcwd()
-    except OSError:
-        raise FileError("the current directory is gone; change to another one") from None
     streams_out = settings.output == STREAM or (settings.output is None and names == (STREAM,))
     if streams_out:
         _require_no_terminal()
@@ -60,10 +55,16 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
             for outcome in run(jobs, settings, workers, interrupts, report.say_waiting):
                 report.add(outcome)
                 if outcome.preview is not None and shows and not interrupts:
+                    from pooltool import display
+
                     title = f"pooltool {settings.pooling.method} {outcome.job.input}"
-                    shows = _show(title, outcome.preview, report.fail, lambda: bool(interrupts))
-        except ClusterError as error:
-            report.fail(str(error))
+                    try:
+                        display.show(title, outcome.preview, stop=lambda: bool(interrupts))
+                    except DisplayError as error:
+                        report.fail(str(error))
+                        shows = False
+        except ClusterError as gone:
+            report.fail(str(gone))
             report.ended = "stopped"
         except OSError:
             if not interrupts:
@@ -77,34 +78,37 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
 
 
 def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
-    """Refuse options that do not go together."""
+    """Refuse options that do not go together, and a folder that was removed meanwhile."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise FileError("the current directory is gone; change to another one") from None
     reads, writes, suffix = STREAM in names, settings.output == STREAM, settings.suffix
-    several = has_many_inputs(names, settings)
+    has_many, is_remote = has_many_inputs(names, settings), settings.scheduler is not None
     refusals = {
         "no image is named; give IMAGES or --files-from": not names and not settings.files_from,
-        "-0 says how --files-from is read; give both": settings.null and not settings.files_from,
-        "--files-from - takes standard input; give it once":
+        "-0 is for the names in --files-from; give both": settings.null and not settings.files_from,
+        "--files-from - reads standard input; give it once":
             settings.files_from.count(STREAM) > 1,
         "--recursive needs -o DIR, where the results are mirrored":
             settings.recursive and settings.output in (None, STREAM),
-        "- (standard input) is pooled on its own, without other images": reads and several,
-        "-o - takes one image; name a directory for several": writes and several,
-        "an empty --suffix needs -o DIR: else each result would have its image's name":
+        "- (standard input) is pooled on its own, without other images": reads and has_many,
+        "-o - takes one image; name a directory for several": writes and has_many,
+        "an empty --suffix needs -o DIR, or each result would have the name of its image":
             suffix == "" and settings.output in (None, STREAM),
         "--suffix is a part of a file's name; it holds no /":
             suffix is not None and os.path.basename(f"a{suffix}") != f"a{suffix}",
-        "--scheduler pools files, not standard input or output":
-            settings.scheduler is not None and (reads or writes),
-        "--indices takes one image": settings.indices is not None and several,
+        "--scheduler is for files, not for standard input or output":
+            is_remote and (reads or writes),
+        "--indices takes one image": settings.indices is not None and has_many,
         "--indices writes an array; name a file that ends in .npy":
             settings.indices is not None and not settings.indices.lower().endswith(".npy"),
-        "--indices writes here; leave out --scheduler":
-            settings.scheduler is not None and settings.indices is not None,
-        "--show opens windows here; leave out --scheduler":
-            settings.scheduler is not None and settings.show,
+        "--indices and --scheduler exclude each other; give one":
+            is_remote and settings.indices is not None,
+        "--show and --scheduler exclude each other; give one": is_remote and settings.show,
     }  # fmt: skip
-    for text, wrong in refusals.items():
-        if wrong:
+    for text, is_wrong in refusals.items():
+        if is_wrong:
             raise UsageProblem(text)
 
 
@@ -112,8 +116,8 @@ def _require_no_terminal() -> None:
     """Refuse to write a picture onto a terminal."""
     if sys.stdout is not None and sys.stdout.isatty():
         raise UsageProblem(
-            "a picture would be written onto the terminal; redirect it, > picture.png, or name a "
-            "file with -o"
+            "a picture would be written onto the terminal; redirect it with > picture.png, or "
+            "name a file with -o"
         )
 
 
@@ -134,43 +138,48 @@ def compare(
 ) -> int:
     """Compare max, min and average pooling of an image, under each of the settings in `windows`.
 
-    Writes the panel, or the page to explore, and prints what was found. Averages are not rounded
-    into the image's dtype here. Returns the exit status.
+    Writes the panel or the page to explore, and prints the figures. Averages are not rounded to
+    the image's dtype here. Returns the exit status.
     """
     from pooltool.compare.measures import pool_all
     from pooltool.compare.panel import panel
 
     path, extension = panel_path(name, output, format)
     is_page = extension == PAGE
-    if is_page:
-        _require_page(windows, detail)
+    if is_page and len(windows) > 1:
+        raise UsageProblem("a page starts with one --pool-size; give it once, or write a .png")
+    if is_page and detail is not None:
+        raise UsageProblem("--detail is for the panel, not for a page; leave it out")
     if path == STREAM:
         _require_no_terminal()
     native.capture()
     try:
-        data = files.read(name)
+        data, shape = files.read(name), ""
         picture = images.decode(data, gray=gray, frame=frame, data_format=data_format)
-        pixels, shape = picture.frames[0], ""
+        pixels = picture.frames[0]
         results = [pool_all(pixels, setting, count_include_pad) for setting in windows]
-        drawn = None if is_page and not show else panel(pixels, results, detail)
+        if not is_page or show:
+            drawn = panel(pixels, results, detail)
         if is_page:
             data = _page(name, picture, windows[0], count_include_pad)
-        elif drawn is not None:
+        else:
             shape, written = f" {drawn.shape}", format_for(extension)
             data = images.encode(images.Picture((drawn,), written), written).data
-        stream = sys.stderr if path == STREAM else sys.stdout
         lines = [] if as_json or quiet else [f"{name} {pixels.shape} -> {path}{shape}"]
         if as_json or not quiet:
-            lines += _table(pixels, results, as_json, getattr(stream, "encoding", ""))
+            lines += _table(pixels, results, as_json, sys.stderr if path == STREAM else sys.stdout)
         files.protect(filter(None, [files.identity(name)]))
         with Interrupts(finish=False):  # until here a signal ends it at once, as it is
             files.write(path, data, folder=os.path.dirname(path))
-        if not quiet:
-            _warn(name, picture, is_page)
+        for warning in () if quiet else _warnings(picture, is_page):
+            complain(f"{name}: warning: {warning}")
         for line in lines:
             say(line, err=path == STREAM)
-        is_shown = drawn is None or not show or _show(f"pooltool compare {name}", drawn, complain)
-        return 0 if is_shown else 1
+        if show:
+            from pooltool import display
+
+            display.show(f"pooltool compare {name}", drawn)
+        return 0
     except (UsageProblem, PlanError, OSError):
         raise
     except Exception as error:
@@ -178,45 +187,39 @@ def compare(
         return 1
 
 
-def _require_page(windows: Sequence[AnyWindows], detail: Pair | None) -> None:
-    """Refuse options that only the panel follows."""
-    if len(windows) > 1:
-        raise UsageProblem("a page starts with one --pool-size; give it once, or write a .png")
-    if detail is not None:
-        raise UsageProblem("--detail belongs to the panel, not to a page; leave it out")
-
-
-def _warn(name: str, picture: images.Picture, is_page: bool) -> None:
-    """Print what was odd in the image, which frame is compared, and what a page cannot show."""
+def _warnings(picture: images.Picture, is_page: bool) -> list[str]:
+    """What is odd in the image, which frame is compared, and what a page cannot show."""
     from pooltool.compare.page import reduction
 
-    for warning in picture.warnings:
-        if not warning.startswith("left out"):  # which is no loss of a panel or a page
-            complain(f"{name}: warning: {warning}")
+    # What would be left out of a file of the same format is no loss of a panel or a page.
+    warnings = [text for text in picture.warnings if not text.startswith("left out")]
     if len(picture.frames) > 1:
-        note = f"frame 0 of {len(picture.frames)} is compared; choose another with --frame"
-        complain(f"{name}: warning: {note}")
+        count = len(picture.frames)
+        warnings.append(f"frame 0 of {count} is compared; choose another with --frame")
     rows, columns = reduction(picture.frames[0])
     if is_page and (rows, columns) != (1, 1):
-        note = f"the page shows means of {rows}x{columns} pixels, and its figures are of those"
-        complain(f"{name}: warning: the picture is too large for a page: {note}")
+        warnings.append(
+            f"the picture is too large for a page: the page shows means of {rows}x{columns} "
+            "pixels, and its figures are of those"
+        )
+    return warnings
 
 
-def _table(pixels: Array, results: Sequence[Result], as_json: bool, encoding: str) -> list[str]:
-    """Measure the results: the lines of the tables and number grids, or a JSON object a row."""
+def _table(pixels: Array, results: Sequence[Result], as_json: bool, stream: Any) -> list[str]:
+    """Measure the results: the tables and number grids as `stream` can show them, or a JSON object
+    a row.
+    """
     from pooltool.compare.measures import measure
     from pooltool.compare.text import as_lines, as_records, can_draw_lines
 
+    ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
+    width = shutil.get_terminal_size((100, 24)).columns
     lines: list[str] = []
     for result in results:
         measures = measure(pixels, result)
         if as_json:
             lines += map(json_line, as_records(measures, result.windows))
         else:
-            ascii_only, width = (
-                not can_draw_lines(encoding),
-                shutil.get_terminal_size((100, 24)).columns,
-            )
             lines += ["", *as_lines(pixels, result, measures, width=width, ascii_only=ascii_only)]
     return lines
 
@@ -236,20 +239,3 @@ def _page(
         frame=None if count == 1 else (0, count),
     )
     return text.encode()
-
-
-def _show(
-    title: str,
-    picture: NDArray[np.uint8],
-    fail: Callable[[str], None],
-    stop: Callable[[], bool] = lambda: False,
-) -> bool:
-    """Open a window until it is closed or `stop()`; where there is no display, `fail`."""
-    from pooltool import display
-
-    try:
-        display.show(title, picture, stop=stop)
-        return True
-    except DisplayError as error:
-        fail(str(error))
-        return False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BAR_AFTER_SECONDS = 1.0
 BAR_EVERY_SECONDS = 0.1
 EQUAL_WARNINGS = 5
-"""So often a warning is printed with the name of its image; the rest is counted."""
+"""A warning is printed this often, with the names of its images; the rest is counted."""
 _CLEAR_LINE = "\r\x1b[K"
 _CUT_LINES, _WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
 """What a terminal does with a line that is longer than it is wide (DEC private mode 7)."""
@@ -102,17 +102,14 @@ def as_line(outcome: Outcome) -> str:
 
 
 def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
-    """The same as the fields of a JSON object; what does not apply is None.
-
-    Adaptive windows have no size of their own.
-    """
+    """The fields of a JSON object; None for what does not apply, as sizes of adaptive windows."""
     from pooltool.geometry import Windows
 
-    windows, padding = settings.pooling.windows, None
+    windows = settings.pooling.windows
     sized = windows if isinstance(windows, Windows) else None
-    if sized:  # the command line pads top and bottom alike, and left and right
-        named = isinstance(sized.padding, str)
-        padding = sized.padding if named else tuple(side[0] for side in sized.padding)
+    padding: Any = sized and sized.padding
+    if isinstance(padding, tuple):  # top and bottom are alike on the command line, left and right
+        padding = [side[0] for side in padding]
     return {
         "input": outcome.job.input,
         "output": outcome.job.output,
@@ -149,11 +146,11 @@ class Report:
         self._warnings: Counter[str] = Counter()
         self._started = time.monotonic()
         progress = False if settings.dry_run else settings.progress
-        wanted = total > 1 and not settings.quiet if progress is None else progress
+        is_wanted = total > 1 and not settings.quiet if progress is None else progress
         wait = BAR_AFTER_SECONDS if progress is None else 0
-        able = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        self._draw_from = self._started + wait if wanted and able else math.inf
-        self._drawn = False
+        is_terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._draw_from = self._started + wait if is_wanted and is_terminal else math.inf
+        self._is_drawn = False
 
     def __enter__(self) -> Report:
         return self
@@ -164,17 +161,17 @@ class Report:
             return
         for warning, times in self._warnings.items():
             if times > EQUAL_WARNINGS:
-                complain(f"{times - EQUAL_WARNINGS} more images: warning: {warning}")
-        counts, dry = self._counts, self._settings.dry_run
-        line = f"{counts['planned']} planned" if dry else f"{counts['ok']} done"
+                complain(f"... and {times - EQUAL_WARNINGS} more: warning: {warning}")
+        counts, is_dry = self._counts, self._settings.dry_run
+        line = f"{counts['planned']} planned" if is_dry else f"{counts['ok']} done"
         line += f", {counts['skipped']} skipped, {counts['failed']} failed"
         if self.ended:
             line = f"{self.ended}: {line}, {self._total - counts.total()} left"
-        if dry:
-            line += "; names, formats and places were looked at, not what the images hold"
+        if is_dry:
+            line += "; names, formats and places were checked, the images were not read"
         if not self._total:
             line += ": no image was found"
-        if dry or self._total != 1:
+        if is_dry or self._total != 1:
             complain(line)
 
     def add(self, outcome: Outcome) -> None:
@@ -223,9 +220,9 @@ class Report:
         left = timedelta(seconds=round(pace * (self._total - done)))
         bar = f"{speed} [{'#' * (30 * done // self._total):-<30}] {done}/{self._total} {left}"
         _write(f"{_CLEAR_LINE}{_CUT_LINES}{bar}{_WRAP_LINES}")
-        self._drawn = True
+        self._is_drawn = True
 
     def _clear_bar(self) -> None:
-        if self._drawn:
+        if self._is_drawn:
             _write(_CLEAR_LINE)
-            self._drawn = False
+            self._is_drawn = False

@@ -41,7 +41,7 @@ KEYS = [
 ]  # fmt: skip
 
 
-LOOKED = "names, formats and places were looked at, not what the images hold\n"
+LOOKED = "names, formats and places were checked, the images were not read\n"
 
 
 def make_images(count: int, size: int = 8) -> list[str]:

@@ -221,7 +221,7 @@ def test_equal_warnings_are_counted(run: Run) -> None:
     assert lines[:5] == warnings
     assert lines[5].startswith("pooltool: missing.png: no such file")
     assert lines[6:] == [
-        "pooltool: 4 more images: warning: left out: comment",
+        "pooltool: ... and 4 more: warning: left out: comment",
         "pooltool: 9 done, 0 skipped, 1 failed",
     ]
     objects = map(json.loads, run("max", *names, "-o", "out", "--json").out.splitlines())
@@ -343,7 +343,7 @@ def test_a_page_takes_one_setting(run: Run, tmp_path: Path, words: list[str]) ->
     save("a.png", np.zeros((4, 4), np.uint8))
     for more, reason in {
         ("--pool-size", 2, "--pool-size", 3): "give it once",
-        ("--detail", "1,1"): "--detail belongs to the panel",
+        ("--detail", "1,1"): "--detail is for the panel",
     }.items():
         refused = run("compare", "a.png", *words, *more)
         assert (refused.status, refused.out) == (2, "")
