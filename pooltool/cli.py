@@ -414,7 +414,7 @@ def _compare(images: tuple[str, ...], **words: Any) -> int:
     from pooltool import commands
 
     rest = {name: words[name] for name in words if name not in WINDOW_NAMES}
-    return commands.compare(images[0], windows, **rest)
+    return commands.compare(images[0], commands.Comparison(windows, **rest))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pooltool import files, images, native
 from pooltool.batch import run, workers_for
@@ -30,7 +30,7 @@ from pooltool.report import Report, complain, json_line, redirect_to_devnull, sa
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pooltool.compare.measures import Result
+    from pooltool.compare.measures import Measures, Result
 
     Array = NDArray[Any]
 
@@ -121,70 +121,91 @@ def _require_no_terminal() -> None:
         )
 
 
-def compare(
-    name: str,
-    windows: Sequence[AnyWindows],
-    *,
-    count_include_pad: bool = False,
-    gray: bool = False,
-    data_format: DataFormat | None = None,
-    frame: int | None = None,
-    detail: Pair | None = None,
-    output: str | None = None,
-    format: str | None = None,
-    show: bool = False,
-    as_json: bool = False,
-    quiet: bool = False,
-) -> int:
-    """Compare max, min and average pooling of an image, under each of the settings in `windows`.
+class Comparison(NamedTuple):
+    """What `compare` does with its image; each field is named as its option."""
 
-    Writes the panel or the page to explore, and prints the figures. Averages are not rounded to
-    the image's dtype here. Returns the exit status.
-    """
-    from pooltool.compare.measures import pool_all
-    from pooltool.compare.panel import panel
+    windows: Sequence[AnyWindows]
+    """The settings under which it is pooled."""
+    count_include_pad: bool = False
+    gray: bool = False
+    data_format: DataFormat | None = None
+    frame: int | None = None
+    detail: Pair | None = None
+    output: str | None = None
+    format: str | None = None
+    show: bool = False
+    as_json: bool = False
+    quiet: bool = False
 
-    path, extension = panel_path(name, output, format)
-    is_page = extension == PAGE
-    if is_page and len(windows) > 1:
-        raise UsageProblem("a page starts with one --pool-size; give it once, or write a .png")
-    if is_page and detail is not None:
-        raise UsageProblem("--detail is for the panel, not for a page; leave it out")
+
+def compare(name: str, settings: Comparison) -> int:
+    """Compare max, min and average pooling of an image; return the exit status."""
+    path, extension = panel_path(name, settings.output, settings.format)
+    if extension == PAGE:
+        _require_page(settings.windows, settings.detail)
     if path == STREAM:
         _require_no_terminal()
     native.capture()
     try:
-        data, shape = files.read(name), ""
-        picture = images.decode(data, gray=gray, frame=frame, data_format=data_format)
-        pixels = picture.frames[0]
-        results = [pool_all(pixels, setting, count_include_pad) for setting in windows]
-        if not is_page or show:
-            drawn = panel(pixels, results, detail)
-        if is_page:
-            data = _page(name, picture, windows[0], count_include_pad)
-        else:
-            shape, written = f" {drawn.shape}", format_for(extension)
-            data = images.encode(images.Picture((drawn,), written), written).data
-        lines = [] if as_json or quiet else [f"{name} {pixels.shape} -> {path}{shape}"]
-        if as_json or not quiet:
-            lines += _table(pixels, results, as_json, sys.stderr if path == STREAM else sys.stdout)
-        files.protect(filter(None, [files.identity(name)]))
-        with Interrupts(finish=False):  # until here a signal ends it at once, as it is
-            files.write(path, data, folder=os.path.dirname(path))
-        for warning in () if quiet else _warnings(picture, is_page):
-            complain(f"{name}: warning: {warning}")
-        for line in lines:
-            say(line, err=path == STREAM)
-        if show:
-            from pooltool import display
-
-            display.show(f"pooltool compare {name}", drawn)
+        _compare(name, path, extension, settings)
         return 0
     except (UsageProblem, PlanError, OSError):
         raise
     except Exception as error:
         complain(f"{name}: {one_line(error)}")
         return 1
+
+
+def _compare(name: str, path: str, extension: str, settings: Comparison) -> None:
+    """Write the panel or the page to explore, and print the figures.
+
+    Averages are not rounded to the image's dtype here.
+    """
+    from pooltool.compare.measures import measure, pool_all
+    from pooltool.compare.panel import panel
+
+    picture = images.decode(
+        files.read(name),
+        gray=settings.gray,
+        frame=settings.frame,
+        data_format=settings.data_format,
+    )
+    pixels, is_page, shape = picture.frames[0], extension == PAGE, ""
+    count_include_pad = settings.count_include_pad
+    results = [pool_all(pixels, windows, count_include_pad) for windows in settings.windows]
+    if not is_page or settings.show:
+        drawn = panel(pixels, results, settings.detail)
+    if is_page:
+        data = _page(name, picture, settings)
+    else:
+        shape, format = f" {drawn.shape}", format_for(extension)
+        data = images.encode(images.Picture((drawn,), format), format).data
+    lines: list[str] = []
+    if settings.as_json or not settings.quiet:
+        figures = [measure(pixels, result) for result in results]
+        lines = _lines(pixels, results, figures, settings.as_json, path == STREAM)
+    files.protect(filter(None, [files.identity(name)]))
+    with Interrupts(finish=False):  # until here a signal ends it at once, as it is
+        files.write(path, data, folder=os.path.dirname(path))
+    if not settings.quiet:
+        for warning in _warnings(picture, is_page):
+            complain(f"{name}: warning: {warning}")
+        if not settings.as_json:
+            say(f"{name} {pixels.shape} -> {path}{shape}", err=path == STREAM)
+    for line in lines:
+        say(line, err=path == STREAM)
+    if settings.show:
+        from pooltool import display
+
+        display.show(f"pooltool compare {name}", drawn)
+
+
+def _require_page(windows: Sequence[AnyWindows], detail: Pair | None) -> None:
+    """Refuse options that are for the panel only."""
+    if len(windows) > 1:
+        raise UsageProblem("a page starts with one --pool-size; give it once, or write a .png")
+    if detail is not None:
+        raise UsageProblem("--detail is for the panel, not for a page; leave it out")
 
 
 def _warnings(picture: images.Picture, is_page: bool) -> list[str]:
@@ -205,18 +226,21 @@ def _warnings(picture: images.Picture, is_page: bool) -> list[str]:
     return warnings
 
 
-def _table(pixels: Array, results: Sequence[Result], as_json: bool, stream: Any) -> list[str]:
-    """Measure the results: the tables and number grids as `stream` can show them, or a JSON object
-    a row.
-    """
-    from pooltool.compare.measures import measure
+def _lines(
+    pixels: Array,
+    results: Sequence[Result],
+    figures: Sequence[list[Measures]],
+    as_json: bool,
+    err: bool,
+) -> list[str]:
+    """The tables and number grids as the terminal can show them, or a JSON object a row."""
     from pooltool.compare.text import as_lines, as_records, can_draw_lines
 
+    stream = sys.stderr if err else sys.stdout
     ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
     width = shutil.get_terminal_size((100, 24)).columns
     lines: list[str] = []
-    for result in results:
-        measures = measure(pixels, result)
+    for result, measures in zip(results, figures, strict=True):
         if as_json:
             lines += map(json_line, as_records(measures, result.windows))
         else:
@@ -224,18 +248,16 @@ def _table(pixels: Array, results: Sequence[Result], as_json: bool, stream: Any)
     return lines
 
 
-def _page(
-    name: str, picture: images.Picture, windows: AnyWindows, count_include_pad: bool
-) -> bytes:
+def _page(name: str, picture: images.Picture, settings: Comparison) -> bytes:
     """The page to explore, as the bytes of its file."""
     from pooltool.compare.page import page
 
     count = len(picture.frames)
     text = page(
         picture.frames[0],
-        windows,
+        settings.windows[0],
         title=os.path.basename(name),
-        count_include_pad=count_include_pad,
+        count_include_pad=settings.count_include_pad,
         frame=None if count == 1 else (0, count),
     )
     return text.encode()
