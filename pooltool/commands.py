@@ -41,7 +41,9 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
     streams_out = settings.output == STREAM or (settings.output is None and names == (STREAM,))
     if streams_out:
         _require_no_terminal()
-    jobs = plan(names, settings)
+    jobs, warnings = plan(names, settings)
+    for warning in () if settings.quiet else warnings:
+        complain(f"warning: {warning}")
     report = Report(settings, len(jobs), err=streams_out)
     if settings.dry_run:
         with report:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from pooltool import files
 from pooltool.errors import FileError, PlanError, UsageProblem
 from pooltool.files import STREAM
-from pooltool.images.formats import FORMATS, WRITTEN_AS, Format, format_for, require_quality
+from pooltool.images.formats import FORMATS, WRITTEN_AS, Format, format_for, listed, require_quality
+from pooltool.images.others import PACKAGES, is_installed
 from pooltool.job import Job, Settings
 
 NOT_A_FILE = "it is a pipe, a socket or a device; leave it out, or name it itself to read from it"
@@ -35,33 +36,44 @@ class Name(NamedTuple):
     below: str = ""
     """Folders between the directory that was named and the image; empty outside --recursive."""
     problem: str = ""
-    """Why it cannot be read, where that is known already."""
+    """Why it cannot be read, if that is known already."""
+    needs: str = ""
+    """The missing module that would read it, if it was not named itself: it is left out."""
 
 
-def plan(images: tuple[str, ...], settings: Settings) -> list[Job]:
-    """The jobs of a run, in order; raise `PlanError` if one would overwrite an input or a result.
+def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[str]]:
+    """The jobs of a run, in order, and warnings about what is left out of it; raise `PlanError` if
+    a job would overwrite an input or a result.
 
     `mountain.jpg` becomes `mountain_max.jpg`, beside the image or in the directory of the output.
     """
     directory = _directory_of(images, settings)
-    listed = (names_in(source, null=settings.null) for source in settings.files_from)
-    jobs = [
-        _job(name, settings, directory)
-        for paths in (images, *listed)
+    lists = (names_in(source, null=settings.null) for source in settings.files_from)
+    names = [
+        name
+        for paths in (images, *lists)
         for path in paths
         for name in expand(path, recursive=settings.recursive, results=directory)
     ]
+    jobs = [_job(name, settings, directory) for name in names if not name.needs]
+    warnings = []
+    if left_out := [name for name in names if name.needs]:
+        extensions = listed(_extension(name.path)[1:] for name in left_out)
+        packages = " ".join(sorted({PACKAGES[name.needs] for name in left_out}))
+        warnings.append(
+            f"left out {len(left_out)} files ({extensions}); to read them: pip install {packages}"
+        )
     if len(images) == len(jobs) == 2 and settings.output is None and not os.path.exists(images[1]):
         problem = "no such file or folder; check the name, or to write there: "
         problem += f"-o {shlex.quote(images[1])}"
         jobs[1] = jobs[1]._replace(problem=problem)
     if settings.indices is None or not jobs:
-        return _without_loss(jobs, settings)
+        return _without_loss(jobs, settings), warnings
     _require_folder(settings.indices, "--indices")
     *checked, places = _without_loss([*jobs, jobs[0]._replace(output=settings.indices)], settings)
     if places.repeated:
         raise PlanError(f"--indices {settings.indices}: the result goes there; name another file")
-    return checked
+    return checked, warnings
 
 
 def has_many_inputs(images: tuple[str, ...], settings: Settings) -> bool:
@@ -173,6 +185,12 @@ def expand(path: str, *, recursive: bool, results: str | None) -> Iterator[Name]
     if not recursive:
         yield Name(path, problem="is a directory; add --recursive to pool the images below it")
         return
+    missing = {
+        f".{extension}": format.module
+        for format in FORMATS
+        if format.module and not is_installed(format.module)
+        for extension in format.extensions
+    }
     skipped = os.path.realpath(results) if results else ""
     waiting = [(path, "")]
     while waiting:
@@ -191,7 +209,8 @@ def expand(path: str, *, recursive: bool, results: str | None) -> Iterator[Name]
                     folders.append((entry.path, os.path.join(below, name)))
             elif _extension(name) in IMAGE_EXTENSIONS and not name.startswith("._"):
                 is_special = files.is_special(entry.path) if is_link else not entry.is_file()
-                yield Name(entry.path, below, NOT_A_FILE if is_special else "")
+                problem = NOT_A_FILE if is_special else ""
+                yield Name(entry.path, below, problem, missing.get(_extension(name), ""))
         waiting += reversed(folders)
 
 

@@ -24,7 +24,9 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def jobs_of(*paths: str, method: Method = "max", **words: Any) -> list[Job]:
-    return plan(paths, Settings(Pooling(method, Windows.of()), **words))
+    jobs, warnings = plan(paths, Settings(Pooling(method, Windows.of()), **words))
+    assert not warnings
+    return jobs
 
 
 def outputs(*paths: str, **words: Any) -> list[str]:
@@ -91,6 +93,30 @@ def test_trees_are_mirrored(tmp_path: Path) -> None:
         Job("in/b.png", "in/out/b_max.png", ".png", "in/out/"),
         Job("in/deep/er/a.JPG", "in/out/deep/er/a_max.JPG", ".JPG", "in/out/deep/er"),
     ]
+
+
+@pytest.mark.parametrize("installed", [(), ("PIL",), ("PIL", "pillow_heif", "imagecodecs")])
+def test_trees_hold_what_is_installed(
+    monkeypatch: pytest.MonkeyPatch, installed: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("pooltool.plan.is_installed", lambda module: module in installed)
+    for name in ("a.png", "b.heic", "c.HEIC", "d.tga", "e.jxl"):
+        Path("there", name).touch()
+    settings = Settings(Pooling("max", Windows.of()), recursive=True, output="out")
+    jobs, warnings = plan(("there", "named.heic"), settings)
+    wanted = {
+        0: ["a.png"],
+        1: ["a.png", "d.tga"],
+        3: ["a.png", "b.heic", "c.HEIC", "d.tga", "e.jxl"],
+    }
+    names = [os.path.basename(job.input) for job in jobs]
+    assert names == [*wanted[len(installed)], "named.heic"]
+    assert warnings == {
+        0: ["left out 4 files (heic, tga and jxl); to read them: pip install imagecodecs pillow "
+            "pillow-heif"],
+        1: ["left out 3 files (heic and jxl); to read them: pip install imagecodecs pillow-heif"],
+        3: [],
+    }[len(installed)]  # fmt: skip
 
 
 def test_a_directory_without_recursive_is_a_problem_of_its_own() -> None:

@@ -12,7 +12,7 @@ from pooltool.errors import ImageError
 from pooltool.images import opencv
 from pooltool.images.picture import Array, channels
 
-_PACKAGES = {"PIL": "pillow", "pillow_heif": "pillow-heif", "imagecodecs": "imagecodecs",
+PACKAGES = {"PIL": "pillow", "pillow_heif": "pillow-heif", "imagecodecs": "imagecodecs",
             "tifffile": "tifffile imagecodecs"}  # fmt: skip
 """What installs the modules of the extra `[formats]`."""
 
@@ -67,7 +67,7 @@ def imported(module: str, what: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        command = f"pip install {_PACKAGES[module.partition('.')[0]]}"
+        command = f"pip install {PACKAGES[module.partition('.')[0]]}"
         raise ImageError(f"{what} is read with another package; run: {command}") from None
 
 
