@@ -387,9 +387,11 @@ def _read_netpbm(data: bytes) -> Header:
             raise DamageError(f"it is damaged: {more} bytes follow its pixels that are no picture")
         pictures.append(_read_plain(data, following.start()))
     head = b"" if kind in _FLOAT else data if kind in _TEXT_KINDS else data[:start]
-    comments = b"".join(b"%s\n" % text[0] for text in re.finditer(rb"#[^\r\n]*", head))
+    comments = bytearray()
+    for comment in re.finditer(rb"#[^\r\n]*", head):
+        comments += comment[0] + b"\n"
     names = tuple(format.name for format in formats.NETPBM)
-    verbatim = Verbatim(names, (Part(b"#", comments),), ()) if comments else None
+    verbatim = Verbatim(names, (Part(b"#", bytes(comments)),), ()) if comments else None
     sizes = tuple((picture.shape[0], picture.shape[1]) for picture in pictures)
     return Header(_FORMAT_OF[kind], sizes, Metadata(verbatim=verbatim), tuple(missing),
                   details=pictures)  # fmt: skip
