@@ -1,13 +1,17 @@
-"""What HDR and netpbm files hold and keep, by writing them and reading them back."""
+"""What HDR files hold, by writing them and reading them back, and how frames of GIF are drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
+import kinds_simple as kinds
 import numpy as np
 import pytest
 from conftest import Run
+from samples import Array, swapped
 
 from pooltool import images
 from pooltool.errors import ImageError
@@ -55,3 +59,78 @@ def test_more_rows_than_opencv_reads_are_told_with_the_remedy(name: str) -> None
     data = images.encode(Picture((pixels,), format), format).data
     with pytest.raises(ImageError, match=r"1048577 rows.* OPENCV_IO_MAX_IMAGE_HEIGHT=1048577"):
         images.decode(data)
+
+
+class GifFrame(NamedTuple):
+    indices: Array
+    left: int
+    top: int
+    disposal: int
+    clear: int
+    """The index that stands for transparent; none of them where it is 9."""
+
+    def packed(self, *, with_table: bool) -> bytes:
+        image = kinds.gif_image(self.indices, self.left, self.top)
+        if with_table:
+            image = image[:9] + bytes([image[9] | 0x82]) + kinds.TABLE.tobytes() + image[10:]
+        clear = None if self.clear == 9 else self.clear
+        return kinds.control(self.disposal, 5, clear) + image
+
+
+def drawn(frames: Sequence[GifFrame], size: tuple[int, int]) -> list[Array]:
+    """The indices that browsers show of each frame, -1 for transparent."""
+    canvas, shown = np.full(size, -1), []
+    for frame in frames:
+        before, (height, width) = canvas.copy(), frame.indices.shape
+        area = canvas[frame.top : frame.top + height, frame.left : frame.left + width]
+        solid = frame.indices != frame.clear
+        area[solid] = frame.indices[solid]
+        shown.append(canvas.copy())
+        if frame.disposal == 2:
+            area[...] = -1
+        elif frame.disposal == 3:
+            canvas = before
+    return shown
+
+
+def some_frames(dice: np.random.Generator) -> tuple[list[GifFrame], tuple[int, int]]:
+    """Two to four frames inside of a small canvas, the first of which may cover all of it."""
+    size, frames = (int(dice.integers(2, 7)), int(dice.integers(2, 7))), []
+    for number in range(dice.integers(2, 5)):
+        top, left = (int(dice.integers(0, side)) for side in size)
+        if not number and dice.random() < 0.7:
+            top = left = 0
+        sides = size[0] - top, size[1] - left
+        if number:
+            sides = int(dice.integers(1, sides[0] + 1)), int(dice.integers(1, sides[1] + 1))
+        clear = int(dice.choice([9, *range(6)]))
+        indices = dice.integers(0, 6, sides)
+        frames.append(GifFrame(indices, left, top, int(dice.integers(0, 4)), clear))
+    return frames, size
+
+
+@pytest.mark.parametrize("tables", ["one", "each", "no shared one"])
+def test_frames_of_gif_are_drawn_as_browsers_do_it(tables: str) -> None:
+    dice = np.random.default_rng(17)
+    for _ in range(100):
+        frames, size = some_frames(dice)
+        parts = [frame.packed(with_table=tables != "one") for frame in frames]
+        data = kinds.gif_of(*parts, size=size)
+        if tables == "no shared one":
+            data = data[:10] + b"\x70\0\0" + data[13 + kinds.TABLE.nbytes :]
+        picture = images.decode(data)
+        for pixels, wanted in zip(picture.frames, drawn(frames, size), strict=True):
+            right = kinds.colored(wanted)
+            if pixels.shape[2] == 3:
+                assert (right[..., 3] == 255).all()
+                right = right[..., :3]
+            np.testing.assert_array_equal(swapped(pixels), right)
+        assert picture.durations == (50,) * len(frames)
+
+
+def test_a_gif_of_one_frame_is_no_animation() -> None:
+    picture = images.decode(kinds.gif_of(kinds.control(), kinds.gif_image(kinds.A)))
+    assert picture.durations is None
+    moving = kinds.gif_of(*[kinds.control(), kinds.gif_image(kinds.A)] * 3)
+    assert images.decode(moving).durations == (50, 50, 50)
+    assert images.decode(moving, frame=1).durations is None

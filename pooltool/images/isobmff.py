@@ -1,7 +1,7 @@
 """AVIF and JPEG 2000: pictures in the boxes of the ISO base media file format (ISO/IEC 14496-12).
 
-OpenCV decodes the kinds that a plain installation reads. It does not crop or turn AVIF, which is
-done here and in `codec`. imagecodecs decodes the kinds that `_Details.what` names.
+OpenCV decodes the kinds that a plain installation reads. It does not turn AVIF, which is done in
+`codec`. imagecodecs decodes the kinds that `_Details.what` names.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FIELDS = {b"meta": 4, b"iref": 4, b"iinf": 6, b"stsd": 8, b"av01": 78}
 
 _AV1 = (b"av01", b"grid")
 """Items that are pictures: one, and a grid of them."""
-_PROPERTIES = (b"ispe", b"pixi", b"av1C", b"colr", b"irot", b"imir", b"clap", b"auxC", b"pasp",
+_PROPERTIES = (b"ispe", b"pixi", b"av1C", b"colr", b"irot", b"imir", b"auxC", b"pasp",
                b"free", b"ccst", b"btrt")  # fmt: skip
 """Properties that are done here, or that change no pixel."""
 _MATRICES = (0, 1, 2, 4, 5, 6, 7, 8, 9, 12)
@@ -48,7 +48,6 @@ _XMP_TYPE = b"application/rdf+xml"
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0")
 _UPRIGHT = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _MOST_ITEMS, _MOST_BYTES = 4096, 1 << 26
-_AVIFDEC = "avifdec in.avif out.png"
 
 _GRAY, _SRGB, _SYCC = 17, 16, 18
 _COLORS = {_GRAY: 1, _SRGB: 3, _SYCC: 3}
@@ -62,7 +61,6 @@ _JP2_HEADER_BOXES = (b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef")
 _COMPLAINTS = r"(ERROR:|WARN:).*(OpenJPEG2000|jpeg2000)"
 _HARMLESS = r"unspecified color space, SRGB is assumed"
 """What the decoder says of a codestream alone, and of a profile."""
-_MAGICK, _GDAL = "magick in.jp2 out.png", "gdal_translate in.jp2 out.tif"
 
 
 class Box(NamedTuple):
@@ -122,7 +120,6 @@ class _Details(NamedTuple):
     what: str = ""
     """What it is, where imagecodecs decodes it."""
     maxval: int | None = None
-    crop: tuple[slice, slice] | None = None
     hidden: tuple[int, ...] = ()
     """Where the types of items stand that OpenCV must not see: it refuses files whose metadata lies
     behind the pixels."""
@@ -153,7 +150,7 @@ def read_header(data: bytes) -> Header:
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
-    """Decode the pictures as they are stored, and crop them."""
+    """Decode the pictures as they are stored."""
     details: _Details = header.details
     if details.hidden:
         changed = bytearray(data)
@@ -174,8 +171,6 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         pixels = others.by_imagecodecs(codec, details.what, data)
         frames = list(pixels) if header.animated else [pixels]
         frames = list(map(others.in_opencv_order, frames if frame is None else frames[frame:][:1]))
-    if details.crop:
-        frames = [pixels[details.crop] for pixels in frames]
     if details.bits < 8:  # levels of less than 8 bits become levels of 8
         scale = 255 / ((1 << details.bits) - 1)
         frames = [np.rint(pixels * scale).astype(np.uint8) for pixels in frames]
@@ -189,9 +184,10 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     return Encoded(_encode_jpeg_2000(picture))
 
 
-def _refuse_if(odd: object, what: str, remedy: str) -> None:
+def _refuse_if(odd: object, what: str) -> None:
     if odd:
-        raise ImageError(f"{what} is not read; convert it, for example: {remedy}")
+        program = "magick in.avif out.png" if "AVIF" in what else "gdal_translate in.jp2 out.tif"
+        raise ImageError(f"{what} is not read; convert it, for example: {program}")
 
 
 def _require_room(height: int, width: int, size: int) -> None:
@@ -223,7 +219,7 @@ def _avif_header(file: Box) -> Header:
         tiles = [link.targets[0] for link in links if link[:2] == (b"dimg", number)]
         header = _read_primary(items, owned, number, tiles, bool(masks))
         premultiplied = header.details.what and any(link.kind == b"prem" for link in links)
-        _refuse_if(premultiplied, "AVIF with gray that is premultiplied with alpha", _AVIFDEC)
+        _refuse_if(premultiplied, "AVIF with gray that is premultiplied with alpha")
     else:
         header = _read_track(named[b"moov"])
     hidden = {key: item for key, item in items.items() if item.kind in (b"Exif", b"mime")}
@@ -259,9 +255,9 @@ def _read_track(moov: Box) -> Header:
     place = first_of(track.inside())[b"tkhd"].body
     has_alpha = b"auxv" in kinds
     header = _described(entry.inside(), (height, width), len(data), has_alpha=has_alpha)
-    _refuse_if(place[-44:-8] != _UPRIGHT, "AVIF with an animation that is turned", _AVIFDEC)
+    _refuse_if(place[-44:-8] != _UPRIGHT, "AVIF with an animation that is turned")
     gray_alpha = has_alpha and header.details.what
-    _refuse_if(gray_alpha, "AVIF with an animation of gray with alpha", _AVIFDEC)
+    _refuse_if(gray_alpha, "AVIF with an animation of gray with alpha")
     count = struct.unpack_from(">I", data, sizes.start + 8)[0]
     return header._replace(sizes=repeated((height, width), count), animated=count > 1)
 
@@ -277,7 +273,7 @@ def _read_primary(
     if number not in items:
         raise DamageError("it is damaged: the AVIF header names no picture")
     kind, boxes = items[number].kind, owned.get(number, [])
-    _refuse_if(kind not in _AV1, f"AVIF with a picture that is an item {name_of(kind)}", _AVIFDEC)
+    _refuse_if(kind not in _AV1, f"AVIF with a picture that is an item {name_of(kind)}")
     size = first_of(boxes).get(b"ispe")
     if size is None:
         raise DamageError("it is damaged: the AVIF header tells no size")
@@ -291,8 +287,8 @@ def _described(boxes: list[Box], size: tuple[int, int], room: int, *, has_alpha:
     """What the properties of a picture say, in a file of `room` bytes."""
     _require_room(*size, room)
     named = first_of(boxes)
-    layers = named.keys() & {b"a1op", b"a1lx", b"lsel"}
-    _refuse_if(layers, "AVIF with several layers", _AVIFDEC)
+    _refuse_if(named.keys() & {b"a1op", b"a1lx", b"lsel"}, "AVIF with several layers")
+    _refuse_if(b"clap" in named, "AVIF with a crop")
     depth = named[b"av1C"].body[2] if b"av1C" in named else 0
     maxval, gray = {0x40: 1023, 0x60: 4095}.get(depth & 0x60), bool(depth & 0x10)
     colors = [box.body for box in boxes if box.name == b"colr"]
@@ -302,7 +298,7 @@ def _described(boxes: list[Box], size: tuple[int, int], room: int, *, has_alpha:
     if nclx is not None:
         primaries, transfer, matrix, limits = struct.unpack_from(">HHHB", nclx, 4)
         coding = f"AVIF with colors coded with the matrix {matrix}"
-        _refuse_if(matrix not in _MATRICES, coding, _AVIFDEC)
+        _refuse_if(matrix not in _MATRICES, coding)
         is_full = limits >= 0x80
         # 1 and 13 are those of sRGB, 2 says nothing; a profile tells colors better than numbers.
         if icc is None and (primaries not in (1, 2) or transfer not in (2, 13)):
@@ -321,26 +317,9 @@ def _described(boxes: list[Box], size: tuple[int, int], room: int, *, has_alpha:
     quarters = named[b"irot"].body[0] & 3 if b"irot" in named else 0
     axis = 1 + (named[b"imir"].body[0] & 1) if b"imir" in named else 0
     turn = ((1, 4, 2), (8, 5, 7), (3, 2, 4), (6, 7, 5))[quarters][axis]
-    crop = _crop(named[b"clap"].body, size) if b"clap" in named else None
-    details = _Details(what, maxval, crop)
+    details = _Details(what, maxval)
     metadata = Metadata(icc=icc, verbatim=verbatim)
     return Header(formats.AVIF, (size,), metadata, tuple(missing), turn, details=details)
-
-
-def _crop(clap: bytes, size: tuple[int, int]) -> tuple[slice, slice]:
-    """The rows and columns of the clean aperture: its size, and its center from the picture's."""
-    numbers = struct.unpack_from(">IIIIiIiI", clap)
-    pairs = zip(numbers[::2], numbers[1::2], strict=True)
-    width, height, right, down = (above / below for above, below in pairs if below)
-    slices = []
-    for side, length, shift in ((size[0], height, down), (size[1], width, right)):
-        first = (side - length) / 2 + shift
-        is_exact = first.is_integer() and length.is_integer() and length >= 1
-        _refuse_if(not is_exact, "AVIF with a crop between pixels", _AVIFDEC)
-        if first < 0 or first + length > side:
-            raise DamageError("it is damaged: its crop lies beyond the picture")
-        slices.append(slice(int(first), int(first + length)))
-    return slices[0], slices[1]
 
 
 def _items(iinf: Box) -> dict[int, _Item]:
@@ -349,8 +328,7 @@ def _items(iinf: Box) -> dict[int, _Item]:
     for box in iinf.inside():
         if box.name != b"infe":
             continue
-        if len(items) == _MOST_ITEMS:
-            raise ImageError(f"AVIF with more than {_MOST_ITEMS} items is not read")
+        _refuse_if(len(items) == _MOST_ITEMS, "AVIF with so many items")
         wide = data[box.start] > 2
         number = struct.unpack_from(">I" if wide else ">H", data, box.start + 4)[0]
         at = box.start + (10 if wide else 8)
@@ -372,10 +350,7 @@ def _properties(iprp: Box) -> dict[int, list[Box]]:
             marks = [number(1 + wide) & (0x7FFF if wide else 0x7F) for _ in range(number(1))]
             owned[key] = [properties[mark - 1] for mark in marks if mark]
             size += sum(part.end - part.start for part in owned[key])
-            if size > _MOST_BYTES:
-                raise ImageError(
-                    f"AVIF with more than {_MOST_BYTES} bytes of properties is not read"
-                )
+            _refuse_if(size > _MOST_BYTES, "AVIF with so many properties")
     return owned
 
 
@@ -439,25 +414,28 @@ def _other_items(items: dict[int, _Item], links: Sequence[_Link], shown: set[int
 
 
 def _encode_avif(picture: Picture, quality: int | None) -> Encoded:
-    """Without a quality, alpha is kept without loss: at 50 its edges move by up to 38 levels."""
+    """Without a quality, a picture with alpha is kept without loss: at OpenCV's 50 its edges would
+    move by up to 38 levels.
+    """
     cv2, frames, metadata = native.import_cv2(), picture.frames, picture.metadata
+    opaque = picture.maxval or 255
+    if quality is None and any(
+        channels(pixels) == 4 and pixels[..., 3].min() != opaque for pixels in frames
+    ):
+        quality = 100
     settings = [cv2.IMWRITE_AVIF_DEPTH, formats.AVIF_DEPTHS.get(picture.maxval or 0, 8)]
-    lossless = [*settings, cv2.IMWRITE_AVIF_QUALITY, 100]
-    if quality is not None:
-        settings += [cv2.IMWRITE_AVIF_QUALITY, quality]
+    settings += [] if quality is None else [cv2.IMWRITE_AVIF_QUALITY, quality]
     blocks = {
-        cv2.IMAGE_METADATA_EXIF: metadata.exif and metadata.exif.to_bytes(),
-        cv2.IMAGE_METADATA_XMP: metadata.xmp,
-        cv2.IMAGE_METADATA_ICCP: metadata.icc,
+        "EXIF": (cv2.IMAGE_METADATA_EXIF, metadata.exif and metadata.exif.to_bytes()),
+        "XMP": (cv2.IMAGE_METADATA_XMP, metadata.xmp),
+        "ICC": (cv2.IMAGE_METADATA_ICCP, metadata.icc),
     }
-    held = {kind: np.frombuffer(block, np.uint8) for kind, block in blocks.items() if block}
-    masks = [pixels[..., 3] for pixels in frames if channels(pixels) == 4]
-    has_alpha = any(mask.min() != (picture.maxval or 255) for mask in masks)
+    held = {name: pair for name, pair in blocks.items() if pair[1]}
     if len(frames) == 1:
-        call = (".avif", frames[0], [*held], [*held.values()], settings)
+        kinds = [kind for kind, _ in held.values()]
+        arrays = [np.frombuffer(block or b"", np.uint8) for _, block in held.values()]
+        call = (".avif", frames[0], kinds, arrays, settings)
         data = opencv.encoded(formats.AVIF, lambda: cv2.imencodeWithMetadata(*call))
-        if has_alpha and quality is None:
-            data = _with_alpha(data, opencv.encode_still(formats.AVIF, masks[0], lossless))
         if metadata.verbatim:  # primaries and curve; the matrix is the encoder's
             at = data.index(b"colrnclx") + 8
             data = data[:at] + metadata.verbatim.parts[0].body + data[at + 4 :]
@@ -466,34 +444,9 @@ def _encode_avif(picture: Picture, quality: int | None) -> Encoded:
     moving.frames = frames
     moving.durations = np.array(picture.durations or (1000,) * len(frames))
     data = opencv.encoded(formats.AVIF, lambda: cv2.imencodeanimation(".avif", moving, settings))
-    missing = [name for name in ("exif", "xmp", "icc") if getattr(metadata, name)]
-    missing = [name.upper() for name in missing]
-    missing += metadata.verbatim.names if metadata.verbatim else ()
+    missing = [*held, *(metadata.verbatim.names if metadata.verbatim else ())]
     missing += ["loop count (AVIF plays for ever)"] if picture.loop else []
-    warnings = left_out(missing, " of the AVIF animation")
-    if has_alpha and quality != 100:
-        warnings += ("alpha of the AVIF animation was coded with loss; --quality 100 keeps it",)
-    return Encoded(data, warnings)
-
-
-def _with_alpha(data: bytes, mask: bytes) -> bytes:
-    """The file with the AV1 data of another one, a gray picture, as its alpha.
-
-    Both were written by libavif: its iloc has entries of 14 bytes, item 2 is alpha, and all that
-    lies behind the boxes of the header is AV1 data.
-    """
-    coded = first_of(whole(mask).inside())[b"mdat"].body
-    changed, mdat = bytearray(data), first_of(whole(data).inside())[b"mdat"]
-    iloc = first_of(whole(data).inside(b"meta"))[b"iloc"]
-    count = struct.unpack_from(">H", data, iloc.start + 6)[0]
-    entry = np.dtype([("item", ">u2"), ("", "V4"), ("at", ">i4"), ("size", ">i4")])
-    table = np.frombuffer(changed, entry, count, iloc.start + 8)
-    _, _, start, size = table[table["item"] == 2].item()
-    more = len(coded) - size
-    table["size"][table["at"] == start] = len(coded)
-    table["at"][table["at"] > start] += more
-    struct.pack_into(">I", changed, mdat.start - 8, mdat.end - mdat.start + 8 + more)
-    return bytes(changed[:start] + coded + changed[start + size :])
+    return Encoded(data, left_out(missing, " of the AVIF animation"))
 
 
 # JPEG 2000 (ISO/IEC 15444-1): a codestream, alone or in boxes that tell what its channels mean
@@ -514,10 +467,10 @@ def _jpeg_2000_header(data: bytes) -> Header:
     if boxed and named[b"ihdr"].body[:10] != struct.pack(">IIH", *size, count):
         raise DamageError("it is damaged: its boxes tell of another picture than its data")
     samples = data[coded.start + 42 : coded.start + 42 + 3 * count]
-    _refuse_if(not 1 <= count <= 4, f"JPEG 2000 with {count} channels", _GDAL)
-    _refuse_if(bits > 16, f"JPEG 2000 with {bits} bits", _GDAL)
+    _refuse_if(not 1 <= count <= 4, f"JPEG 2000 with {count} channels")
+    _refuse_if(bits > 16, f"JPEG 2000 with {bits} bits")
     different = samples[::3] != bytes([depth]) * count
-    _refuse_if(different, "JPEG 2000 with channels of different depths", _GDAL)
+    _refuse_if(different, "JPEG 2000 with channels of different depths")
     _require_room(*size, coded.end - coded.start)
     _require_packets(coded, size)
     icc, is_sycc, premultiplied = _colors(inner, count)
@@ -569,7 +522,7 @@ def _require_packets(coded: Box, size: tuple[int, int]) -> None:
     style, layers, levels, across, down = struct.unpack_from(">BxHx3B", data, at + 4)
     pixels = size[0] * size[1]
     many = 256 * (pixels >> across + down + 4) > 4 * pixels + (1 << 26)
-    _refuse_if(many, "JPEG 2000 with so many small code blocks", _MAGICK)
+    _refuse_if(many, "JPEG 2000 with so many small code blocks")
     packets = 14 * -(-size[0] // (tile_height or 1)) * -(-size[1] // (tile_width or 1))
     for level in range(levels + 1):
         sides = data[at + 14 + level] if style & 1 else 0xFF
@@ -591,16 +544,16 @@ def _colors(boxes: Sequence[Box], count: int) -> tuple[bytes | None, bool, bool]
     spaces = [struct.unpack_from(">I", color, 3)[0] for color in colors if color[0] == 1]
     kind = name_of(icc[16:20])  # nothing in a damaged profile, which is left out by name
     foreign = not spaces and kind not in ("", "GRAY", "RGB")
-    _refuse_if(foreign, f"JPEG 2000 with a profile for {kind}", "magick in.jp2 out.tif")
+    _refuse_if(foreign, f"JPEG 2000 with a profile for {kind}")
     space = spaces[0] if spaces else _GRAY if count < 3 else _SRGB
-    _refuse_if(space not in _COLORS, f"JPEG 2000 with the color space {space}", _MAGICK)
+    _refuse_if(space not in _COLORS, f"JPEG 2000 with the color space {space}")
     more = count - _COLORS[space]
-    _refuse_if(more not in (0, 1), f"JPEG 2000 with {count} channels in space {space}", _MAGICK)
+    _refuse_if(more not in (0, 1), f"JPEG 2000 with {count} channels in space {space}")
     roles = [1]
     if b"cdef" in named and more:
         definitions = struct.iter_unpack(">HHH", named[b"cdef"].body[2:])
         roles = [role for _, role, _ in definitions if role]
-        _refuse_if(roles not in ([1], [2]), "JPEG 2000 with a channel without meaning", _MAGICK)
+        _refuse_if(roles not in ([1], [2]), "JPEG 2000 with a channel without meaning")
     return icc or None, space == _SYCC, roles == [2]
 
 

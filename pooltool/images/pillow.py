@@ -16,7 +16,7 @@ from pooltool.images import formats, opencv, others, tags
 from pooltool.images.formats import Format
 from pooltool.images.headers import name_of
 from pooltool.images.isobmff import first_of, whole
-from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, colored
+from pooltool.images.picture import Header, Metadata, Picture, colored
 
 _STARTS = {
     formats.HEIC: rb"....ftyp(hei[cxms]|hev[cxms]|mif[12]|msf1)",
@@ -66,39 +66,14 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         return Picture(tuple(map(others.in_opencv_order, stack)), format, warnings=lost)
     if format is formats.HEIC:
         pixels = others.attempt(format.name, lambda: np.asarray(header.details))
-        premultiplied = header.details.premultiplied_alpha
-        return Picture((others.in_opencv_order(pixels),), format, premultiplied=premultiplied)
+        frames = (others.in_opencv_order(pixels),)
+        return Picture(frames, format, premultiplied=header.details.premultiplied_alpha)
     return _picture(header.details, header)
-
-
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
-    """Such formats are only read: `formats.require_written` refuses them before."""
-    raise NotImplementedError(format.name)
 
 
 def decode_as(data: bytes, header: Header, what: str) -> Picture:
     """Decode a kind of a format that OpenCV reads in other kinds."""
     return _picture(_opened(data, header.format, what), header)
-
-
-def rgb_of_cmyk(pixels: Array, profile: bytes | None) -> tuple[Array, str]:
-    """Colors, blue first, of (H, W, 4) bytes of ink by their profile, or by complements without
-    one, and a warning that says so.
-    """
-    pillow = others.imported("PIL.Image", "a CMYK picture")
-    image = pillow.fromarray(pixels, "CMYK")
-    if profile:
-        from PIL import ImageCms
-
-        def transformed() -> Any:
-            inks = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            screen = ImageCms.createProfile("sRGB")
-            return ImageCms.profileToProfile(image, inks, screen, outputMode="RGB")
-
-        colors = others.attempt("ICC profile", transformed)
-        return opencv.swapped(np.asarray(colors)), "its CMYK colors became RGB by its profile"
-    words = "its CMYK colors became RGB without a profile: they may look different"
-    return opencv.swapped(np.asarray(image.convert("RGB"))), words
 
 
 def _opened(data: bytes, format: Format, what: str) -> Any:
@@ -131,13 +106,25 @@ def _picture(image: Any, header: Header) -> Picture:
         image.mode, image.mode
     )
     if mode == "CMYK":
-        pixels, warning = rgb_of_cmyk(np.asarray(image), header.metadata.icc)
-        return Picture((pixels,), format, warnings=(warning,))
+        colors, warning = _rgb_of_cmyk(image, header.metadata.icc)
+        return Picture((opencv.swapped(np.asarray(colors)),), format, warnings=(warning,))
     if mode not in ("L", "RGB", "RGBA", "I;16", "I;16B"):
         raise ImageError(f"it is a {format.name} picture with {mode} colors, which is not read")
     pixels = np.asarray(image.convert(mode))
     pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     return Picture((others.in_opencv_order(pixels),), format)
+
+
+def _rgb_of_cmyk(image: Any, profile: bytes | None) -> tuple[Any, str]:
+    """An image of ink as colors, by its profile if it has one, and a warning that says so."""
+    if not profile:
+        words = "its CMYK colors became RGB without a profile: they may look different"
+        return image.convert("RGB"), words
+    cms = others.imported("PIL.ImageCms", "a CMYK picture")
+    inks = others.attempt("ICC profile", lambda: cms.ImageCmsProfile(io.BytesIO(profile)))
+    call = (image, inks, cms.createProfile("sRGB"))
+    colors = others.attempt("ICC profile", lambda: cms.profileToProfile(*call, outputMode="RGB"))
+    return colors, "its CMYK colors became RGB by its profile"
 
 
 def _read_heic(data: bytes) -> Header:

@@ -302,8 +302,10 @@ def _decode_gif(data: bytes, header: Header, frame: int | None) -> Picture:
         left, top, width, height = struct.unpack_from("<4H", data, gif.frames[0][1].start + 1)
         if (left, top, height, width) == (0, 0, *gif.shown):
             return _decode_gif_indices(data, *gif.frames[0])
-    start = data[:6] + struct.pack("<HHBBB", *gif.canvas[::-1], data[10], 0, 0)
-    parts = [start, data[13 : 13 + _table_size(data[10])]]
+    flags, table = data[10], data[13 : 13 + _table_size(data[10])]
+    if not table:  # without one OpenCV does not clear what lies outside of the next frame
+        flags, table = 0x80, bytes(6)
+    parts = [data[:6] + struct.pack("<HHBBB", *gif.canvas[::-1], flags, 0, 0) + table]
     for control, block in gif.frames:
         flags, delay, clear = struct.unpack("<BHB", control)
         flags = _DISPOSALS.get(flags >> 2 & 7, 0) << 2 | flags & 1
@@ -323,7 +325,9 @@ def _decode_gif(data: bytes, header: Header, frame: int | None) -> Picture:
         for pixels in frames:  # what is transparent has no color
             whole = pixels.view("<u4")
             whole[whole < 1 << 24] = 0
-    return picture._replace(frames=frames, loop=gif.loop if picture.durations else 0)
+    if len(gif.frames) == 1 or frame is not None:
+        return Picture(frames, formats.GIF)
+    return picture._replace(frames=frames, loop=gif.loop)
 
 
 def _decode_gif_indices(data: bytes, control: bytes, block: _Block) -> Picture:
