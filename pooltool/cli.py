@@ -391,11 +391,11 @@ def _compare(images: tuple[str, ...], **words: Any) -> int:
     pooltool compare a.png -o page.html           a page to explore, for any browser
 
     The panel shows the image and its three poolings, each value where its window lies. On the page
-    you move the windows yourself. The table lists, for the image and for each pooling, mean,
-    standard deviation and three figures:
+    you move the windows yourself; that of a photograph begins with 8x8 windows. The table lists,
+    for the image and for each pooling, mean, standard deviation and three figures:
 
-    noise: the part of a faint random noise that remains. 1 is all of it; the average halves it
-    each time the window size doubles.
+    noise: the part of a faint random noise, 2% of the image's range, that remains. 1 is all of it;
+    the average halves it each time the window size doubles.
 
     bias: how far this noise alone shifts the result, in units of the noise: up with max, down with
     min, not with avg. It is the price of keeping the largest value.
@@ -410,7 +410,8 @@ def _compare(images: tuple[str, ...], **words: Any) -> int:
     """
     if len(images) > 1:
         raise click.UsageError(f"it takes one image; to write there: -o {shlex.quote(images[1])}")
-    windows = _windows(words)
+    is_given = any(words[name] for name in WINDOW_NAMES)
+    windows = _windows(words) if is_given else []
     from pooltool import commands
 
     rest = {name: words[name] for name in words if name not in WINDOW_NAMES}

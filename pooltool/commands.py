@@ -20,7 +20,7 @@ from pooltool.errors import (
     one_line,
 )
 from pooltool.files import STREAM
-from pooltool.geometry import AnyWindows, Pair
+from pooltool.geometry import AnyWindows, Pair, Windows
 from pooltool.images.formats import format_for
 from pooltool.interrupts import Interrupts
 from pooltool.job import Settings, pool_file
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from pooltool.compare.measures import Measures, Result
 
     Array = NDArray[Any]
+
+PHOTOGRAPH = 256
+"""Rows and columns from which on 2x2 windows change nothing on a page that can be seen."""
 
 
 def pool_images(names: tuple[str, ...], settings: Settings) -> int:
@@ -127,7 +130,7 @@ class Comparison(NamedTuple):
     """What `compare` does with its image; each field is named as its option."""
 
     windows: Sequence[AnyWindows]
-    """The settings under which it is pooled."""
+    """The settings under which it is pooled; if there are none, one that suits the image."""
     count_include_pad: bool = False
     gray: bool = False
     data_format: DataFormat | None = None
@@ -174,6 +177,9 @@ def _compare(name: str, path: str, extension: str, settings: Comparison) -> None
     )
     pixels, is_page, shape = picture.frames[0], extension == PAGE, ""
     count_include_pad = settings.count_include_pad
+    if not settings.windows:
+        is_photograph = is_page and min(pixels.shape[:2]) >= PHOTOGRAPH
+        settings = settings._replace(windows=[Windows.of(8 if is_photograph else 2)])
     results = [pool_all(pixels, windows, count_include_pad) for windows in settings.windows]
     if not is_page or settings.show:
         drawn = panel(pixels, results, settings.detail)

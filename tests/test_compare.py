@@ -803,6 +803,21 @@ def test_the_page_is_written_for_html(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "large.html").exists()
 
 
+def test_the_page_of_a_photograph_begins_at_8x8_unless_a_setting_is_given(run: Run) -> None:
+    save("a.png", np.zeros((300, 260), np.uint8))
+    rows: list[tuple[list[str | int], str]] = [
+        (["-o", "page.html"], "windows 8x8"),
+        (["-o", "page.html", "--pool-size", 2], "windows 2x2"),
+        (["-o", "page.html", "--stride", 1], "windows 2x2, stride 1x1"),
+        (["-o", "panel.png"], "windows 2x2"),
+    ]
+    for words, line in rows:
+        assert run("compare", "a.png", *words).out.splitlines()[2].startswith(line)
+        if "page.html" in words:
+            size = int(line[8])
+            assert f'"pool_size":[{size},{size}]' in Path("page.html").read_text()
+
+
 def test_a_page_that_holds_means_says_so(run: Run) -> None:
     save("a.png", np.zeros((2000, 1500), np.uint8))
     result = run("compare", "a.png", "-o", "page.html")

@@ -132,7 +132,7 @@ def _picture(pixels: Array) -> tuple[str, dict[str, Any]]:
     planes = np.stack([shown[..., index] for index, _ in names]).astype("<" + number)
     whole = pixels.dtype.kind in "iu"
     values = base64.b64encode(planes.tobytes()).decode("ascii")
-    means = pool2d(shown, Pooling("avg", Windows.of((min(8, len(shown)), min(8, shown.shape[1])))))
+    means = pool2d(shown[:1, :1], Pooling("avg", Windows.of(1)))
     tones = tones_of(pixels)
     return values, {
         "numbers": planes.dtype.str[1:],
@@ -143,7 +143,7 @@ def _picture(pixels: Array) -> tuple[str, dict[str, Any]]:
         "file": {"height": height, "width": width, "channels": count},
         "dtype": pixels.dtype.name,
         "means": means.dtype.str[1:],
-        "busiest": busiest(shown.shape, means, tones),
+        "busiest": busiest(shown.shape, shown, tones),
         "exact": not whole or bool((np.abs(shown / 1.0) <= LARGEST_EXACT).all()),
         **tones._asdict(),
         "noise": NOISE_LEVEL * value_range(shown),

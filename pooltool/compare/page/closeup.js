@@ -49,13 +49,13 @@ function drawCloseUp() {
     context.fillText(text(name), x, y - 6);
     const ends = boxes.flatMap(([left, top, w, h]) => [[left, top], [left + w, top + h]]);
     const inside = (value, from, length) => Math.max(from, Math.min(value, from + length));
-    targets.push(boxes.length && { left: inside((ends[0][0] + ends[ends.length - 1][0]) / 2, x, width),
+    targets.push(boxes.length && { left: inside(ends[0][0], x, width),
       top: inside(ends[0][1], y, height), bottom: inside(ends[ends.length - 1][1], y, height) });
   }
   const [from, ...results] = targets;
   results.forEach((to, i) => {
     if (!from || !to) return;
-    const lane = closeUps[0].y + closeUps[0].height + 6 + 6 * i, begin = from.left + 4 * (i - 1);
+    const lane = closeUps[0].y + closeUps[0].height + 6 + 6 * i, begin = from.left + 4 * i;
     const line = new Path2D(`M ${begin} ${from.bottom} V ${lane} H ${to.left} V ${
       narrow ? to.top : to.bottom}`);
     for (const [strokeStyle, lineWidth] of [[inks.card, 4], [inks[NAMES[i + 1]], 2]]) {
