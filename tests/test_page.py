@@ -653,7 +653,7 @@ def test_nothing_is_cut_off_or_sticks_out(
         && getComputedStyle(one).display !== "inline").map((one) => one.outerHTML.slice(0, 80))""")
     assert cut == []
     top = tab.run("$('pictures').getBoundingClientRect().top")
-    assert top < {390: 900, 768: 500, 1280: 420, 1920: 330}[width] * (1.4 if large else 1)
+    assert top < {390: 900, 768: 560, 1280: 420, 1920: 330}[width] * (1.4 if large else 1)
 
 
 def test_at_1920_pixels_the_toolbar_is_one_row_and_the_width_is_used(show: Open) -> None:
