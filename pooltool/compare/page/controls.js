@@ -5,7 +5,7 @@ const SPEEDS = { slow: 1, normal: 2, fast: 4 };
 function buildControls() {
   const stepper = (key) => `<span class="stepper">
     <label for="${key}" data-text="${key}"></label><button>−</button>
-    <input id="${key}" autocomplete="off" aria-describedby="${key}_wrong"><button>+</button>
+    <input id="${key}" size="4" autocomplete="off" aria-describedby="${key}_wrong"><button>+</button>
     <span class="wrong" id="${key}_wrong" role="alert" hidden></span></span>`;
   const box = (key, words) => `<label class="switch">
     <input type="checkbox" id="${key}"><span data-text="${words}"></span></label>`;
