@@ -6,7 +6,7 @@ PooltoolError
  ├── ArrayShapeError   an array of other axes than data_format says, or empty     (ValueError)
  ├── ArrayTypeError    a dtype that cannot be pooled or asked for                (TypeError)
  ├── ImageError        a file's content that cannot be read, or not be held by a format
- │    └── DamageError  content that is cut or damaged
+ │    └── DamageError  content that is truncated or damaged
  ├── FileError         a file that cannot be opened, read or written
  ├── UsageProblem      options that do not go together
  ├── PlanError         a run that would lose a file, refused before it starts
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 NO_MEMORY = "there is not enough memory for this image; use fewer --jobs or a larger machine"
 OPENCV_NO_MEMORY = -4
-"""The `code` of a `cv2.error` for want of memory (cv2.Error.StsNoMem)."""
+"""The `code` of a `cv2.error` when memory ran out (cv2.Error.StsNoMem)."""
 LONGEST = 300
 """Characters of the longest reason that is printed."""
 
@@ -47,46 +47,35 @@ class PooltoolError(Exception):
         self.reason, self.settings = reason, settings
 
     def __str__(self) -> str:
-        return self._text(_Parameter)
+        return self._text(are_options=False)
 
     def in_options(self) -> str:
         """The text as the command line says it: `--pool-size 2x3`, not `pool_size=(2, 3)`."""
-        return self._text(_Option)
+        return self._text(are_options=True)
 
-    def _text(self, form: type[_Parameter]) -> str:
+    def _text(self, *, are_options: bool) -> str:
         if not self.settings:  # braces may be those of a file's name
             return self.reason
-        return self.reason.format(
-            **{name: form(name, self.settings[name]) for name in self.settings}
-        )
+        items = self.settings.items()
+        return self.reason.format(**{name: _Setting(name, v, are_options) for name, v in items})
 
 
-class _Parameter(NamedTuple):
-    """A setting as Python says it; `{padding:same}` shows another value than its own."""
+class _Setting(NamedTuple):
+    """A setting as Python or the command line says it; `{padding:same}` shows another value."""
 
     name: str
     value: object
+    is_option: bool
 
     def __format__(self, other: str) -> str:
-        value = _of_equal(other or self.value)
-        return f"{self.name}={value!r}" if isinstance(value, str) else f"{self.name}={value}"
-
-
-class _Option(_Parameter):
-    """A setting as the command line says it; of ((top, bottom), (left, right)) top and left."""
-
-    def __format__(self, other: str) -> str:
-        value = _of_equal(other or self.value)
-        if isinstance(value, tuple):
+        value = other or self.value
+        while isinstance(value, tuple) and value[0] == value[1]:  # most likely given as one
+            value = value[0]
+        if not self.is_option:
+            return f"{self.name}={value!r}" if isinstance(value, str) else f"{self.name}={value}"
+        if isinstance(value, tuple):  # of ((top, bottom), (left, right)) top and left
             value = "x".join(str(side[0] if isinstance(side, tuple) else side) for side in value)
         return f"--{self.name.replace('_', '-')} {value}"
-
-
-def _of_equal(value: object) -> object:
-    """One of two equal values, which is how they were most likely given."""
-    while isinstance(value, tuple) and value[0] == value[1]:
-        value = value[0]
-    return value
 
 
 def one_line(error: Exception) -> str:
@@ -128,7 +117,7 @@ class ImageError(PooltoolError):
 
 
 class DamageError(ImageError):
-    """An image that is cut or damaged."""
+    """An image that is truncated or damaged."""
 
     def __str__(self) -> str:
         return f"{super().__str__()}; copy or save it again"
@@ -151,4 +140,4 @@ class ClusterError(PooltoolError):
 
 
 class DisplayError(PooltoolError):
-    """A window that cannot be opened, for want of a screen."""
+    """A window that cannot be opened, as there is no screen."""
