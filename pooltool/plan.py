@@ -105,7 +105,7 @@ def _directory_of(images: tuple[str, ...], settings: Settings) -> str | None:
     if extension in IMAGE_EXTENSIONS and not os.path.isdir(output):
         name = "" if os.path.lexists(output) else f", {output}/"
         raise PlanError(
-            f"-o {output} ends in {extension} but several images come: name a directory{name}"
+            f"-o {output} ends in {extension} but there are several images: name a directory{name}"
         )
     _require_directory(output, output)
     return output
