@@ -110,6 +110,7 @@ WRITTEN_AS = {"j2k": "jp2", "j2c": "jp2", "jpc": "jp2", "jpf": "jp2", "jpx": "jp
 _BY_EXTENSION = {extension: format for format in FORMATS for extension in format.extensions}
 
 
+@lru_cache
 def format_for(extension_or_name: str) -> Format:
     """The format to write by `png`, `.PNG` or `some/picture.png`; raise `ImageError` if none."""
     name = os.path.basename(extension_or_name.rstrip("/"))
