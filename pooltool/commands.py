@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pooltool import files, images, native
-from pooltool.batch import run, workers_for
+from pooltool.batch import run
 from pooltool.data_format import DataFormat
 from pooltool.errors import (
     ClusterError,
@@ -54,10 +54,10 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
                 report.add(pool_file(job, settings))
         return report.status
     native.capture()
-    with Interrupts() as interrupts, workers_for(settings) as workers, report:
+    with Interrupts(report.say_waiting) as interrupts, report:
         shows = settings.show
         try:
-            for outcome in run(jobs, settings, workers, interrupts, report.say_waiting):
+            for outcome in run(jobs, settings, interrupts):
                 report.add(outcome)
                 if outcome.preview is not None and shows and not interrupts:
                     from pooltool import display

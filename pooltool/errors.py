@@ -88,12 +88,11 @@ def one_line(error: Exception) -> str:
     out_of_memory = getattr(error, "code", None) == OPENCV_NO_MEMORY
     if isinstance(error, MemoryError) or out_of_memory or has_no_room:
         return NO_MEMORY
-    return shortened(f"{type(error).__name__}: {error}")
+    return shortened(" ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def shortened(text: str) -> str:
-    """The text as one line; of a very long one the start, and the end, where the remedy stands."""
-    text = " ".join(text.split())
+    """The text; of a very long one the start, and the end, where the remedy stands."""
     if len(text) <= LONGEST:
         return text
     start, end = text[: LONGEST // 2], text[-LONGEST // 3 :]

@@ -103,6 +103,20 @@ def protect(identities: Iterable[Identity]) -> None:
     _inputs.update(identities)
 
 
+def protected() -> tuple[Identity, ...]:
+    """What `protect` was given."""
+    return tuple(_inputs)
+
+
+def size(path: str) -> float:
+    """Bytes of a file; 0 where there is none, infinite for what has no size of its own."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return math.inf if path == STREAM else 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else math.inf
+
+
 def is_done(path: str) -> bool:
     """True when `path` exists and is not empty: a power cut can leave an empty file."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -30,7 +31,10 @@ class Interrupts:
     the spot, and with `finish=False` the first does.
     """
 
-    def __init__(self, *, finish: bool = True) -> None:
+    def __init__(
+        self, say_waiting: Callable[[str], None] | None = None, *, finish: bool = True
+    ) -> None:
+        self._say = say_waiting
         self._finish, self._number, self._since = finish, 0, 0.0
         self._before: dict[int, Any] = {}
 
@@ -53,11 +57,13 @@ class Interrupts:
     @property
     def overdue(self) -> bool:
         """True when a signal came so long ago that what has not ended is given up."""
-        return self.is_older_than(GRACE_SECONDS)
+        return self._number > 0 and time.monotonic() - self._since > GRACE_SECONDS
 
-    def is_older_than(self, seconds: float) -> bool:
-        """True when a signal came so long ago."""
-        return self._number > 0 and time.monotonic() - self._since > seconds
+    def say_waiting(self, name: str) -> None:
+        """Say once that `name` is awaited, where that takes a while."""
+        if self._number and self._say and time.monotonic() - self._since > SILENT_SECONDS:
+            self._say(name)
+            self._say = None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

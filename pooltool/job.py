@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
@@ -134,16 +134,6 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         if format is NPY and not is_whole and npy.is_array_file(job.input):
             return _pool_array(job, settings)
         return _pool_picture(job, settings, format)
-    except (BrokenPipeError, ClusterError):  # which concern all jobs
-        raise
-    except Exception as error:
-        return Outcome(job, "failed", error=one_line(error))
-
-
-def attempt(do: Callable[[Job, Settings], Outcome], job: Job, settings: Settings) -> Outcome:
-    """What becomes of a job that `do` does: an error that nobody foresaw fails its image only."""
-    try:
-        return do(job, settings)
     except (BrokenPipeError, ClusterError):  # which concern all jobs
         raise
     except Exception as error:

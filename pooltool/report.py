@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from pooltool.interrupts import GRACE_SECONDS
 
 if TYPE_CHECKING:
-    from pooltool.job import Job, Outcome, Settings
+    from pooltool.job import Outcome, Settings
 
 BAR_AFTER_SECONDS = 1.0
 BAR_EVERY_SECONDS = 0.1
@@ -203,11 +203,11 @@ class Report:
         complain(reason)
         self.status = 1
 
-    def say_waiting(self, job: Job) -> None:
+    def say_waiting(self, name: str) -> None:
         """Say what an interrupted run waits for."""
         if not self._settings.quiet:
             self._clear_bar()
-            name = "standard input" if job.input == "-" else job.input
+            name = "standard input" if name == "-" else name
             complain(
                 f"interrupted: finishing {name}, for {GRACE_SECONDS} seconds at the most; "
                 "a second Ctrl-C ends it now"

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def free_port() -> int:
         return port
 
 
+PYTHON = [sys.executable, "-m", "dask"]
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A scheduler and its workers, each a process group of its own."""
@@ -35,30 +39,39 @@ class Cluster:
     workers: list[subprocess.Popen[bytes]]
 
 
+@contextmanager
+def started(*before_workers: Sequence[str]) -> Iterator[Cluster]:
+    """A cluster with a worker for each of these commands, which come before Python's."""
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler = ["-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", str(port)]
+    worker = ["worker", address, "--nthreads", "1"]
+    processes = [
+        subprocess.Popen(
+            [*command, "--no-dashboard"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd="/",
+            start_new_session=True,
+        )
+        for command in (
+            [sys.executable, *scheduler],
+            *([*(before or PYTHON), *worker] for before in before_workers),
+        )
+    ]
+    wait_for_workers(address, len(before_workers))
+    yield Cluster(address, processes[0], processes[1:])
+    for process in processes:
+        end(process)
+
+
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A cluster that runs elsewhere than the test, which is in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    port = free_port()
-    address = f"tcp://127.0.0.1:{port}"
-    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    worker = ["worker", address, "--nthreads", "1", "--no-dashboard"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "dask", *words],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            cwd="/",
-            start_new_session=True,
-        )
-        for words in (scheduler, worker, worker)
-    ]
-    wait_for_workers(address, 2)
-    yield Cluster(address, processes[0], processes[1:])
-    for process in processes:
-        end(process)
+    with started(PYTHON, PYTHON) as cluster:
+        yield cluster
 
 
 def wait_for_workers(address: str, count: int) -> None:
@@ -161,3 +174,56 @@ def test_a_scheduler_that_cannot_be_reached(run: Run, monkeypatch: pytest.Monkey
     assert "cannot reach the scheduler tcp://127.0.0.1:" in result.err
     assert result.err.count("\n") == 1
     assert os.listdir() == ["a.png"]
+
+
+WITHOUT_POOLTOOL = """
+import sys
+sys.modules["pooltool"] = None
+sys.argv = ["dask", *sys.argv[1:], "--no-nanny"]
+from dask.__main__ import main
+main()
+"""
+
+
+def test_workers_without_pooltool_are_named_at_once(run: Run) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    with started(PYTHON, [sys.executable, "-c", WITHOUT_POOLTOOL]) as cluster:
+        result = run("max", "a.png", "--scheduler", cluster.address)
+    assert result.status == 2
+    assert "that cannot pool (" in result.err
+    assert result.err.endswith("; install pooltool for its Python\n")
+    assert result.err.count("\n") == 1
+    assert os.listdir() == ["a.png"]
+
+
+@pytest.mark.parametrize("is_old_result_there", [False, True])
+def test_a_folder_that_the_workers_do_not_share(
+    run: Run, monkeypatch: pytest.MonkeyPatch, is_old_result_there: bool
+) -> None:
+    """They write into one of their own, which has the same name."""
+    mount = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        f"mount -t tmpfs none {os.getcwd()}/out && exec $0 $@",
+    ]
+    os.mkdir("out")
+    if subprocess.run([*mount, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no folder can be mounted here")
+    names = [f"{number}.png" for number in range(5)]
+    for name in names:
+        save(name, np.zeros((4, 4), np.uint8))
+    if is_old_result_there:
+        run("max", *names, "-o", "out")
+        os.utime("out/0_max.png", (1, 1))
+    monkeypatch.setattr("pooltool.cluster.SHARED_SECONDS", 0.5)
+    with started([*mount, *PYTHON]) as cluster:
+        result = run("max", *names, "-o", "out", "--scheduler", cluster.address)
+    assert result.status == 1
+    assert result.out == ""
+    assert result.err.startswith(
+        "pooltool: a worker wrote out/0_max.png, but here it is not to be seen: the workers need "
+        "the same folders"
+    )
+    assert "stopped: 0 done" in result.err

@@ -36,7 +36,7 @@ STRANGERS = {
 OUTSIDE = {
     "click": {"cli", "report"},
     "cv2": {"native", "compare", "display"},
-    "numpy": {"commands", "job", "compare", "display", "images", "kernels", "pooling"},
+    "numpy": {"commands", "native", "job", "compare", "display", "images", "kernels", "pooling"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

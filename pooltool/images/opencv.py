@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,6 @@ _ANY_DEPTH = 2 | 128
 """IMREAD_ANYDEPTH and IGNORE_ORIENTATION: `codec` turns pictures upright. Gray by themselves."""
 _ANY_COLOR = _ANY_DEPTH | 1 | 4
 """IMREAD_COLOR and ANYCOLOR as well: gray, color and alpha as they are."""
-_SUSPICIOUS = (
-    r"(?i)premature|corrupt|inconsistent|invalid|error|jpeg2000|mismatch|idat|compress|image data"
-)
-"""Words of all complaints, which are found however the lines of several threads are mixed."""
 _NO_MEMORY = r"(?i)memory|failed to alloc|bad_alloc|system limits"
 """Words of decoders that got no memory."""
 _MISSING = r"(?i)unexpected end|read error|bad scanline|corrupt"
@@ -83,18 +78,12 @@ def run(
     """Run a decoder: what it returns, or of a pair (success, result) the result.
 
     A line that `complaints` matches refuses the picture, unless `odd` matches it: then a warning
-    that quotes it is added to `told`. Decoders of other threads may have printed what is caught:
-    where it could be a complaint, or nothing was decoded, the decoder runs again, alone.
+    that quotes it is added to `told`.
     """
-    capturing: AbstractContextManager[list[str]] = nullcontext([])
-    if complaints:
-        capturing = native.captured()
-    with capturing as lines:
-        result, _ = _tried(attempt)
-    if result is not None and not (lines and re.search(_SUSPICIOUS, " ".join(lines))):
-        return result
-    with native.captured(exclusive=True) as lines:
+    with native.captured() as lines:
         result, reason = _tried(attempt)
+    if result is not None and not lines:
+        return result
     judged = [line for line in lines if complaints and re.search(complaints, line)]
     missing = [line for line in judged if not odd or not re.search(odd, line)]
     if (missing or result is None) and re.search(_NO_MEMORY, " ".join([*lines, reason])):
