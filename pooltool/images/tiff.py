@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -190,68 +191,92 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         shared[_NO_DATA] = Field(2, len(part.body), part.body)
     if metadata.xmp:
         first[_XMP] = Field(1, len(metadata.xmp), metadata.xmp)
-    out = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
-    pointer, known, referenced = 4, dict[bytes, int](), 0
+    parts, pages, position = list[bytes | memoryview](), list[dict[int, Field]](), 8
     for frame in picture.frames:
-        numbers = _stored(out, frame, picture, order)
-        fields = (shared if pointer > 4 else first | shared) | number_fields(numbers, order)
+        strips, rows = _strips(frame, order)
+        starts = [*accumulate(map(len, strips), initial=position)]
+        position = starts.pop()
+        numbers = _layout(frame, picture) | {
+            tiff_pages.STRIPS: starts, tiff_pages.STRIP_ROWS: [rows],
+            tiff_pages.STRIP_BYTES: [*map(len, strips)],
+        }  # fmt: skip
+        fields = (shared if pages else first | shared) | number_fields(numbers, order)
         is_gray = channels(frame) == 1 and picture.palette is None
-        if metadata.icc and (pointer == 4 or is_gray == (profile_kind(metadata.icc) == "gray")):
+        if metadata.icc and (not pages or is_gray == (profile_kind(metadata.icc) == "gray")):
             fields[_ICC] = Field(7, len(metadata.icc), metadata.icc)
-        # Values that pages share are written once, until Pillow would take the file for a bomb:
-        # it adds up what all pages refer to, and ignores what is more than the file's size.
-        referenced += sum(len(field.raw) for field in fields.values())
-        if referenced > len(out):
-            known.clear()
-        out += bytes(len(out) % 2)
-        at = len(out)
-        out += tags.pack(fields, order, at, known)
-        if len(out) >= 1 << 32:
-            raise ImageError("TIFF files above 4 GB are not written; write npy")
-        struct.pack_into(order + "I", out, pointer, at)
-        pointer = at + 2 + 12 * len(fields)
-    return Encoded(bytes(out), left_out(missing, ", as TIFF cannot hold it"))
+        parts += strips
+        pages.append(fields)
+    if position % 2:
+        parts.append(b"\0")
+        position += 1
+    head = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, position)
+    data = b"".join([head, *parts, _directories(pages, order, position)])
+    if len(data) >= 1 << 32:
+        raise ImageError("TIFF files above 4 GB are not written; write npy")
+    return Encoded(data, left_out(missing, ", as TIFF cannot hold it"))
 
 
-def _stored(out: bytearray, frame: Array, picture: Picture, order: str) -> dict[int, Sequence[int]]:
-    """Append the strips of a page; return the numbers of its tags."""
+def _strips(frame: Array, order: str) -> tuple[list[bytes | memoryview], int]:
+    """The data of a page in strips, and how many rows each has, the last one excepted."""
     height, width = frame.shape[:2]
-    count, dtype = channels(frame), frame.dtype
-    pixels = opencv.swapped(frame).reshape(height, width, count)
-    colors = 3 if count in (3, 4) and not picture.bands else 1
-    extra = [0] * (count - colors)
-    if colors == 3 and extra:
-        extra = [1 if picture.premultiplied else 2]
-    integers = dtype.kind != "f"
-    rows = min(height, max(1, _STRIP_BYTES // pixels[0].nbytes))
-    starts, sizes = [], []
+    kind, size = frame.dtype.kind, frame.itemsize
+    pixels = opencv.swapped(frame).reshape(height, width, -1)
+    rows = min(height, max(1, _STRIP_BYTES // (pixels[0].size * size)))
+    strips: list[bytes | memoryview] = []
     for top in range(0, height, rows):
-        strip = np.ascontiguousarray(pixels[top : top + rows], dtype.newbyteorder("="))
-        if integers:
-            strip = strip.view(f"u{dtype.itemsize}").copy()
-            np.subtract(strip[:, 1:], strip[:, :-1].copy(), out=strip[:, 1:])
-        data = strip.astype(f"{order}{strip.dtype.kind}{dtype.itemsize}", copy=False).tobytes()
-        if integers:
-            deflater = zlib.compressobj(1, strategy=zlib.Z_RLE)
-            data = deflater.compress(data) + deflater.flush()
-        starts.append(len(out))
-        sizes.append(len(data))
-        out += data
+        strip = pixels[top : top + rows]
+        if kind == "f":
+            stored = np.ascontiguousarray(strip, f"{order}f{size}")
+            strips.append(stored.reshape(-1).view(np.uint8).data)
+            continue
+        strip = np.ascontiguousarray(strip, f"={kind}{size}").view(f"u{size}")
+        differences = np.empty(strip.shape, strip.dtype)
+        differences[:, 0] = strip[:, 0]
+        np.subtract(strip[:, 1:], strip[:, :-1], out=differences[:, 1:])
+        deflater = zlib.compressobj(1, strategy=zlib.Z_RLE)
+        stored = differences.astype(f"{order}u{size}", copy=False)
+        strips.append(deflater.compress(stored.data) + deflater.flush())
+    return strips, rows
+
+
+def _layout(frame: Array, picture: Picture) -> dict[int, Sequence[int]]:
+    """The numbers of a page's tags that do not depend on its strips."""
+    count, is_float = channels(frame), frame.dtype.kind == "f"
+    has_colors = count in (3, 4) and not picture.bands
     numbers: dict[int, Sequence[int]] = {
-        tiff_pages.WIDTH: [width], tiff_pages.HEIGHT: [height],
-        tiff_pages.BITS: [8 * dtype.itemsize] * count,
-        tiff_pages.COMPRESSION: [8 if integers else 1],
-        tiff_pages.PHOTOMETRIC: [2 if colors == 3 else 1], tiff_pages.STRIPS: starts,
-        tiff_pages.SAMPLES: [count], tiff_pages.STRIP_ROWS: [rows], tiff_pages.STRIP_BYTES: sizes,
-        tiff_pages.PREDICTOR: [2 if integers else 1],
-        tiff_pages.SAMPLE_FORMAT: ["uif".index(dtype.kind) + 1] * count,
+        tiff_pages.WIDTH: [frame.shape[1]], tiff_pages.HEIGHT: [frame.shape[0]],
+        tiff_pages.BITS: [8 * frame.itemsize] * count, tiff_pages.SAMPLES: [count],
+        tiff_pages.SAMPLE_FORMAT: ["uif".index(frame.dtype.kind) + 1] * count,
+        tiff_pages.COMPRESSION: [1 if is_float else 8],
+        tiff_pages.PREDICTOR: [1 if is_float else 2],
+        tiff_pages.PHOTOMETRIC: [2 if has_colors else 1],
     }  # fmt: skip
-    if extra:
-        numbers[tiff_pages.EXTRA_SAMPLES] = extra
+    if count == 4 and has_colors:
+        numbers[tiff_pages.EXTRA_SAMPLES] = [1 if picture.premultiplied else 2]
+    elif count > 1 and not has_colors:
+        numbers[tiff_pages.EXTRA_SAMPLES] = [0] * (count - 1)
     if picture.palette is not None:
         table = padded(picture.palette)[:, 2::-1].T.ravel().astype(int) * 257
         numbers |= {tiff_pages.PHOTOMETRIC: [3], tiff_pages.COLOR_MAP: table.tolist()}
     return numbers
+
+
+def _directories(pages: Sequence[dict[int, Field]], order: str, position: int) -> bytes:
+    """The directories of all pages, of which the first will lie at `position`."""
+    out, known, referenced, pointer = bytearray(), dict[bytes, int](), 0, -1
+    for fields in pages:
+        # Values that pages share are written once, until Pillow would take the file for a bomb:
+        # it adds up what all pages refer to, and ignores what is more than the file's size.
+        referenced += sum(len(field.raw) for field in fields.values())
+        if referenced > position + len(out):
+            known.clear()
+        out += bytes(len(out) % 2)
+        at = len(out)
+        if pointer > 0:
+            struct.pack_into(order + "I", out, pointer, position + at)
+        out += tags.pack(fields, order, position + at, known)
+        pointer = at + 2 + 12 * len(fields)
+    return bytes(out)
 
 
 def _movable(

@@ -221,6 +221,11 @@ def blocks(data: bytes, page: Page) -> list[memoryview]:
     rows = count * page.rows if page.tiled else page.planes * page.height
     if 0 not in sizes:
         require_plausible(page.height, page.width, rows * page.row_bytes, most)
+    step = page.rows * page.row_bytes
+    adjacent = tuple(range(starts[0], starts[0] + count * step, step)) if step else ()
+    is_one_piece = starts[:count] == adjacent and {*sizes[: count - 1]} <= {step}
+    if page.compression == RAW and not page.tiled and is_one_piece:  # it need not be copied
+        return [memoryview(data)[starts[0] : starts[count - 1] + sizes[count - 1]]]
     return parts
 
 
