@@ -33,7 +33,10 @@ of the plane that the lens drew it on. Their numbers differ in all directories."
 _TURNED = {X_RESOLUTION: Y_RESOLUTION, 0xA20E: 0xA20F, Y_RESOLUTION: X_RESOLUTION, 0xA20F: 0xA20E}
 _PLACES = (0x9214, 0xA214)
 """Subject area and location, in pixels of the picture before it was turned and pooled."""
-_MAX_DIRECTORIES, _MAX_INNER = 65536, 8
+_MAX_INNER = 8
+_FEW_DIRECTORIES, _BYTES_A_DIRECTORY = 5000, 2000
+"""So many directories may be of any size; a file of more has so many bytes for each of the others.
+"""
 
 _ORDERS = {b"II": "<", b"MM": ">"}
 _CODES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i", 10: "ii",
@@ -220,8 +223,12 @@ def directories(data: bytes) -> Iterator[Directory]:
     position = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
     seen: set[int] = set()
     while position:
-        if position in seen or len(seen) >= _MAX_DIRECTORIES:
+        if position in seen:
             raise DamageError("it is damaged: its tag directories run in a circle")
+        if len(seen) >= _FEW_DIRECTORIES + len(data) // _BYTES_A_DIRECTORY:
+            raise DamageError(
+                f"it is damaged: {len(seen)} pages are more than its size makes likely"
+            )
         seen.add(position)
         directory = _directory(data, order, big, position)
         yield directory
