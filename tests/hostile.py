@@ -133,6 +133,20 @@ def overlapping_strips(count: int, compression: int = 1, rows: int = 1) -> bytes
     return tags_file([(tag, *value) for tag, value in tags.items()], tables + data)
 
 
+def large_tiff(height: int, width: int, samples: int, bits: int) -> bytes:
+    """A TIFF whose samples take far more memory than its pixels are many."""
+    size = 1000
+    more = {"t259": 8, "t277": samples, "t258": bits, "t279": size, "t262": 1, "t339": 1}
+    return tags_file(picture_tags(height, width, **more), bytes(size))
+
+
+def png_header(height: int, width: int, bits: int, color: int) -> bytes:
+    """A PNG whose pixels are nothing that inflates, as long as they have to be to be believed."""
+    header = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", bytes(height * width * bits // 8000)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in chunks)
+
+
 def tiff_pages(count: int) -> bytes:
     """Directories that share one strip."""
     out, size = b"II*\0" + struct.pack("<I", 12) + b"\0\0\0\0", 2 + 12 * 9 + 4
@@ -387,7 +401,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     ),
     "gif-one-piece-a-code": lambda: gif(gif_frame()[:-1] + b"\1\0" * 500_000 + b"\0"),
     "webp-100000-chunks": lambda: webp_still(*[(b"abcd", b"")] * 100_000),
-    "webp-20000-frames": partial(webp, 20_000, 4),
+    "webp-10000-frames": partial(webp, 10_000, 4),
     "webp-frames-of-a-large-canvas": partial(webp, 4, 16_000),
     "webp-exif-many": lambda: webp_still(*[(b"EXIF", shared_exif(50))] * 2000),
     "netpbm-100000-pictures": lambda: b"P5 1 1 255\n\0" * 100_000,
@@ -416,8 +430,11 @@ FILES: dict[str, Callable[[], bytes]] = {
     "tiff-overlapping-strips": partial(overlapping_strips, 1000),
     "tiff-overlapping-deflated": partial(overlapping_strips, 1000, 8, 16),
     "tiff-overlapping-packbits": lambda: overlapping_strips(1000, 32773),
-    "tiff-60000-pages": partial(tiff_pages, 60_000),
+    "tiff-20000-pages": partial(tiff_pages, 20_000),
     "tiff-65535-samples": partial(huge, height=500, width=500, t277=65535, t279=1 << 30),
+    "tiff-deep-bands": lambda: large_tiff(1 << 13, 1 << 13, 100, 64),
+    "tiff-deep": lambda: large_tiff(1 << 14, 1 << 14, 4, 64),
+    "png-deep": lambda: png_header(32_000, 32_000, 16, 6),
     "tiff-fax": partial(huge, height=1 << 15, width=1 << 14, t258=1, t259=4, t279=64),
     "tiff-fax-wide": partial(huge, height=1, width=1 << 30, t258=1, t259=3, t279=64),
     "tiff-lzw-wide": partial(huge, height=1, width=1 << 29, t259=5, t279=64),

@@ -127,7 +127,7 @@ def _ending(data: bytes, number: int) -> tuple[str, str, int]:
         pool(picture.frames[0][:64, :64], 3, padding="same")
         own = picture.format if picture.format.written else formats.PNG
         other = (formats.TIFF, formats.PNG, formats.JPEG, formats.WEBP)[number // 4 % 4]
-    except PooltoolError as error:
+    except (PooltoolError, MemoryError) as error:
         return "refused", str(error), pixels
     except BaseException as error:
         return "raised", f"{type(error).__name__}: {error} {_place(error)}", pixels

@@ -278,6 +278,22 @@ def test_the_limit_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert images.decode(WHOLE["tiff-pages"], frame=1)
 
 
+def test_the_limit_counts_channels_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(native.PIXEL_LIMIT, "100")
+    bands = {"planarconfig": "contig", "photometric": "minisblack"}
+    few, deep = tiff(np.zeros((10, 10, 4), np.uint8), **bands), np.zeros((10, 10, 5), np.float64)
+    assert images.decode(few)
+    for data in (tiff(deep, **bands), tiff(np.zeros((10, 10, 5), np.uint8), **bands)):
+        with pytest.raises(ImageError, match=r"bytes of pixels, more than the limit of 4 x 100"):
+            images.decode(data)
+    images.decode(pil(np.zeros((10, 10, 4), np.uint8), "PNG"))
+    for name, dtype in (("PNG", "uint16"), ("PFM", "float32"), ("PPM", "uint16")):
+        format = getattr(formats, name)
+        data = images.encode(Picture((np.zeros((10, 10, 3), dtype),), format), format).data
+        with pytest.raises(ImageError, match=r"IMAGE_PIXELS=(150|300)"):
+            images.decode(data)
+
+
 # Native lines
 
 

@@ -87,7 +87,7 @@ def decode(
         raise ImageError(f"it has no frame {frame}; it holds {only}")
     if frame is not None and not header.animated:
         sizes = sizes[frame : frame + 1]
-    _require_sizes(sizes, header.format)
+    _require_sizes(sizes, header)
     if format and frame is None:
         require_frames(format, count)
     header = header._replace(gray=gray, labels=labels and header.indexed and not gray)
@@ -161,18 +161,25 @@ def read_header(data: bytes) -> tuple[ModuleType, Header]:
         raise DamageError("it is cut or damaged: a header ends too early") from None
 
 
-def _require_sizes(sizes: Sizes, format: Format) -> None:
-    """Refuse frames without pixels, and more pixels, rows or columns than OpenCV's limits.
+def _require_sizes(sizes: Sizes, header: Header) -> None:
+    """Refuse frames without pixels, and more pixels, rows or columns than OpenCV's limits. Pixels
+    of more than 4 bytes count as several.
 
     There is no limit for a .npy file, which is as long as its header says; rows and columns do not
     matter in netpbm files, which OpenCV does not read.
     """
     if min(map(min, sizes)) < 1:
         raise DamageError("it is damaged: its header tells of a picture without pixels")
-    if format is formats.NPY:
+    if header.format is formats.NPY:
         return
     heights, widths = zip(*sizes, strict=True)
     numbers = (sum(map(prod, sizes)), max(widths), max(heights))
+    limit, total = native.limit(native.PIXEL_LIMIT), numbers[0] * header.pixel_bytes
+    if numbers[0] <= limit < total // 4:
+        raise ImageError(
+            f"its header tells of {total} bytes of pixels, more than the limit of 4 x {limit}; "
+            f"if that is right, set the environment variable {native.PIXEL_LIMIT}={-(-total // 4)}"
+        )
     for number, unit, variable in zip(numbers, _UNITS, native.LIMITS, strict=True):
         limit = native.limit(variable)
         if number > limit:
@@ -180,7 +187,7 @@ def _require_sizes(sizes: Sizes, format: Format) -> None:
                 f"its header tells of {number} {unit}, more than the limit of {limit}; "
                 f"if that is right, set the environment variable {variable}={number}"
             )
-        if format in (*formats.NETPBM, formats.PFM):
+        if header.format in (*formats.NETPBM, formats.PFM):
             return
 
 

@@ -319,7 +319,8 @@ def _described(boxes: list[Box], size: tuple[int, int], room: int, *, has_alpha:
     turn = ((1, 4, 2), (8, 5, 7), (3, 2, 4), (6, 7, 5))[quarters][axis]
     details = _Details(what, maxval)
     metadata = Metadata(icc=icc, verbatim=verbatim)
-    return Header(formats.AVIF, (size,), metadata, tuple(missing), turn, details=details)
+    return Header(formats.AVIF, (size,), metadata, tuple(missing), turn, details=details,
+                  pixel_bytes=8 if maxval else 4)  # fmt: skip
 
 
 def _items(iinf: Box) -> dict[int, _Item]:
@@ -492,8 +493,8 @@ def _jpeg_2000_header(data: bytes) -> Header:
         bits=8 if signed or b"pclr" in named else bits,
         premultiplied=premultiplied,
     )
-    metadata = metadata._replace(icc=icc)
-    return Header(formats.JP2, (size,), metadata, tuple(missing), details=details)
+    return Header(formats.JP2, (size,), metadata._replace(icc=icc), tuple(missing), details=details,
+                  pixel_bytes=8 if bits > 8 else 4)  # fmt: skip
 
 
 def _jpeg_2000_blocks(boxes: Sequence[Box]) -> tuple[Metadata, list[str]]:

@@ -61,6 +61,8 @@ class Header(NamedTuple):
     """True when the indices are wanted as labels, not the colors."""
     gray: bool = False
     """True when only gray is wanted, for decoders that give another gray than their colors do."""
+    pixel_bytes: int = 4
+    """So many a decoded pixel may take: 4, or more where it is deep or has many channels."""
 
 
 class Picture(NamedTuple):

@@ -143,7 +143,8 @@ def _read_heic(data: bytes) -> Header:
     colors = image.info.get("nclx_profile") or {}
     if not metadata.icc and colors.get("transfer_characteristics", 13) not in (2, 6, 13):
         missing.append("colors that are not sRGB")
-    return Header(formats.HEIC, (image.size[::-1],), metadata, tuple(missing), 1, details=image)
+    return Header(formats.HEIC, (image.size[::-1],), metadata, tuple(missing), 1, details=image,
+                  pixel_bytes=8 if ";16" in image.mode else 4)  # fmt: skip
 
 
 def _read_jpeg_xl(data: bytes) -> Header:
@@ -177,4 +178,5 @@ def _read_jpeg_xl(data: bytes) -> Header:
     exif = tags.read_exif(named[b"Exif"].body[4:] if b"Exif" in named else None)
     xmp = named[b"xml "].body if b"xml " in named else None
     missing = [f"box {name_of(box.name)}" for box in boxes if box.name in (b"brob", b"jumb")]
-    return Header(formats.JXL, ((height, width),), Metadata(exif, xmp), tuple(missing), 1)
+    return Header(formats.JXL, ((height, width),), Metadata(exif, xmp), tuple(missing), 1,
+                  pixel_bytes=8)  # fmt: skip

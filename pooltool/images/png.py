@@ -121,6 +121,7 @@ def read_header(data: bytes) -> Header:
     return Header(
         formats.PNG, repeated((height, width), len(frames) or 1), metadata, tuple(missing),
         animated=bool(frames), indexed=color == _PALETTE, details=details,
+        pixel_bytes=max(4, bits // 8 * (4 if alpha else 1 if color == _GRAY else 3)),
     )  # fmt: skip
 
 

@@ -397,8 +397,9 @@ def _read_netpbm(data: bytes) -> Header:
     names = tuple(format.name for format in formats.NETPBM)
     verbatim = Verbatim(names, (Part(b"#", bytes(comments)),), ()) if comments else None
     sizes = tuple((picture.shape[0], picture.shape[1]) for picture in pictures)
+    pixel_bytes = max(math.prod(plain.shape[2:]) * plain.dtype.itemsize for plain in pictures)
     return Header(_FORMAT_OF[kind], sizes, Metadata(verbatim=verbatim), tuple(missing),
-                  details=pictures)  # fmt: skip
+                  details=pictures, pixel_bytes=pixel_bytes)  # fmt: skip
 
 
 def _read_plain(data: bytes, at: int) -> _Plain:
@@ -558,7 +559,8 @@ def _read_hdr(data: bytes) -> Header:
             raise ImageError(f"it is {kind}, which is not read; {remedy}")
         require_plausible(lines, pixels, flat, room)
     turn = _ORIENTATIONS.index(size[2] + size[1] + size[4]) + 1
-    return Header(formats.HDR, ((lines, pixels),), left_out=tuple(missing), orientation=turn)
+    return Header(formats.HDR, ((lines, pixels),), left_out=tuple(missing), orientation=turn,
+                  pixel_bytes=12)  # fmt: skip
 
 
 def _decode_hdr(data: bytes, header: Header) -> Picture:

@@ -106,9 +106,10 @@ def read_header(data: bytes) -> Header:
     if planes > 1:
         sizes = repeated(sizes[0], planes)
     indexed = any(page.number(tiff_pages.PHOTOMETRIC, 0) == 3 for _, page in pages)
+    pixel_bytes = max(tiff_pages.pixel_bytes(page) for _, page in pages)
     return Header(
         formats.TIFF, sizes, metadata, tuple(missing),
-        orientation=1, indexed=indexed, details=Details(pages, planes),
+        orientation=1, indexed=indexed, details=Details(pages, planes), pixel_bytes=pixel_bytes,
     )  # fmt: skip
 
 

@@ -120,6 +120,12 @@ def size(directory: Directory) -> tuple[int, int]:
     return height[0], width[0]
 
 
+def pixel_bytes(directory: Directory) -> int:
+    """Bytes of a pixel of a page; numbers that no TIFF has count as others, `page` refuses them."""
+    samples, bits = directory.number(SAMPLES, 1), directory.number(BITS, 1)
+    return min(max(1, samples), 1 << 16) * min(max(1, -(-bits // 8)), 16)
+
+
 def page(directory: Directory) -> Page:
     """What a directory says of its picture; raise `DamageError` for what cannot be."""
     for tag in _NUMBERS:
