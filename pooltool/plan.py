@@ -249,7 +249,7 @@ def _without_loss(jobs: list[Job], settings: Settings) -> list[Job]:
     read = dict(zip(sources, jobs, strict=True))
     files.protect(read)
     written: dict[Place, Place] = {}
-    checked = []
+    checked, collisions = [], []
     for job, source in zip(jobs, sources, strict=True):
         # Of two results that are hard links, replacing one leaves the other as it is.
         path = files.identity(job.output, most_names=1) or _place(job.output, folders)
@@ -269,12 +269,15 @@ def _without_loss(jobs: list[Job], settings: Settings) -> list[Job]:
         elif written[path] == source:
             job = job._replace(repeated=True)
         else:
-            other = read[written[path]].input
-            raise PlanError(
-                f"{job.output}: {other} and {job.input} would both be written there; "
-                + _remedy(other, job.input, settings.recursive)
-            )
+            collisions.append((job.output, read[written[path]].input, job.input))
         checked.append(job)
+    if collisions:
+        output, first, second = collisions[0]
+        remedy = _remedy(first, second, settings.recursive)
+        more = f" ({len(collisions)} such pairs)" if len(collisions) > 1 else ""
+        raise PlanError(
+            f"{output}: {first} and {second} would both be written there{more}; {remedy}"
+        )
     return checked
 
 

@@ -257,6 +257,10 @@ def test_two_images_of_one_name_get_advice_that_works(run: Run) -> None:
     assert run("max", "p/a.bmp", "--format", "png", "--suffix", "_bmp").status == 0
     refused = run("max", "-r", "p", "-o", "out", "--format", "png")
     assert "p/a.bmp and p/a.png would both be written there; rename one of them" in refused.err
+    save("p/a.webp", image)
+    refused = run("max", "-r", "p", "-o", "out", "--format", "png")
+    assert "would both be written there (2 such pairs); rename one of them" in refused.err
+    os.remove("p/a.webp")
     os.rename("p/a.bmp", "p/c.bmp")
     assert run("max", "-r", "p", "-o", "out", "--format", "png").status == 0
     refused = run("max", "-r", "p", "q/deep", "-o", "roots")
