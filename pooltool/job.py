@@ -130,8 +130,9 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
             for output in outputs:
                 files.require_writable(output, job.folder)
             return Outcome(job, "planned")
-        is_whole = settings.gray or settings.frame is not None or settings.show
-        if format is NPY and not is_whole and npy.is_array_file(job.input):
+        is_picture = settings.gray or settings.frame is not None or settings.show
+        is_picture = is_picture or settings.alpha_weighted
+        if format is NPY and not is_picture and npy.is_array_file(job.input):
             return _pool_array(job, settings)
         return _pool_picture(job, settings, format)
     except (BrokenPipeError, ClusterError):  # which concern all jobs
@@ -258,9 +259,6 @@ def _pool_array(job: Job, settings: Settings) -> Outcome:
             npy.write_header(places, result_shape, np.dtype(np.int64), order)
         file = outputs.enter_context(files.replacing(job.output, folder=job.folder))
         npy.write_header(file, result_shape, result_dtype, order)
-        if settings.alpha_weighted:
-            npy.write_part(file, _alpha_weighted(array, pooling, data_format), order)
-            return Outcome(job, "ok", shape, result_shape, result_dtype, 1, warnings)
         for part in _parts(array.layout, rows, columns, axis):
             top, bottom, part_rows = rows.part(part[axis].start, part[axis].stop)
             left, right, part_columns = columns.part(part[axis + 1].start, part[axis + 1].stop)
@@ -299,13 +297,3 @@ def _parts(layout: npy.ArrayLayout, rows: Axis, columns: Axis, axis: int) -> Ite
         for index, first in zip(layout.axes, places, strict=True):
             part[index] = slice(first, min(first + steps[index], counts[index]))
         yield part
-
-
-def _alpha_weighted(array: npy.ArrayFile, pooling: Pooling, data_format: DataFormat) -> Array:
-    """The pooled array, all in memory."""
-    shape = array.layout.shape
-    if data_format != "channels_last" or len(shape) < 3 or shape[-1] != 4:
-        raise ImageError(NO_ALPHA)
-    from pooltool.kernels.alpha import alpha_weighted
-
-    return alpha_weighted(array.part([slice(0, size) for size in shape]), pooling)
