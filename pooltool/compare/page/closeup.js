@@ -66,25 +66,27 @@ function drawCloseUp() {
 }
 
 // The window [i, j] in a plane: its taps along rows and columns, the padding's too (of very long
-// windows only what lies in the picture), where the values of `wanted` stand first, and so many of
+// windows only what lies in the picture), where the largest and the smallest stand first, and so many of
 // its values as a sum is written with.
-function searchWindow(plane, shown, wanted) {
+function searchWindow(plane, shown, { max, min }) {
   const [ys, xs] = AXES.map((k) => {
     const { start: first, length } = layout[k].windows[shown[k]];
     return length > 64 ? tapsOf(layout[k], shown[k])
       : Array.from({ length }, (_, tap) => first + tap * layout[k].step);
   });
-  const winners = {}, values = [], names = Object.keys(wanted);
-  let count = 0, last;
-  ys.forEach((y, i) => xs.forEach((x, j) => {
-    if (y < 0 || x < 0 || y >= info.height || x >= info.width) return;
-    last = plane[y * info.width + x];
-    count += 1;
-    if (values.length < 26) values.push(last);
-    for (const name of names) { // + 0 makes 0 of -0
-      if (!winners[name] && Object.is(last + 0, wanted[name] + 0)) winners[name] = { i, j, y, x };
+  const inside = (along, size) => along.map((at_, i) => [at_, i]).filter(([at_]) => at_ >= 0 && at_ < size);
+  const rows = inside(ys, info.height), columns = inside(xs, info.width);
+  const winners = {}, values = [], count = rows.length * columns.length;
+  for (const [y, i] of rows) {
+    if (winners.max && winners.min && values.length > 25) break;
+    for (const [x, j] of columns) {
+      const value = plane[y * info.width + x] + 0; // + 0 makes 0 of -0
+      if (values.length < 26) values.push(value);
+      if (!winners.max && Object.is(value, max + 0)) winners.max = { i, j, y, x };
+      if (!winners.min && Object.is(value, min + 0)) winners.min = { i, j, y, x };
     }
-  }));
+  }
+  const last = plane[rows.at(-1)[0] * info.width + columns.at(-1)[0]];
   if (count > 25) values.splice(4, values.length, last);
   return { ys, xs, winners, values, count };
 }
@@ -122,7 +124,7 @@ function channelCard(c, shown) {
   for (const name of METHODS) {
     results[name] = pictures[name].planes[c][shown[0] * layout[1].count + shown[1]];
   }
-  const { max, min } = results, found = searchWindow(plane, shown, { max, min });
+  const found = searchWindow(plane, shown, results);
   const by = state.settings.count_include_pad ? "counted" : "taken";
   const counted = AXES.reduce((all, k) => all * layout[k].windows[shown[k]][by], 1);
   const hidden = isHidden("max"), lines = METHODS.map((name) => {

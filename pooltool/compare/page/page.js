@@ -155,23 +155,18 @@ function render(withWords = false) {
 }
 
 async function draw() {
-  const withWords = state.words;
+  const parts = state.words ? [describePage] : [];
   Object.assign(state, { words: false, again: false });
-  if (withWords) {
-    describePage();
-    await breath();
-  }
   if (pictures && !state.problem) {
-    lookAt();
-    for (const name of NAMES) {
-      drawPicture(name);
-      if (pictures[name].fresh !== state.theme) await breath();
-      pictures[name].fresh = state.theme;
-    }
-    placeFields();
-    drawCloseUp();
-    if (withWords) await breath();
-    describeSelection();
+    parts.push(lookAt, ...NAMES.map((name) => () => drawPicture(name)), placeFields, drawCloseUp,
+      describeSelection);
+  }
+  let begun = performance.now();
+  for (const part of parts) {
+    part();
+    if (part !== describePage && performance.now() - begun < 6) continue;
+    await breath();
+    begun = performance.now();
   }
 }
 const breath = () => new Promise((resolve) => { setTimeout(resolve, 0); });
