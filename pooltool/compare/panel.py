@@ -152,10 +152,8 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
     """Draw the image and what each method makes of it, a row of pictures for each result.
 
     `pixels` are (H, W) or (H, W, C) of a real dtype, three or four channels as BGR or BGRA; of 2, 5
-    or more channels the first is shown. `results` are what `pool_all` gave for them under one or
-    several settings of the windows. `detail` is the row and column, counted from 0, that close-ups
-    show; where neighboring values differ most unless it is given. Images whose numbers are written
-    have no close-up.
+    or more channels the first is shown. `results` are those of `pool_all`. `detail` is the row and
+    column, counted from 0, that close-ups show; else those where neighboring values differ most.
 
     Returns (H', W', 3) uint8 in BGR, at most about 2200 pixels wide. Shades are those of
     `tones_of`; a caption says when they are stretched. NaN is magenta; transparent parts show a
@@ -314,8 +312,7 @@ def _captions(views: Views, close: Views | None, pixels: Array) -> list[str]:
         framed = "windows and their values" if apart else "the first window and its value"
         captions.append(f"framed: {framed}")
         if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
-            names = ", ".join(name for _, name in CHANNEL_NAMES[pixels.shape[2]])
-            captions.append(f"numbers from top to bottom: {names}")
+            captions.append("numbers from top to bottom: red, green, blue (, alpha)")
     if not 0.9 < views[0].scale / views[1].scale < 1.1:
         captions.append("pixels are not drawn square")
     return captions
@@ -420,7 +417,10 @@ def _number(sheet: Bgr, values: Array, views: Views) -> None:
         return
     framed = [view.boxes() for view in _of_result(views)]
     if not all(is_partition(view.axis) for view in views):
-        framed = [_first_window(view) if view.is_input else view.boxes()[:1] for view in views]
+        framed = [view.boxes()[:1] for view in views]
+        if views[0].is_input:
+            first = [map(view.at, view.axis.span(0, 1)) for view in views]
+            framed = [[(start, stop)] for start, stop in first]
     for boxes, color, thickness in ((ends, EDGE, 1), (framed, ACCENT, 3)):
         for (top, bottom), (left, right) in product(*boxes):
             cv2.rectangle(sheet, (left, top), (right, bottom), color, thickness)
@@ -440,13 +440,6 @@ def _number(sheet: Bgr, values: Array, views: Views) -> None:
             x = round((left + right) / 2 - _text_width(text, size) / 2)
             y = round((top + bottom) / 2 + (0.36 + 1.1 * (line - (lines - 1) / 2)) * size)
             _write(sheet, text, (x, y), size, INK if bright else PAPER)
-
-
-def _first_window(view: View) -> list[Pair]:
-    """Where the first window, or each of its pixels if it is dilated, begins and ends."""
-    start, stop = view.axis.span(0, 1)
-    step, width = (view.axis.dilation, 1) if view.axis.dilation > 1 else (stop - start,) * 2
-    return [(view.at(tap), view.at(tap + width)) for tap in range(start, stop, step)]
 
 
 def _joined(parts: Sequence[Bgr], *, axis: int = 0, margin: int = 0) -> Bgr:
