@@ -30,7 +30,8 @@ _ROLES: dict[int, _Role] = {
 }  # fmt: skip
 """Tags of one number that pooling changes: sizes in pixels, and pixels a unit, of the picture and
 of the plane that the lens drew it on. Their numbers differ in all directories."""
-_TURNED = {X_RESOLUTION: Y_RESOLUTION, 0xA20E: 0xA20F, Y_RESOLUTION: X_RESOLUTION, 0xA20F: 0xA20E}
+_ACROSS_DOWN = {X_RESOLUTION: Y_RESOLUTION, Y_RESOLUTION: X_RESOLUTION,
+                0xA20E: 0xA20F, 0xA20F: 0xA20E}  # fmt: skip
 _PLACES = (0x9214, 0xA214)
 """Subject area and location, in pixels of the picture before it was turned and pooled."""
 _MAX_INNER = 8
@@ -107,8 +108,6 @@ class Exif(NamedTuple):
     fields: dict[int, Field]
     block: bytes = b""
     """What the fields were read from; empty where they were put together from elsewhere."""
-    thumbnail: int = 0
-    """Where in the block the directory of the thumbnail lies; 0 where there is none."""
     is_whole: bool = True
     """False when something of the block could not be read."""
 
@@ -119,30 +118,38 @@ class Exif(NamedTuple):
         return int(value) if value in range(1, 9) else 1
 
     @property
+    def resolution(self) -> Resolution | None:
+        """Pixels a meter; None where nothing is said, or no unit."""
+        unit, down, across = (
+            _number(self.fields.get(tag), self.order)
+            for tag in (RESOLUTION_UNIT, Y_RESOLUTION, X_RESOLUTION)
+        )
+        if RESOLUTION_UNIT not in self.fields:
+            unit = 2
+        meter = {2: 1 / 0.0254, 3: 100.0}.get(int(unit), 0.0)
+        is_said = meter > 0 and min(down, across) > 0
+        return Resolution(down * meter, across * meter) if is_said else None
+
+    @property
     def describes(self) -> bool:
         """True when it says more than orientation and resolution."""
         return not self.fields.keys() <= {ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
 
     @property
-    def resolution(self) -> Resolution | None:
-        """Pixels a meter; None where nothing is said, or no unit."""
-        down, across = (
-            _number(self.fields.get(tag), self.order) for tag in (Y_RESOLUTION, X_RESOLUTION)
-        )
-        unit = 2
-        if RESOLUTION_UNIT in self.fields:
-            unit = int(_number(self.fields[RESOLUTION_UNIT], self.order))
-        meter = {2: 1 / 0.0254, 3: 100.0}.get(unit, 0.0)
-        if not meter or down <= 0 or across <= 0:
-            return None
-        return Resolution(down * meter, across * meter)
+    def has_places(self) -> bool:
+        """Whether it says where in the picture its subject is."""
+        inner = self.fields[EXIF].inner if EXIF in self.fields else None
+        return any(tag in fields for fields in (self.fields, inner or {}) for tag in _PLACES)
+
+    def without_places(self) -> Exif:
+        """The block without what `has_places` is about."""
+        return self._replace(fields=_without(self.fields, _PLACES))
 
     def upright(self) -> Exif:
         """The block of the turned picture."""
-        fields = self.fields
+        fields, field = self.fields, self.fields.get(ORIENTATION)
         if self.orientation >= 5:
-            fields = _turned_fields(fields)
-        field = fields.get(ORIENTATION)
+            fields = _turned(fields)
         one = Field(_SHORT, 1, struct.pack(self.order + "H", 1))
         if field is not None and field.repeated:
             fields = _without(fields, (ORIENTATION,))
@@ -150,17 +157,8 @@ class Exif(NamedTuple):
             fields = {**fields, ORIENTATION: one}
         return self._replace(fields=fields)
 
-    def has_places(self) -> bool:
-        """Whether it says where in the picture its subject is."""
-        inner = self.fields[EXIF].inner if EXIF in self.fields else None
-        return any(tag in fields for fields in (self.fields, inner or {}) for tag in _PLACES)
-
-    def without_places(self) -> Exif:
-        """The block without what `has_places` tells of."""
-        return self._replace(fields=_without(self.fields, _PLACES))
-
     def resized(self, height: int, width: int, reduction: tuple[float, float]) -> Exif:
-        """The block of the pooled picture: its size is said, its resolution divided."""
+        """The block of the pooled picture: its own size, and its resolution divided."""
         sides = {"height": height, "width": width, "down": reduction[0], "across": reduction[1]}
         return self._replace(fields=_resized(self.fields, self.order, sides))
 
@@ -168,50 +166,53 @@ class Exif(NamedTuple):
         """The block as JPEG, PNG and WebP hold it, without a prefix and without a thumbnail."""
         if not self.block:
             return packed_behind(b"", self.fields, self.order)
-        first = struct.unpack_from(self.order + "I", self.block, 4)[0]
-        out = bytearray(self.block[: _thumbnail_start(self, first)])
-        _write_over(out, self.order, first, self.fields, is_main=True)
+        out = bytearray(self.block)
+        first = struct.unpack_from(self.order + "I", out, 4)[0]
+        _write_over(out, self.order, first, self.fields, following=0)
         return bytes(out)
 
 
 def read_exif(block: bytes | memoryview | None) -> Exif | None:
     """Read an EXIF block, with or without the prefix that JPEG gives it; None where there is none.
 
-    What cannot be read is left out. Values are not copied, and no more of them are taken than the
-    block is long: some may share their bytes, but not all of them.
+    What cannot be read is left out, and so is a thumbnail that ends the block. Values are not
+    copied, and no more of them are taken than the block is long: some may share their bytes, but
+    not all of them.
     """
     if not block:
         return None
-    block = bytes(block).removeprefix(EXIF_PREFIX)
-    order = _ORDERS.get(block[:2])
-    if order is None or len(block) < 16:
-        return Exif("<", {}, block, is_whole=False)
-    first = struct.unpack_from(order + "I", block, 4)[0]
-    seen, faults, room = set[int](), list[int](), 2 * len(block)
+    data = bytes(block).removeprefix(EXIF_PREFIX)
+    order = _ORDERS.get(data[:2], "")
+    if not order or len(data) < 16:
+        return Exif("<", {}, data, is_whole=False)
+    seen, faults, room, end = set[int](), list[int](), 2 * len(data), 0
 
-    def read(directory: Directory) -> dict[int, Field]:
-        nonlocal room
-        fields = {}
+    def read(position: int) -> tuple[dict[int, Field], Directory]:
+        nonlocal room, end
+        seen.add(position)
+        directory = _directory(data, order, False, position, faults)
+        fields, end = dict[int, Field](), max(end, directory.following_at + 4)
         for tag, field in directory.fields.items():
             if tag in POINTERS:
-                below = _position_below(block, order, field)
+                below = _position_below(data, order, field)
                 if below is None or below in seen or len(seen) >= _MAX_INNER:
                     faults.append(tag)
                     continue
-                seen.add(below)
-                inner = read(_directory(block, order, False, below, faults))
-                field = field._replace(inner=inner)
-            elif len(field.raw) > 4:
-                room -= len(field.raw)
-                if room < 0:
-                    faults.append(tag)
-                    continue
-            fields[tag] = field
-        return fields
+                field = field._replace(inner=read(below)[0])
+            room -= len(field.raw)
+            if room < 0:
+                faults.append(tag)
+                continue
+            fields[tag], end = field, max(end, (field.at or 0) + len(field.raw))
+        return fields, directory
 
-    seen.add(first)
-    main = _directory(block, order, False, first, faults)
-    return Exif(order, read(main), block, main.following, not faults)
+    fields, main = read(struct.unpack_from(order + "I", data, 4)[0])
+    if main.following >= end:
+        second = _directory(data, order, False, main.following, [])
+        start, length = second.number(513, len(data)), second.number(514, 0)
+        if start >= end and max(start + length, second.following_at) + 16 >= len(data):
+            data = data[: min(main.following, start)]
+    return Exif(order, fields, data, not faults)
 
 
 def directories(data: bytes) -> Iterator[Directory]:
@@ -370,12 +371,12 @@ def _number(field: Field | None, order: str) -> float:
     return above if math.isfinite(above) else 0
 
 
-def _turned_fields(fields: Mapping[int, Field]) -> dict[int, Field]:
-    """Fields with what is told across and what is told down exchanged."""
+def _turned(fields: Mapping[int, Field]) -> dict[int, Field]:
+    """Fields with what is said across and what is said down exchanged."""
     return {
-        _TURNED.get(tag, tag): field
+        _ACROSS_DOWN.get(tag, tag): field
         if field.inner is None
-        else field._replace(inner=_turned_fields(field.inner))
+        else field._replace(inner=_turned(field.inner))
         for tag, field in fields.items()
     }
 
@@ -415,52 +416,23 @@ def _as_ratio(value: float, order: str) -> bytes:
     return struct.pack(order + "II", near.numerator, near.denominator)
 
 
-def _thumbnail_start(exif: Exif, first: int) -> int:
-    """Where the thumbnail begins, if it ends the block and nothing that is kept lies behind it;
-    else the end of the block. The main directory lies at `first`.
-    """
-    size = len(exif.block)
-    if not exif.thumbnail:
-        return size
-    directory = _directory(exif.block, exif.order, False, exif.thumbnail, [])
-    start, length = directory.number(513, size), directory.number(514, 0)
-    begin = min(exif.thumbnail, start)
-    is_last = max(start + length, directory.following_at) + 16 >= size
-    kept = max(first + 6 + 12 * len(exif.fields), _end_of(exif.fields, exif.order))
-    return begin if is_last and kept <= begin else size
-
-
-def _end_of(fields: Mapping[int, Field], order: str) -> int:
-    """The end of the last value of fields and of the directories below them."""
-    end = 0
-    for field in fields.values():
-        if field.at is not None:
-            end = max(end, field.at + len(field.raw))
-        if field.inner is not None:
-            below = struct.unpack(order + "I", field.raw)[0] + 2 + 12 * len(field.inner)
-            end = max(end, below, _end_of(field.inner, order))
-    return end
-
-
 def _write_over(
-    out: bytearray, order: str, position: int, fields: Mapping[int, Field], *, is_main: bool
+    out: bytearray, order: str, position: int, fields: Mapping[int, Field], following: int | None
 ) -> None:
     """Write a directory where it was; a value that changed is added at the end of the block."""
-    before = struct.unpack_from(order + "H", out, position)[0] if position + 2 <= len(out) else 0
-    behind = position + 2 + 12 * before
-    following = bytes(4) if is_main else bytes(out[behind : behind + 4])
+    behind = position + 2
+    if behind <= len(out):
+        behind += 12 * struct.unpack_from(order + "H", out, position)[0]
     table = bytearray(struct.pack(order + "H", len(fields)))
     for tag, field in sorted(fields.items()):
-        raw = bytes(field.raw)
+        raw, at = bytes(field.raw), field.at
         if field.inner is not None:
-            below = struct.unpack(order + "I", raw)[0]
-            _write_over(out, order, below, field.inner, is_main=False)
+            _write_over(out, order, struct.unpack(order + "I", raw)[0], field.inner, None)
         elif len(raw) > 4:
-            at = field.at
             if at is None:
-                out += bytes(len(out) % 2)
                 at = len(out)
                 out += raw
             raw = struct.pack(order + "I", at)
         table += struct.pack(order + "HHI4s", tag, field.kind, field.count, raw)
-    out[position : position + len(table) + len(following)] = table + following
+    table += out[behind : behind + 4] if following is None else struct.pack(order + "I", following)
+    out[position : position + len(table)] = table
