@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pooltool.errors import DamageError
@@ -21,14 +21,6 @@ class Part(NamedTuple):
     body: bytes | memoryview
     at: int = 0
     """Where all of it begins, in bytes."""
-
-
-class Place(NamedTuple):
-    """Where a block of metadata lies: in parts of a name, behind a prefix."""
-
-    block: str
-    name: bytes
-    prefix: bytes = b""
 
 
 class Contents(NamedTuple):
@@ -67,7 +59,8 @@ class Container(NamedTuple):
     """The part that ends the file, where one does."""
     structural: frozenset[bytes] = frozenset()
     """Parts that hold pixels, and what nobody misses."""
-    places: tuple[Place, ...] = ()
+    places: Mapping[bytes, Sequence[tuple[bytes, str]]] = {}
+    """What lies in the parts of a name behind a prefix: {name: ((prefix, block), ...)}."""
     copied: frozenset[bytes] = frozenset()
     """Parts that are copied as they are."""
 
@@ -98,14 +91,11 @@ class Container(NamedTuple):
 
     def sort(self, parts: Iterable[Part]) -> Contents:
         """What the parts of a file hold besides pixels, by the table."""
-        places: dict[bytes, list[Place]] = {}
-        for place in self.places:
-            places.setdefault(place.name, []).append(place)
         contents = Contents({}, [], [])
         for part in parts:
             if part.name in self.structural:
                 continue
-            for block, _, prefix in places.get(part.name, ()):
+            for prefix, block in self.places.get(part.name, ()):
                 if part.body[: len(prefix)] == prefix:
                     contents.blocks.setdefault(block, []).append(part.body[len(prefix) :])
                     break

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
-from pooltool.images.container import Container, Contents, Part, Place, name_of
+from pooltool.images.container import Container, Contents, Part, name_of
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, require_plausible
 from pooltool.images.picture import Encoded, Header, Metadata, Picture, Verbatim
@@ -43,11 +43,11 @@ CONTAINER = Container(
     # APP14 of Adobe tells the kind of colors.
     structural=frozenset(bytes((0xFF, code)) for code in
                          (*_SOF, 0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF, _APP14)),
-    places=(
-        Place("density", _JFIF, b"JFIF\0"), Place("thumbnail", _JFIF, b"JFXX\0"),
-        Place("exif", _APP1, EXIF_PREFIX), Place("xmp", _APP1, XMP_PREFIX),
-        Place("icc", _APP2, _ICC), Place("photoshop", _APP13, _PHOTOSHOP),
-    ),
+    places={
+        _JFIF: ((b"JFIF\0", "density"), (b"JFXX\0", "thumbnail")),
+        _APP1: ((EXIF_PREFIX, "exif"), (XMP_PREFIX, "xmp")),
+        _APP2: ((_ICC, "icc"),), _APP13: ((_PHOTOSHOP, "photoshop"),),
+    },
     copied=frozenset((b"\xff\xfe",)),
 )  # fmt: skip
 _IPTC, _OF_THE_PICTURE = 0x0404, (0x03ED, 0x0409, 0x040C, 0x0425)
@@ -156,23 +156,25 @@ def _segments(data: bytes) -> list[Part]:
 
     As libjpeg does it, what is no marker is stepped over in the header.
     """
-    parts, view, at, scanned = list[Part](), memoryview(data), 2, False
-    while marker := (_NEXT_MARKER if scanned else _MARKER).search(data, at):
-        code, at = marker[1][0], marker.end()
-        if code == _EOI and scanned:
-            parts.append(Part(marker[0], view[at:], marker.start()))
+    parts, view, at, pattern = list[Part](), memoryview(data), 2, _MARKER
+    while marker := pattern.search(data, at):
+        start, at = marker.span()
+        code = data[at - 1]
+        if code == _EOI and pattern is _NEXT_MARKER:
+            parts.append(Part(marker[0], view[at:], start))
             return parts
         if code in (_SOI, _EOI):
             break
         if code in _BARE:
             continue
-        size = int.from_bytes(view[at : at + 2], "big")
-        if size < 2:
+        end = at + struct.unpack_from(">H", data, at)[0]
+        if end < at + 2:
             raise DamageError("it is damaged: a JPEG segment is shorter than its length")
-        parts.append(Part(marker[0], view[at + 2 : at + size], marker.start()))
-        scanned = scanned or code == _SOS
-        at += size
-    if scanned:
+        parts.append(Part(marker[0], view[at + 2 : end], start))
+        at = end
+        if code == _SOS:
+            pattern = _NEXT_MARKER
+    if pattern is _NEXT_MARKER:
         raise DamageError("it is truncated: the JPEG data has no end-of-image marker")
     raise DamageError("it is truncated or damaged: the JPEG header has no picture behind it")
 
@@ -202,7 +204,8 @@ def _require_checked(coding: int, bits: int, height: int, channels: int, scans: 
 
 def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     """What the segments say of the picture, and the names of those that are not copied."""
-    missing, resolution = [], None
+    missing = list(filter(None, map(_name, contents.others)))
+    blocks, resolution = contents.blocks, None
     if density := contents.first("density"):
         unit, across, down = struct.unpack_from(">BHH", density.ljust(7, b"\0"), 2)
         meter = {1: 1 / _INCH, 2: 100.0}.get(unit, 0)
@@ -210,14 +213,15 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
             resolution = Resolution(down * meter, across * meter)
         elif not meter and across != down:
             missing.append("shape of pixels")
-    exif, *more = contents.blocks.get("exif", [b""])  # a large block goes on in the next segment
+    if blocks.keys() <= {"density", "thumbnail"} and not contents.copied:
+        return Metadata(resolution=resolution), missing
+    exif, *more = blocks.get("exif", [b""])  # a large block goes on in the next segment
     going_on = [piece for piece in more if piece[:2] not in (b"II", b"MM")]
     missing += ["a second EXIF block"] if len(going_on) < len(more) else []
-    missing += ["a second XMP packet"] if len(contents.blocks.get("xmp", ())) > 1 else []
-    pieces = {piece[0]: piece[2:] for piece in contents.blocks.get("icc", ()) if len(piece) > 2}
+    missing += ["a second XMP packet"] if len(blocks.get("xmp", ())) > 1 else []
+    pieces = {piece[0]: piece[2:] for piece in blocks.get("icc", ()) if len(piece) > 2}
     iptc, has_others = _iptc(contents.block("photoshop"))
     missing += ["Photoshop data (APP13)"] if has_others else []
-    missing += filter(None, map(_name, contents.others))
     kept = [*contents.copied, *iptc]
     names = ("comment",) * bool(contents.copied) + ("IPTC",) * bool(iptc)
     metadata = Metadata(

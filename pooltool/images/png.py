@@ -13,7 +13,7 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
-from pooltool.images.container import Container, Contents, Part, Place, name_of
+from pooltool.images.container import Container, Contents, Part, name_of
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, repeated, require_plausible
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Verbatim, channels
@@ -42,7 +42,7 @@ CONTAINER = Container(
     # How many pixels have a color, when they were changed last, where Apple cuts them in two.
     structural=frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT", b"hIST", b"tIME",
                           b"iDOT", *_ANIMATED)),
-    places=(Place("exif", b"eXIf"), Place("icc", b"iCCP"), Place("density", b"pHYs")),
+    places={b"eXIf": ((b"", "exif"),), b"iCCP": ((b"", "icc"),), b"pHYs": ((b"", "density"),)},
     copied=_TEXTS | _COLOR_SIZES.keys(),
 )  # fmt: skip
 _BLOCKS = {b"XML:com.adobe.xmp": "xmp", b"Raw profile type xmp": "xmp",

@@ -11,7 +11,7 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
-from pooltool.images.container import Container, Part, Place
+from pooltool.images.container import Container, Part
 from pooltool.images.formats import Format
 from pooltool.images.headers import repeated, require_plausible
 from pooltool.images.picture import Encoded, Header, Metadata, Picture, channels
@@ -23,7 +23,7 @@ START = rb"RIFF....WEBP"
 CONTAINER = Container(
     "<4sI", "RIFF chunk", name_first=True, even=True,
     structural=frozenset((b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")),
-    places=(Place("exif", b"EXIF"), Place("xmp", b"XMP "), Place("icc", b"ICCP")),
+    places={b"EXIF": ((b"", "exif"),), b"XMP ": ((b"", "xmp"),), b"ICCP": ((b"", "icc"),)},
 )  # fmt: skip
 _ANIMATED, _XMP, _EXIF, _ALPHA, _ICC = 0x02, 0x04, 0x08, 0x10, 0x20
 """Flags in the first byte of VP8X."""
