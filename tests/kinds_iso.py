@@ -244,7 +244,7 @@ AVIF = (
     refused("gray and alpha animation", lambda: moving([LA, LA[::-1].copy()]),
             "an animation of gray with alpha"),
     refused("turned animation", turned_animation, "an animation that is turned"),
-    Kind("avif huge", huge_avif, refusal="damaged: its header tells of 32767 x 32768 pixels"),
+    Kind("avif huge", huge_avif, refusal="damaged: its header declares 32767 x 32768 pixels"),
 )  # fmt: skip
 
 
@@ -428,7 +428,7 @@ JP2 = (
              "channels of different depths"),
     exact("two pictures", lambda: in_boxes(PHOTO) + box(b"jp2c", codestream(GRAY)), PHOTO,
           "out: a second picture$"),
-    Kind("jpeg 2000 huge", huge_jp2, refusal="damaged: its header tells of 32767 x 32768 pixels"),
+    Kind("jpeg 2000 huge", huge_jp2, refusal="damaged: its header declares 32767 x 32768 pixels"),
     Kind("jpeg 2000 of two minds", lambda: jp2(codestream(PHOTO), colr(16)).replace(
         struct.pack(">II", 36, 46), struct.pack(">II", 36, 47)), refusal="damaged: its boxes tell"),
 )  # fmt: skip

@@ -458,7 +458,7 @@ def webps() -> Iterator[Kind]:
     tiny = pil(np.zeros((16, 16), np.uint8), "WEBP")
     at = tiny.index(b"\x9d\x01\x2a") + 3
     lie = tiny[:at] + struct.pack("<HH", 16383, 16383) + tiny[at + 4 :]
-    yield refused("webp-lie", lie, "cut or damaged: .*more than its data can hold")
+    yield refused("webp-lie", lie, "truncated or damaged: .*more than its data can hold")
 
 
 _UPRIGHT = opened(JPEG)

@@ -208,7 +208,7 @@ BMP_KINDS = (
              bmp_of([bytes(10)] * 3, 16, 3, masks=(0xFF0000, 0x7E0, 0x1F))),
     Kind("BMP, a header of another size", made(bmp_of([bytes(16)] * 3, 24, header=66)),
          refusal="header of 66 bytes, which is not read"),
-    Kind("BMP, cut", made(bmp_of([bytes(15)] * 3, 24)[:-9]), refusal="cut or damaged"),
+    Kind("BMP, cut", made(bmp_of([bytes(15)] * 3, 24)[:-9]), refusal="truncated or damaged"),
     Kind("text that begins with BM", made(b"BMW builds cars and motorcycles in Bavaria."),
          refusal="it is no BMP"),
 )  # fmt: skip
@@ -376,7 +376,7 @@ HDR_KINDS = (
     Kind("HDR, the old run-length coding",
          made(hdr_of("-Y 3 +X 10", b"\7\7\7\x80" + b"\1\1\1\x1d")),
          refusal="run-length coding of before 1991.*ra_rgbe"),
-    Kind("HDR, cut", made(hdr_of("-Y 3 +X 10")[:-9]), refusal="cut or damaged"),
+    Kind("HDR, cut", made(hdr_of("-Y 3 +X 10")[:-9]), refusal="truncated or damaged"),
     Kind("HDR, a header that tells of a huge picture", lambda: run_length_hdr("-Y 30000 +X 30000"),
          refusal="damaged.* 30000 x 30000 pixels"),
 )  # fmt: skip

@@ -432,7 +432,7 @@ REFUSED = (
             "it is truncated: it describes 5 planes"),
     refused("a header of more than its data",
             lambda: made({256: [32768], 257: [16385], 278: [16385], 259: [5]}, GRAY.tobytes()),
-            "cut or damaged: its header tells of 16385 x 32768"),
+            "truncated or damaged: its header declares 16385 x 32768"),
     refused("samples without end", lambda: made({277: [0xFFFFFFFF]}, GRAY.tobytes()),
             "it is damaged: a TIFF page has 4294967295 samples"),
     refused("palette that is cut", lambda: made({262: [3], 320: [1, 2, 3]}, GRAY.tobytes()),

@@ -165,7 +165,7 @@ def test_dry_run_tells_what_will_be_skipped_and_what_will_fail(run: Run, tmp_pat
         "pooltool: gone.png: no such file or folder",
         "pooltool: there: is a directory",
         "pooltool: notes.txt: it is not an image in a format that pooltool reads",
-        "pooltool: image.xyz: 'xyz' is no format that can be written",
+        "pooltool: image.xyz: 'xyz' is not a format that can be written",
     ]
     told = run("max", *words, "--skip-existing", "--dry-run", "--json").out.splitlines()
     assert [json.loads(line)["status"] for line in told] == [

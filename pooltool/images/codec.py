@@ -15,6 +15,7 @@ indices alone, and all others the colors.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from math import prod
 from types import ModuleType
 
@@ -23,7 +24,6 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import (
-    formats,
     isobmff,
     jpeg,
     npy,
@@ -75,7 +75,7 @@ def decode(
     With `labels` a picture with a palette comes as its indices.
 
     Raise `ImageError` with the reason when they are no picture, too large, or of a kind that would
-    come out wrong, and `DamageError` when they are cut or damaged.
+    come out wrong, and `DamageError` when they are truncated or damaged.
     """
     module, header = read_header(data)
     if module is npy and data_format == "channels_first":
@@ -97,7 +97,7 @@ def decode(
         picture = picture._replace(warnings=npy.layout_warnings(shape, data_format))
     if gray:
         return _grayed(picture)
-    if header.indexed and picture.palette is None and format and format.palette:
+    if header.indexed and picture.palette is None and format and "colors" in format.palette:
         return picture._replace(warnings=(*picture.warnings, "its palette became colors"))
     return picture
 
@@ -115,24 +115,23 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         require_holds(
             format, frame.dtype, channels(frame), count, height, width, maxval=picture.maxval
         )
-        is_alike = (frame.shape, frame.dtype) == (first.shape, first.dtype)
-        if (format.timed or format is formats.NPY) and not is_alike:
+        if format.alike and (frame.shape, frame.dtype) != (first.shape, first.dtype):
             raise ImageError(
                 f"{format.name} cannot hold frames of different sizes or kinds; use tiff"
             )
-    if picture.premultiplied and format not in (formats.TIFF, formats.NPY):
+    warnings = list(picture.warnings)
+    if picture.premultiplied and not format.bands:
         raise ImageError(
             f"{format.name} cannot hold colors premultiplied with alpha; use tiff or npy"
         )
-    warnings = list(picture.warnings)
-    if picture.bands and format not in (formats.TIFF, formats.NPY):
-        count = max(frame.shape[2] for frame in picture.frames if frame.ndim == 3)
-        if count != 3:
-            raise ImageError(f"{format.name} cannot hold {count} bands; use tiff or npy")
+    if picture.bands and not format.bands:
+        most = max(map(channels, picture.frames))
+        if most != 3:
+            raise ImageError(f"{format.name} cannot hold {most} bands; use tiff or npy")
         warnings.append("its 3 bands were written as red, green and blue")
-    if picture.durations and len(picture.frames) > 1 and not format.timed:
+    if picture.durations and count > 1 and not format.timed:
         warnings.append(f"{format.name} cannot hold durations: the animation became pages")
-    if picture.maxval and format not in (*formats.NETPBM, formats.AVIF, formats.NPY):
+    if picture.maxval and format.levels is None:
         warnings.append(f"values were kept as they are, 0 to {picture.maxval}: it may look dark")
     if picture.metadata != NO_METADATA:
         metadata, names, outdated = _fitting(picture, format)
@@ -158,37 +157,33 @@ def read_header(data: bytes) -> tuple[ModuleType, Header]:
     try:
         return module, module.read_header(data)
     except MALFORMED:
-        raise DamageError("it is cut or damaged: a header ends too early") from None
+        raise DamageError("it is truncated or damaged: a header ends too early") from None
 
 
 def _require_sizes(sizes: Sizes, header: Header) -> None:
     """Refuse frames without pixels, and more pixels, rows or columns than OpenCV's limits. Pixels
     of more than 4 bytes count as several.
-
-    There is no limit for a .npy file, which is as long as its header says; rows and columns do not
-    matter in netpbm files, which OpenCV does not read.
     """
     if min(map(min, sizes)) < 1:
-        raise DamageError("it is damaged: its header tells of a picture without pixels")
-    if header.format is formats.NPY:
+        raise DamageError("it is damaged: its header declares a picture without pixels")
+    if not header.format.limits:
         return
     heights, widths = zip(*sizes, strict=True)
     numbers = (sum(map(prod, sizes)), max(widths), max(heights))
     limit, total = native.limit(native.PIXEL_LIMIT), numbers[0] * header.pixel_bytes
     if numbers[0] <= limit < total // 4:
         raise ImageError(
-            f"its header tells of {total} bytes of pixels, more than the limit of 4 x {limit}; "
+            f"its header declares {total} bytes of pixels, more than the limit of 4 x {limit}; "
             f"if that is right, set the environment variable {native.PIXEL_LIMIT}={-(-total // 4)}"
         )
-    for number, unit, variable in zip(numbers, _UNITS, native.LIMITS, strict=True):
+    limits = zip(numbers, _UNITS, native.LIMITS, strict=True)
+    for number, unit, variable in islice(limits, header.format.limits):
         limit = native.limit(variable)
         if number > limit:
             raise ImageError(
-                f"its header tells of {number} {unit}, more than the limit of {limit}; "
+                f"its header declares {number} {unit}, more than the limit of {limit}; "
                 f"if that is right, set the environment variable {variable}={number}"
             )
-        if header.format in (*formats.NETPBM, formats.PFM):
-            return
 
 
 def _upright(picture: Picture, header: Header) -> Picture:
@@ -208,8 +203,8 @@ def _upright(picture: Picture, header: Header) -> Picture:
             missing.append("subject area (EXIF)")
         block = block if block.fields else None
     if text:
-        # Decoders turn TIFF and AVIF by themselves.
-        is_turned = turn != 1 or header.format in (formats.TIFF, formats.AVIF)
+        # TIFF and AVIF are turned by what their headers say, whatever EXIF and XMP do.
+        is_turned = turn != 1 or header.orientation is not None
         text, names = xmp.upright(text, turn, is_turned=is_turned)
         missing += names
     if resolution and turn >= 5:
@@ -224,12 +219,12 @@ def _with_palette_for(format: Format, picture: Picture) -> tuple[Picture, list[s
     """The picture with its palette, if it has one, as the format holds it, and what is missing."""
     if picture.palette is None:
         return picture, []
-    if format is formats.NPY:
+    if format.palette == "indices":
         return picture._replace(palette=None), ["palette"]
     if not format.palette:
         words = f"its palette became colors, as {format.name} cannot hold one"
         return colored(picture._replace(warnings=(*picture.warnings, words))), []
-    is_complete = format is formats.PNG or not has_alpha(picture.palette)
+    is_complete = format.palette == "colors and alpha" or not has_alpha(picture.palette)
     return picture, [] if is_complete else ["transparency of the palette"]
 
 

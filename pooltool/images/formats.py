@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pooltool.errors import ImageError
 
@@ -14,7 +14,7 @@ _ANY_REAL = ("bool", *_INTEGERS, "uint64", "int64", "float16", "float32", "float
 
 
 class Format(NamedTuple):
-    """One image format: its names and what it can hold."""
+    """One image format: its names, what it can hold, and what reads it."""
 
     name: str
     extensions: tuple[str, ...]
@@ -25,6 +25,14 @@ class Format(NamedTuple):
     """True when it can hold more than one frame or page."""
     timed: bool = False
     """True when its frames are an animation, with durations and a loop count."""
+    alike: bool = False
+    """True when all of its frames have one size and kind."""
+    bands: bool = False
+    """True when channels may be no colors, and colors multiplied with alpha."""
+    levels: tuple[int, ...] | None = None
+    """The values of full brightness below the dtype's largest that it can hold; empty: any."""
+    palette: Literal["", "indices", "colors", "colors and alpha"] = ""
+    """What it holds of indices of colors: nothing, them alone, or with their palette."""
     quality: bool = False
     written: bool = True
     """False for a format that is only read."""
@@ -36,20 +44,20 @@ class Format(NamedTuple):
     """Smallest and largest height or width in pixels, by writing and reading at each edge."""
     area: int = 1 << 62
     """The most pixels of a frame."""
+    limits: int = 3
+    """How many of OpenCV's limits hold when it is read: of pixels, of columns, of rows."""
     gray_bits: int = 15
     """Bits of the weights by which OpenCV's decoder makes gray of colors; 15 is as cvtColor."""
     module: str = ""
     """The module of the extra `[formats]` that reads it, where OpenCV does not."""
-    palette: bool = False
-    """True when it can hold indices of a palette."""
 
     def objections(
         self, dtype: str, channels: int, frames: int, sides: tuple[int, int], maxval: int | None
     ) -> list[str]:
         """What of this picture the format cannot hold, as phrases; nothing when it holds it."""
         found = []
-        deep_avif = self.name == "AVIF" and dtype == "uint16" and maxval not in AVIF_DEPTHS
-        if dtype not in self.dtypes or deep_avif:
+        is_full = self.levels and dtype == "uint16" and maxval not in self.levels
+        if dtype not in self.dtypes or is_full:
             found.append(f"{dtype} values")
         if self.channels and channels not in self.channels:
             found.append("1 channel" if channels == 1 else f"{channels} channels")
@@ -70,25 +78,29 @@ _U8_U16 = ("uint8", "uint16")
 
 JPEG = Format("JPEG", ("jpg", "jpeg", "jpe"), channels=(1, 3), quality=True,
               metadata=_BLOCKS | _DENSE, sides=(1, 65500))  # fmt: skip
-PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, metadata=_BLOCKS | _DENSE,
-             palette=True, sides=(1, 1_000_000))  # fmt: skip
+PNG = Format("PNG", ("png", "apng"), _U8_U16, frames=True, timed=True, alike=True,
+             palette="colors and alpha", metadata=_BLOCKS | _DENSE,
+             sides=(1, 1_000_000))  # fmt: skip
 TIFF = Format("TIFF", ("tif", "tiff"), (*_INTEGERS, "float32", "float64"), (), frames=True,
-              metadata=_BLOCKS | _DENSE, gray_bits=14, palette=True)  # fmt: skip
-WEBP = Format("WebP", ("webp",), frames=True, timed=True, quality=True, gray_as_color=True,
-              metadata=_BLOCKS, sides=(1, 16383))  # fmt: skip
-BMP = Format("BMP", ("bmp", "dib"), metadata=_DENSE, gray_bits=14, palette=True)
+              bands=True, palette="colors", metadata=_BLOCKS | _DENSE, gray_bits=14)  # fmt: skip
+WEBP = Format("WebP", ("webp",), frames=True, timed=True, alike=True, quality=True,
+              gray_as_color=True, metadata=_BLOCKS, sides=(1, 16383))  # fmt: skip
+BMP = Format("BMP", ("bmp", "dib"), palette="colors", metadata=_DENSE, gray_bits=14)
 GIF = Format("GIF", ("gif",), frames=True, timed=True, written=False)
-AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, quality=True, metadata=_BLOCKS,
-              sides=(1, 1 << 15), area=1 << 28)  # fmt: skip
+AVIF = Format("AVIF", ("avif",), _U8_U16, frames=True, timed=True, alike=True,
+              levels=tuple(AVIF_DEPTHS), quality=True, metadata=_BLOCKS, sides=(1, 1 << 15),
+              area=1 << 28)  # fmt: skip
 # OpenCV asks OpenJPEG for six resolutions, each half of the last: five halvings of 32 pixels.
 JP2 = Format("JPEG 2000", ("jp2",), _U8_U16, metadata=_BLOCKS,
              sides=(32, (1 << 31) - 1))  # fmt: skip
-PBM = Format("PBM", ("pbm",), channels=(1,), frames=True)
-PGM = Format("PGM", ("pgm",), _U8_U16, (1,), frames=True)
-PPM = Format("PPM", ("ppm",), _U8_U16, (3,), frames=True, gray_bits=14)
-PNM = Format("PNM", ("pnm",), _U8_U16, (1, 3), frames=True, gray_bits=14)
-PFM = Format("PFM", ("pfm",), ("float32",), (1, 3))
+PBM = Format("PBM", ("pbm",), channels=(1,), frames=True, levels=(), limits=1)
+PGM = Format("PGM", ("pgm",), _U8_U16, (1,), frames=True, levels=(), limits=1)
+PPM = Format("PPM", ("ppm",), _U8_U16, (3,), frames=True, levels=(), limits=1, gray_bits=14)
+PNM = Format("PNM", ("pnm",), _U8_U16, (1, 3), frames=True, levels=(), limits=1, gray_bits=14)
+PFM = Format("PFM", ("pfm",), ("float32",), (1, 3), limits=1)
 HDR = Format("HDR", ("hdr", "pic"), ("float32",), (3,))
+NPY = Format("NPY", ("npy",), _ANY_REAL, (), frames=True, alike=True, bands=True, levels=(),
+             palette="indices", limits=0)  # fmt: skip
 HEIC = Format("HEIC", ("heic", "heif", "hif"), written=False, module="pillow_heif")
 JXL = Format("JPEG XL", ("jxl",), written=False, module="imagecodecs")
 TGA = Format("TGA", ("tga",), written=False, module="PIL")
@@ -97,7 +109,6 @@ PSD = Format("PSD", ("psd",), written=False, module="PIL")
 QOI = Format("QOI", ("qoi",), written=False, module="PIL")
 DDS = Format("DDS", ("dds",), written=False, module="PIL")
 PCX = Format("PCX", ("pcx",), written=False, module="PIL")
-NPY = Format("NPY", ("npy",), _ANY_REAL, (), frames=True)
 
 FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PBM, PFM, HDR, NPY,
            HEIC, JXL, TGA, ICO, PSD, QOI, DDS, PCX)  # fmt: skip
@@ -122,9 +133,9 @@ def format_for(extension_or_name: str) -> Format:
         raise ImageError("PAM is neither read nor written; convert to png, ppm or pgm")
     known = ", ".join(format.extensions[0] for format in FORMATS if format.written)
     problem = (
-        f"{extension!r} is no format that can be written"
+        f"{extension!r} is not a format that can be written"
         if extension
-        else "the name has no extension that tells the format"
+        else "the name has no extension of a format"
     )
     raise ImageError(f"{problem}; choose with --format from {known}")
 
@@ -139,7 +150,7 @@ def require_written(format: Format) -> None:
     if not format.written:
         raise ImageError(
             f"{format.name} is read, not written; choose --format png or webp, "
-            "which hold every colour and the timing"
+            "which hold all colors and the timing"
         )
 
 

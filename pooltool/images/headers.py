@@ -24,7 +24,7 @@ def left_out(names: Iterable[str], why: str = "") -> tuple[str, ...]:
 def repeated(size: tuple[int, int], count: int) -> Sizes:
     """The sizes of the frames of an animation."""
     if not 0 < count <= _MAX_FRAMES:
-        raise DamageError(f"it is damaged: its header tells of {count} frames")
+        raise DamageError(f"it is damaged: its header declares {count} frames")
     return (size,) * count
 
 
@@ -35,7 +35,7 @@ def require_plausible(height: int, width: int, least: int, most: int) -> None:
     """
     if least > most:
         raise DamageError(
-            f"it is cut or damaged: its header tells of {height} x {width} pixels, "
+            f"it is truncated or damaged: its header declares {height} x {width} pixels, "
             "more than its data can hold"
         )
 

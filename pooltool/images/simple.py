@@ -105,7 +105,7 @@ def _read_bmp(data: bytes) -> Header:
     if bits == 16 and coding and size >= 56 and any(head[52:56]):
         raise ImageError(f"it is a BMP of 16 bits with alpha, which is not read; {_MAGICK}")
     if width <= 0 or not height:
-        raise DamageError("it is damaged: its header tells of a picture without pixels")
+        raise DamageError("it is damaged: its header declares a picture without pixels")
     upwards, height, stride = height > 0, abs(height), (width * bits + 31) // 32 * 4
     least, most = stride * (height - 1) + (width * bits + 7) // 8, len(data) - start
     if coding in (1, 2):  # a code of two bytes stands for at most 255 pixels
@@ -422,7 +422,7 @@ def _read_plain(data: bytes, at: int) -> _Plain:
         dtype = np.dtype("u1" if maxval < 256 else ">u2")
         if not 0 < maxval < 65536:
             raise DamageError(
-                f"it is damaged: its header tells of values up to {maxval}, not 1 to 65535"
+                f"it is damaged: its header declares values up to {maxval}, not 1 to 65535"
             )
     elif kind in _FLOAT:
         scale = float(words[2])
