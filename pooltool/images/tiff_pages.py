@@ -55,18 +55,12 @@ with any other extra samples are bands.
 _COMPRESSION_NAMES = {
     6: "old-style JPEG", 34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 34926: "Zstandard",
     34927: "WebP", 34933: "PNG", 34934: "JPEG XR", 50000: "Zstandard", 50001: "WebP",
-    50002: "JPEG XL", 52546: "JPEG XL", 33003: "JPEG 2000", 33005: "JPEG 2000",
-    32766: "NeXT", 32809: "ThunderScan", 34661: "JBIG", 34676: "LogLuv", 34677: "LogLuv",
+    50002: "JPEG XL", 52546: "JPEG XL", 34661: "JBIG", 34676: "LogLuv",
 }  # fmt: skip
-_READ_BY_NOBODY = (32766, 32809, 34661, 34676, 34677)
-_COLOR_NAMES = {
-    0: "white as 0 in several samples", 2: "RGB of fewer than 3 samples",
-    3: "a palette and other samples", 4: "a mask", 5: "CMYK colors and other samples",
-    6: "YCbCr colors that are not JPEG", 8: "CIELab colors and other samples",
-    9: "ICCLab colors", 10: "ITULab colors", 32803: "a color filter array",
-    32844: "LogL values", 32845: "LogLuv colors",
-    34892: "linear raw values",
-}  # fmt: skip
+_COLOR_NAMES = {0: "white as 0", 1: "gray", 2: "RGB", 3: "a palette", 4: "a mask", 5: "CMYK",
+                6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}  # fmt: skip
+_BY_LIBTIFF = (32766, 32809, 34661, 34676, 34677)
+"""Compressions (NeXT, ThunderScan, JBIG, LogLuv) that only libtiff reads, with its tools."""
 _COMPLAINTS = r"TIFF_Error|error: .*TIFF|JPEGLib: (Premature|Corrupt)|Fax.*(Premature|mismatch)"
 _NUMBERS = (SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIPS, SAMPLES,
             STRIP_ROWS, STRIP_BYTES, PLANAR, PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_ROWS, TILES,
@@ -99,6 +93,20 @@ class Page(NamedTuple):
     def row_bytes(self) -> int:
         """Bytes of one row of a strip or tile."""
         return -(-self.columns * (self.samples // self.planes) * self.bits // 8)
+
+    @property
+    def words(self) -> str:
+        """The page for a message: "3 x 12-bit samples, RGB, compression LZMA"."""
+        number = self.directory.number(SAMPLE_FORMAT, 1)
+        kind = {3: " float", 5: " complex", 6: " complex"}.get(number, "")
+        color = _COLOR_NAMES.get(self.photometric, f"color space {self.photometric}")
+        compression = _COMPRESSION_NAMES.get(self.compression, self.compression)
+        predictor = f", predictor {self.predictor}" if self.predictor != 1 else ""
+        planes = " in planes" if self.planes > 1 else ""
+        return (
+            f"{self.samples} x {self.bits}-bit{kind} samples{planes}, {color}, "
+            f"compression {compression}{predictor}"
+        )
 
     @property
     def top(self) -> int | None:
@@ -160,50 +168,42 @@ def page(directory: Directory) -> Page:
 
 
 def rare_kind(page: Page) -> str:
-    """What of a page is not read here but by tifffile, in words; nothing where all is read here.
-
-    Raise `ImageError`, naming the kind and a remedy, for what no reader takes right.
+    """The kind of a page that is not read here but by tifffile, in words; nothing where it is read
+    here. Raise `ImageError` with a remedy for what no reader takes right.
     """
     bits, kinds = (page.directory.numbers(tag)[: page.samples] for tag in (BITS, SAMPLE_FORMAT))
-    code, number, color = page.compression, (page.bits, page.sample_format), page.photometric
-    compression = _COMPRESSION_NAMES.get(code, f"unknown ({code})")
-    colors = _COLOR_NAMES.get(color, f"unknown colors ({color})")
-    floating = " of floating point" * (page.sample_format == 3)
+    code, color, number = page.compression, page.photometric, (page.bits, page.sample_format)
+    sizes = page.directory.numbers(TILE_BYTES if page.tiled else STRIP_BYTES, (1,))
     predictors = range(1, 2)
     if page.bits in (8, 16, 32, 64) and code in (LZW, *DEFLATE):
         # 2: differences of samples of whole bytes; 3: of floats, byte by byte.
-        predictors = range(1, 4 if floating else 3)
-    sizes = page.directory.numbers(TILE_BYTES if page.tiled else STRIP_BYTES, (1,))
-    read_by_nobody = (
-        (code in _READ_BY_NOBODY, f"{compression} compression", "with `tiffcp -c zip`"),
-        (color == 6 and code not in (6, JPEG), colors, "with `tiff2rgba`"),
-        (not page.meaning or page.samples - len(page.extra) not in (1, 3, 4), colors),
-        (page.meaning == CMYK and page.directory.number(INK_SET, 1) != 1, "other inks"),
-        (max(kinds, default=1) > 4 or len({*kinds}) > 1, "complex or mixed values"),
-        (len({*bits}) > 1 or page.bits > 64, f"{', '.join(map(str, bits[:8]))} bits a sample"),
-        (color == 3 and page.bits > 8, f"a palette of {page.bits} bits"),
-        (color == 0 and page.sample_format != 1, "white as 0 in signed or floating point values"),
-        (code in FAX and page.bits * page.samples != 1, "fax compression of more than 1 bit"),
-        (code in COMPRESSIONS and page.predictor not in predictors,
-         f"predictor {page.predictor} here"),
-        (code == RAW and 0 in sizes, "strips or tiles that were left empty",
-         "with `gdal_translate -co SPARSE_OK=FALSE`"),
+        predictors = range(1, 4 if page.sample_format == 3 else 3)
+    is_misfit = (
+        not page.meaning
+        or max(kinds, default=1) > 4  # complex numbers
+        or len({*bits}) > 1 or len({*kinds}) > 1 or page.bits > 64
+        or page.samples - len(page.extra) not in (1, 3, 4)
+        or (page.meaning == CMYK and page.directory.number(INK_SET, 1) != 1)
+        or (color == 3 and page.bits > 8)
+        or (color == 0 and page.sample_format != 1)
+        or (code in FAX and page.bits * page.samples != 1)
+        or (code in COMPRESSIONS and page.predictor not in predictors)
     )  # fmt: skip
-    for applies, words, *remedy in read_by_nobody:
-        if applies:
-            how = remedy[0] if remedy else "to RGB or gray in the program that made it"
-            raise ImageError(f"it is a TIFF with {words}, which is not read; convert it {how}")
-    rare = (
-        (code not in COMPRESSIONS, f"{compression} compression"),
-        (0 in sizes, "strips or tiles that were left empty"),
-        (page.planes > 1, "samples in planes of their own"),
-        (page.meaning in (CMYK, LAB), f"{page.meaning} colors"),
-        (number not in DTYPES, f"{page.bits} bits a sample{floating}"),
-        (page.bits < 8 and page.samples > 1, f"{page.samples} samples of {page.bits} bits"),
-        (code == JPEG and (number != (8, 1) or page.samples not in (1, 3)),
-         f"JPEG compression of {page.samples} x {page.bits} bits"),
+    remedy = "in the program that made it" if is_misfit else ""
+    if code in _BY_LIBTIFF:
+        remedy = "with `tiffcp -c zip`"
+    elif color == 6 and code not in (6, JPEG):
+        remedy = "with `tiff2rgba`"
+    elif code == RAW and 0 in sizes:
+        remedy = "with `gdal_translate -co SPARSE_OK=FALSE`, as parts of it were left empty"
+    if remedy:
+        raise ImageError(f"it is a TIFF of {page.words}, which is not read; convert it {remedy}")
+    is_read_here = (
+        code in COMPRESSIONS and number in DTYPES and page.planes == 1 and 0 not in sizes
+        and page.meaning not in (CMYK, LAB) and (page.bits >= 8 or page.samples == 1)
+        and (code != JPEG or (number == (8, 1) and page.samples in (1, 3)))
     )  # fmt: skip
-    return next((words for applies, words in rare if applies), "")
+    return "" if is_read_here else page.words
 
 
 def blocks(data: bytes, page: Page) -> list[memoryview]:

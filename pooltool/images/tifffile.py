@@ -63,7 +63,7 @@ def in_rgb(page: Page, values: Array, profile: bytes | None) -> tuple[Array, str
 
 def _opened(data: bytes, kind: str) -> Any:
     """A file of tifffile's, which then logs nothing."""
-    package = others.imported("tifffile", f"a TIFF with {kind}")
+    package = others.imported("tifffile", f"a TIFF of {kind}")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     return _tried(package.TiffFile, io.BytesIO(data))
 
