@@ -136,9 +136,10 @@ def alpha_weighted(
     *,
     include_pad: bool = False,
     skip_nan: bool = False,
+    dtype: Any = None,
 ) -> np.ndarray:
-    """Average (H, W, 4), whose colors weigh as much as they are opaque, into its dtype."""
-    out = np.empty((len(rows), len(columns), 4), image.dtype.newbyteorder("="))
+    """Average (H, W, 4), whose colors weigh as much as they are opaque; in its dtype if None."""
+    out = np.empty((len(rows), len(columns), 4), dtype or image.dtype.newbyteorder("="))
     for i, (row_taps, row_count) in enumerate(rows):
         for j, (column_taps, column_count) in enumerate(columns):
             pixels = [image[y, x].tolist() for y in row_taps for x in column_taps]
@@ -164,7 +165,7 @@ def _weighted(pairs: list[tuple[Any, Any]], padding: int, is_color: bool, dtype:
         return sum(value * weight for value, weight in products) / opacity
     mean = sum((Fraction(value) * Fraction(weight) for value, weight in products), Fraction(0))
     mean /= sum((Fraction(weight) for _, weight in products), Fraction(0))
-    return float(mean) if dtype.kind == "f" else round(mean)
+    return nearest_float(mean, dtype) if dtype.kind == "f" else round(mean)
 
 
 def _mean_dtype(dtype: np.dtype) -> np.dtype:

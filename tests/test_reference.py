@@ -434,10 +434,10 @@ def test_many_small_planes(method: Method, dtype: str, shape: tuple[int, ...]) -
             assert got[index].tobytes() == pool2d(image[index], pooling).tobytes()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     shape=st.tuples(sides, sides),
-    dtype=st.sampled_from(["u1", "u1", "i1", "u2", "u4", "i8", "f2", "f4", "f8"]),
+    dtype=st.sampled_from(["u1", "u1", "u1", "u1", "i1", "u2", "u4", "i8", "f2", "f4", "f8"]),
     seed=st.integers(0, 10**6),
     pool=pairs,
     stride=pairs | st.none(),
@@ -491,6 +491,23 @@ def translucent(shape: tuple[int, ...], dtype: str, seed: int) -> Array:
     image[odd > 0.93], image[odd > 0.97] = np.nan, np.inf
     image[..., 3][rng.random(shape[:2]) > 0.3] = 0
     return image
+
+
+@pytest.mark.parametrize("result", ["u1", "f8", None])
+@pytest.mark.parametrize("pool", [2, 11, 12])
+def test_alpha_weights_of_bytes(pool: int, result: str | None) -> None:
+    """Few pixels are weighed in float32, many in integers; windows without alpha abound."""
+    image = random_image((27, 25, 4), "u1", 8)
+    image[:14, :, 3] //= 200
+    image[14:, :, 3] //= 3
+    into = None if result is None else np.dtype(result)
+    for windows in (Windows.of(pool), Windows.of(pool, 5, "same")):
+        along = expected_windows(image.shape, windows)
+        assert along
+        for include in (False, True):
+            got = alpha_weighted(image, Pooling("avg", windows, include, into))
+            wanted = reference.alpha_weighted(image, *along, include_pad=include, dtype=got.dtype)
+            np.testing.assert_array_equal(got, wanted)
 
 
 def test_alpha_weights_by_hand() -> None:

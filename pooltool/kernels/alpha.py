@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from pooltool.geometry import Axis
 from pooltool.kernels import means
-from pooltool.kernels.pool import TILE_BYTES, Pooling, empty
+from pooltool.kernels.pool import TILE_BYTES, Pooling, average_integers, empty, pool_axes
 from pooltool.kernels.reduce import SUM, Scratch, Tile, reduce_windows
 from pooltool.kernels.tiles import tiles
+from pooltool.native import import_cv2
 
+cv2 = import_cv2()
 Array = NDArray[Any]
 
 
@@ -25,18 +28,72 @@ def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYT
     that is NaN is left out, and all of a pixel whose alpha is NaN.
     """
     rows, columns = pooling.windows.axes(image.shape)
+    if image.dtype.kind != "f" and not pooling.count_include_pad:
+        low = image[..., 3].min()
+        if low > 0 and low == image[..., 3].max():  # all weigh the same
+            return pool_axes(image, pooling, rows, columns)
     planes = image if image.ndim == 4 else image[None]
     dtype = means.mean_dtype(image.dtype.newbyteorder("="), pooling.dtype)
     out = empty((len(planes), rows.count, columns.count, 4), dtype)
-    sums_dtype = _sum_dtype(image.dtype, rows.most * columns.most)
+    area = rows.most * columns.most
+    sums_dtype = _sum_dtype(image.dtype, area)
+    few = area * 255 * 255 < means.SINGLE_ROUNDED and dtype.name in ("uint8", "float32")
     with np.errstate(all="ignore"):
-        # The products of a tile take many times its bytes, wherever they come from.
+        few = few and image.dtype == np.uint8
+        # The products of a tile take many times its bytes.
         for tile_planes, tile_rows, tile_columns, target in tiles(
-            planes, rows, columns, out, tile_bytes // 8, 12
+            planes, rows, columns, out, tile_bytes, 12 if few else 96
         ):
+            if few:
+                _average_bytes(tile_planes, pooling, tile_rows, tile_columns, target)
+                continue
             pixels = tile_planes.astype(sums_dtype, order="C")
             _average(pixels, pooling, tile_rows, tile_columns, target)
     return out if image.ndim == 4 else out[0]
+
+
+def _average_bytes(pixels: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array) -> None:
+    """Average a tile of bytes, whose sums of products are exact in float32.
+
+    Where all are as opaque as each other the weights cancel out. Elsewhere pixels are multiplied by
+    (alpha, alpha, alpha, 255), so that all four channels are summed at once.
+    """
+    lines = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[2], 4)
+    alpha = cv2.extractChannel(lines, 3)
+    low, high = alpha.min(), alpha.max()
+    if low == high and (low == 0 or not pooling.count_include_pad):
+        average_integers(Tile(pixels, rows, columns, False, Scratch()), pooling, out)
+        return
+    weights = cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGRA)
+    products = np.multiply(lines, weights, dtype=np.uint16).reshape(pixels.shape)
+    tile = Tile(products, rows, columns, True, Scratch())
+    sums = np.empty(tile.shape, np.float32)
+    reduce_windows(tile, SUM, sums.dtype, sums)
+    opacity = sums[..., 3] / np.float32(255)
+    counts = np.asarray(means.counts(rows, columns, pooling.count_include_pad), np.float32)
+    counts = np.broadcast_to(counts[..., 0] if counts.ndim else counts, opacity.shape)
+    divisors = opacity
+    if low == 0 and (opacity == 0).any():  # there the weighted sums are 0, and the plain ones count
+        clear = (opacity == 0).astype(np.float32)
+        plain = np.empty_like(sums)
+        reduce_windows(replace(tile, pixels=lines.reshape(pixels.shape)), SUM, sums.dtype, plain)
+        plain *= _fourfold(clear)
+        sums += plain
+        divisors = opacity + clear * counts
+    sums /= _fourfold(divisors)
+    np.divide(opacity, counts, out=sums[..., 3])
+    if out.dtype == np.uint8:
+        sums = cv2.convertScaleAbs(sums.reshape(1, -1)).reshape(out.shape)
+    np.copyto(out, sums)
+
+
+def _fourfold(values: Array) -> Array:
+    """(..., 4) of float32, each value in all channels."""
+    planes, height, width = values.shape
+    lines = cv2.cvtColor(values.reshape(-1, width), cv2.COLOR_GRAY2BGRA)
+    lines[..., 3] = values.reshape(-1, width)
+    fourfold: Array = lines.reshape(planes, height, width, 4)
+    return fourfold
 
 
 def _sum_dtype(image: np.dtype[Any], area: int) -> np.dtype[Any]:

@@ -194,10 +194,20 @@ def _nearest_float(total: int, count: int, dtype: np.dtype[Any]) -> Any:
 def canonicalize(values: Array, *, finite: bool = False) -> None:
     """Give floats one zero and one NaN in place; they compare equal but differ in their bits."""
     if not finite and np.isnan(np.maximum.reduce(values, axis=None)):
-        values[np.isnan(values)] = np.nan
+        overwrite(values, np.isnan(values), np.nan)
     signed = np.dtype(f"i{values.itemsize}")
     if values.size < FEW or values.view(signed).min() == integer_range(signed)[0]:
         np.add(values, values.dtype.type(0), out=values)  # only -0.0 has such bits
+
+
+def overwrite(values: Array, where: NDArray[np.bool_], value: Any) -> None:
+    """Write one value where that is true, which is seldom: then indices are several times as fast
+    as a mask.
+    """
+    if values.flags.c_contiguous:
+        values.reshape(-1)[np.flatnonzero(where)] = value
+    else:
+        values[where] = value
 
 
 def store(means: Array, out: Array, *, finite: bool = False) -> None:

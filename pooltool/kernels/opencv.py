@@ -111,6 +111,39 @@ def median(pixels: Array, rows: Axis, columns: Axis, out: Array) -> bool:
     return True
 
 
+def median_of_padded(pixels: Array, rows: Axis, columns: Axis, out: Array) -> bool:
+    """Medians of 3x3 windows that reach one pixel into the padding: all at once.
+
+    Around the image stand small and large values so that the middle of all 9 is the lower median
+    of a window's own: 2 small ones in any 3 side by side, and small ones in the corners. A window
+    at an edge has 6 pixels and the 3rd of them is the 5th with 2 small ones before it; one in a
+    corner has 4 pixels and the 2nd of them is the 5th with 3 before it.
+    """
+    sizes = pixels.shape[1:3]
+    if not takes_medians(pixels, rows, columns) or rows.pool_size != 3 or min(sizes) < 2:
+        return False
+    for axis in (rows, columns):
+        if axis.unseen != (0, 0) or axis.starts[0] < -1 or axis.starts[-1] + 3 > axis.size + 1:
+            return False
+    is_float = out.dtype.kind == "f"
+    if (rows.is_regular and columns.is_regular) or (is_float and np.isnan(pixels.max())):
+        return False
+    low, high = (-np.inf, np.inf) if is_float else (0, np.iinfo(out.dtype).max)
+    height, width = sizes
+    padded = np.full((height + 2, width + 2, pixels.shape[3]), low, out.dtype)
+    for side in (0, -1):
+        padded[2 if height % 3 == 0 else 1 : -1 : 3, side] = high
+        padded[side, 2 if width % 3 == 0 else 1 : -1 : 3] = high
+    kept = [slice(axis.starts[0] + 2, axis.starts[-1] + 3, axis.stride) for axis in (rows, columns)]
+    for plane, results in zip(pixels, out, strict=True):
+        padded[1:-1, 1:-1] = plane
+        filtered = cv2.medianBlur(padded, 3)
+        results[...] = filtered.reshape(padded.shape)[tuple(kept)]
+    if is_float:
+        out += 0  # -0.0 becomes 0.0
+    return True
+
+
 def sums(tile: Tile, dtype: np.dtype[Any]) -> Array | None:
     """Sums of bytes over wide windows that start at every pixel, by the integral image: the sum
     of all pixels above and left of each, of which two differences make the windows.

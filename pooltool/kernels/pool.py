@@ -182,7 +182,7 @@ def _pool_planes(
     """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
     pool = _pool_extreme
     if pooling.method == "avg":
-        pool = _average_floats if planes.dtype.kind == "f" else _average_integers
+        pool = _average_floats if planes.dtype.kind == "f" else average_integers
     stacked = len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT
     fits = planes.nbytes <= tile_bytes // LARGEST_SHARE and not stacked
     if fits and is_small(planes, rows, columns):  # one tile, whose layout does not matter
@@ -235,7 +235,7 @@ def _pool_extreme(tile: Tile, pooling: Pooling, out: Array) -> None:
         means.canonicalize(out)
 
 
-def _average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
+def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
     """Means of integers: their sum is exact, and divided and rounded once."""
     divisor = pooling.divisor_override
     if divisor is None and opencv.mean(tile, out):
@@ -267,16 +267,17 @@ def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
         tile.rows, tile.columns, pooling.count_include_pad
     )
     alone = None
-    if pooling.skip_nan and np.isnan(tile.pixels).any():
-        tile, skipped = _without_nan(tile)
-        alone = skipped == means.counts(tile.rows, tile.columns, False)
+    if pooling.skip_nan and (nan := np.isnan(tile.pixels, order="C")).any():
+        tile, skipped = _without(nan, tile)
+        if pooling.count_include_pad or pooling.divisor_override:  # else it is 0 / 0 for them
+            alone = skipped == means.counts(tile.rows, tile.columns, False)
         counts = pooling.divisor_override or counts - skipped
     mean = out if out.dtype == dtype else tile.scratch.take("sums", tile.shape, dtype)
     reduce_windows(tile, SUM, dtype, mean)
     means.divide_floats(mean, counts, mean)
     finite = bool(np.isfinite(np.add.reduce(mean, axis=None)))
-    if dtype == pixels and not finite:
-        most = tile.rows.most * tile.columns.most
+    most = tile.rows.most * tile.columns.most
+    if dtype == pixels and not finite and _may_overflow(tile.pixels, most):
         scale = dtype.type(2.0 ** -most.bit_length())
         smaller = replace(tile, pixels=np.multiply(tile.pixels, scale, order="C"), in_order=True)
         again = np.empty(tile.shape, dtype)
@@ -289,14 +290,22 @@ def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
     means.store(mean, out, finite=finite)
 
 
-def _without_nan(tile: Tile) -> tuple[Tile, NDArray[np.int64]]:
+def _may_overflow(pixels: Array, most: int) -> bool:
+    """True when a sum of `most` finite values of these may be beyond their dtype."""
+    largest = max(-np.fmin.reduce(pixels, axis=None), np.fmax.reduce(pixels, axis=None))
+    if np.isinf(largest):
+        largest = np.abs(pixels[np.isfinite(pixels)]).max(initial=0)
+    return bool(largest > np.finfo(pixels.dtype).max / most)
+
+
+def _without(nan: NDArray[np.bool_], tile: Tile) -> tuple[Tile, Array]:
     """The tile with 0 in place of NaN, and how many NaN each of its windows holds."""
-    nan = np.isnan(tile.pixels, order="C")
+    dtype = means.integer_sum_dtype(np.dtype(np.uint8), 0, 1, tile.rows.most * tile.columns.most)
+    skipped = np.empty(tile.shape, dtype)
     holes = replace(tile, pixels=nan.view(np.uint8), in_order=True)
-    skipped: NDArray[np.int64] = np.empty(tile.shape, np.int64)
-    reduce_windows(holes, SUM, skipped.dtype, skipped)
+    reduce_windows(holes, SUM, dtype, skipped)
     pixels = np.array(tile.pixels, tile.pixels.dtype.newbyteorder("="), order="C")
-    pixels[nan] = 0
+    means.overwrite(pixels, nan, 0)
     return replace(tile, pixels=pixels, in_order=True), skipped
 
 

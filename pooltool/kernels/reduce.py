@@ -33,6 +33,8 @@ CHUNK = 64
 """Rows of a large window that are read and reduced at once."""
 FEW_VALUES = 1 << 16
 """Images of so few values are reduced tap by tap."""
+SHORT_BYTES, GATHERED = 20_000, 16
+"""Adaptive windows whose rows have no more bytes are gathered so many at a time."""
 MANY = 16
 """From so many rows on, windows that share no row are reduced one after the other."""
 FEWEST_CHANNELS, MANY_WINDOWS = 4, 512
@@ -221,7 +223,10 @@ def reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array
     if last - first < width:
         reduced[:, :, :first] = reduced[:, :, last:] = reduction.neutral
     inside = reduced.reshape(planes, count, -1)[:, :, first * channels : last * channels]
-    if one_by_one(tile.rows):
+    row_bytes = len(tile.pixels) * tile.pixels[0, 0].size * tile.pixels.itemsize
+    if tile.rows.lengths and tile.rows.most * row_bytes <= SHORT_BYTES:
+        _reduce_by_length(tile, reduction, inside)
+    elif one_by_one(tile.rows):
         _reduce_one_by_one(tile, reduction, inside)
     else:
         _reduce_together(tile, reduction, inside)
@@ -259,6 +264,42 @@ def _reduce_together(tile: Tile, reduction: Reduction, out: Array) -> None:
     combine(run[:, :count], other[:, shift : shift + count], out=out)
     for index in range(periods * period, periods * period + rest):
         combine(out, tap(index, count), out=out, dtype=out.dtype)
+
+
+def _reduce_by_length(tile: Tile, reduction: Reduction, out: Array) -> None:
+    """Reduce the rows of adaptive windows of few rows, all windows of one length at once."""
+    axis = tile.rows
+    for first in range(0, axis.count, GATHERED):
+        last = min(first + GATHERED, axis.count)
+        top, bottom = axis.span(first, last)
+        pixels = tile.read(top, bottom, reduction.neutral)
+        starts = np.array(axis.starts[first:last]) - top
+        lengths = np.array(axis.lengths[first:last])
+        for length in (axis.pool_size, axis.most):
+            windows = np.flatnonzero(lengths == length)
+            if len(windows):
+                places = starts[windows]
+                taps = [pixels.take(places + tap, axis=1) for tap in range(length)]
+                out[:, first + windows] = _halve(taps, reduction.combine, out.dtype)
+
+
+def _halve(parts: list[Array], combine: np.ufunc, dtype: np.dtype[Any]) -> Array:
+    """Combine arrays in the order of `_reduce_all`."""
+    while len(parts) > 3:
+        half = len(parts) // 2
+        halved = [
+            combine(a, b, dtype=dtype)
+            for a, b in zip(parts[:half], parts[half : 2 * half], strict=True)
+        ]
+        if len(parts) % 2:
+            combine(halved[-1], parts[-1], out=halved[-1], dtype=dtype)
+        parts = halved
+    if len(parts) == 1:
+        return parts[0]
+    combined: Array = combine(parts[0], parts[1], dtype=dtype)
+    if len(parts) == 3:
+        combine(combined, parts[2], out=combined, dtype=dtype)
+    return combined
 
 
 def _reduce_one_by_one(tile: Tile, reduction: Reduction, out: Array) -> None:
