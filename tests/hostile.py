@@ -149,11 +149,11 @@ def png_header(height: int, width: int, bits: int, color: int) -> bytes:
 
 def tiff_pages(count: int) -> bytes:
     """Directories that share one strip."""
-    out, size = b"II*\0" + struct.pack("<I", 12) + b"\0\0\0\0", 2 + 12 * 9 + 4
+    out, size = bytearray(b"II*\0" + struct.pack("<I", 12) + b"\0\0\0\0"), 2 + 12 * 9 + 4
     for page in range(count):
         following = 12 + (page + 1) * size if page + 1 < count else 0
         out += directory(picture_tags(2, 2), following)
-    return out
+    return bytes(out)
 
 
 def planes(count: int, side: int = 1) -> bytes:
