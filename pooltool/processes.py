@@ -72,7 +72,9 @@ class Processes:
         self._waiting: deque[Part] = deque()
         self._workers: list[Worker] = []
         self._is_stopped = False
-        native.import_cv2()  # once, not in every process that is forked
+        # Here, not only in every process: OpenCV waits for ever for its own threads, which a fork
+        # leaves behind.
+        native.import_cv2().setNumThreads(1)
 
     def __enter__(self) -> Processes:
         return self
