@@ -517,6 +517,18 @@ def test_only_the_newest_question_is_answered(show: Open) -> None:
     assert words(tab, ".max .shape") == "13 rows × 17 columns"
 
 
+def test_what_cannot_be_computed_is_said_and_the_page_goes_on(show: Open) -> None:
+    tab = show(LECTURE)
+    choose(tab, "output_size", "9999")
+    assert words(tab, "#problem").startswith("These are more windows than a page can hold.")
+    tab.run("set('output_size', ['no', 'size'])")
+    tab.settle()
+    assert words(tab, "#problem").startswith("This browser could not compute that (")
+    tab.run("set('output_size', null)")
+    tab.settle()
+    assert words(tab, "#problem") == ""
+
+
 def test_noise_gives_way_to_a_new_setting(show: Open) -> None:
     image = np.random.default_rng(1).integers(0, 256, (700, 900, 3)).astype(np.uint8)
     tab = show(image)
@@ -808,7 +820,7 @@ def test_every_text_is_there_and_used() -> None:
     assert len(used) > 50
     assert used <= set(texts)
     quoted = set(re.findall(r'"(\w+)"', scripts)) | used
-    built = r"(preset|formula|lesson|why|no_fit|no_pixel|too_many)_\w+|\w+_switch|\w+_text"
+    built = r"(preset|formula|lesson|why|no_fit|no_pixel)_\w+|\w+_switch|\w+_text"
     spelled = set(re.findall(r"\b(\w+):", scripts))
     unused = {key for key in texts if key not in quoted | spelled and not re.fullmatch(built, key)}
     assert unused == set()

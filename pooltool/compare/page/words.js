@@ -155,8 +155,9 @@ function describePage() {
   describeControls();
   const { problem } = state;
   $("problem").hidden = !problem;
-  $("problem").textContent = problem ? text(problem.reason === "unreadable" ? "unreadable"
-    : `${problem.reason}_${problem.k}`, problem) : "";
+  const kind = problem && (problem.k === undefined || problem.reason === "too_many"
+    ? problem.reason : `${problem.reason}_${problem.k}`);
+  $("problem").textContent = problem ? text(kind, problem) : "";
   for (const part of document.querySelectorAll(".results")) part.hidden = Boolean(problem);
   if (problem || !pictures) return;
   describeAbout();
@@ -225,11 +226,11 @@ function describeLessons() {
     && windows[1].start < windows[0].start + step * (windows[0].length - 1) + 1);
   values.reach = AXES.map((k) => (
     layout[k].step * (size[k] - 1) + 1)).join(" × ");
-  values.use = text(overlaps ? "use_several" : "use_once", { stride: s.stride.join(" × ") });
-  values.fewer = text(values.after < values.before ? "fewer" : "not_fewer",
+  const use = text(overlaps ? "use_several" : "use_once", { stride: s.stride.join(" × ") });
+  const fewer = text(values.after < values.before ? "fewer" : "not_fewer",
     { before: many(values.before), after: many(values.after) });
-  $("reasons").replaceChildren(...["values", "weights", "reach", "moves", "overlap"].map((key) => (
-    make("li", text(`why_${key}`, values)))));
+  const reasons = ["weights", "reach", "moves"].map((key) => text(`why_${key}`, values));
+  $("reasons").replaceChildren(...[fewer, ...reasons, use].map((words) => make("li", words)));
   const shape = (count) => `(${rows}, ${columns}, ${count})`;
   const table = [["", "parameters", "output"], ["pooling", "0", shape(channels)],
     ["convolution", `${tall} × ${wide} × ${channels} × ${channels} + ${channels} = ${weights}`, shape(channels)]];

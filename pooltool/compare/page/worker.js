@@ -181,8 +181,8 @@ class Answers {
       try {
         await this.answer(question, pause);
       } catch (error) {
-        if (error.reason) postMessage({ kind: "problem", id: question.id, problem: error });
-        else if (!error.newer) throw error;
+        const { reason = "failed", newer } = error, problem = { ...error, reason, words: String(error) };
+        if (!newer) postMessage({ kind: "problem", id: question.id, problem });
       }
     }
     this.running = false;
