@@ -360,15 +360,9 @@ def animations() -> Iterator[Kind]:
         ]  # fmt: skip
         right = composed(steps, (9, 14), top)
         name = f"apng-{bits}-blend-{blend}-dispose-{dispose}"
-        hidden = apng(steps, 6, bits, default=first[::-1], split=3)
-        if blend and bits == 16:
-            words = "16 bits whose frames are blended, which is not read; convert it to 8 bits"
-            yield refused(name, apng(steps, 6, bits), words)
-            yield refused(name + "-hidden", hidden, words)
-            continue
-        # OpenCV rounds each blending down.
-        yield kind(name, apng(steps, 6, bits), right, levels=2 * blend)
-        yield kind(name + "-hidden", hidden, right, HIDDEN, levels=2 * blend)
+        yield kind(name, apng(steps, 6, bits), right, levels=1)
+        data = apng(steps, 6, bits, default=first[::-1], split=3)
+        yield kind(name + "-hidden", data, right, HIDDEN, levels=1)
     gray = [dice.integers(0, 256, (9, 14, 1)) for _ in range(2)]
     flat = [frame[..., 0].astype(np.uint8) for frame in gray]
     plain: list[Step] = [(frame, (0, 0), 0, 1) for frame in gray]

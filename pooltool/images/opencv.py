@@ -47,18 +47,10 @@ def decode_still(
     return pixels
 
 
-def decode_animation(
-    data: bytes,
-    header: Header,
-    frame: int | None,
-    complaints: str | None = None,
-    odd: str | None = None,
-    told: list[str] | None = None,
-) -> Picture:
-    """Decode all frames with their timing, or one frame; see `run`."""
-    decode = native.import_cv2().imdecodeanimation
+def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
+    """Decode all frames with their timing, or one frame."""
     buffer = _buffer(data).reshape(1, -1)  # OpenCV 4 takes nothing but a row
-    read = run(header.format, lambda: decode(buffer), complaints, odd, told)
+    read = run(header.format, lambda: native.import_cv2().imdecodeanimation(buffer))
     frames, durations = tuple(read.frames), tuple(int(time) for time in np.ravel(read.durations))
     count = len(header.sizes)
     if len(frames) != count or len(durations) != count:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pooltool import native
-from pooltool.errors import DamageError, ImageError
+from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
 from pooltool.images.container import Container, Contents, Part, name_of
 from pooltool.images.formats import Format
@@ -132,7 +132,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     odd: list[str] = []
     details: _Details = header.details
     if details.frames:
-        return _decode_animation(data, header, frame)
+        return _decode_animation(header, frame)
     if header.labels:
         return _indexed(details, odd)
     if any(part.name not in _DECODED for part in details.parts):
@@ -332,64 +332,52 @@ def _animated(
     return frames[:count], loop, missing
 
 
-def _decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
-    """The frames as they are seen, or one of them; without alpha where none of them needs it."""
-    details: _Details = header.details
-    frames, odd = details.frames, list[str]()
-    has_shades = details.alpha and details.color in (_PALETTE, _GRAY_ALPHA, _RGBA)
-    if has_shades and any(each.blended for each in frames):
-        shown = _blended(data, header, odd)
-        shown = shown if frame is None else shown[frame : frame + 1]
-    else:
-        shown = _pasted(header, frame, odd)
-    if len(frames) == 1 or frame is not None:
-        return Picture(shown, formats.PNG, warnings=tuple(odd))
-    durations = tuple(each.duration for each in frames)
-    return Picture(shown, formats.PNG, durations, details.loop, warnings=tuple(odd))
+def _decode_animation(header: Header, frame: int | None) -> Picture:
+    """The frames as they are seen, or one of them; without alpha where there is none in them and
+    they cover the picture.
 
-
-def _pasted(header: Header, frame: int | None, odd: list[str]) -> tuple[Array, ...]:
-    """Frames whose pixels are opaque or clear, or replace what was there: in any depth, while
-    OpenCV cuts 16 bits to 8 and takes what becomes clear for black.
+    Put together here, as PNG (11.3.4) says: OpenCV cuts 16 bits to 8, takes what becomes clear in
+    pictures without alpha for black, and keeps gray of a transparent level.
     """
-    details: _Details = header.details
-    cv2, canvas, shown = native.import_cv2(), np.zeros(0), list[Array]()
-    for index, each in enumerate(details.frames[: None if frame is None else frame + 1]):
-        pixels = _decoded(_still(details, each), details, odd)
-        full, count = np.iinfo(pixels.dtype).max, channels(pixels)
-        if not index:
-            canvas = np.zeros((*header.sizes[0], 4), pixels.dtype)
+    cv2, details, odd = native.import_cv2(), header.details, list[str]()
+    canvas, shown = np.zeros(0), list[Array]()
+    for index, part in enumerate(details.frames[: None if frame is None else frame + 1]):
+        pixels = _decoded(_still(details, part), details, odd)
+        count, full = channels(pixels), np.iinfo(pixels.dtype).max
         if count < 4:
             code = cv2.COLOR_GRAY2BGRA if count == 1 else cv2.COLOR_BGR2BGRA
             pixels = cv2.cvtColor(pixels, code)
-        area = canvas[each.top : each.top + each.height, each.left : each.left + each.width]
+        if not index:
+            canvas = np.zeros((*header.sizes[0], 4), pixels.dtype)
+        area = canvas[part.top : part.top + part.height, part.left : part.left + part.width]
         before = area.copy()
-        np.copyto(area, pixels, where=(pixels[..., 3:] > 0) if each.blended else True)
+        if part.blended and count == 4:
+            _blend(pixels, area)
+        else:
+            area[...] = pixels
         if frame in (None, index):
             shown.append(canvas.copy())
-        if each.disposal in (_BACKGROUND, _PREVIOUS):
-            area[...] = before if each.disposal == _PREVIOUS else 0
-    if not details.alpha and all((pixels[..., 3] == full).all() for pixels in shown):
+        if part.disposal in (_BACKGROUND, _PREVIOUS):
+            area[...] = before if part.disposal == _PREVIOUS else 0
+    if count < 4 and all((pixels[..., 3] == full).all() for pixels in shown):
         shown = [pixels[..., 0] if count == 1 else pixels[..., :3] for pixels in shown]
-    return tuple(shown)
+    picture = Picture(tuple(shown), formats.PNG, warnings=tuple(odd))
+    if len(details.frames) == 1 or frame is not None:
+        return picture
+    durations = tuple(part.duration for part in details.frames)
+    return picture._replace(durations=durations, loop=details.loop)
 
 
-def _blended(data: bytes, header: Header, odd: list[str]) -> tuple[Array, ...]:
-    """Frames that are blended with those before them, by OpenCV."""
-    details: _Details = header.details
-    if details.bits == 16:
-        raise ImageError(
-            "it is an APNG of 16 bits whose frames are blended, which is not read; "
-            "convert it to 8 bits with the program that wrote it"
-        )
-    last = details.frames[-1].parts[-1].at
-    kept = [part for part in details.parts if part.name in _DECODED
-            or (part.name in _ANIMATED and part.at <= last)]  # fmt: skip
-    data = _joined(data, kept)
-    frames = opencv.decode_animation(data, header, None, _COMPLAINTS, _ODD, odd).frames
-    for pixels in frames:  # it leaves colors where nothing is seen
-        pixels[pixels[..., 3] == 0] = 0
-    return frames
+def _blend(front: Array, back: Array) -> None:
+    """Lay the front over the back, with straight alpha, rounded once."""
+    alpha, opaque = front[..., 3:], int(np.iinfo(front.dtype).max)
+    np.copyto(back, front, where=alpha == opaque)
+    mixed = ((alpha > 0) & (alpha < opaque))[..., 0]
+    colors, behind = front[mixed].astype(np.int64), back[mixed].astype(np.int64)
+    share, rest = colors[:, 3:] * opaque, behind[:, 3:] * (opaque - colors[:, 3:])
+    total = share + rest
+    sums = colors[:, :3] * share + behind[:, :3] * rest
+    back[mixed] = np.hstack([(sums + total // 2) // total, (total + opaque // 2) // opaque])
 
 
 def _joined(data: bytes, parts: Sequence[Part]) -> bytes:
