@@ -192,7 +192,7 @@ def _compare(name: str, path: str, extension: str, settings: Comparison) -> None
     if settings.as_json or not settings.quiet:
         figures = [measure(pixels, result) for result in results]
         lines = _lines(pixels, results, figures, settings.as_json, path == STREAM)
-    files.protect(filter(None, [files.identity(name)]))
+    files.protect(filter(None, [files.identity(name)[0]]))
     with Interrupts(finish=False):  # until here a signal ends it at once, as it is
         files.write(path, data, folder=os.path.dirname(path))
     if not settings.quiet:

@@ -53,13 +53,15 @@ def read(path: str, *, limit: int = STREAM_LIMIT) -> bytes:
 
     `limit` is the most bytes taken from what is not a regular file.
     """
-    with reasons(path):
+    try:
         if path == STREAM:
             return _read_stream(_standard(sys.stdin, "input"), limit)
         with open(path, "rb", buffering=0) as file:
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return file.read()
             return _read_stream(file, limit)
+    except (OSError, ValueError, FileError) as error:
+        raise _in_words(error, path) from None
 
 
 def _read_stream(file: BinaryIO | FileIO, limit: int) -> bytes:
@@ -81,20 +83,20 @@ def is_special(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def identity(path: str, *, most_names: float = math.inf) -> Identity | None:
-    """The device and inode of the file or folder that `path` leads to, whatever its name.
+def identity(path: str) -> tuple[Identity | None, bool]:
+    """The device and inode of the file or folder that `path` leads to, whatever its name; and True
+    where that is its only name, no hard link.
 
-    None where there is none, where it has more than `most_names` (hard links), and for pipes and
-    devices. Some file systems do not number their files: all have the inode 0.
+    None where there is none, and for pipes and devices. Some file systems do not number their
+    files: all have the inode 0.
     """
     try:
         status = os.stat(path)
     except (OSError, ValueError):
-        return None
-    is_folder, is_file = stat.S_ISDIR(status.st_mode), stat.S_ISREG(status.st_mode)
-    if not status.st_ino or not (is_folder or (is_file and status.st_nlink <= most_names)):
-        return None
-    return status.st_dev, status.st_ino
+        return None, False
+    if not status.st_ino or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return None, False
+    return (status.st_dev, status.st_ino), status.st_nlink == 1
 
 
 def protect(identities: Iterable[Identity]) -> None:
@@ -182,38 +184,41 @@ def replacing(path: str, *, folder: str = "") -> Iterator[BinaryIO]:
     file, such as `-` for standard output, a FIFO or /dev/null, is written directly. A closed pipe
     is a `BrokenPipeError`, all else that goes wrong a `FileError`.
     """
-    with reasons(path, f"cannot write {path}: "):
+    name = ""
+    try:
         if path == STREAM:
             stream = _standard(sys.stdout, "output")
             yield stream
             stream.flush()
             return
         place, before = path, _status(path, follow_symlinks=False)
-        if before is not None and stat.S_ISLNK(before.st_mode):
-            place, before = os.path.realpath(path), _status(path)
-        if before is not None and not stat.S_ISREG(before.st_mode):
-            with open(path, "wb") as file:
-                yield file
-            return
-        if before is not None and not os.access(place, os.W_OK):
-            raise OSError(errno.EACCES, "read-only")
-        name = os.path.join(
-            os.path.dirname(place), f".pooltool-{_RUN}-{os.getpid()}-{next(_numbers)}.tmp"
-        )
-        try:
-            with _create(name, folder) as file:
-                if before is not None:
-                    _keep_access(file.fileno(), before)
-                yield file
-            if _inputs and identity(place) in _inputs:
-                raise FileError("an image that is read here lies there; write elsewhere")
-            os.replace(name, place)  # once it is closed: Windows moves no open file
-        except BaseException:
+        if before is not None:
+            if stat.S_ISLNK(before.st_mode):
+                place, before = os.path.realpath(path), _status(path)
+            if before is not None and not stat.S_ISREG(before.st_mode):
+                with open(path, "wb") as file:
+                    yield file
+                return
+            if before is not None and not os.access(place, os.W_OK):
+                raise OSError(errno.EACCES, "read-only")
+        own_name = f".pooltool-{_RUN}-{os.getpid()}-{next(_numbers)}.tmp"
+        name = os.path.join(os.path.dirname(place), own_name)
+        with _create(name, folder) as file:
+            if before is not None:
+                _keep_access(file.fileno(), before)
+            yield file
+        if _inputs and identity(place)[0] in _inputs:
+            raise FileError("an image that is read here lies there; write elsewhere")
+        os.replace(name, place)  # once it is closed: Windows moves no open file
+        _temporaries.discard(name)
+    except BaseException as error:
+        if name:
             with suppress(OSError):
                 os.unlink(name)
-            raise
-        finally:
             _temporaries.discard(name)
+        if isinstance(error, OSError | ValueError | FileError):
+            raise _in_words(error, path, f"cannot write {path}: ") from None
+        raise
 
 
 def _create(name: str, folder: str) -> BinaryIO:
@@ -277,13 +282,18 @@ def reasons(path: str = "", prefix: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except BrokenPipeError:
-        raise
-    except FileError as error:
-        raise FileError(f"{prefix}{error}") from None
-    except OSError as error:
-        raise FileError(prefix + reason(error, path)) from None
-    except ValueError as error:
-        if not re.search("null (byte|character)", str(error)):
-            raise
-        raise FileError(f"{prefix}its name holds a NUL character; check the name") from None
+    except (OSError, ValueError, FileError) as error:
+        raise _in_words(error, path, prefix) from None
+
+
+def _in_words(error: Exception, path: str, prefix: str = "") -> Exception:
+    """A `FileError` that says what the system reported; a closed pipe and the like as they are."""
+    if isinstance(error, BrokenPipeError):
+        return error
+    if isinstance(error, OSError):
+        return FileError(prefix + reason(error, path))
+    if isinstance(error, FileError):
+        return FileError(f"{prefix}{error}")
+    if re.search("null (byte|character)", str(error)):
+        return FileError(f"{prefix}its name holds a NUL character; check the name")
+    return error

@@ -39,8 +39,11 @@ LIMITS = {
 its limits without them."""
 
 
+@cache
 def limit(variable: str) -> int:
-    """The number in one of OpenCV's variables, or its default; raise `PooltoolError` for others."""
+    """The number in one of OpenCV's variables, or its default; raise `PooltoolError` for others.
+    Like OpenCV this looks once.
+    """
     text = os.environ.get(variable)
     if text is None:
         return LIMITS[variable]

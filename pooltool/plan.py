@@ -245,15 +245,14 @@ def _without_loss(jobs: list[Job], settings: Settings) -> list[Job]:
     or a disk that ignores case. Those to come are compared by their folder and name.
     """
     folders: dict[str, Place | str] = {}
-    sources = [files.identity(job.input) or _place(job.input, folders) for job in jobs]
+    sources = [_place(job.input, folders)[0] for job in jobs]
     read = dict(zip(sources, jobs, strict=True))
     files.protect(read)
     written: dict[Place, Place] = {}
     checked, collisions = [], []
     for job, source in zip(jobs, sources, strict=True):
-        # Of two results that are hard links, replacing one leaves the other as it is.
-        path = files.identity(job.output, most_names=1) or _place(job.output, folders)
-        overwritten = read.get(files.identity(job.output) or path)
+        file, path = _place(job.output, folders)
+        overwritten = read.get(file)
         if job.output == STREAM:
             pass
         elif overwritten is not None and overwritten.input != STREAM:
@@ -281,15 +280,22 @@ def _without_loss(jobs: list[Job], settings: Settings) -> list[Job]:
     return checked
 
 
-def _place(path: str, folders: dict[str, Place | str]) -> Place:
-    """The folder and the name that `path` leads to, through any links; remember its folder."""
-    if os.path.islink(path):
+def _place(path: str, folders: dict[str, Place | str]) -> tuple[Place, Place]:
+    """What tells the file that `path` leads to from others, through any links; and its place, which
+    is that or, where it has several names (hard links), its folder and name: replacing one of them
+    leaves the others as they are. `folders` remembers the folders.
+    """
+    file, has_one_name = files.identity(path)
+    if file and has_one_name:
+        return file, file
+    if file is None and os.path.islink(path):
         path = os.path.realpath(path)
     folder, name = os.path.split(path)
     if folder not in folders:
         real = os.path.realpath(folder)
-        folders[folder] = files.identity(real) or real
-    return folders[folder], name
+        folders[folder] = files.identity(real)[0] or real
+    place = folders[folder], name
+    return file or place, place
 
 
 def _remedy(first: str, second: str, recursive: bool) -> str:

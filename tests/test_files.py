@@ -336,8 +336,8 @@ def test_an_input_that_comes_to_lie_at_the_output_is_not_replaced(
 ) -> None:
     source, output = tmp_path / "a.png", tmp_path / "b.png"
     source.write_bytes(b"image")
-    known = files.identity(str(source))
-    assert known
+    known, has_one_name = files.identity(str(source))
+    assert known and has_one_name
     files.protect([known])
     try:
         with (

@@ -90,7 +90,8 @@ def decode(
     _require_sizes(sizes, header)
     if format and frame is None:
         require_frames(format, count)
-    header = header._replace(gray=gray, labels=labels and header.indexed and not gray)
+    if gray or labels:
+        header = header._replace(gray=gray, labels=labels and header.indexed and not gray)
     picture = _upright(module.decode(data, header, frame), header)
     if module is npy:
         shape = ((count,) if count > 1 else ()) + picture.frames[0].shape
