@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pooltool import native
 from pooltool.images.container import Part as Part
 from pooltool.images.formats import Format
 from pooltool.images.tags import Exif, Resolution
@@ -107,8 +108,12 @@ def colored(picture: Picture) -> Picture:
     """The picture with the colors of its palette in place of the indices."""
     if picture.palette is None:
         return picture
-    table = padded(picture.palette)[:, : 4 if has_alpha(picture.palette) else 3]
-    frames = tuple(table.take(indices, axis=0) for indices in picture.frames)
+    table = padded(picture.palette)
+    if has_alpha(picture.palette):
+        frames = tuple(table.take(indices, axis=0) for indices in picture.frames)
+    else:  # several times as fast
+        cv2, colors = native.import_cv2(), np.ascontiguousarray(table[:, None, :3])
+        frames = tuple(cv2.applyColorMap(indices, colors) for indices in picture.frames)
     return picture._replace(frames=frames, palette=None)
 
 

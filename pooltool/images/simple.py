@@ -319,12 +319,12 @@ def _decode_gif(data: bytes, header: Header, frame: int | None) -> Picture:
     cv2, frames = native.import_cv2(), picture.frames
     if gif.canvas != gif.shown:
         frames = tuple(pixels[: gif.shown[0], : gif.shown[1]].copy() for pixels in frames)
-    if all(cv2.minMaxLoc(pixels[..., 3])[0] == 255 for pixels in frames):
+    masks = [cv2.extractChannel(pixels, 3) for pixels in frames]
+    if all(mask.min() == 255 for mask in masks):
         frames = tuple(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR) for pixels in frames)
-    else:
-        for pixels in frames:  # what is transparent has no color
-            whole = pixels.view("<u4")
-            whole[whole < 1 << 24] = 0
+    else:  # what is transparent has no color
+        pairs = zip(frames, masks, strict=True)
+        frames = tuple(cv2.bitwise_and(pixels, pixels, mask=mask) for pixels, mask in pairs)
     if len(gif.frames) == 1 or frame is not None:
         return Picture(frames, formats.GIF)
     return picture._replace(frames=frames, loop=gif.loop)
