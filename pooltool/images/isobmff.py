@@ -17,14 +17,14 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, others, tags
+from pooltool.images.container import Container, Part, Place, name_of
 from pooltool.images.formats import Format
-from pooltool.images.headers import left_out, name_of, repeated, require_plausible
+from pooltool.images.headers import left_out, repeated, require_plausible
 from pooltool.images.picture import (
     Array,
     Encoded,
     Header,
     Metadata,
-    Part,
     Picture,
     Verbatim,
     channels,
@@ -50,14 +50,18 @@ _UPRIGHT = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _MOST_ITEMS, _MOST_BYTES = 4096, 1 << 26
 
 _GRAY, _SRGB, _SYCC = 17, 16, 18
-_COLORS = {_GRAY: 1, _SRGB: 3, _SYCC: 3}
+_COLORS: dict[int | str, int] = {_GRAY: 1, _SRGB: 3, _SYCC: 3}
 """Enumerated color spaces of JPEG 2000 that come out right, and how many channels have color."""
-_EXIF = b"JpgTiffExif->JP2"
-_ADOBE_EXIF = bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e")
-_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-_JP2_BOXES = (b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"free", b"rreq",
-              b"uuid" + _EXIF, b"uuid" + _ADOBE_EXIF, b"uuid" + _XMP)  # fmt: skip
-_JP2_HEADER_BOXES = (b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef")
+_JP2 = Container(
+    ">I4s", "box", counted=8,
+    structural=frozenset((b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"free", b"rreq", b"ihdr", b"bpcc",
+                          b"colr", b"pclr", b"cmap", b"cdef")),
+    places=(
+        Place("exif", b"uuid", b"JpgTiffExif->JP2"),
+        Place("exif", b"uuid", bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e")),  # of Adobe
+        Place("xmp", b"uuid", bytes.fromhex("be7acfcb97a942e89c71999491e3afac")),
+    ),
+)  # fmt: skip
 _COMPLAINTS = r"(ERROR:|WARN:).*(OpenJPEG2000|jpeg2000)"
 _HARMLESS = r"unspecified color space, SRGB is assumed"
 """What the decoder says of a codestream alone, and of a profile."""
@@ -72,6 +76,10 @@ class Box(NamedTuple):
     name: bytes
     start: int
     end: int
+
+    @property
+    def view(self) -> memoryview:
+        return memoryview(self.data)[self.start : self.end]
 
     @property
     def body(self) -> bytes:
@@ -468,10 +476,8 @@ def _jpeg_2000_header(data: bytes) -> Header:
     if boxed and named[b"ihdr"].body[:10] != struct.pack(">IIH", *size, count):
         raise DamageError("it is damaged: its boxes tell of another picture than its data")
     samples = data[coded.start + 42 : coded.start + 42 + 3 * count]
-    _refuse_if(not 1 <= count <= 4, f"JPEG 2000 with {count} channels")
-    _refuse_if(bits > 16, f"JPEG 2000 with {bits} bits")
-    different = samples[::3] != bytes([depth]) * count
-    _refuse_if(different, "JPEG 2000 with channels of different depths")
+    is_plain = 1 <= count <= 4 and bits <= 16 and samples[::3] == bytes([depth]) * count
+    _refuse_if(not is_plain, f"JPEG 2000 with {count} channels of {bits} or of different bits")
     _require_room(*size, coded.end - coded.start)
     _require_packets(coded, size)
     icc, is_sycc, premultiplied = _colors(inner, count)
@@ -485,31 +491,19 @@ def _jpeg_2000_header(data: bytes) -> Header:
         "an offset of the picture": left or top,
     }
     what = " and ".join(name for name, is_so in odd.items() if is_so)
-    metadata, missing = _jpeg_2000_blocks(boxes)
-    missing += [f"box {name_of(name)}" for name in named if name not in _JP2_HEADER_BOXES]
+    contents = _JP2.sort(Part(box.name, box.view) for box in (*boxes, *inner))
+    missing = _JP2.names(contents.others)
+    missing += ["a second picture"] if [box.name for box in boxes].count(b"jp2c") > 1 else []
     details = _Details(
         f"JPEG 2000 with {what}" if what else "",
         maxval=(1 << bits) - 1 if 8 < bits < 16 and not signed else None,
         bits=8 if signed or b"pclr" in named else bits,
         premultiplied=premultiplied,
     )
-    return Header(formats.JP2, (size,), metadata._replace(icc=icc), tuple(missing), details=details,
+    exif = tags.read_exif(contents.first("exif"))
+    metadata = Metadata(exif, contents.first("xmp") or None, icc)
+    return Header(formats.JP2, (size,), metadata, tuple(missing), details=details,
                   pixel_bytes=8 if bits > 8 else 4)  # fmt: skip
-
-
-def _jpeg_2000_blocks(boxes: Sequence[Box]) -> tuple[Metadata, list[str]]:
-    """EXIF and XMP, and the names of what is left out."""
-    blocks, missing = dict[bytes, bytes](), list[str]()
-    for box in boxes:
-        key = box.data[box.start : box.start + 16]
-        if box.name == b"uuid":
-            blocks.setdefault(key, box.body[16:])
-        if not (box.name + key).startswith(_JP2_BOXES):
-            missing.append(f"box {name_of(box.name)}")
-    if [box.name for box in boxes].count(b"jp2c") > 1:
-        missing.append("a second picture")
-    exif = tags.read_exif(blocks.get(_EXIF) or blocks.get(_ADOBE_EXIF))
-    return Metadata(exif, blocks.get(_XMP)), missing
 
 
 def _require_packets(coded: Box, size: tuple[int, int]) -> None:
@@ -543,18 +537,16 @@ def _colors(boxes: Sequence[Box], count: int) -> tuple[bytes | None, bool, bool]
     colors = [box.body for box in boxes if box.name == b"colr"]
     icc = next((color[3:] for color in colors if color[0] in (2, 3)), b"")
     spaces = [struct.unpack_from(">I", color, 3)[0] for color in colors if color[0] == 1]
-    kind = name_of(icc[16:20])  # nothing in a damaged profile, which is left out by name
-    foreign = not spaces and kind not in ("", "GRAY", "RGB")
-    _refuse_if(foreign, f"JPEG 2000 with a profile for {kind}")
-    space = spaces[0] if spaces else _GRAY if count < 3 else _SRGB
-    _refuse_if(space not in _COLORS, f"JPEG 2000 with the color space {space}")
-    more = count - _COLORS[space]
-    _refuse_if(more not in (0, 1), f"JPEG 2000 with {count} channels in space {space}")
-    roles = [1]
+    # A damaged profile has no name, and is left out by name.
+    by_profile = {"": _GRAY if count < 3 else _SRGB, "GRAY": _GRAY, "RGB": _SRGB}
+    kind = name_of(icc[16:20])
+    space = spaces[0] if spaces else by_profile.get(kind, kind)
+    more, roles = count - _COLORS.get(space, count + 1), [1]
     if b"cdef" in named and more:
         definitions = struct.iter_unpack(">HHH", named[b"cdef"].body[2:])
         roles = [role for _, role, _ in definitions if role]
-        _refuse_if(roles not in ([1], [2]), "JPEG 2000 with a channel without meaning")
+    is_read = more in (0, 1) and roles in ([1], [2])
+    _refuse_if(not is_read, f"JPEG 2000 with {count} channels of the color space {space}")
     return icc or None, space == _SYCC, roles == [2]
 
 
@@ -568,18 +560,14 @@ def _encode_jpeg_2000(picture: Picture) -> bytes:
     if metadata.icc:
         colr = b"\2\0\0" + metadata.icc
     depth = 8 * frame.itemsize - 1
-    inner = _box(b"ihdr", struct.pack(">IIH4B", height, width, count, depth, 7, 0, 0))
-    inner += _box(b"colr", colr)
+    inner = _JP2.pack(b"ihdr", struct.pack(">IIH4B", height, width, count, depth, 7, 0, 0))
+    inner += _JP2.pack(b"colr", colr)
     if count == 4:
-        inner += _box(b"cdef", struct.pack(">13H", 4, 0, 0, 1, 1, 0, 2, 2, 0, 3, 3, 1, 0))
-    data = _box(b"jP  ", b"\r\n\x87\n") + _box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
-    data += _box(b"jp2h", inner) + _box(b"jp2c", first_of(written)[b"jp2c"].body)
-    exif = metadata.exif and metadata.exif.to_bytes()
-    for name, block in ((_EXIF, exif), (_XMP, metadata.xmp)):
-        if block:
-            data += _box(b"uuid", name + block)
+        inner += _JP2.pack(b"cdef", struct.pack(">13H", 4, 0, 0, 1, 1, 0, 2, 2, 0, 3, 3, 1, 0))
+    data = _JP2.pack(b"jP  ", b"\r\n\x87\n") + _JP2.pack(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+    data += _JP2.pack(b"jp2h", inner) + _JP2.pack(b"jp2c", first_of(written)[b"jp2c"].body)
+    blocks = {"exif": metadata.exif and metadata.exif.to_bytes(), "xmp": metadata.xmp}
+    for place in (_JP2.places[0], _JP2.places[2]):
+        if block := blocks[place.block]:
+            data += _JP2.pack(place.name, place.prefix + block)
     return data
-
-
-def _box(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", len(content) + 8, name) + content
