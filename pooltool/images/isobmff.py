@@ -17,7 +17,7 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, others, tags
-from pooltool.images.container import Container, Part, Place, name_of
+from pooltool.images.container import Container, Part, name_of
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, repeated, require_plausible
 from pooltool.images.picture import (
@@ -52,15 +52,14 @@ _MOST_ITEMS, _MOST_BYTES = 4096, 1 << 26
 _GRAY, _SRGB, _SYCC = 17, 16, 18
 _COLORS: dict[int | str, int] = {_GRAY: 1, _SRGB: 3, _SYCC: 3}
 """Enumerated color spaces of JPEG 2000 that come out right, and how many channels have color."""
+_EXIF = b"JpgTiffExif->JP2"
+_ADOBE_EXIF = bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e")
+_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _JP2 = Container(
     ">I4s", "box", counted=8,
     structural=frozenset((b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"free", b"rreq", b"ihdr", b"bpcc",
                           b"colr", b"pclr", b"cmap", b"cdef")),
-    places=(
-        Place("exif", b"uuid", b"JpgTiffExif->JP2"),
-        Place("exif", b"uuid", bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e")),  # of Adobe
-        Place("xmp", b"uuid", bytes.fromhex("be7acfcb97a942e89c71999491e3afac")),
-    ),
+    places={b"uuid": ((_EXIF, "exif"), (_ADOBE_EXIF, "exif"), (_XMP, "xmp"))},
 )  # fmt: skip
 _COMPLAINTS = r"(ERROR:|WARN:).*(OpenJPEG2000|jpeg2000)"
 _HARMLESS = r"unspecified color space, SRGB is assumed"
@@ -500,9 +499,8 @@ def _jpeg_2000_header(data: bytes) -> Header:
         bits=8 if signed or b"pclr" in named else bits,
         premultiplied=premultiplied,
     )
-    exif = tags.read_exif(contents.first("exif"))
-    metadata = Metadata(exif, contents.first("xmp") or None, icc)
-    return Header(formats.JP2, (size,), metadata, tuple(missing), details=details,
+    exif, xmp = tags.read_exif(contents.first("exif")), contents.first("xmp") or None
+    return Header(formats.JP2, (size,), Metadata(exif, xmp, icc), tuple(missing), details=details,
                   pixel_bytes=8 if bits > 8 else 4)  # fmt: skip
 
 
@@ -566,8 +564,7 @@ def _encode_jpeg_2000(picture: Picture) -> bytes:
         inner += _JP2.pack(b"cdef", struct.pack(">13H", 4, 0, 0, 1, 1, 0, 2, 2, 0, 3, 3, 1, 0))
     data = _JP2.pack(b"jP  ", b"\r\n\x87\n") + _JP2.pack(b"ftyp", b"jp2 \0\0\0\0jp2 ")
     data += _JP2.pack(b"jp2h", inner) + _JP2.pack(b"jp2c", first_of(written)[b"jp2c"].body)
-    blocks = {"exif": metadata.exif and metadata.exif.to_bytes(), "xmp": metadata.xmp}
-    for place in (_JP2.places[0], _JP2.places[2]):
-        if block := blocks[place.block]:
-            data += _JP2.pack(place.name, place.prefix + block)
+    exif = metadata.exif and metadata.exif.to_bytes()
+    for name, block in ((_EXIF, exif), (_XMP, metadata.xmp)):
+        data += _JP2.pack(b"uuid", name + block) if block else b""
     return data
