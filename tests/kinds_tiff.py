@@ -348,6 +348,9 @@ READ = (
            ("left out: tifffile description",)),
           ({"photometric": "minisblack", "truncate": True, "bigtiff": True},
            ("left out: tifffile description",)))),
+    *(rare(Kind(f"tiff volume {settings}", partial(tiff, _stack(), volumetric=True, **settings),
+                lambda: list(_stack())))
+      for settings in ({"compression": "zlib"}, {"tile": (16, 16, 16), "metadata": None})),
     rare(Kind("tiff one plane of a stack", lambda: tiff(_stack(), imagej=True, truncate=True),
               lambda: [_stack()[3]], "", ("left out: ImageJ description",), frame=3)),
     Kind("tiff with overviews and masks", _cog, lambda: [PHOTO, PHOTO[::-1]], "",

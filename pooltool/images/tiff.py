@@ -38,7 +38,7 @@ FORMATS = (formats.TIFF,)
 _DNG = 50706
 START = rb"II[*+]\0|MM\0[*+]"
 
-_DESCRIPTION, _XMP, _STACK, _ICC, _NO_DATA = 270, 700, 33629, 34675, 42113
+_DESCRIPTION, _XMP, _DEPTH, _STACK, _ICC, _NO_DATA = 270, 700, 32997, 33629, 34675, 42113
 _RESOLUTION = (tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT)
 _DESCRIPTIVE = (11, 269, _DESCRIPTION, 271, 272, *_RESOLUTION, 285, 305, 306, 315, 316, 33432,
                 18246, 18249, *range(0x9C9B, 0x9CA0), 50708, 50709)  # fmt: skip
@@ -46,7 +46,8 @@ _POINTERS = (tags.EXIF, tags.GPS)
 """The tags that describe the picture, and where more of them lie; they travel as an EXIF block."""
 _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *range(277, 282), 284,
                          *range(288, 294), 297, 317, 320, 322, 323, 324, 325, 338, 339, 340, 341,
-                         347, *range(512, 522), *range(529, 533), 50674, 59932, 59933))  # fmt: skip
+                         347, *range(512, 522), *range(529, 533), _DEPTH, 32998, 50674, 59932,
+                         59933))  # fmt: skip
 """The tags that describe how the pixels are stored, those of turning and of padding included."""
 _LAYOUTS = {
     rb'\{"shape"[^:]*:?[^:]*\Z': "",
@@ -304,10 +305,13 @@ def _movable(
 
 
 def _planes(data: bytes, page: Directory) -> int:
-    """How many planes the only page of a file describes, which then lie uncompressed in a row.
+    """How many planes the only page of a file describes.
 
-    ImageJ writes stacks above 4 GB so, tifffile those that it was asked to truncate, MetaMorph all.
+    It is a volume, or they lie uncompressed in a row: ImageJ writes stacks above 4 GB so, tifffile
+    those that it was asked to truncate, MetaMorph all.
     """
+    if (depth := page.number(_DEPTH, 1)) > 1:
+        return depth
     height, width = tiff_pages.size(page)
     text, samples = page.raw(_DESCRIPTION) or b"", page.number(tiff_pages.SAMPLES, 1)
     count = page.fields[_STACK].count if _STACK in page.fields else 1
