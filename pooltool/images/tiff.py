@@ -72,6 +72,7 @@ _NAMES = {
     **dict.fromkeys(range(33628, 33632), "MetaMorph metadata"),
     **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737), _GEO),
 }  # fmt: skip
+_OTHER_PAGES = {1: "overviews", 4: "masks"}
 _STRIP_BYTES = 1 << 18
 
 
@@ -87,22 +88,23 @@ def read_header(data: bytes) -> Header:
     """Walk the directories; pictures are those that are no overviews and no masks of others."""
     if data[8:10] == b"CR":  # of Canon
         raise ImageError(RAW)
-    found = tuple(tags.directories(data))
-    if any(_DNG in page.fields for page in found):  # of Adobe
+    directories = tuple(tags.directories(data))
+    if any(_DNG in page.fields for page in directories):  # of Adobe
         raise ImageError(RAW)
-    spans = {(field.at, len(field.raw)) for page in found for field in page.fields.values()}
+    spans = {(field.at, len(field.raw)) for page in directories for field in page.fields.values()}
     if sum(length for _, length in spans) > 2 * len(data):
         raise DamageError("it is damaged: its tags share their bytes")
-    kinds = [page.number(tiff_pages.SUBFILE, 0) for page in found]
-    pages = tuple(item for item, kind in zip(enumerate(found), kinds, strict=True) if not kind & 5)
-    if not pages and 330 in found[0].fields:
+    kinds = [page.number(tiff_pages.SUBFILE, 0) for page in directories]
+    pages = tuple(
+        item for item, kind in zip(enumerate(directories), kinds, strict=True) if not kind & 5
+    )
+    if not pages and 330 in directories[0].fields:
         raise ImageError(RAW)
-    pages = pages or ((0, found[0]),)
+    pages = pages or ((0, directories[0]),)
     metadata, missing = _describe(data, [page for _, page in pages])
-    if len(pages) < len(found):
-        missing += ["overviews"] if any(kind & 1 for kind in kinds) else []
-        missing += ["masks"] if any(kind & 4 for kind in kinds) else []
-    planes = _planes(data, found[0]) if len(found) == 1 else 1
+    if len(pages) < len(directories):
+        missing += [name for bit, name in _OTHER_PAGES.items() if any(kind & bit for kind in kinds)]
+    planes = _planes(data, directories[0]) if len(directories) == 1 else 1
     sizes = tuple(tiff_pages.size(page) for _, page in pages)
     if planes > 1:
         sizes = repeated(sizes[0], planes)
@@ -329,7 +331,7 @@ def _planes(data: bytes, page: Directory) -> int:
 
 def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[str]]:
     """The metadata of the first page, and what else is in the file."""
-    first, lost = pages[0], list[str]()
+    first, missing = pages[0], list[str]()
     own = (_XMP, _ICC, _NO_DATA)
     fields = {tag: field for tag, field in first.fields.items() if tag not in own}
     pointers = [tag for tag in _POINTERS if tag in fields]
@@ -337,42 +339,43 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[s
         fields |= tags.tree(data, first, pointers)
     except ImageError:
         fields = {tag: field for tag, field in fields.items() if tag not in pointers}
-        lost.append("damaged EXIF")
-    kept = _movable(fields, lost)
+        missing.append("damaged EXIF")
+    kept = _movable(fields, missing)
     for page in pages[1:]:
         for tag, field in page.fields.items():
             if tag in _STRUCTURAL or tag in (*_RESOLUTION, *own[1:]):
                 continue
             name = "XMP" if tag == _XMP else _NAMES.get(tag, f"tag {tag}")
             if tag not in (*_DESCRIPTIVE, *_POINTERS, _XMP):
-                lost.append(name)
+                missing.append(name)
             elif tag in _POINTERS or field.raw != first.raw(tag):
-                lost.append(f"{name} of pages after the first")
+                missing.append(f"{name} of pages after the first")
     text = first.raw(_DESCRIPTION) or b""
     programs = (name for start, name in _LAYOUTS.items() if re.match(start, text, re.DOTALL))
     if (program := next(programs, None)) is not None:
         kept.pop(_DESCRIPTION, None)
-        lost += [f"{program} description"] if program else []
+        if program:
+            missing.append(f"{program} description")
     if len({tuple(map(page.raw, _RESOLUTION)) for page in pages}) > 1:
-        lost.append("resolution, which differs between pages")
+        missing.append("resolution, which differs between pages")
         kept = {tag: field for tag, field in kept.items() if tag not in _RESOLUTION}
     if 5 <= first.number(tags.ORIENTATION, 1) <= 8:
         turned = {tags.X_RESOLUTION: tags.Y_RESOLUTION, tags.Y_RESOLUTION: tags.X_RESOLUTION}
         kept = {turned.get(tag, tag): field for tag, field in kept.items()}
-    icc = _common(pages, _ICC, "ICC profiles, which differ between pages", lost)
-    no_data = _common(pages, _NO_DATA, "no-data, which differs between pages", lost)
+    icc = _common(pages, _ICC, "ICC profiles, which differ between pages", missing)
+    no_data = _common(pages, _NO_DATA, "no-data, which differs between pages", missing)
     verbatim = None
     if no_data:
         verbatim = Verbatim(("TIFF",), (Part(b"no-data", no_data),), ("no-data value",))
     block = Exif(first.order, kept) if kept else None
-    return Metadata(block, first.raw(_XMP), icc, verbatim=verbatim), lost
+    return Metadata(block, first.raw(_XMP), icc, verbatim=verbatim), missing
 
 
-def _common(pages: Sequence[Directory], tag: int, name: str, lost: list[str]) -> bytes | None:
-    """The one value of a tag that pages have; where there are several, they are named as lost."""
+def _common(pages: Sequence[Directory], tag: int, name: str, missing: list[str]) -> bytes | None:
+    """The one value of a tag that pages have; of several, `missing` gets the name."""
     values = {page.raw(tag) for page in pages} - {None}
     if len(values) > 1:
-        lost.append(name)
+        missing.append(name)
     return pages[0].raw(tag) if len(values) == 1 else None
 
 

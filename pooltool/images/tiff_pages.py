@@ -53,9 +53,10 @@ GDAL writes 16-bit RGBA as gray with three more samples, the last one alpha. Gra
 with any other extra samples are bands.
 """
 _COMPRESSION_NAMES = {
-    6: "old-style JPEG", 34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 34926: "Zstandard",
+    1: "none", 5: "LZW", 6: "old-style JPEG", 7: "JPEG", 8: "deflate", 34661: "JBIG",
+    34676: "LogLuv", 34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 34926: "Zstandard",
     34927: "WebP", 34933: "PNG", 34934: "JPEG XR", 50000: "Zstandard", 50001: "WebP",
-    50002: "JPEG XL", 52546: "JPEG XL", 34661: "JBIG", 34676: "LogLuv",
+    50002: "JPEG XL", 52546: "JPEG XL",
 }  # fmt: skip
 _COLOR_NAMES = {0: "white as 0", 1: "gray", 2: "RGB", 3: "a palette", 4: "a mask", 5: "CMYK",
                 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}  # fmt: skip
@@ -142,8 +143,9 @@ def page(directory: Directory) -> Page:
     height, width = size(directory)
     number, tiled = directory.number, TILE_WIDTH in directory.fields
     samples = number(SAMPLES, 1)
-    if not 0 < samples < 1 << 16:
-        raise DamageError(f"it is damaged: a TIFF page has {samples} samples a pixel")
+    bits = number(BITS, 1)
+    if not (0 < samples < 1 << 16 and 0 < bits < 1 << 16):
+        raise DamageError(f"it is damaged: a TIFF page has {samples} samples of {bits} bits")
     compression = number(COMPRESSION, RAW)
     # Without the tag, libtiff's rule: by the number of samples; a fax is black on white.
     photometric = number(PHOTOMETRIC, 2 if samples in (3, 4) else 0 if compression in FAX else 1)
@@ -155,11 +157,11 @@ def page(directory: Directory) -> Page:
     rows, columns = min(number(STRIP_ROWS, height) or height, height), width
     if tiled:
         rows, columns = number(TILE_ROWS, 0), number(TILE_WIDTH, 0)
-        if min(rows, columns) < 1:
-            raise DamageError("it is damaged: its tiles have no size")
+    if min(rows, columns) < 1:
+        raise DamageError("it is damaged: its strips or tiles have no size")
     return Page(
         directory, height, width, tiled, rows, columns, samples,
-        planes=samples if number(PLANAR, 1) == 2 else 1, bits=number(BITS, 1),
+        planes=samples if number(PLANAR, 1) == 2 else 1, bits=bits,
         sample_format=max(1, number(SAMPLE_FORMAT, 1) % 4),  # 4: unknown to the writer: unsigned
         compression=compression, predictor=number(PREDICTOR, 1), photometric=photometric,
         extra=extra,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -64,6 +63,8 @@ def in_rgb(page: Page, values: Array, profile: bytes | None) -> tuple[Array, str
 def _opened(data: bytes, kind: str) -> Any:
     """A file of tifffile's, which then logs nothing."""
     package = others.imported("tifffile", f"a TIFF of {kind}")
+    import logging  # takes milliseconds to load
+
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     return _tried(package.TiffFile, io.BytesIO(data))
 
