@@ -33,7 +33,6 @@ from pooltool.kernels import (
     tiles,
 )
 from pooltool.kernels.alpha import alpha_weighted
-from pooltool.kernels.reduce import Scratch
 
 Array = NDArray[Any]
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
@@ -417,7 +416,7 @@ def test_rounding_by_float32_is_exact(dtype: str, count: int) -> None:
         sums = np.arange(count * low, count * high + 1, dtype="i4").reshape(1, 1, -1, 1)
         got = np.empty(sums.shape, dtype)
         ends = count * int(limits.min), count * int(limits.max)
-        means.divide_integers(sums, count, ends, got, Scratch())
+        means.divide_integers(sums, count, ends, got)
         np.testing.assert_array_equal(got, np.rint(sums / count))
 
 

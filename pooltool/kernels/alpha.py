@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pooltool.geometry import Axis
 from pooltool.kernels import means
 from pooltool.kernels.pool import TILE_BYTES, Pooling, average_integers, empty, pool_axes
-from pooltool.kernels.reduce import SUM, Scratch, Tile, reduce_windows
+from pooltool.kernels.reduce import SUM, Tile, reduce_windows
 from pooltool.kernels.tiles import tiles
 from pooltool.native import import_cv2
 
@@ -62,11 +62,11 @@ def _average_bytes(pixels: Array, pooling: Pooling, rows: Axis, columns: Axis, o
     alpha = cv2.extractChannel(lines, 3)
     low, high = alpha.min(), alpha.max()
     if low == high and (low == 0 or not pooling.count_include_pad):
-        average_integers(Tile(pixels, rows, columns, False, Scratch()), pooling, out)
+        average_integers(Tile(pixels, rows, columns, False), pooling, out)
         return
     weights = cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGRA)
     products = np.multiply(lines, weights, dtype=np.uint16).reshape(pixels.shape)
-    tile = Tile(products, rows, columns, True, Scratch())
+    tile = Tile(products, rows, columns, True)
     sums = np.empty(tile.shape, np.float32)
     reduce_windows(tile, SUM, sums.dtype, sums)
     opacity = sums[..., 3] / np.float32(255)
@@ -117,7 +117,7 @@ def _average(pixels: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Ar
     if pixels.dtype.kind == "f":
         products = np.where(weights == 0, 0, products)
     values = np.concatenate([products, pixels, *parts], axis=3)
-    tile = Tile(values, rows, columns, True, Scratch())
+    tile = Tile(values, rows, columns, True)
     sums = np.empty(tile.shape, values.dtype)
     reduce_windows(tile, SUM, values.dtype, sums)
     weighted, plain = sums[..., :3], sums[..., 3:7]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pooltool.errors import ArrayTypeError
 from pooltool.geometry import Axis
 from pooltool.kernels import opencv
-from pooltool.kernels.reduce import Scratch, depth
+from pooltool.kernels.reduce import depth
 
 Array = NDArray[Any]
 Counts = int | NDArray[np.int64]
@@ -104,9 +104,7 @@ def divide_floats(sums: Array, count: Counts, out: Array) -> None:
         np.divide(sums, sums.dtype.type(count), out=out)
 
 
-def divide_integers(
-    sums: Array, count: Counts, limits: tuple[int, int], out: Array, scratch: Scratch
-) -> None:
+def divide_integers(sums: Array, count: Counts, limits: tuple[int, int], out: Array) -> None:
     """Write the mean of exact sums into `out`, rounded once. `limits` are the smallest and the
     largest sum that there can be; `sums` may be used up.
     """
@@ -120,7 +118,7 @@ def divide_integers(
             return
         if out.dtype.kind != "f" and out.itemsize <= 2 and most < SINGLE_ROUNDED:
             if not opencv.scale(sums, count, out):
-                _round_quotient(sums, count, limits, out, scratch)
+                _round_quotient(sums, count, limits, out)
             return
     each = np.broadcast_to(np.asarray(count), sums.shape)
     step = max(1, PIECE // (sums.size // sums.shape[1]))
@@ -129,9 +127,7 @@ def divide_integers(
         divide_each(sums[:, piece], each[:, piece], most, out[:, piece])
 
 
-def _round_quotient(
-    sums: Array, count: int, limits: tuple[int, int], out: Array, scratch: Scratch
-) -> None:
+def _round_quotient(sums: Array, count: int, limits: tuple[int, int], out: Array) -> None:
     """Divide in float32 and round half to even into an integer dtype of 8 or 16 bits.
 
     A float32 from 2**23 to 2**24 holds integers only: adding 1.5 * 2**23 rounds, and leaves the
@@ -139,7 +135,7 @@ def _round_quotient(
     """
     means = sums
     if sums.dtype != np.float32:
-        means = scratch.take("means", sums.shape, np.dtype(np.float32))
+        means = np.empty(sums.shape, np.dtype(np.float32))
         np.copyto(means, sums, casting="unsafe")
     divide_floats(means, count, means)
     low, high = integer_range(out.dtype)

@@ -45,9 +45,8 @@ def extreme(tile: Tile, reduction: Reduction, out: Array) -> bool:
     if pixels.dtype.kind == "f" and np.isnan(pixels.max()):
         return False
     morph = cv2.dilate if reduction.combine in (np.maximum, np.fmax) else cv2.erode
-    spread = tile.scratch.take("filtered", pixels.shape, pixels.dtype)
     element = np.ones(sides, np.uint8)
-    spread = morph(pixels, element, spread, (0, 0), borderType=cv2.BORDER_REPLICATE)
+    spread = morph(pixels, element, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
     _keep_results(spread, out)
     return True
 
@@ -74,9 +73,8 @@ def mean(tile: Tile, out: Array) -> bool:
     if not _can_filter(tile, "u1"):
         return False
     pixels = _stacked_pixels(tile)
-    blurred = tile.scratch.take("filtered", pixels.shape, pixels.dtype)
     sides = columns.pool_size, rows.pool_size
-    blurred = cv2.blur(pixels, sides, blurred, (0, 0), cv2.BORDER_REPLICATE)
+    blurred = cv2.blur(pixels, sides, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
     _keep_results(blurred, out)
     return True
 
@@ -153,15 +151,14 @@ def sums(tile: Tile, dtype: np.dtype[Any]) -> Array | None:
     """
     if dtype != np.uint32 or len(tile.pixels) > 1 or not _can_filter(tile, "u1"):
         return None
-    pixels, scratch = _stacked_pixels(tile), tile.scratch
+    pixels = _stacked_pixels(tile)
     height, width, channels = pixels.shape
     shape = height + 1, width + 1, channels
-    integral = scratch.take("integral", shape, np.dtype(np.int32))
-    integral = cv2.integral(pixels, integral, cv2.CV_32S).reshape(shape)
+    integral = cv2.integral(pixels, sdepth=cv2.CV_32S).reshape(shape)
     totals, down, across = integral.view(dtype), tile.rows.pool_size, tile.columns.pool_size
-    strips = scratch.take("strips", (tile.rows.count, *shape[1:]), dtype)
+    strips = np.empty((tile.rows.count, *shape[1:]), dtype)
     np.subtract(totals[down:], totals[:-down], out=strips)
-    windows, shift = scratch.take("sums", strips.shape, dtype), across * channels
+    windows, shift = np.empty(strips.shape, dtype), across * channels
     flat, target = strips.reshape(-1), windows.reshape(-1)  # what wraps around is not kept
     np.subtract(flat[shift:], flat[:-shift], out=target[:-shift])
     return windows[None, :, : tile.columns.count]

@@ -26,7 +26,6 @@ from pooltool.kernels import means, opencv
 from pooltool.kernels.reduce import (
     SUM,
     Reduction,
-    Scratch,
     Tile,
     copy_pixels,
     is_small,
@@ -186,32 +185,30 @@ def _pool_planes(
     stacked = len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT
     fits = planes.nbytes <= tile_bytes // LARGEST_SHARE and not stacked
     if fits and is_small(planes, rows, columns):  # one tile, whose layout does not matter
-        pool(Tile(planes, rows, columns, False, Scratch(), small=True), pooling, out)
+        pool(Tile(planes, rows, columns, False, small=True), pooling, out)
         return
     in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
-    scratch = Scratch.take_unused()
     tile_bytes *= 2 if turned else 1  # what is written across rows comes in longer pieces
     value_bytes = _bytes_a_value(planes, pooling, rows, columns)
     for tile_planes, tile_rows, tile_columns, target in tiles(
         planes, rows, columns, out, tile_bytes, value_bytes
     ):
-        pixels = _stack(tile_planes, scratch) if stacked else tile_planes
-        tile = Tile(pixels, tile_rows, tile_columns, stacked or in_order, scratch)
+        pixels = _stack(tile_planes) if stacked else tile_planes
+        tile = Tile(pixels, tile_rows, tile_columns, stacked or in_order)
         moved = stacked or turned
-        results = scratch.take("turned", tile.shape, out.dtype) if moved else target
+        results = np.empty(tile.shape, out.dtype) if moved else target
         pool(tile, pooling, results)
         if stacked:
             np.copyto(target, results.reshape(*target.shape[1:], -1).transpose(3, 0, 1, 2))
         elif turned:
             copy_pixels(results, target)
-    scratch.leave()
 
 
-def _stack(pixels: Array, scratch: Scratch) -> Array:
+def _stack(pixels: Array) -> Array:
     """Make planes channels of one plane, which lie side by side."""
     planes, height, width, channels = pixels.shape
     dtype = pixels.dtype.newbyteorder("=")
-    stacked = scratch.take("stacked", (height, width, channels, planes), dtype)
+    stacked = np.empty((height, width, channels, planes), dtype)
     copy_pixels(pixels.reshape(1, planes, -1, 1).swapaxes(1, 2), stacked.reshape(1, -1, planes, 1))
     return stacked.reshape(1, height, width, channels * planes)
 
@@ -251,10 +248,10 @@ def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
         dtype = along_rows = np.dtype(np.float32)  # as exact, and what it is divided in
     sums = opencv.sums(tile, dtype)
     if sums is None:
-        sums = tile.scratch.take("sums", tile.shape, dtype)
+        sums = np.empty(tile.shape, dtype)
         reduce_windows(tile, SUM, along_rows, sums)
     counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
-    means.divide_integers(sums, counts, (area * low, area * high), out, tile.scratch)
+    means.divide_integers(sums, counts, (area * low, area * high), out)
 
 
 def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
@@ -272,7 +269,7 @@ def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
         if pooling.count_include_pad or pooling.divisor_override:  # else it is 0 / 0 for them
             alone = skipped == means.counts(tile.rows, tile.columns, False)
         counts = pooling.divisor_override or counts - skipped
-    mean = out if out.dtype == dtype else tile.scratch.take("sums", tile.shape, dtype)
+    mean = out if out.dtype == dtype else np.empty(tile.shape, dtype)
     reduce_windows(tile, SUM, dtype, mean)
     means.divide_floats(mean, counts, mean)
     finite = bool(np.isfinite(np.add.reduce(mean, axis=None)))

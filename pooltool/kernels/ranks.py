@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.kernels.means import Counts
-from pooltool.kernels.reduce import Scratch
 
 Array = NDArray[Any]
 
 
-def medians(values: Array, axis: int, counts: Counts, skip_nan: bool, scratch: Scratch) -> Array:
+def medians(values: Array, axis: int, counts: Counts, skip_nan: bool) -> Array:
     """The lower median of each window, whose taps lie along `axis`; `values` are used up."""
     lacking: Any = None  # windows of which the median is NaN
     if values.dtype.kind == "f" and np.isnan(values.max()):
@@ -31,7 +30,7 @@ def medians(values: Array, axis: int, counts: Counts, skip_nan: bool, scratch: S
             lacking = np.equal(counts, 0)
     rank = (counts - 1) // 2
     if axis == 0:
-        lines = sort_taps(values, rank if isinstance(rank, int) else None, scratch)
+        lines = sort_taps(values, rank if isinstance(rank, int) else None)
         if isinstance(rank, int):
             return lines[rank]  # minima and maxima have carried each NaN along
         values = np.stack(lines)
@@ -46,13 +45,13 @@ def medians(values: Array, axis: int, counts: Counts, skip_nan: bool, scratch: S
     return found
 
 
-def sort_taps(stack: Array, rank: int | None, scratch: Scratch) -> list[Array]:
+def sort_taps(stack: Array, rank: int | None) -> list[Array]:
     """Sort (taps, ...) along its first axis, or as far as the value of one rank calls for.
 
     A NaN makes all values of its window NaN.
     """
     lines = list(stack)
-    spare = scratch.take("spare", lines[0].shape, stack.dtype)
+    spare = np.empty(lines[0].shape, stack.dtype)
     for low, high, keeps_low, keeps_high in _network(len(lines), rank):
         first, second = lines[low], lines[high]
         if keeps_low and keeps_high:
@@ -87,12 +86,12 @@ def _network(count: int, rank: int | None) -> list[tuple[int, int, bool, bool]]:
     return exchanges[::-1]
 
 
-def modes_of_sorted(lines: list[Array], counts: Counts, scratch: Scratch) -> Array:
+def modes_of_sorted(lines: list[Array], counts: Counts) -> Array:
     """The most frequent of sorted taps, an array for each. `lines[0]` is used up."""
     words = [line.view(f"u{line.itemsize}") for line in lines]
     modes, shape = words[0], words[0].shape
-    longer, same = (scratch.take(name, shape, np.dtype(np.bool_)) for name in ("longer", "same"))
-    changes = scratch.take("changes", shape, modes.dtype)
+    longer, same = (np.empty(shape, np.dtype(np.bool_)) for name in ("longer", "same"))
+    changes = np.empty(shape, modes.dtype)
 
     def replace(others: Array) -> None:
         """Where runs are longer; several times as fast as a copy with a mask: no branches."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import gcd, isqrt, prod
+from math import gcd, isqrt
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,6 @@ from pooltool.native import import_cv2
 cv2 = import_cv2()
 Array = NDArray[Any]
 
-CACHE_LINE = 64
-"""Bytes; vector units are slower where their loads cross its ends."""
-KEPT_BYTES = 1 << 23
-"""So much memory for intermediate arrays is kept for later calls."""
-SMALL_BYTES = 1 << 15
-"""Smaller arrays are taken from numpy, which is as fast."""
 CHUNK = 64
 """Rows of a large window that are read and reduced at once."""
 FEW_VALUES = 1 << 16
@@ -56,44 +50,6 @@ class Reduction:
 SUM = Reduction(np.add, 0, idempotent=False)
 
 
-class Scratch:
-    """Memory for the intermediate arrays of a call, used again by each tile and by later calls.
-
-    Fresh memory comes from the system page by page, which costs as much as the work on it.
-    """
-
-    def __init__(self) -> None:
-        self._buffers: dict[str, NDArray[np.uint8]] = {}
-
-    @classmethod
-    def take_unused(cls) -> Scratch:
-        """One that no other call is using."""
-        try:
-            return _unused.pop()
-        except IndexError:
-            return cls()
-
-    def leave(self) -> None:
-        """Leave it to later calls, unless it is large."""
-        if sum(map(len, self._buffers.values())) <= KEPT_BYTES:
-            _unused.append(self)
-
-    def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """An array of undefined content; it ends the use of the last one of this name."""
-        size = prod(shape) * dtype.itemsize
-        if size < SMALL_BYTES or dtype.hasobject:
-            return np.empty(shape, dtype)
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.nbytes < size:
-            memory = np.empty(size + CACHE_LINE, np.uint8)
-            buffer = self._buffers[name] = memory[-memory.ctypes.data % CACHE_LINE :]
-        return np.ndarray(shape, dtype, buffer)
-
-
-_unused: list[Scratch] = []
-"""What earlier calls have left; a call takes one of them, or makes its own."""
-
-
 @dataclass
 class Tile:
     """Some windows, and the part of the image that they need."""
@@ -104,7 +60,6 @@ class Tile:
     columns: Axis
     in_order: bool
     """True when each row of pixels lies in one piece and can be worked on where it is."""
-    scratch: Scratch
     small: bool = False
     """True for a whole image of which `is_small` is true."""
 
@@ -120,7 +75,7 @@ class Tile:
         if self.in_order and top >= 0 and bottom <= height:
             return self.pixels[:, top:bottom].reshape(planes, bottom - top, width * channels)
         shape, dtype = (planes, bottom - top, width, channels), self.pixels.dtype.newbyteorder("=")
-        block = self.scratch.take("read", shape, dtype)
+        block = np.empty(shape, dtype)
         above, below = (min(max(edge - top, 0), bottom - top) for edge in (0, height))
         block[:, :above] = neutral
         inside, pixels = block[:, above:below], self.pixels[:, top + above : top + below]
@@ -218,7 +173,7 @@ def reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array
     low, high = columns.span(0, columns.count)
     stride = 1 if columns.lengths or columns.count == 1 else columns.stride
     width = -(-(high - low) // stride) * stride
-    reduced = tile.scratch.take("reduced", (planes, count, width, channels), dtype)
+    reduced = np.empty((planes, count, width, channels), dtype)
     first, last = max(low, 0) - low, min(high, columns.size) - low
     if last - first < width:
         reduced[:, :, :first] = reduced[:, :, last:] = reduction.neutral
@@ -258,10 +213,9 @@ def _reduce_together(tile: Tile, reduction: Reduction, out: Array) -> None:
     shared = tap(0, windows)
     if period > 1 or stride > 1 or shared.dtype != out.dtype:
         taps = [tap(index, windows) for index in range(period)]
-        shared = tile.scratch.take("shared", shared.shape, out.dtype)
+        shared = np.empty(shared.shape, out.dtype)
         _fold(taps, combine, shared)
-    run, other, shift, _ = _runs(shared, periods, shift, reduction, tile.scratch)
-    combine(run[:, :count], other[:, shift : shift + count], out=out)
+    _runs(shared, 1, periods, shift, reduction, out)
     for index in range(periods * period, periods * period + rest):
         combine(out, tap(index, count), out=out, dtype=out.dtype)
 
@@ -277,29 +231,13 @@ def _reduce_by_length(tile: Tile, reduction: Reduction, out: Array) -> None:
         lengths = np.array(axis.lengths[first:last])
         for length in (axis.pool_size, axis.most):
             windows = np.flatnonzero(lengths == length)
-            if len(windows):
-                places = starts[windows]
-                taps = [pixels.take(places + tap, axis=1) for tap in range(length)]
-                out[:, first + windows] = _halve(taps, reduction.combine, out.dtype)
-
-
-def _halve(parts: list[Array], combine: np.ufunc, dtype: np.dtype[Any]) -> Array:
-    """Combine arrays in the order of `_reduce_all`."""
-    while len(parts) > 3:
-        half = len(parts) // 2
-        halved = [
-            combine(a, b, dtype=dtype)
-            for a, b in zip(parts[:half], parts[half : 2 * half], strict=True)
-        ]
-        if len(parts) % 2:
-            combine(halved[-1], parts[-1], out=halved[-1], dtype=dtype)
-        parts = halved
-    if len(parts) == 1:
-        return parts[0]
-    combined: Array = combine(parts[0], parts[1], dtype=dtype)
-    if len(parts) == 3:
-        combine(combined, parts[2], out=combined, dtype=dtype)
-    return combined
+            if not len(windows):
+                continue
+            places = np.add.outer(np.arange(length), starts[windows]).reshape(-1)
+            taps = pixels.take(places, axis=1).reshape(len(pixels), length, -1)
+            reduced = np.empty((len(pixels), taps.shape[2]), out.dtype)
+            _reduce_all(taps, reduction, reduced)
+            out[:, first + windows] = reduced.reshape(len(pixels), len(windows), -1)
 
 
 def _reduce_one_by_one(tile: Tile, reduction: Reduction, out: Array) -> None:
@@ -312,14 +250,14 @@ def _reduce_one_by_one(tile: Tile, reduction: Reduction, out: Array) -> None:
         for first in range(top, bottom, chunk * dilation):
             last = min(first + (chunk - 1) * dilation + 1, bottom)
             pixels = tile.read(first, last, reduction.neutral)[:, ::dilation]
-            _reduce_all(pixels, reduction, target, tile.scratch)
+            _reduce_all(pixels, reduction, target)
             if target is not row:
                 reduction.combine(row, target, out=row)
             elif last < bottom:
-                target = tile.scratch.take("chunk", row.shape, row.dtype)
+                target = np.empty(row.shape, row.dtype)
 
 
-def _reduce_all(rows: Array, reduction: Reduction, out: Array, scratch: Scratch) -> None:
+def _reduce_all(rows: Array, reduction: Reduction, out: Array) -> None:
     """Reduce all rows of (planes, rows, values) to one.
 
     Sums of floats are a tree of one shape: its errors stay small, and its bits are the same in
@@ -333,7 +271,7 @@ def _reduce_all(rows: Array, reduction: Reduction, out: Array, scratch: Scratch)
     turn = 0
     while count > 3:
         count, odd = divmod(count, 2)
-        halved = scratch.take(f"half {turn}", (planes, count, values), out.dtype)
+        halved = np.empty((planes, count, values), out.dtype)
         combine(rows[:, :count], rows[:, count : 2 * count], out=halved, dtype=out.dtype)
         if odd:
             combine(halved[:, -1], rows[:, -1], out=halved[:, -1], dtype=out.dtype)
@@ -362,58 +300,59 @@ def _fold(parts: list[Array], combine: np.ufunc, out: Array) -> None:
 
 
 def _runs(
-    values: Array, taps: int, shift: int, reduction: Reduction, scratch: Scratch
-) -> tuple[Array, Array, int, str]:
-    """Combine `taps` values, `shift` apart along axis 1, for every window: all but the last step.
-
-    Returns two arrays and a shift: the first combined with the second, shifted, are the windows;
-    and the name of memory that is free. What would reach beyond the end is left undefined.
+    values: Array, axis: int, taps: int, shift: int, reduction: Reduction, out: Array | None = None
+) -> Array:
+    """Combine `taps` values, `shift` apart along axis 1 or 2, for every window along it, or for the
+    first ones that fill `out`. Without `out`, what reaches beyond the end means nothing.
 
     Runs double; a max or min then joins two that overlap. A sum, where nothing may be taken twice,
     joins the runs that are binary digits of `taps`, the shortest first: few additions in a row.
+    Columns of a block are one run of memory, which is faster than row by row.
     """
-    combine, size = reduction.combine, values.shape[1]
-    names = {id(values): ""}
-    run, joined, length, so_far = values, values, 1, 0
-
-    def free() -> str:
-        return min(_RUNS.difference((names[id(run)], names[id(joined)])))
+    lines, step = values, shift
+    if axis == 2:
+        lines, step = values.reshape(1, -1), shift * values.shape[3]
+    combine, size = reduction.combine, lines.shape[1]
+    run, joined, length, so_far = lines, lines, 1, 0
+    unused: list[Array] = []  # memory that is in the cache still
 
     def join(first: Array, offset: int, taps: int) -> Array:
-        name, end = free(), size - (taps - 1) * shift
-        longer = scratch.take(name, values.shape, values.dtype)
-        names[id(longer)] = name
-        start = offset * shift
+        longer = unused.pop() if unused else np.empty_like(lines)
+        start, end = offset * step, size - (taps - 1) * step
         combine(first[:, :end], run[:, start : start + end], out=longer[:, :end])
         return longer
 
     while 2 * length < taps:
+        before = run, joined
         if taps & length and not reduction.idempotent:
             joined = join(joined, so_far, so_far + length) if so_far else run
             so_far += length
         run = join(run, length, 2 * length)
         length *= 2
+        unused += [old for old in before if not any(old is kept for kept in (lines, run, joined))]
     if so_far == 0:
-        joined = run
-    return joined, run, (so_far or taps - length) * shift, free()
-
-
-_RUNS = frozenset(("run 0", "run 1", "run 2"))
+        joined, so_far = run, taps - length
+    if out is None:
+        return join(joined, so_far, taps).reshape(values.shape) if taps > 1 else values
+    before_axis = (slice(None),) * axis
+    first, second = (slice(start, start + out.shape[axis]) for start in (0, so_far * shift))
+    parts = joined.reshape(values.shape)[(*before_axis, first)], run.reshape(values.shape)
+    combine(parts[0], parts[1][(*before_axis, second)], out=out)
+    return out
 
 
 def reduce_columns(tile: Tile, reduced: Array, reduction: Reduction, out: Array) -> None:
     """Reduce the columns of each window, from what `reduce_rows` gives, in the dtype of `out`.
 
-    Windows slide over all columns and every stride-th is kept. They slide over the whole block as
-    one run of memory, which is faster than row by row; what wraps around is not kept.
+    Windows slide over all columns and every stride-th is kept.
     """
-    axis, channels, scratch = tile.columns, reduced.shape[3], tile.scratch
+    axis, channels = tile.columns, reduced.shape[3]
     if reduced.dtype != out.dtype:
-        wide = scratch.take("wide", reduced.shape, out.dtype)
+        wide = np.empty(reduced.shape, out.dtype)
         np.copyto(wide, reduced)
         reduced = wide
     if axis.lengths:
-        _reduce_adaptive_columns(axis, reduced, reduction, out, scratch)
+        _reduce_adaptive_columns(axis, reduced, reduction, out)
         return
     stride = axis.stride if axis.count > 1 else 1
     if channels >= FEW_CHANNELS and axis.pool_size <= 2 * axis.stride:
@@ -422,35 +361,14 @@ def reduce_columns(tile: Tile, reduced: Array, reduction: Reduction, out: Array)
         _combine(taps, reduction.combine, out)
         return
     if stride > 1 or axis.pool_size == 1:
-        _keep(_slide(reduced, axis.pool_size, axis.dilation, reduction, scratch), stride, out)
+        _keep(_runs(reduced, 2, axis.pool_size, axis.dilation, reduction), stride, out)
         return
-    shift = axis.dilation * channels
-    run, other, shift, _ = _runs(reduced.reshape(1, -1), axis.pool_size, shift, reduction, scratch)
-    first, last = (array.reshape(reduced.shape) for array in (run, other))
-    last = last[:, :, shift // channels :]
-    reduction.combine(first[:, :, : axis.count], last[:, :, : axis.count], out=out)
+    _runs(reduced, 2, axis.pool_size, axis.dilation, reduction, out)
 
 
-def _slide(
-    pixels: Array, pool_size: int, dilation: int, reduction: Reduction, scratch: Scratch
-) -> Array:
-    """Windows that start at every column; the last columns, where none fits, mean nothing."""
-    if pool_size == 1:
-        return pixels
-    shift = dilation * pixels.shape[3]
-    run, other, offset, free = _runs(pixels.reshape(1, -1), pool_size, shift, reduction, scratch)
-    slid = scratch.take(free, pixels.shape, pixels.dtype)
-    target = slid.reshape(1, -1)[:, : pixels.size - (pool_size - 1) * shift]
-    end = offset + target.shape[1]
-    reduction.combine(run[:, : target.shape[1]], other[:, offset:end], out=target)
-    return slid
-
-
-def _reduce_adaptive_columns(
-    axis: Axis, reduced: Array, reduction: Reduction, out: Array, scratch: Scratch
-) -> None:
+def _reduce_adaptive_columns(axis: Axis, reduced: Array, reduction: Reduction, out: Array) -> None:
     """Slide by the shorter of the two sizes of window, then add the pixel that the longer lack."""
-    slid = _slide(reduced, axis.pool_size, 1, reduction, scratch)
+    slid = _runs(reduced, 2, axis.pool_size, 1, reduction)
     starts = np.array(axis.starts)
     np.take(slid, starts, axis=2, out=out, mode="clip")
     longer = np.flatnonzero(np.array(axis.lengths) > axis.pool_size)

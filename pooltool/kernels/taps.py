@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pooltool.geometry import Axis
 from pooltool.kernels import means, opencv, ranks
-from pooltool.kernels.reduce import Scratch, copy_pixels
+from pooltool.kernels.reduce import copy_pixels
 from pooltool.kernels.tiles import window_tiles
 
 Array = NDArray[Any]
@@ -69,7 +69,7 @@ class Taps:
         lines = [self.pixels[:, part] for part in _every_stride(self.rows)]
         return [line[:, :, part] for line in lines for part in _every_stride(self.columns)]
 
-    def gather(self, dtype: np.dtype[Any], scratch: Scratch) -> tuple[Array, int]:
+    def gather(self, dtype: np.dtype[Any]) -> tuple[Array, int]:
         """Copy the values, in reading order along the axis that is also returned.
 
         Few are (taps, planes, rows, columns, channels), an array for each tap; many are (planes,
@@ -77,13 +77,13 @@ class Taps:
         """
         many = self.rows.pool_size * self.columns.pool_size
         if many > FEW_TAPS:
-            return self._side_by_side(dtype, scratch), -1
-        stack = scratch.take("taps", (many, *self.shape), dtype)
+            return self._side_by_side(dtype), -1
+        stack = np.empty((many, *self.shape), dtype)
         if dtype.itemsize <= 2 and dtype == self.pixels.dtype and (words := self._words()):
             narrow = stack.view(f"u{dtype.itemsize}")[..., 0]
             for number, word in enumerate(words):  # shifts and casts: faster than steps in memory
                 np.copyto(narrow[2 * number], word, casting="unsafe")
-                high = scratch.take("high", word.shape, word.dtype)
+                high = np.empty(word.shape, word.dtype)
                 np.right_shift(word, 8 * dtype.itemsize, out=high)
                 np.copyto(narrow[2 * number + 1], high, casting="unsafe")
             return stack, 0
@@ -103,12 +103,12 @@ class Taps:
         pairs = pixels[:, :, : 2 * columns.count, 0].view(f"u{2 * size}")
         return [pairs[:, part] for part in _every_stride(self.rows)]
 
-    def _side_by_side(self, dtype: np.dtype[Any], scratch: Scratch) -> Array:
+    def _side_by_side(self, dtype: np.dtype[Any]) -> Array:
         rows, columns = self.rows, self.columns
         windows = sliding_window_view(self.pixels, (rows.extent, columns.extent), (1, 2))
         windows = windows[:, :: rows.stride, :: columns.stride]
         windows = windows[..., :: rows.dilation, :: columns.dilation]
-        values = scratch.take("taps", windows.shape, dtype)
+        values = np.empty(windows.shape, dtype)
         np.copyto(values, windows)
         return values.reshape(*self.shape, -1)
 
@@ -167,7 +167,6 @@ def pool(
 def _pool_gathered(
     pixels: Array, method: str, rows: Axis, columns: Axis, out: Array, skip_nan: bool
 ) -> None:
-    scratch = Scratch.take_unused()
     # numpy compares float16 one by one, and float32 with vector units.
     dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
     most = _windows_of_tile(rows.most * columns.most, dtype)
@@ -175,12 +174,11 @@ def _pool_gathered(
         target, counts = out[where], _counts(tile_rows, tile_columns)
         laid = Taps.of(tile, tile_rows, tile_columns)
         if method == "median":
-            target[...] = ranks.medians(*laid.gather(dtype, scratch), counts, skip_nan, scratch)
+            target[...] = ranks.medians(*laid.gather(dtype), counts, skip_nan)
         else:
-            _find_modes(laid, dtype, counts, target, scratch)
+            _find_modes(laid, dtype, counts, target)
         if dtype.kind == "f":
             means.canonicalize(target)
-    scratch.leave()
 
 
 def _counts(rows: Axis, columns: Axis) -> means.Counts:
@@ -196,14 +194,12 @@ def _windows_of_tile(taps: int, dtype: np.dtype[Any]) -> int:
     return (TAP_BYTES if taps <= FEW_TAPS else BLOCK_BYTES // taps) // dtype.itemsize
 
 
-def _find_modes(
-    laid: Taps, dtype: np.dtype[Any], counts: means.Counts, out: Array, scratch: Scratch
-) -> None:
+def _find_modes(laid: Taps, dtype: np.dtype[Any], counts: means.Counts, out: Array) -> None:
     """Write the most frequent value of each window into `out`.
 
     Most windows of labels hold one value only. Where that is so, only the others are sorted.
     """
-    values, axis = laid.gather(dtype, scratch)
+    values, axis = laid.gather(dtype)
     if axis:
         out[...] = ranks.modes_of_many(values, counts)
         return
@@ -215,7 +211,7 @@ def _find_modes(
         values = np.stack([tap[mixed] for tap in values])
         if not values.size:
             return
-    out[mixed] = ranks.modes_of_sorted(ranks.sort_taps(values, None, scratch), counts, scratch)
+    out[mixed] = ranks.modes_of_sorted(ranks.sort_taps(values, None), counts)
 
 
 def _mostly_uniform(taps: Array) -> bool:
@@ -242,7 +238,7 @@ def indices(pixels: Array, values: Array, rows: Axis, columns: Axis) -> NDArray[
     first in reading order counts.
     """
     found = np.empty(values.shape, np.int64)
-    scratch, width = Scratch.take_unused(), pixels.shape[2]
+    width = pixels.shape[2]
     many = rows.most * columns.most
     most = _windows_of_tile(many, values.dtype)
     row_starts, row_steps = _places(rows)
@@ -255,33 +251,32 @@ def indices(pixels: Array, values: Array, rows: Axis, columns: Axis) -> NDArray[
             high, wide = _inside(tile_rows), _inside(tile_columns)
             inside = (high[:, None, :, None] & wide[:, None, :]).reshape(len(high), len(wide), many)
         laid = Taps.of(tile, tile_rows, tile_columns)
-        numbers = _first_equal(laid, values[where], inside, scratch)
+        numbers = _first_equal(laid, values[where], inside)
         target = found[where]
         np.take(offsets, numbers, out=target, mode="clip")
         target += row_starts[down, None, None] * width + column_starts[across, None]
-    scratch.leave()
     return found
 
 
-def _first_equal(laid: Taps, wanted: Array, inside: Array | None, scratch: Scratch) -> Array:
+def _first_equal(laid: Taps, wanted: Array, inside: Array | None) -> Array:
     """Number of the first tap of each window that holds the value `wanted`.
 
     `inside`, (rows, columns, taps), tells which taps are the window's own; None for all.
     """
     has_nan = wanted.dtype.kind == "f" and bool(np.isnan(wanted).any())
     if laid.rows.pool_size * laid.columns.pool_size > FEW_TAPS:
-        values, _ = laid.gather(wanted.dtype, scratch)
+        values, _ = laid.gather(wanted.dtype)
         equal = values == wanted[..., None]
         if has_nan:
             equal |= np.isnan(values) & np.isnan(wanted)[..., None]
         if inside is not None:
             equal &= inside[:, :, None]
         return np.asarray(equal.argmax(-1))
-    numbers = scratch.take("numbers", wanted.shape, np.dtype(np.uint8))
+    numbers = np.empty(wanted.shape, np.dtype(np.uint8))
     numbers[...] = 0
-    missed = scratch.take("missed", wanted.shape, np.dtype(np.bool_))
+    missed = np.empty(wanted.shape, np.dtype(np.bool_))
     missed[...] = True
-    line = scratch.take("line", wanted.shape, wanted.dtype)
+    line = np.empty(wanted.shape, wanted.dtype)
     for number, view in enumerate(laid.taps()[:-1]):  # what no other tap holds, the last one does
         copy_pixels(view, line)
         other = line != wanted
