@@ -95,7 +95,7 @@ def test_the_lectures_figures() -> None:
 def test_shift_of_the_lecture_by_hand() -> None:
     # Both have columns 0-2 and 1-3: windows (0,1) and (1,2) stand against each other.
     # max: 7 and 7, 3 and 7.  min: 0 and 3, 0 and 1.  avg: 3 and 4.75, 1.25 and 4.
-    # Neighbours differ by 3+0+3 + 5+1+2 + 1+6+1 + 2+2+1 = 27 over 12 pairs.
+    # Neighbors differ by 3+0+3 + 5+1+2 + 1+6+1 + 2+2+1 = 27 over 12 pairs.
     found = by_method(LECTURE)
     assert found["input"].shift == pytest.approx(27 / 12 / np.std(LECTURE))
     assert found["max"].shift == pytest.approx((0 + 4) / 2 / np.std([7, 8, 3, 7]))
@@ -721,7 +721,7 @@ def test_compare_a_large_image_prints_no_grids(run: Run) -> None:
     ("image", "words", "reason"),
     [
         (LECTURE, ["--pool-size", "5"], "--pool-size 5 does not fit"),
-        (LECTURE, ["-o", "panel.xyz"], "'xyz' is no format"),
+        (LECTURE, ["-o", "panel.xyz"], "'xyz' is not a format"),
         (LECTURE, ["-o", "panel.pgm"], "PGM cannot hold"),
         (np.zeros((2, 2), complex), [], "complex128 values"),
         (np.zeros((2, 0)), [], "empty"),

@@ -83,7 +83,7 @@ def page(
         ),
     }
     # In one pass, so that a title which looks like a place to fill stays as it is.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
 
 
 def settings_of(windows: AnyWindows, count_include_pad: bool) -> dict[str, Any]:

@@ -124,18 +124,18 @@ function channelCard(c, shown) {
   for (const name of METHODS) {
     results[name] = pictures[name].planes[c][shown[0] * layout[1].count + shown[1]];
   }
-  const found = searchWindow(plane, shown, results);
+  const search = searchWindow(plane, shown, results);
   const by = state.settings.count_include_pad ? "counted" : "taken";
   const counted = AXES.reduce((all, k) => all * layout[k].windows[shown[k]][by], 1);
   const hidden = isHidden("max"), lines = METHODS.map((name) => {
-    const won = found.winners[name];
+    const won = search.winners[name];
     let words = won ? text("at", { row: won.y, column: won.x }) : "";
-    if (name === "avg") words = meanText(found, results.avg, counted);
+    if (name === "avg") words = meanText(search, results.avg, counted);
     return make("p", { className: name }, make("b", text(name)),
       make("strong", hidden ? "?" : number(results[name])), make("span", hidden ? "" : words));
   });
   const heading = make("h3", { textContent: channelName(c), className: info.channels[c] });
-  const drawn = drawWindow(plane, found, hidden ? {} : found.winners);
+  const drawn = drawWindow(plane, search, hidden ? {} : search.winners);
   const className = info.channels.length === 1 ? "beside" : "";
   return make("article", { className }, heading, ...drawn, make("div", {}, ...lines));
 }

@@ -137,7 +137,8 @@ function edit(index, words) {
   $("bad_number").textContent = isNumber || !words.trim() ? "" : text("bad_number", { words });
   if (!isNumber) return;
   const others = state.edits.filter(([channel, at_]) => channel !== c || at_ !== index);
-  change(() => { state.edits = [...others, [c, index, value]].sort((a, b) => a[0] - b[0] || a[1] - b[1]); });
+  const edits = [...others, [c, index, value]].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  change(() => { state.edits = edits; }, false); // a letter is no step in the history
 }
 
 // Drawing: the pictures one after the other, so that no task of the page takes long.

@@ -9,7 +9,7 @@ const METHODS = ["max", "min", "avg"];
 
 // Lay windows along `size` pixels; k is 0 for rows, 1 for columns. Window i holds the pixels
 // `first`, `first + step`, ..., `taken` of them; of its `length` taps, `counted` lie in image or
-// padding. Results are drawn around the centres of their windows: from `origin` on, one every
+// padding. Results are drawn around the centers of their windows: from `origin` on, one every
 // `pitch` pixels. Throws {reason, ...} where windows cannot lie so.
 function lay(size, settings, k) {
   const { ceil, floor, max, min } = Math;
