@@ -111,6 +111,8 @@ def _read_bmp(data: bytes) -> Header:
     if coding in (1, 2):  # a code of two bytes stands for at most 255 pixels
         least, most = height * width, most * 128
     require_plausible(height, width, least, most)
+    if coding in (1, 2):
+        _require_runs(data, start, stride * 8 // bits, height, bits)
     entry = 3 if size == 12 else 4
     count = min(used or 1 << bits, 1 << bits, max(start - 14 - size, 0) // entry)
     table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry]
@@ -122,6 +124,25 @@ def _read_bmp(data: bytes) -> Header:
     details = _Bmp(what, bits, palette, start, stride, upwards)
     sizes, indexed = ((height, width),), bits <= 8 and not _is_ramp(palette)
     return Header(formats.BMP, sizes, metadata, tuple(missing), indexed=indexed, details=details)
+
+
+def _require_runs(data: bytes, at: int, width: int, height: int, bits: int) -> None:
+    """Refuse run-length data that ends early or leaves the picture, which Pillow does not see."""
+    row = column = 0
+    while (code := data[at : at + 2]) != b"\0\1":
+        if len(code) < 2:
+            raise DamageError("it is truncated: its run-length data has no end")
+        count, value = code
+        at += 2
+        if count or value > 2:  # a run, or pixels one by one, padded to words
+            column += count or value
+            at += 0 if count else -(-value * bits // 16) * 2
+        elif value == 2:
+            column, row, at = column + data[at], row + data[at + 1], at + 2
+        else:
+            column, row = 0, row + 1
+        if column > width or row > height or (column and row == height):
+            raise DamageError("it is damaged: its run-length data goes beyond the picture")
 
 
 def _decode_bmp(data: bytes, header: Header) -> Picture:
