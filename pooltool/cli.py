@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pooltool import __version__
-from pooltool.errors import OTHER_NAMES, PooltoolError, one_line
+from pooltool.errors import OTHER_NAMES, PooltoolError, one_line, quoted
 from pooltool.report import complain, redirect_to_devnull
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ class Commands(click.Group):
         if OTHER_NAMES.get(name) in self.commands:
             ctx.fail(f"No such command {cmd_name!r}; it is called {OTHER_NAMES[name]!r} here.")
         if "." in name or os.path.lexists(cmd_name):
-            ctx.fail(f"name a method first: pooltool max {shlex.quote(cmd_name)}")
+            ctx.fail(f"name a method first: pooltool max {quoted(cmd_name)}")
         return None
 
 
@@ -410,7 +409,7 @@ def _compare(images: tuple[str, ...], **words: Any) -> int:
     """
     if len(images) > 1:
         is_there = os.path.lexists(images[1])
-        there = "" if is_there else f"; to write there: -o {shlex.quote(images[1])}"
+        there = "" if is_there else f"; to write there: -o {quoted(images[1])}"
         raise click.UsageError(f"compare takes one image{there}")
     is_given = any(words[name] for name in WINDOW_NAMES)
     windows = _windows(words) if is_given else []
@@ -462,7 +461,7 @@ def _hint(error: click.UsageError, words: Sequence[str]) -> str:
         return ""
     for word in words:
         if re.match(r"-[^-].*\.[^\W\d]\w*$", word) or (word[:1] == "-" and os.path.lexists(word)):
-            return f"No such option {error.option_name!r}; if it is a file: -- {shlex.quote(word)}"
+            return f"No such option {error.option_name!r}; if it is a file: -- {quoted(word)}"
     name = error.option_name.lstrip("-").replace("-", "_")
     name = f"--{OTHER_NAMES.get(name, name)}".replace("_", "-")
     owners = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -242,11 +241,13 @@ def _lines(
     err: bool,
 ) -> list[str]:
     """The tables and number grids as the terminal can show them, or a JSON object a row."""
+    from shutil import get_terminal_size
+
     from pooltool.compare.text import as_lines, as_records, can_draw_lines
 
     stream = sys.stderr if err else sys.stdout
     ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
-    width = shutil.get_terminal_size((100, 24)).columns
+    width = get_terminal_size((100, 24)).columns
     lines: list[str] = []
     for result, measures in zip(results, figures, strict=True):
         if as_json:

@@ -99,6 +99,13 @@ def shortened(text: str) -> str:
     return f"{start} ... {len(text) - len(start) - len(end):,} more characters ... {end}"
 
 
+def quoted(name: str) -> str:
+    """The name as a shell reads it."""
+    import shlex
+
+    return shlex.quote(name)
+
+
 class WindowError(PooltoolError, ValueError):
     """A size, stride, padding, dilation or data format that cannot be used, at all or here."""
 

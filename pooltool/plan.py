@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pooltool import files
-from pooltool.errors import FileError, PlanError, UsageProblem
+from pooltool.errors import FileError, PlanError, UsageProblem, quoted
 from pooltool.files import STREAM
 from pooltool.images.formats import FORMATS, WRITTEN_AS, Format, format_for, listed, require_quality
 from pooltool.images.others import PACKAGES, is_installed
@@ -64,8 +63,8 @@ def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[s
             f"left out {len(left_out)} files ({extensions}); to read them: pip install {packages}"
         )
     if len(images) == len(jobs) == 2 and settings.output is None and not os.path.exists(images[1]):
-        problem = "no such file or folder; check the name, or to write there: "
-        problem += f"-o {shlex.quote(images[1])}"
+        problem = "no such file or folder; check the name, or to write there: -o "
+        problem += quoted(images[1])
         jobs[1] = jobs[1]._replace(problem=problem)
     if settings.indices is None or not jobs:
         return _without_loss(jobs, settings), warnings
