@@ -21,6 +21,8 @@ OutputSize = int | tuple[int | None, int | None]
 
 LARGEST = 2**31 - 1
 """No setting is larger, so that what is computed of two of them fits into 64 bits."""
+LARGEST_EXTENT = 1 << 16
+"""Pixels, in addition to 16 times the image, that a window with its padding may span."""
 MOST_OUTPUTS = 1 << 18
 """An adaptive result that has more rows or columns than its image has no more than these."""
 
@@ -90,6 +92,13 @@ class Axis:
         else:
             first = max(0, -(start // self.dilation))
         return max(0, min(end, -((start - size) // self.dilation)) - first)
+
+    def own(self, index: int) -> slice:
+        """The pixels of window `index` inside the image."""
+        length = self.lengths[index] if self.lengths else self.pool_size
+        start, step = self.starts[index], self.dilation
+        first = start + max(0, -(start // step)) * step
+        return slice(first, min(start + (length - 1) * step + 1, self.size), step)
 
     def counts(self, *, count_padding: bool = False) -> list[int]:
         """`pixels` of every window. Only the few at the ends can hold less than the pool size."""
@@ -211,7 +220,14 @@ class Windows(_Settings):
                 f"{{padding}} leaves a window without a {('row', 'column')[axis]} of the image "
                 "({pool_size}, {dilation}); use less padding"
             )
-        return windows if extent <= size else _without_unseen(windows)
+        if extent > size:
+            windows = _without_unseen(windows)
+            if windows.extent > 16 * size + LARGEST_EXTENT:
+                raise self._refusal(
+                    f"{{pool_size}} and {{dilation}} with {{padding}} make windows of {extent} "
+                    f"{('rows', 'columns')[axis]} over an image of {size}; use less"
+                )
+        return windows
 
     def _refusal(self, reason: str) -> WindowError:
         settings = {"pool_size": self.pool_size, "dilation": self.dilation, "padding": self.padding}

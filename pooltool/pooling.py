@@ -1,7 +1,7 @@
 """The pooling functions that pooltool offers to Python programs.
 
 All of them take `image` as anything `numpy.asarray` takes of a real dtype: bool, integers of 8 to
-64 bits, float16, float32, float64. `data_format` says how its axes lie, by Keras' names:
+64 bits, float16, float32, float64. `data_format` is the order of its axes, by Keras' names:
 "channels_last" (H, W), (H, W, C) or (N, H, W, C); "channels_first" (H, W), (C, H, W) or
 (N, C, H, W). The image is never modified. The result is a new C-contiguous array of the same rank
 in the machine's byte order. Sizes are in pixels, an int or (height, width).
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from functools import partial, wraps
 from inspect import signature
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -66,7 +66,52 @@ def _hinting(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-@_hinting
+if TYPE_CHECKING:
+
+    class _Extreme(Protocol):
+        """The type of `max_pool2d` and `min_pool2d`: with indices they return a tuple."""
+
+        @overload
+        def __call__(
+            self, image: ArrayLike, pool_size: Size = 2, stride: Size | None = None, *,
+            padding: Padding = "valid", dilation: Size = 1, ceil_mode: bool = False,
+            data_format: DataFormat = "channels_last", return_indices: Literal[False] = False,
+            skip_nan: bool = False,
+        ) -> Array: ...  # fmt: skip
+        @overload
+        def __call__(
+            self, image: ArrayLike, pool_size: Size = 2, stride: Size | None = None, *,
+            padding: Padding = "valid", dilation: Size = 1, ceil_mode: bool = False,
+            data_format: DataFormat = "channels_last", return_indices: Literal[True],
+            skip_nan: bool = False,
+        ) -> tuple[Array, NDArray[np.int64]]: ...  # fmt: skip
+
+    class _AdaptiveExtreme(Protocol):
+        """The type of `adaptive_max_pool2d` and `adaptive_min_pool2d`."""
+
+        @overload
+        def __call__(
+            self, image: ArrayLike, output_size: OutputSize, *,
+            data_format: DataFormat = "channels_last", return_indices: Literal[False] = False,
+            skip_nan: bool = False,
+        ) -> Array: ...  # fmt: skip
+        @overload
+        def __call__(
+            self, image: ArrayLike, output_size: OutputSize, *,
+            data_format: DataFormat = "channels_last", return_indices: Literal[True],
+            skip_nan: bool = False,
+        ) -> tuple[Array, NDArray[np.int64]]: ...  # fmt: skip
+
+
+def _extreme(function: Callable[..., Any]) -> _Extreme:
+    return cast("_Extreme", _hinting(function))
+
+
+def _adaptive_extreme(function: Callable[..., Any]) -> _AdaptiveExtreme:
+    return cast("_AdaptiveExtreme", _hinting(function))
+
+
+@_extreme
 def max_pool2d(
     image: ArrayLike,
     pool_size: Size = 2,
@@ -84,7 +129,8 @@ def max_pool2d(
     Parameters
     ----------
     image
-        2 to 4 axes as `data_format` says, any real dtype. Channels are pooled independently.
+        2 to 4 axes, in the order that `data_format` names, of any real dtype. Channels are pooled
+        independently.
     pool_size
         Window height and width in pixels.
     stride
@@ -103,15 +149,16 @@ def max_pool2d(
     return_indices
         Return (values, indices).
     skip_nan
-        NaN takes part in nothing; a window of NaN alone gives NaN. Integers have none.
+        Ignore NaN; a window that holds only NaN gives NaN. Integers have no NaN.
 
     Returns
     -------
-    The image's axes, dtype and number of channels, with rows and columns of
-    floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1, or its ceil. A NaN in
-    a window gives NaN; a zero is +0.0. With `return_indices` also where in its plane each value
-    lies: row * W + column without padding, int64, as PyTorch's. Of equal values the first in
-    reading order counts, and of several NaN the first too (PyTorch: the last).
+    An array with the image's axes, dtype and number of channels. It has
+    floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1 rows and columns; with
+    `ceil_mode`, ceil instead of floor. A window that holds NaN gives NaN; a zero is +0.0. With
+    `return_indices`, a tuple of that array and the position of each value in its plane, as in
+    PyTorch: row * W + column without padding, int64. Of several equal values it is the first in
+    reading order, and so it is of several NaN (PyTorch: the last).
 
     Raises
     ------
@@ -146,7 +193,7 @@ def max_pool2d(
     return _pool(image, data_format, "max", windows, return_indices, skip_nan=skip_nan)
 
 
-@_hinting
+@_extreme
 def min_pool2d(
     image: ArrayLike,
     pool_size: Size = 2,
@@ -159,7 +206,7 @@ def min_pool2d(
     return_indices: bool = False,
     skip_nan: bool = False,
 ) -> Any:
-    """Take the smallest value of each window. All else is as in `max_pool2d`.
+    """Take the smallest value of each window. Parameters, result and errors are as in `max_pool2d`.
 
     >>> min_pool2d([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]])
     array([[0, 0],
@@ -189,10 +236,10 @@ def avg_pool2d(
     Parameters
     ----------
     count_include_pad
-        Count padding as zeros in the mean (PyTorch, ONNX). What `ceil_mode` adds beyond the
-        padding never counts.
+        Count the padding as zeros in the mean (PyTorch, ONNX). Pixels that `ceil_mode` adds beyond
+        the padding never count.
     divisor_override
-        Divide sums by this instead of the number of pixels (PyTorch).
+        Divide the sums by this number instead of the number of pixels (PyTorch).
     dtype
         Dtype of the result. None: float32 for bool and integers up to 16 bits, float64 for wider
         integers, the image's own for floats. Into an integer dtype the mean is rounded half to
@@ -245,7 +292,7 @@ def median_pool2d(
     skip_nan: bool = False,
 ) -> Array:
     """Take the median of each window; of an even number of values the lower of the two in the
-    middle, so that labels stay labels and the dtype is kept. All else is as in `max_pool2d`.
+    middle, so that labels stay labels and the dtype is kept. The rest is as in `max_pool2d`.
 
     >>> median_pool2d([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]])
     array([[2, 3],
@@ -268,7 +315,7 @@ def mode_pool2d(
     data_format: DataFormat = "channels_last",
 ) -> Array:
     """Take the most frequent value of each window, and of several the smallest: for images of
-    labels. Channels are pooled independently. All else is as in `max_pool2d`.
+    labels. Channels are pooled independently. The rest is as in `max_pool2d`.
 
     >>> mode_pool2d([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]])
     array([[0, 0],
@@ -279,7 +326,7 @@ def mode_pool2d(
     return pooled
 
 
-@_hinting
+@_adaptive_extreme
 def adaptive_max_pool2d(
     image: ArrayLike,
     output_size: OutputSize,
@@ -292,7 +339,7 @@ def adaptive_max_pool2d(
 
     Window i of n over `size` pixels covers floor(i * size / n) to ceil((i + 1) * size / n), the
     rule of PyTorch's adaptive pooling; `output_size=1` is global pooling. It may be larger than
-    the image, and None in a pair is as many as there are. All else is as in `max_pool2d`.
+    the image, and None in a pair means as many as the image has. The rest is as in `max_pool2d`.
 
     >>> adaptive_max_pool2d([[1, 2, 3, 4, 5]], (1, 3))
     array([[2, 4, 5]])
@@ -301,7 +348,7 @@ def adaptive_max_pool2d(
     return _pool(image, data_format, "max", windows, return_indices, skip_nan=skip_nan)
 
 
-@_hinting
+@_adaptive_extreme
 def adaptive_min_pool2d(
     image: ArrayLike,
     output_size: OutputSize,
@@ -348,7 +395,7 @@ def _pool(
     return_indices: bool = False,
     **how: Any,
 ) -> Any:
-    """What all of these functions do; `how` are fields of `Pooling`."""
+    """Check the image and the windows, then pool; `how` are fields of `Pooling`."""
     array = as_image(image, data_format)
     try:
         windows = windows_of()

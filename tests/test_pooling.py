@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import tracemalloc
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -399,7 +400,7 @@ def test_names_of_other_libraries_are_answered_with_those_here() -> None:
     image = np.zeros((4, 5))
     for name, known in {"kernel_size": "pool_size", "strides": "stride", "pads": "padding"}.items():
         with pytest.raises(TypeError, match=f"{name}'; it is called '{known}' here"):
-            max_pool2d(image, **{name: 2})  # type: ignore[arg-type]
+            max_pool2d(image, **{name: 2})  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"keyword argument 'nonsense'$"):
         avg_pool2d(image, nonsense=2)  # type: ignore[call-arg]
     for name in ("size", "output_shape"):
@@ -421,7 +422,7 @@ def test_names_of_other_libraries_are_answered_with_those_here() -> None:
 
 @pytest.mark.parametrize("image", ["x.jpg", Path("x.jpg"), b"\xff\xd8"])
 def test_a_file_name_is_not_an_image(image: Any) -> None:
-    for function in (*FUNCTIONS, adaptive_max_pool2d):
+    for function in [*FUNCTIONS, *ADAPTIVE]:
         with pytest.raises(ArrayTypeError, match=r"not an array; read it first.*imread"):
             function(image, 2)
 
@@ -439,6 +440,22 @@ def test_sizes_beyond_the_integers_of_64_bits(name: str) -> None:
                     function(np.zeros((4, 5)), **({"pool_size": 2} | {name: value}))
     with pytest.raises(WindowError, match=r"output_size=.* is more than"):
         adaptive_max_pool2d(np.zeros((4, 5)), (None, 2**70))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f4"])
+def test_sizes_up_to_the_largest(dtype: str) -> None:
+    image = np.arange(12, dtype=dtype).reshape(3, 4)
+    names = ("pool_size", "stride", "padding", "dilation")
+    for values in product((1, 2, 2**31 - 1), repeat=4):
+        how: dict[str, Any] = dict(zip(names, values, strict=True))
+        for padding in {"valid", "same", how["padding"]}:
+            for function in (*FUNCTIONS, pooltool.median_pool2d, pooltool.mode_pool2d):
+                options: Any = {"count_include_pad": True} if function is avg_pool2d else {}
+                try:
+                    result = function(image, **(how | {"padding": padding}), **options)
+                except PooltoolError:
+                    continue
+                assert result.size <= 100
 
 
 @pytest.mark.parametrize(("shape", "data_format", "other"), [
@@ -483,6 +500,20 @@ def test_the_public_door() -> None:
         assert getattr(pooltool, name).__doc__
     with pytest.raises(AttributeError):
         _ = pooltool.max_pool3d
+
+
+def test_every_function_has_an_example() -> None:
+    for name in pooltool.__all__:
+        if name.endswith("pool2d"):
+            assert f">>> {name}(" in getattr(pooltool, name).__doc__
+
+
+def test_indices_are_typed_as_a_tuple() -> None:
+    """mypy checks what is returned with and without them."""
+    values, indices = max_pool2d(LECTURE, return_indices=True)
+    smallest, _ = adaptive_min_pool2d(LECTURE, 1, return_indices=True)
+    assert indices.dtype == np.int64
+    assert (max_pool2d(LECTURE).shape, values.shape, smallest.shape) == ((2, 2), (2, 2), (1, 1))
 
 
 def test_docstring_examples() -> None:

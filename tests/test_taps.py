@@ -326,6 +326,25 @@ def test_indices_find_the_values(name: str) -> None:
         np.testing.assert_array_equal(there.reshape(values.shape), values)
 
 
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_places_in_large_windows(dtype: str, layout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows that are looked through one by one, by few rows, give what all at once give."""
+    image = labels((2, 15, 17, 3), dtype, 3)
+    windows: list[AnyWindows] = [AdaptiveWindows.of((2, 3)), Windows.of((5, 4), 2, 1, (2, 1), True)]
+    windows += [AdaptiveWindows.of(1), Windows.of(9, 4, "same")]
+    for way in windows:
+        rows, columns = way.axes(image.shape, layout)
+        values = pool2d(image, Pooling("max", way), data_format=layout)
+        wanted = indices2d(image, values, rows, columns, data_format=layout)
+        for block_bytes in (1, 300, 1 << 20):
+            monkeypatch.setattr(taps, "SCANNED", 0)
+            monkeypatch.setattr(taps, "BLOCK_BYTES", block_bytes)
+            got = indices2d(image, values, rows, columns, data_format=layout)
+            monkeypatch.undo()
+            np.testing.assert_array_equal(got, wanted)
+
+
 COLOR_DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">i2", ">f4"]
 
 

@@ -120,11 +120,11 @@ def divide_integers(sums: Array, count: Counts, limits: tuple[int, int], out: Ar
             if not opencv.scale(sums, count, out):
                 _round_quotient(sums, count, limits, out)
             return
-    each = np.broadcast_to(np.asarray(count), sums.shape)
+    counts = np.broadcast_to(np.asarray(count), sums.shape)
     step = max(1, PIECE // (sums.size // sums.shape[1]))
     for first in range(0, sums.shape[1], step):
         piece = slice(first, first + step)
-        divide_each(sums[:, piece], each[:, piece], most, out[:, piece])
+        divide_each(sums[:, piece], counts[:, piece], most, out[:, piece])
 
 
 def _round_quotient(sums: Array, count: int, limits: tuple[int, int], out: Array) -> None:

@@ -166,13 +166,13 @@ def indices2d(
     """Where `values`, which `pool_axes` took from `image` by max or min, lie: flat, row by row."""
     if image.dtype.kind == "b":
         image, values = image.view(np.uint8), values.view(np.uint8)
-    first, found = row_axis(image.ndim, data_format), np.empty(values.shape, np.int64)
+    first, indices = row_axis(image.ndim, data_format), np.empty(values.shape, np.int64)
     planes, wanted = _as_planes(image, values, first)
-    _, places = _as_planes(image, found, first)
+    _, places = _as_planes(image, indices, first)
     from pooltool.kernels import taps
 
     places[...] = taps.indices(planes, wanted, rows, columns)
-    return found
+    return indices
 
 
 def _pool_planes(

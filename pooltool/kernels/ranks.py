@@ -39,10 +39,10 @@ def medians(values: Array, axis: int, counts: Counts, skip_nan: bool) -> Array:
     else:
         values.sort(kind="stable")  # of bytes a radix sort
     ranks = np.broadcast_to(rank, values[0].shape if axis == 0 else values.shape[:-1])
-    found: Array = np.take_along_axis(values, np.expand_dims(ranks, axis), axis).squeeze(axis)
+    result: Array = np.take_along_axis(values, np.expand_dims(ranks, axis), axis).squeeze(axis)
     if lacking is not None:
-        found[lacking] = np.nan
-    return found
+        result[lacking] = np.nan
+    return result
 
 
 def sort_taps(stack: Array, rank: int | None) -> list[Array]:

@@ -1,7 +1,7 @@
 """All values of a window at once: medians, modes, and where the largest or smallest value lies.
 
 The values are gathered tile by tile. A tap is one place in a window: the first tap of all windows
-is an array, the second another, and so on. What is found among them is in `ranks`.
+is an array, the second another, and so on. What is computed of them is in `ranks`.
 
 A tap outside of the image holds the largest value of its dtype: it is sorted to the end, behind
 as many values as the window has inside the image, and is never counted.
@@ -30,6 +30,8 @@ TAP_BYTES = 1 << 17
 """Bytes of one tap of a tile: a few of them stay in the cache while they are sorted."""
 BLOCK_BYTES = 1 << 21
 """Bytes of a tile whose windows hold many taps: so many that its calls hardly show."""
+SCANNED = 1 << 16
+"""Windows of more pixels are looked through one after the other for where an extreme lies."""
 SAMPLED, UNIFORM = 16, 0.85
 """One of so many rows of windows is looked at to tell whether more than this share of them hold
 one value only."""
@@ -47,7 +49,7 @@ class Taps:
     @classmethod
     def of(cls, pixels: Array, rows: Axis, columns: Axis) -> Taps:
         """Lay the windows side by side along an axis where padding or two sizes call for it."""
-        laid = []
+        axes = []
         is_float = pixels.dtype.kind == "f"
         largest = np.inf if is_float else means.integer_range(pixels.dtype)[1]
         for number, axis in ((1, rows), (2, columns)):
@@ -56,8 +58,8 @@ class Taps:
                 pixels = pixels.take(places, axis=number, mode="clip")
                 np.moveaxis(pixels, number, 0)[~_inside(axis).reshape(-1)] = largest
                 axis = Axis(len(places), range(0, len(places), taps), taps)
-            laid.append(axis)
-        return cls(pixels, *laid)
+            axes.append(axis)
+        return cls(pixels, *axes)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -172,11 +174,11 @@ def _pool_gathered(
     most = _windows_of_tile(rows.most * columns.most, dtype)
     for tile, tile_rows, tile_columns, where in window_tiles(pixels, rows, columns, most):
         target, counts = out[where], _counts(tile_rows, tile_columns)
-        laid = Taps.of(tile, tile_rows, tile_columns)
+        taps = Taps.of(tile, tile_rows, tile_columns)
         if method == "median":
-            target[...] = ranks.medians(*laid.gather(dtype), counts, skip_nan)
+            target[...] = ranks.medians(*taps.gather(dtype), counts, skip_nan)
         else:
-            _find_modes(laid, dtype, counts, target)
+            _find_modes(taps, dtype, counts, target)
         if dtype.kind == "f":
             means.canonicalize(target)
 
@@ -194,12 +196,12 @@ def _windows_of_tile(taps: int, dtype: np.dtype[Any]) -> int:
     return (TAP_BYTES if taps <= FEW_TAPS else BLOCK_BYTES // taps) // dtype.itemsize
 
 
-def _find_modes(laid: Taps, dtype: np.dtype[Any], counts: means.Counts, out: Array) -> None:
+def _find_modes(taps: Taps, dtype: np.dtype[Any], counts: means.Counts, out: Array) -> None:
     """Write the most frequent value of each window into `out`.
 
     Most windows of labels hold one value only. Where that is so, only the others are sorted.
     """
-    values, axis = laid.gather(dtype)
+    values, axis = taps.gather(dtype)
     if axis:
         out[...] = ranks.modes_of_many(values, counts)
         return
@@ -237,9 +239,17 @@ def indices(pixels: Array, values: Array, rows: Axis, columns: Axis) -> NDArray[
     `values` are the largest or the smallest of each window. Of equal ones, and of several NaN, the
     first in reading order counts.
     """
-    found = np.empty(values.shape, np.int64)
+    places = np.empty(values.shape, np.int64)
     width = pixels.shape[2]
     many = rows.most * columns.most
+    if many > SCANNED:
+        for row, column in np.ndindex(rows.count, columns.count):
+            own_rows, own_columns = rows.own(row), columns.own(column)
+            window = pixels[:, own_rows, own_columns]
+            y, x = np.divmod(_first_in(window, values[:, row, column]), window.shape[2])
+            y = own_rows.start + y * rows.dilation
+            places[:, row, column] = y * width + own_columns.start + x * columns.dilation
+        return places
     most = _windows_of_tile(many, values.dtype)
     row_starts, row_steps = _places(rows)
     column_starts, column_steps = _places(columns)
@@ -250,22 +260,41 @@ def indices(pixels: Array, values: Array, rows: Axis, columns: Axis) -> NDArray[
         if not isinstance(_counts(tile_rows, tile_columns), int):
             high, wide = _inside(tile_rows), _inside(tile_columns)
             inside = (high[:, None, :, None] & wide[:, None, :]).reshape(len(high), len(wide), many)
-        laid = Taps.of(tile, tile_rows, tile_columns)
-        numbers = _first_equal(laid, values[where], inside)
-        target = found[where]
+        taps = Taps.of(tile, tile_rows, tile_columns)
+        numbers = _first_equal(taps, values[where], inside)
+        target = places[where]
         np.take(offsets, numbers, out=target, mode="clip")
         target += row_starts[down, None, None] * width + column_starts[across, None]
-    return found
+    return places
 
 
-def _first_equal(laid: Taps, wanted: Array, inside: Array | None) -> Array:
+def _first_in(window: Array, wanted: Array) -> NDArray[np.int64]:
+    """Where (planes, rows, columns, channels) first hold the values `wanted`, (planes, channels):
+    flat, in reading order. Few rows are looked at at once: a window may be larger than memory.
+    """
+    planes, height, width, channels = window.shape
+    places = np.full(wanted.shape, -1, np.int64)
+    step = max(1, BLOCK_BYTES // (planes * width * channels))
+    for top in range(0, height, step):
+        part = window[:, top : top + step].reshape(planes, -1, channels)
+        equal = part == wanted[:, None]
+        if wanted.dtype.kind == "f":
+            equal |= np.isnan(part) & np.isnan(wanted[:, None])
+        new = (places < 0) & equal.any(1)
+        places[new] = (top * width + equal.argmax(1))[new]
+        if (places >= 0).all():
+            break
+    return places
+
+
+def _first_equal(taps: Taps, wanted: Array, inside: Array | None) -> Array:
     """Number of the first tap of each window that holds the value `wanted`.
 
     `inside`, (rows, columns, taps), tells which taps are the window's own; None for all.
     """
     has_nan = wanted.dtype.kind == "f" and bool(np.isnan(wanted).any())
-    if laid.rows.pool_size * laid.columns.pool_size > FEW_TAPS:
-        values, _ = laid.gather(wanted.dtype)
+    if taps.rows.pool_size * taps.columns.pool_size > FEW_TAPS:
+        values, _ = taps.gather(wanted.dtype)
         equal = values == wanted[..., None]
         if has_nan:
             equal |= np.isnan(values) & np.isnan(wanted)[..., None]
@@ -277,7 +306,7 @@ def _first_equal(laid: Taps, wanted: Array, inside: Array | None) -> Array:
     missed = np.empty(wanted.shape, np.dtype(np.bool_))
     missed[...] = True
     line = np.empty(wanted.shape, wanted.dtype)
-    for number, view in enumerate(laid.taps()[:-1]):  # what no other tap holds, the last one does
+    for number, view in enumerate(taps.taps()[:-1]):  # what no other tap holds, the last one does
         copy_pixels(view, line)
         other = line != wanted
         if has_nan:
