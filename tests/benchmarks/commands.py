@@ -1,8 +1,9 @@
 """Times pooltool as whole processes and prints ratios: python tests/benchmarks/commands.py
 
-Four questions: what pooling one picture costs beside a bare script that only decodes and encodes
+Five questions: what pooling one picture costs beside a bare script that only decodes and encodes
 it, how many photographs and how many small pictures a second a folder takes beside that script and
-other programs, and what a shell loop costs that starts a program for each picture. Commands take
+other programs, what one more small picture costs where no disk hides it, and what a shell loop
+costs that starts a program for each picture. Commands take
 turns, and medians of the turns are compared, so that a busy machine does not matter much. Programs
 that are not installed are left out with a note.
 """
@@ -62,6 +63,17 @@ def one(name):
         file.write(data)
 with ThreadPoolExecutor(2) as executor:
     list(executor.map(one, sorted(os.listdir(sys.argv[1]))))
+"""
+
+BARE_LOOP = """
+import os, sys
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+import click, cv2, numpy
+cv2.setNumThreads(1)
+for name in sorted(os.listdir(sys.argv[1])):
+    pixels = cv2.imread(os.path.join(sys.argv[1], name), cv2.IMREAD_ANYCOLOR)
+    small = numpy.ascontiguousarray(pixels[::2, ::2])
+    cv2.imwrite(os.path.join(sys.argv[2], name), small)
 """
 
 
@@ -228,13 +240,9 @@ def photographs(folder: Path, rounds: int, count: int, height: int, width: int) 
     print_folder(title, compare(commands, rounds, target), count)
 
 
-def small_pictures(
-    folder: Path, rounds: int, count: int, extension: str, side: int, gray: bool
-) -> None:
-    """A folder of square pieces of the sample mountain, two at once."""
-    source, target = folder / f"small{side}{extension}", folder / f"small-out{side}{extension}"
+def write_pieces(source: Path, count: int, extension: str, side: int, gray: bool) -> None:
+    """A folder of square pieces of the sample mountain."""
     source.mkdir()
-    target.mkdir()
     mountain = cv2.imdecode(np.fromfile(SAMPLE, np.uint8), 0 if gray else 1)
     assert mountain is not None
     random = np.random.default_rng(1)
@@ -243,6 +251,15 @@ def small_pictures(
         piece = mountain[row : row + side, column : column + side]
         data = cv2.imencode(extension, piece)[1]
         (source / f"picture{index:05}{extension}").write_bytes(data.tobytes())
+
+
+def small_pictures(
+    folder: Path, rounds: int, count: int, extension: str, side: int, gray: bool
+) -> None:
+    """A folder of small pictures, two at once."""
+    source, target = folder / f"small{side}{extension}", folder / f"small-out{side}{extension}"
+    target.mkdir()
+    write_pieces(source, count, extension, side, gray)
     words = ["max", "-r", str(source), "-o", str(target), "--suffix", ""]
     commands = {
         "bare decode and encode": [sys.executable, "-c", BARE_MANY, str(source), str(target)],
@@ -258,6 +275,41 @@ def small_pictures(
     }
     kind = f"{count} {'gray ' if gray else ''}{extension[1:].upper()}s {side}x{side}"
     print_folder(f"{kind}, two at once", costs | compare(done, rounds), count)
+
+
+def one_more_picture(rounds: int, count: int, goals: dict[str, float]) -> None:
+    """What one more small picture costs in processor time, in memory (/dev/shm): many less one.
+
+    The shortest of the rounds counts, as all else only makes them longer.
+    """
+    print("\n| one more of 64x64, processor time | pooltool | bare loop | ratio | goal |")
+    print("|---|---|---|---|---|")
+    for extension, goal in goals.items():
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+            folder = Path(name)
+            write_pieces(folder / "many", count, extension, 64, False)
+            write_pieces(folder / "one", 1, extension, 64, False)
+            seconds: dict[tuple[str, str], float] = {}
+            for _ in range(rounds):
+                for source in ("many", "one"):
+                    words = ["max", "-q", "-j1", "-r", str(folder / source), "-o"]
+                    for program, command in {
+                        "pooltool": [*POOLTOOL, *words, str(folder / "out")],
+                        "bare": [sys.executable, "-c", BARE_LOOP, str(folder / source),
+                                 str(folder / "out")],
+                    }.items():  # fmt: skip
+                        (folder / "out").mkdir()
+                        cost = measure(command).cpu
+                        shutil.rmtree(folder / "out")
+                        before = seconds.get((program, source), cost)
+                        seconds[program, source] = min(cost, before)
+            own, bare = (
+                1e6 * (seconds[program, "many"] - seconds[program, "one"]) / max(1, count - 1)
+                for program in ("pooltool", "bare")
+            )
+            ratio = own / bare if bare > 0 else 0
+            row = f"{extension[1:].upper()} | {own:.0f} us | {bare:.0f} us | {ratio:.2f} | {goal}"
+            print(f"| {row} |")
 
 
 def shell_loop(folder: Path, rounds: int, count: int) -> None:
@@ -305,6 +357,8 @@ def main() -> None:
         small_pictures(folder, rounds, few or 20_000, ".png", 64, False)
         small_pictures(folder, rounds, few or 5_000, ".jpg", 64, False)
         small_pictures(folder, rounds, few or 5_000, ".png", 28, True)
+        if Path("/dev/shm").is_dir():
+            one_more_picture(rounds, few or 4_000, {".png": 1.45, ".jpg": 1.9})
         shell_loop(folder, rounds, few or 20)
 
 
