@@ -236,8 +236,8 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
     height, width = picture.frames[0].shape[:2]
     missing, outdated = list[str](), list[str]()
     block, text, profile, resolution, verbatim = picture.metadata
-    names = {"EXIF": block and block.describes, "XMP": text, "ICC": profile}
-    missing += [name for name, it in names.items() if it and name.lower() not in format.metadata]
+    blocks = {"EXIF": block and block.describes, "XMP": text, "ICC": profile}
+    missing += [name for name, it in blocks.items() if it and name.lower() not in format.metadata]
     block = block if "exif" in format.metadata else None
     text = text if "xmp" in format.metadata else None
     profile = profile if "icc" in format.metadata else None
@@ -247,8 +247,8 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
             outdated.append("subject area (EXIF)")
         block = block.resized(height, width, picture.reduction)
     if text:
-        text, lost = xmp.resized(text, height, width, picture.reduction)
-        outdated += lost
+        text, names = xmp.resized(text, height, width, picture.reduction)
+        outdated += names
     if profile and (problem := _problem_of(profile, picture, format)):
         profile = None
         outdated.append(f"ICC ({problem})")

@@ -55,18 +55,18 @@ class Format(NamedTuple):
         self, dtype: str, channels: int, frames: int, sides: tuple[int, int], maxval: int | None
     ) -> list[str]:
         """What of this picture the format cannot hold, as phrases; nothing when it holds it."""
-        found = []
+        objections = []
         is_full = self.levels and dtype == "uint16" and maxval not in self.levels
         if dtype not in self.dtypes or is_full:
-            found.append(f"{dtype} values")
+            objections.append(f"{dtype} values")
         if self.channels and channels not in self.channels:
-            found.append("1 channel" if channels == 1 else f"{channels} channels")
+            objections.append("1 channel" if channels == 1 else f"{channels} channels")
         if frames != 1 and not self.frames:
-            found.append(f"{frames} frames")
+            objections.append(f"{frames} frames")
         is_between = self.sides[0] <= min(sides) and max(sides) <= self.sides[1]
         if not is_between or sides[0] * sides[1] > self.area:
-            found.append(f"{sides[0]} x {sides[1]} pixels")
-        return found
+            objections.append(f"{sides[0]} x {sides[1]} pixels")
+        return objections
 
 
 AVIF_DEPTHS = {1023: 10, 4095: 12}
@@ -174,19 +174,19 @@ def require_holds(
     objections = format.objections(*asked)
     if objections:
         written = [other for other in FORMATS if other.written]
-        able = [other.extensions[0] for other in written if not other.objections(*asked)]
-        remedy = f"use {listed(able, 'or')}" if able else "no format here can"
+        suitable = [other.extensions[0] for other in written if not other.objections(*asked)]
+        remedy = f"use {listed(suitable, 'or')}" if suitable else "no format here can"
         raise ImageError(f"{format.name} cannot hold {' and '.join(objections)}; {remedy}")
 
 
 def require_frames(format: Format, count: int) -> None:
     """Raise `ImageError` unless `format` holds so many frames; asked before they are decoded."""
     if count > 1 and not format.frames:
-        able = [
+        suitable = [
             f.extensions[0] for f in FORMATS if f.written and f.frames and 3 in (f.channels or (3,))
         ]
         raise ImageError(
-            f"{format.name} cannot hold {count} frames; use {listed(able, 'or')}, or choose one "
+            f"{format.name} cannot hold {count} frames; use {listed(suitable, 'or')}, or choose one "
             "with --frame"
         )
 
@@ -196,8 +196,8 @@ def require_quality(format: Format, quality: int | None) -> None:
     if quality is None:
         return
     if not format.quality:
-        able = listed([other.extensions[0] for other in FORMATS if other.quality], "or")
-        raise ImageError(f"{format.name} has no quality setting; leave it out or write {able}")
+        suitable = listed([other.extensions[0] for other in FORMATS if other.quality], "or")
+        raise ImageError(f"{format.name} has no quality setting; leave it out or write {suitable}")
     if not 0 <= quality <= 100:
         raise ImageError(f"quality {quality} is not between 0 and 100")
 

@@ -43,7 +43,7 @@ NO_METADATA = Metadata()
 
 
 class Header(NamedTuple):
-    """What the walk through a file found before anything is decoded."""
+    """What a file says before anything is decoded."""
 
     format: Format
     sizes: Sizes

@@ -286,13 +286,13 @@ def _block(part: Part, inflate: _Inflater) -> tuple[str, bytes] | None:
 def _names_elsewhere(kept: Sequence[Part]) -> tuple[str, ...]:
     """What other formats lose of the copied chunks. That a picture is sRGB is no loss elsewhere."""
     is_srgb = any(part.name == b"sRGB" for part in kept)
-    lost = dict.fromkeys(
+    names = dict.fromkeys(
         part.name.decode()
         for part in kept
         if part.name != b"sRGB"
         and not (part.name in _SRGB and (is_srgb or part.body == _SRGB[part.name]))
     )
-    return (f"PNG chunks {', '.join(lost)}",) if lost else ()
+    return (f"PNG chunks {', '.join(names)}",) if names else ()
 
 
 def _animated(

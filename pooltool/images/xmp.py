@@ -52,10 +52,11 @@ _PROPERTIES = (
     _Property(*_CAMERA, rb"(?:MotionPhoto|MicroVideo)\w*", "other picture"),
     _Property(b"hdrgm", b"http://ns.adobe.com/hdr-gain-map/1.0/", rb"\w+", "other picture"),
 )  # fmt: skip
-"""What tells of the picture. The roles: one number that becomes 1 (orientation), the picture's size
-in pixels (width, height), divided by the reduction (across and down as fractions, columns and rows
-as whole pixels); a place in pixels, regions in parts of the picture or with a direction, and other
-pictures, which are not copied."""
+"""Properties that describe the picture. Their roles: a number that becomes 1 (orientation), the size
+in pixels (width, height), what is divided by the reduction (across and down as fractions, columns
+and rows as whole pixels), places in pixels, regions in parts of the picture or with a direction,
+and other pictures, which are not copied.
+"""
 _MOST_PREFIXES = 8
 """Prefixes of one namespace that are looked for; no program declares so many."""
 _NUMBER = re.compile(rb"\d{1,9}(?:[/.]\d{1,9})?")
