@@ -186,8 +186,8 @@ def require_frames(format: Format, count: int) -> None:
             f.extensions[0] for f in FORMATS if f.written and f.frames and 3 in (f.channels or (3,))
         ]
         raise ImageError(
-            f"{format.name} cannot hold {count} frames; use {listed(suitable, 'or')}, or choose one "
-            "with --frame"
+            f"{format.name} cannot hold {count} frames; use {listed(suitable, 'or')}, or choose "
+            "one with --frame"
         )
 
 

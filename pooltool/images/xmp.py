@@ -52,7 +52,7 @@ _PROPERTIES = (
     _Property(*_CAMERA, rb"(?:MotionPhoto|MicroVideo)\w*", "other picture"),
     _Property(b"hdrgm", b"http://ns.adobe.com/hdr-gain-map/1.0/", rb"\w+", "other picture"),
 )  # fmt: skip
-"""Properties that describe the picture. Their roles: a number that becomes 1 (orientation), the size
+"""Properties that describe the picture. Roles: a number that becomes 1 (orientation), the size
 in pixels (width, height), what is divided by the reduction (across and down as fractions, columns
 and rows as whole pixels), places in pixels, regions in parts of the picture or with a direction,
 and other pictures, which are not copied.
