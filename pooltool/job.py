@@ -133,21 +133,23 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         is_picture = settings.gray or settings.frame is not None or settings.show
         is_picture = is_picture or settings.alpha_weighted
         if format is NPY and not is_picture and npy.is_array_file(job.input):
-            return _pool_array(job, settings)
-        return _pool_picture(job, settings, format)
+            with npy.open_array(job.input) as array:
+                return _pool_array(job, settings, array)
+        data = files.read(job.input)
+        format = format or written_for(images.read_header(data)[1].format)
+        if format is NPY and not is_picture and npy.is_array(data):
+            return _pool_array(job, settings, npy.loaded(data))
+        return _pool_picture(job, settings, format, data)
     except (BrokenPipeError, ClusterError):  # which concern all jobs
         raise
     except Exception as error:
         return Outcome(job, "failed", error=one_line(error))
 
 
-def _pool_picture(job: Job, settings: Settings, format: Format | None) -> Outcome:
-    """Read a picture, pool every frame and write them, with the positions of the extremes if they
-    are asked for; without a `format` the result has that of the picture.
+def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> Outcome:
+    """Decode a picture, pool every frame and write them, with the positions of the extremes if they
+    are asked for.
     """
-    data = files.read(job.input)
-    if format is None:
-        format = written_for(images.read_header(data)[1].format)
     picture = images.decode(
         data,
         gray=settings.gray,
@@ -242,9 +244,9 @@ def _as_asked(data: bytes, first: Array, settings: Settings) -> bytes:
     return npy.with_channels_first(data) if channels_first else data
 
 
-def _pool_array(job: Job, settings: Settings) -> Outcome:
+def _pool_array(job: Job, settings: Settings, array: npy.ArrayFile) -> Outcome:
     """Pool a .npy file into another by parts, so that it may be larger than memory."""
-    with npy.open_array(job.input) as array, ExitStack() as outputs:
+    with ExitStack() as outputs:
         data_format: DataFormat = settings.data_format or "channels_last"
         shape, dtype, order, _ = array.layout
         warnings = npy.layout_warnings(shape, settings.data_format)

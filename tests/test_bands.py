@@ -73,6 +73,31 @@ def test_parts_do_not_show(
 
 @pytest.mark.parametrize("layout", ["C", "F"])
 @pytest.mark.parametrize("data_format", SHAPES)
+def test_an_array_from_a_pipe_is_pooled_as_a_file_is(
+    layout: Literal["C", "F"],
+    data_format: DataFormat,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outputs = str(tmp_path / "b.npy"), str(tmp_path / "i.npy")
+    for shape in [*SHAPES[data_format], (1, 2, 6, 4)]:
+        image = np.random.default_rng(4).integers(0, 9, shape).astype(np.int16)
+        np.save(tmp_path / "a.npy", np.asarray(image, order=layout))
+        data = (tmp_path / "a.npy").read_bytes()
+        monkeypatch.setattr("pooltool.files.read", lambda path, data=data: data)
+        settings = Settings(
+            Pooling("max", Windows.of(2)), data_format=data_format, indices=outputs[1]
+        )
+        results = []
+        for name in ("-", str(tmp_path / "a.npy")):
+            outcome = pool_file(Job(name, outputs[0], None), settings)
+            assert (outcome.error, outcome.input_shape) == (None, shape)
+            results.append([Path(output).read_bytes() for output in outputs])
+        assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("layout", ["C", "F"])
+@pytest.mark.parametrize("data_format", SHAPES)
 def test_parts_are_small_and_cover_all_in_memory_order(
     layout: Literal["C", "F"], data_format: DataFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:

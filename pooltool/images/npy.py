@@ -57,10 +57,10 @@ class ArrayLayout(NamedTuple):
 
 
 class ArrayFile(NamedTuple):
-    """An array in an open .npy file, of which parts are read on demand."""
+    """An array in an open .npy file, or the bytes of one, of which parts are read on demand."""
 
     layout: ArrayLayout
-    file: BinaryIO
+    file: BinaryIO | bytes
 
     def part(self, slices: Sequence[slice]) -> Array:
         """A part of the array, a slice with start and stop for each axis, as a read-only view.
@@ -75,13 +75,17 @@ class ArrayFile(NamedTuple):
             first += slices[axis].start * step
             last += (slices[axis].stop - 1) * step
             step *= layout.shape[axis]
-        size = last - first + layout.dtype.itemsize
-        try:
-            memory = np.memmap(self.file, np.uint8, "r", layout.start + first, (size,))
-        except ValueError:
-            raise DamageError("it is cut: the file became shorter while it was read") from None
+        start, size = layout.start + first, last - first + layout.dtype.itemsize
+        if isinstance(self.file, bytes):
+            memory = memoryview(self.file)[start : start + size]
+        else:
+            try:
+                memory = np.memmap(self.file, np.uint8, "r", start, (size,)).data
+            except ValueError:
+                words = "it is truncated: the file became shorter while it was read"
+                raise DamageError(words) from None
         shape = tuple(piece.stop - piece.start for piece in slices)
-        return np.ndarray(shape, layout.dtype, memory.data, strides=tuple(strides))
+        return np.ndarray(shape, layout.dtype, memory, strides=tuple(strides))
 
 
 def is_array_file(path: str) -> bool:
@@ -96,6 +100,16 @@ def open_array(path: str) -> Iterator[ArrayFile]:
     """Open a .npy file to read by parts; raise `FileError` or, for its content, `ImageError`."""
     with files.reasons(), open(path, "rb") as file:
         yield ArrayFile(_layout(file.read(_MAX_HEADER), os.fstat(file.fileno()).st_size), file)
+
+
+def is_array(data: bytes) -> bool:
+    """True for what begins as a .npy file."""
+    return data.startswith(_MAGIC)
+
+
+def loaded(data: bytes) -> ArrayFile:
+    """The array in a .npy file's bytes; raise `ImageError` as `open_array`."""
+    return ArrayFile(_layout(data, len(data)), data)
 
 
 def write_header(
