@@ -119,11 +119,12 @@ function placeFields() {
       onblur: (event) => { event.target.value = shownNumber(index); },
     })));
   }
-  const left = canvas.offsetLeft, names = { channel: info.channels.length > 1 ? channelName(state.channel) : "" };
+  const left = canvas.offsetLeft, fontSize = `${Math.min(24, view.scale[1] / 2.4)}px`;
+  const names = { channel: info.channels.length > 1 ? channelName(state.channel) : "" };
   [...fields.children].forEach((field, index) => {
     const [row, column] = [Math.floor(index / info.width), index % info.width];
     Object.assign(field.style, { left: `${left + at(place, 1, column)}px`, top: `${at(place, 0, row)}px`,
-      width: `${view.scale[1]}px`, height: `${view.scale[0]}px`, fontSize: `${Math.min(24, view.scale[1] / 2.4)}px` });
+      width: `${view.scale[1]}px`, height: `${view.scale[0]}px`, fontSize });
     field.setAttribute("aria-label", text("field", { row, column, ...names }).trim());
     if (document.activeElement !== field) field.value = shownNumber(index);
   });

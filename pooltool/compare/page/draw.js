@@ -11,7 +11,7 @@ let inks = {}; // colors of the theme by name
 function readInks() {
   const style = getComputedStyle(document.documentElement);
   inks = {};
-  for (const name of ["card", "accent", "max", "min", "avg", "ink", "hatch", "hatch-paper", "veil", "guide"]) {
+  for (const name of [...METHODS, "card", "accent", "ink", "hatch", "hatch-paper", "veil", "guide"]) {
     inks[name] = style.getPropertyValue(`--${name}`).trim();
   }
 }

@@ -11,7 +11,8 @@ function startPage() {
   buildControls();
   listen();
   applyLook();
-  worker.postMessage({ kind: "load", key: "file", info: DATA.info, base64: [...document.querySelectorAll(".values")].map((part) => part.textContent) });
+  const base64 = [...document.querySelectorAll(".values")].map((part) => part.textContent);
+  worker.postMessage({ kind: "load", key: "file", info: DATA.info, base64 });
   worker.postMessage({ kind: "load", key: "lecture" });
 }
 
@@ -19,7 +20,7 @@ function startPage() {
 function ask() {
   stop();
   asked += 1;
-  const { settings, key, noise, move, difference } = state, { planes, info: own } = have[key];
+  const { settings, key, noise, move } = state, { planes, info: own } = have[key];
   const size = own.height * own.width, isTiny = Math.max(own.height, own.width) <= LARGEST_GRID;
   state.edits = !isTiny ? [] : state.edits.filter(([c, index, value]) => (
     planes[c] && index >= 0 && index < size && planes[c][index] !== value));
@@ -28,7 +29,8 @@ function ask() {
   info = own;
   $("below").classList.toggle("single", info.channels.length === 1);
   state.channel = Math.min(state.channel || 0, info.channels.length - 1);
-  worker.postMessage({ kind: "compute", id: asked, key, settings, noise, move, edits, difference: state.difference && difference });
+  const { difference } = state;
+  worker.postMessage({ kind: "compute", id: asked, key, settings, noise, move, edits, difference });
   state.waiting = true;
   clearTimeout(waitingSince);
   waitingSince = setTimeout(() => {
@@ -234,7 +236,8 @@ function stepWindow(by) {
   const [, columns] = countsOf(), { shown } = selection();
   const [i, j] = shown || [0, 0], [rows] = countsOf();
   const index = clamped(i * columns + j + by, rows * columns);
-  hold(state.picked.name === "input" ? "max" : state.picked.name, [Math.floor(index / columns), index % columns]);
+  const name = state.picked.name === "input" ? "max" : state.picked.name;
+  hold(name, [Math.floor(index / columns), index % columns]);
 }
 
 function onPointer(name, event, place = null) {
@@ -289,7 +292,8 @@ function listen() {
   for (const name of NAMES) {
     $(name).onpointermove = $(name).onpointerdown = (event) => onPointer(name, event);
     $(name).onkeydown = (event) => onKey(name, event);
-    $(name).closest("figure").querySelector(".save").onclick = () => worker.postMessage({ kind: "save", name });
+    const save = $(name).closest("figure").querySelector(".save");
+    save.onclick = () => worker.postMessage({ kind: "save", name });
   }
   $("strip").onpointerdown = (event) => {
     const place = closeUps.find(({ x, y, width, height }) => event.offsetX >= x && event.offsetY >= y

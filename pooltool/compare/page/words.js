@@ -233,7 +233,8 @@ function describeLessons() {
   $("reasons").replaceChildren(...[fewer, ...reasons, use].map((words) => make("li", words)));
   const shape = (count) => `(${rows}, ${columns}, ${count})`;
   const table = [["", "parameters", "output"], ["pooling", "0", shape(channels)],
-    ["convolution", `${tall} × ${wide} × ${channels} × ${channels} + ${channels} = ${weights}`, shape(channels)]];
+    ["convolution", `${tall} × ${wide} × ${channels} × ${channels} + ${channels} = ${weights}`,
+      shape(channels)]];
   $("layers").replaceChildren(...table.map(([name, ...cells], i) => make("tr", {},
     make(i ? "th" : "td", i ? { scope: "row", textContent: text(name) } : ""),
     ...cells.map((words) => make(i ? "td" : "th", { textContent: i ? words : text(words) })))));
