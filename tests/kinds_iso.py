@@ -431,7 +431,7 @@ JP2 = (
           "out: a second picture$"),
     Kind("jpeg 2000 huge", huge_jp2, refusal="damaged: its header declares 32767 x 32768 pixels"),
     Kind("jpeg 2000 of two minds", lambda: jp2(codestream(PHOTO), colr(16)).replace(
-        struct.pack(">II", 36, 46), struct.pack(">II", 36, 47)), refusal="damaged: its boxes tell"),
+        struct.pack(">II", 36, 46), struct.pack(">II", 36, 47)), refusal="damaged: its boxes desc"),
 )  # fmt: skip
 
 KINDS: tuple[Kind, ...] = (*AVIF, *JP2)

@@ -198,7 +198,7 @@ def _refuse_if(odd: object, what: str) -> None:
 
 
 def _require_room(height: int, width: int, size: int) -> None:
-    """Refuse a header that tells of more pixels than `size` bytes of wavelets or of AV1 can hold.
+    """Refuse a header that claims more pixels than `size` bytes of wavelets or of AV1 can hold.
 
     Pictures of one color took down to a byte for 200,000 pixels; small ones need not be checked.
     """
@@ -473,7 +473,7 @@ def _jpeg_2000_header(data: bytes) -> Header:
     right, bottom, left, top, count, depth = struct.unpack_from(">IIII16xHB", data, coded.start + 8)
     size, bits, signed = (bottom - top, right - left), (depth & 0x7F) + 1, depth > 0x7F
     if boxed and named[b"ihdr"].body[:10] != struct.pack(">IIH", *size, count):
-        raise DamageError("it is damaged: its boxes tell of another picture than its data")
+        raise DamageError("it is damaged: its boxes describe another picture than its data")
     samples = data[coded.start + 42 : coded.start + 42 + 3 * count]
     is_plain = 1 <= count <= 4 and bits <= 16 and samples[::3] == bytes([depth]) * count
     _refuse_if(not is_plain, f"JPEG 2000 with {count} channels of {bits} or of different bits")

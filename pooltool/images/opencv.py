@@ -33,7 +33,7 @@ def decode_still(
     format: Format,
     complaints: str | None = None,
     odd: str | None = None,
-    told: list[str] | None = None,
+    warnings: list[str] | None = None,
     *,
     gray: bool = False,
 ) -> Array:
@@ -43,7 +43,7 @@ def decode_still(
     decode, buffer, flags = native.import_cv2().imdecode, _buffer(data), _ANY_COLOR
     if gray:
         flags = _ANY_DEPTH
-    pixels: Array = run(format, lambda: decode(buffer, flags), complaints, odd, told)
+    pixels: Array = run(format, lambda: decode(buffer, flags), complaints, odd, warnings)
     return pixels
 
 
@@ -65,12 +65,12 @@ def run(
     attempt: Callable[[], Any],
     complaints: str | None = None,
     odd: str | None = None,
-    told: list[str] | None = None,
+    warnings: list[str] | None = None,
 ) -> Any:
     """Run a decoder: what it returns, or of a pair (success, result) the result.
 
     A line that `complaints` matches refuses the picture, unless `odd` matches it: then a warning
-    that quotes it is added to `told`.
+    that quotes it is added to `warnings`.
     """
     with native.captured() as lines:
         result, reason = _tried(attempt)
@@ -91,9 +91,9 @@ def run(
             f"it is damaged, or a kind of {format.name} that is not read"
             f"{words and f' ({words})'}; if another program opens it, convert it to PNG there"
         )
-    if told is not None:
-        warnings = (f"read, though the decoder says: {_words(line)}" for line in judged)
-        told += [warning for warning in dict.fromkeys(warnings) if warning not in told]
+    if warnings is not None:
+        quotes = (f"read, though the decoder says: {_words(line)}" for line in judged)
+        warnings += [quote for quote in dict.fromkeys(quotes) if quote not in warnings]
     return result
 
 
