@@ -113,6 +113,9 @@ def read_header(data: bytes) -> Header:
     if not _ANIMATED.isdisjoint(names):
         frames, loop, more = _animated(height, width, parts)
         missing += more
+        # Frames may be small parts of a large picture, but hardly thousands of a pixel each.
+        area = len(frames) * height * width
+        require_plausible(height, width, area - (1 << 28), len(data) << 12)
     last = parts[-1]
     if data[last.at + 12 :].strip(b"\0"):
         missing.append("data after the end of the picture")
@@ -340,15 +343,17 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
     pictures without alpha for black, and keeps gray of a transparent level.
     """
     cv2, details, odd = native.import_cv2(), header.details, list[str]()
-    canvas, shown = np.zeros(0), list[Array]()
+    canvas, shown, first = np.zeros(0), list[Array](), details.frames[0]
+    can_be_clear = first[:2] != header.sizes[0] or first.disposal == _PREVIOUS
+    can_be_clear = can_be_clear or any(part.disposal == _BACKGROUND for part in details.frames)
     for index, part in enumerate(details.frames[: None if frame is None else frame + 1]):
         pixels = _decoded(_still(details, part), details, odd)
         count, full = channels(pixels), np.iinfo(pixels.dtype).max
-        if count < 4:
+        if count < 4 and can_be_clear:
             code = cv2.COLOR_GRAY2BGRA if count == 1 else cv2.COLOR_BGR2BGRA
             pixels = cv2.cvtColor(pixels, code)
         if not index:
-            canvas = np.zeros((*header.sizes[0], 4), pixels.dtype)
+            canvas = np.zeros((*header.sizes[0], *pixels.shape[2:]), pixels.dtype)
         area = canvas[part.top : part.top + part.height, part.left : part.left + part.width]
         before = area.copy()
         if part.blended and count == 4:
@@ -359,7 +364,7 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
             shown.append(canvas.copy())
         if part.disposal in (_BACKGROUND, _PREVIOUS):
             area[...] = before if part.disposal == _PREVIOUS else 0
-    if count < 4 and all((pixels[..., 3] == full).all() for pixels in shown):
+    if count < 4 and can_be_clear and all((pixels[..., 3] == full).all() for pixels in shown):
         shown = [pixels[..., 0] if count == 1 else pixels[..., :3] for pixels in shown]
     picture = Picture(tuple(shown), formats.PNG, warnings=tuple(odd))
     if len(details.frames) == 1 or frame is not None:
