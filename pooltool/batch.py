@@ -9,6 +9,7 @@ forked safely.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections import deque
@@ -99,7 +100,7 @@ def _processes(jobs: Sequence[Job], settings: Settings) -> int:
 def _may_take_long(job: Job, *, alone: bool) -> bool:
     if files.size(job.input) > LONG_BYTES:
         return True
-    return alone and (job.output == files.STREAM or files.is_special(job.output))
+    return alone and files.size(job.output) == math.inf
 
 
 class InThread:

@@ -76,11 +76,7 @@ def _read_stream(file: BinaryIO | FileIO, limit: int) -> bytes:
 
 def is_special(path: str) -> bool:
     """True for a pipe, a socket or a device, which are no files on a disk."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return size(path) == math.inf and not os.path.isdir(path)
 
 
 def identity(path: str) -> tuple[Identity | None, bool]:
