@@ -49,8 +49,11 @@ class PooltoolError(Exception):
     def __str__(self) -> str:
         return self._text(are_options=False)
 
+    def in_options(self) -> str:
+        """The text as the command line says it: `--pool-size 2x3`, not `pool_size=(2, 3)`."""
+        return self._text(are_options=True)
+
     def _text(self, *, are_options: bool) -> str:
-        """The text with `--pool-size 2x3` for options, or `pool_size=(2, 3)` for parameters."""
         if not self.settings:  # braces may be those of a file's name
             return self.reason
         items = self.settings.items()
@@ -78,7 +81,7 @@ class _Setting(NamedTuple):
 def one_line(error: Exception) -> str:
     """Why an image failed, in one line, whatever was raised."""
     if isinstance(error, PooltoolError):
-        text = error._text(are_options=True)
+        text = error.in_options()
         names_files = isinstance(error, FileError | PlanError | UsageProblem)
         return text if names_files else shortened(text)
     has_no_room = isinstance(error, ImportError) and "map segment" in str(error)
@@ -122,8 +125,8 @@ class ImageError(PooltoolError):
 class DamageError(ImageError):
     """An image that is truncated or damaged."""
 
-    def _text(self, *, are_options: bool) -> str:
-        return f"{super()._text(are_options=are_options)}; copy or save it again"
+    def __str__(self) -> str:
+        return f"{super().__str__()}; copy or save it again"
 
 
 class FileError(PooltoolError):

@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -295,6 +296,45 @@ def npy_header(descr: bytes, shape: bytes) -> bytes:
     return npy(b"{'descr': %s, 'fortran_order': False, 'shape': %s}\n" % (descr, shape), bytes(64))
 
 
+def tiff_coded(compression: int, body: bytes, samples: int = 1) -> bytes:
+    """A TIFF of 4 x 4 pixels whose data says itself that it is larger."""
+    more = {"t259": compression, "t277": samples, "t262": 2 if samples == 3 else 1}
+    tags = picture_tags(4, 4, t279=len(body), t273=8 + 2 + 12 * 9 + 4, **more)
+    return tags_file(tags, body)
+
+
+def flat(format: str, channels: int = 1, **settings: Any) -> bytes:
+    """A large picture of one color."""
+    shape = (8000, 8000) if channels == 1 else (8000, 8000, channels)
+    return pil(np.zeros(shape, np.uint8), format, **settings)
+
+
+def tga(kind: int) -> bytes:
+    size = struct.pack("<HHHH", 0, 0, 30000, 30000)
+    return bytes((0, 0, kind, 0, 0, 0, 0, 0)) + size + b"\x18\0" + b"\xff\0\0\0" * 10
+
+
+def psd(channels: int) -> bytes:
+    sizes = struct.pack(">HIIHH", channels, 30000, 30000, 8, 3)
+    return b"8BPS\0\1" + bytes(6) + sizes + bytes(12) + b"\0\1" + bytes(1000)
+
+
+def dds() -> bytes:
+    start = b"DDS " + struct.pack("<IIIII", 124, 0x1007, 30000, 30000, 0)
+    return start.ljust(76, b"\0") + struct.pack("<II4s", 32, 4, b"DXT1") + bytes(1040)
+
+
+def pcx() -> bytes:
+    start = b"\x0a\5\1\x08" + struct.pack("<HHHH", 0, 0, 29999, 29999) + bytes(52) + b"\0\3"
+    return start + struct.pack("<H", 30000) + bytes(58) + b"\xff\0" * 1000
+
+
+def ico() -> bytes:
+    """An icon of 16 x 16 whose PNG is another one."""
+    body = flat("PNG")
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(body), 22) + body
+
+
 def bmp(height: int, width: int, bits: int, coding: int, body: bytes, used: int = 0) -> bytes:
     header = struct.pack(
         "<IiiHHIIiiII", 40, width, height, 1, bits, coding, len(body), 0, 0, used, 0
@@ -462,6 +502,12 @@ FILES: dict[str, Callable[[], bytes]] = {
     ),
     "exif-many-pointers": lambda: jpeg_exif(tags_file([(0x8769, 4, 1, 8)] * 5000)),
     "exif-pages": lambda: png_file((b"eXIf", tiff_pages(60_000))),
+    "tiff-of-lerc": lambda: tiff_coded(
+        34887, b"Lerc2 " + struct.pack("<iI7i", 3, 0, 30000, 30000, 1, 8, 60, 1, 1) + bytes(60)
+    ),
+    "tiff-of-webp": lambda: tiff_coded(50001, flat("WEBP", 3, lossless=True, method=0), 3),
+    "tiff-of-png": lambda: tiff_coded(34933, flat("PNG")),
+    "tiff-of-jpeg-2000": lambda: tiff_coded(34712, codestream(4096, precinct=0)),
     # Boxes
     "avif-20000-items": partial(avif, 20_000),
     "avif-60000-extents": partial(avif, 1, 60_000),
@@ -480,6 +526,15 @@ FILES: dict[str, Callable[[], bytes]] = {
     "jp2-tiles": partial(codestream, 60_000, tile=236, levels=5),
     "jp2-layers": partial(codestream, 64, layers=65_535, levels=5),
     "jp2-channels": partial(codestream, 64, channels=16_384),
+    # What Pillow reads
+    "tga-runs": partial(tga, 10),
+    "tga-raw": partial(tga, 2),
+    "qoi-runs": lambda: b"qoif" + struct.pack(">IIBB", 30000, 30000, 4, 0) + b"\xfd" * 100,
+    "psd": partial(psd, 3),
+    "psd-channels": partial(psd, 56),
+    "dds": dds,
+    "pcx": pcx,
+    "ico-png": ico,
     # Headers of arrays
     "npy-hex": lambda: npy(
         b"{'descr': '<f4', 'fortran_order': False, 'shape': (0x" + b"f" * 50_000 + b", 2)}\n"

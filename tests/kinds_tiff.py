@@ -408,8 +408,9 @@ REFUSED = (
     *(rare(refused(name, partial(made, {259: [code]}, GRAY.tobytes()),
                    "a kind of TIFF that is not read"))
       for code, name in ((34925, "damaged LZMA"), (50000, "damaged Zstandard"),
-                         (50001, "damaged WebP"), (34712, "damaged JPEG 2000"),
                          (34887, "damaged LERC"), (777, "compression 777"))),
+    rare(refused("damaged JPEG 2000", partial(made, {259: [34712]}, GRAY.tobytes()), "JPEG 2000")),
+    rare(refused("damaged WebP", partial(made, {259: [50001]}, GRAY.tobytes()), "truncated")),
     refused("128 bits", lambda: made({258: [128]}, GRAY.tobytes()), "1 x 128-bit samples"),
     refused("24 bits that are cut", lambda: made({258: [24]}, GRAY.tobytes()),
             "(cut|truncated) or damaged"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pooltool import files, images
+from pooltool import files
 from pooltool.errors import FileError, ImageError
 from pooltool.images import npy
 
@@ -158,14 +158,6 @@ def test_lying_headers(shape: str) -> None:
     text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n"
     with pytest.raises(ImageError, match=r"^.{1,250}$"):
         npy.loads(with_header(text, bytes(25), 2))
-
-
-def test_many_frames_of_a_pixel_do_not_become_pictures() -> None:
-    data = npy.dumps(np.zeros((100_000, 1, 1, 1), np.uint8))
-    with pytest.raises(ImageError, match=r"100000 frames of few pixels.*write .npy"):
-        images.decode(data)
-    assert len(images.decode(data, frame=7).frames) == 1
-    assert len(images.decode(npy.dumps(np.zeros((6000, 28, 28, 1), np.uint8))).frames) == 6000
 
 
 def test_huge_header_is_refused_before_it_is_read() -> None:

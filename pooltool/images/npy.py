@@ -26,6 +26,7 @@ from pooltool.data_format import looks_channels_first
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.formats import Format
+from pooltool.images.headers import repeated
 from pooltool.images.picture import Array, Encoded, Header, Picture
 
 FORMATS = (formats.NPY,)
@@ -35,9 +36,6 @@ _MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 1 << 16
 _MAX_AXIS = 1 << 48
 """More rows, columns or channels than any file holds."""
-_FEW_FRAMES, _BYTES_A_FRAME = 5000, 500
-"""So many frames of any size become pictures; more of them take so many bytes for each, as a
-picture takes time however small it is."""
 
 
 class ArrayLayout(NamedTuple):
@@ -135,18 +133,13 @@ def read_header(data: bytes) -> Header:
     """Read the header."""
     shape = _layout(data, len(data)).shape
     count, height, width = (shape if len(shape) == 4 else (1, *shape))[:3]
-    return Header(formats.NPY, ((height, width),) * count)
+    return Header(formats.NPY, repeated((height, width), count))
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The array as a picture, blue first; (N, H, W, C) are N frames."""
     array = loads(data)
     frames = array if array.ndim == 4 else array[None]
-    if frame is None and len(frames) > _FEW_FRAMES + len(data) // _BYTES_A_FRAME:
-        raise ImageError(
-            f"it holds {len(frames)} frames of few pixels, too many for pictures; write .npy, or "
-            "choose one with --frame"
-        )
     chosen = frames if frame is None else frames[frame : frame + 1]
     return Picture(tuple(map(opencv.swapped, chosen)), formats.NPY)
 

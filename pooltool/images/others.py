@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -77,9 +78,11 @@ def is_installed(module: str) -> bool:
 
 
 def attempt(kind: str, action: Callable[[], Any]) -> Any:
-    """Run what a package of the extra does with a file: it may raise anything."""
+    """Run what a package of the extra does with a file, which may raise and warn of anything."""
     try:
-        return action()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return action()
     except (ImageError, MemoryError):
         raise
     except Exception as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, others, tags
 from pooltool.images.formats import Format
-from pooltool.images.headers import name_of
+from pooltool.images.headers import name_of, require_plausible
 from pooltool.images.isobmff import first_of, whole
 from pooltool.images.picture import Header, Metadata, Picture, colored
 
@@ -42,13 +43,19 @@ def read_header(data: bytes) -> Header:
         return _read_heic(data)
     if format is formats.JXL:
         return _read_jpeg_xl(data)
+    for png in re.finditer(rb"\x89PNG\r\n\x1a\n....IHDR(....)(....)", data, re.DOTALL):
+        if format is formats.ICO and max(png.groups()) > struct.pack(">I", 1024):
+            raise DamageError("it is damaged: an icon holds a picture larger than it says")
     image = _opened(data, format, format.name)
+    height, width = image.size[::-1]
+    # No run of these formats has more pixels a byte; an icon may hold a small PNG.
+    require_plausible(height, width, height * width - (1 << 16), len(data) * 256)
     resources = {number: block for number, _, block in getattr(image, "resources", ())}  # of PSD
     exif, xmp = tags.read_exif(resources.get(1058)), resources.get(1060)
-    missing = []
+    missing, count = [], others.attempt(format.name, lambda: getattr(image, "n_frames", 1))
     if len(image.info.get("sizes", ())) > 1:  # of ICO
         missing.append("smaller pictures")
-    elif getattr(image, "n_frames", 1) > 1:
+    elif count > 1:
         missing.append("layers" if format is formats.PSD else "more pictures")
     metadata = Metadata(exif, xmp, image.info.get("icc_profile"))
     return Header(format, (image.size[::-1],), metadata, tuple(missing), 1, details=image)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-import warnings
+import re
+import struct
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -11,9 +12,13 @@ from typing import Any
 import numpy as np
 
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import others
+from pooltool.images import isobmff, others, pillow, png, tiff_pages, webp
 from pooltool.images.picture import Array
 from pooltool.images.tiff_pages import LAB, Page
+
+_SIZED = {**dict.fromkeys((33003, 33004, 33005, 34712), isobmff), 34927: webp, 50001: webp,
+          34933: png, 50002: pillow, 52546: pillow}  # fmt: skip
+"""Compressions whose data has a header of its own, by the module that reads it."""
 
 
 def stored(data: bytes, pages: Mapping[int, Page], kind: str) -> dict[int, Array]:
@@ -23,6 +28,8 @@ def stored(data: bytes, pages: Mapping[int, Page], kind: str) -> dict[int, Array
     """
     file, samples = _opened(data, kind), dict[int, Array]()
     for index, page in pages.items():
+        for block in tiff_pages.blocks(data, page):
+            _require_fitting(page, block)
         array = _tried(lambda at: file.pages[at].asarray(), index)
         # tifffile leaves out axes of length 1, and puts planes first.
         shape = (page.planes, page.height, page.width, page.samples // page.planes)
@@ -70,10 +77,23 @@ def _opened(data: bytes, kind: str) -> Any:
 
 
 def _tried(action: Callable[..., Any], *words: Any) -> Any:
-    """What an action of the packages gives, without their warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return others.attempt("TIFF", lambda: action(*words))
+    """What an action of the packages gives."""
+    return others.attempt("TIFF", lambda: action(*words))
+
+
+def _require_fitting(page: Page, block: memoryview) -> None:
+    """Refuse a strip or tile whose data says itself how large it is, where it is larger than the
+    page says: imagecodecs would take memory for it.
+    """
+    module, height, width = _SIZED.get(page.compression), page.rows, page.columns
+    if lerc := re.match(rb"Lerc2 (....)", block, re.DOTALL):
+        version = int.from_bytes(lerc[1], "little")
+        height, width = struct.unpack_from("<2i", block, 14 if version > 2 else 10)
+    elif module:
+        end = b"\xff\xd9"  # of JPEG 2000, which some writers leave out
+        ((height, width),) = module.read_header(bytes(block) + end).sizes
+    if height > page.rows or width > page.columns:
+        raise DamageError("it is damaged: a strip or tile is larger than its TIFF tags say")
 
 
 def _shaped(array: Array, shape: tuple[int, ...]) -> Array:
