@@ -2,9 +2,9 @@
 
 A picture is decoded the way it is seen: turned upright, its depth, gray or color and alpha kept.
 
-A format is a module with `FORMATS`, `START`, the pattern of how files begin, `read_header(data)`,
-which walks the file once, `decode(data, header, frame)` and, if it is written,
-`encode(picture, format, quality)`. A new one is a module and its name in `_MODULES`.
+A format is a module with `read_header(data)`, which walks the file once, `decode(data, header,
+frame)` and, if it is written, `encode(picture, format, quality)`. A new one is a module and its row
+in `formats.CODECS`; a module is loaded when a file needs it.
 
 The label of a picture with a palette is its index. Where labels are asked for, `decode` of its
 module finds `header.labels` and returns them with the palette, or colors where there is no one
@@ -15,6 +15,7 @@ indices alone, and all others the colors.
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from itertools import islice
 from math import prod
 from types import ModuleType
@@ -23,19 +24,14 @@ import numpy as np
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import (
-    isobmff,
-    jpeg,
-    npy,
-    pillow,
-    png,
-    simple,
-    tags,
-    tiff,
-    webp,
-    xmp,
+from pooltool.images import npy, tags, xmp
+from pooltool.images.formats import (
+    CODECS,
+    Format,
+    require_frames,
+    require_holds,
+    require_quality,
 )
-from pooltool.images.formats import Format, require_frames, require_holds, require_quality
 from pooltool.images.headers import MALFORMED, left_out, profile_kind
 from pooltool.images.others import refusal
 from pooltool.images.picture import (
@@ -52,8 +48,7 @@ from pooltool.images.picture import (
 )
 from pooltool.images.tags import Resolution
 
-_MODULES: tuple[ModuleType, ...] = (jpeg, png, webp, tiff, isobmff, npy, simple, pillow)
-_MODULE_OF = {format.name: module for module in _MODULES for format in module.FORMATS}
+_CODEC_OF = {format.name: name for name, (_, formats) in CODECS.items() for format in formats}
 _START_BYTES = 4096
 """So much of a file's start tells what it is."""
 _UNITS = ("pixels", "columns", "rows")
@@ -140,7 +135,8 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         picture = picture._replace(metadata=metadata)
         warnings += left_out(outdated)
     warnings += left_out(missing, f", as {format.name} cannot hold it")
-    encoded: Encoded = _MODULE_OF[format.name].encode(picture, format, quality)
+    module = import_module(f"pooltool.images.{_CODEC_OF[format.name]}")
+    encoded: Encoded = module.encode(picture, format, quality)
     return Encoded(encoded.data, (*warnings, *encoded.warnings))
 
 
@@ -150,10 +146,10 @@ def read_header(data: bytes) -> tuple[ModuleType, Header]:
     """
     if not data:
         raise ImageError("it is empty; save it again, or leave it out")
-    for module in _MODULES:
-        if re.match(module.START, data, re.DOTALL):
-            break
-    else:
+    starts = ((name, start) for name, (start, _) in CODECS.items())
+    name = next((name for name, start in starts if re.match(start, data, re.DOTALL)), "pillow")
+    module = import_module(f"pooltool.images.{name}")
+    if name == "pillow" and not re.match(module.START, data, re.DOTALL):
         raise ImageError(refusal(data[:_START_BYTES]))
     try:
         return module, module.read_header(data)

@@ -113,6 +113,17 @@ PCX = Format("PCX", ("pcx",), written=False, module="PIL")
 FORMATS = (PNG, JPEG, TIFF, WEBP, GIF, AVIF, JP2, BMP, PGM, PPM, PNM, PBM, PFM, HDR, NPY,
            HEIC, JXL, TGA, ICO, PSD, QOI, DDS, PCX)  # fmt: skip
 NETPBM = (PBM, PGM, PPM, PNM)
+CODECS: dict[str, tuple[bytes, tuple[Format, ...]]] = {
+    "jpeg": (rb"\xff\xd8\xff", (JPEG,)),
+    "png": (rb"\x89PNG\r\n\x1a\n", (PNG,)),
+    "webp": (rb"RIFF....WEBP", (WEBP,)),
+    "tiff": (rb"II[*+]\0|MM\0[*+]", (TIFF,)),
+    "isobmff": (rb"....ftyp.{,52}avi[fs]|\0\0\0\x0cjP  |\xff\x4f\xff\x51", (AVIF, JP2)),
+    "npy": (rb"\x93NUMPY", (NPY,)),
+    "simple": (rb"BM|GIF8[79]a|P[1-6fF][\s#]|#\?(RADIANCE|RGBE)", (BMP, GIF, *NETPBM, PFM, HDR)),
+}
+"""The module that reads and writes formats: how their files begin, and what they are. `pillow`
+reads what is not among them."""
 WRITTEN_AS = {"j2k": "jp2", "j2c": "jp2", "jpc": "jp2", "jpf": "jp2", "jpx": "jp2",
               "avifs": "avif", "jfif": "jpg", "gif": "png",
               **{name: "png" for format in FORMATS if format.module for name in format.extensions},

@@ -30,9 +30,6 @@ from pooltool.images.picture import (
     channels,
 )
 
-FORMATS = (formats.AVIF, formats.JP2)
-START = rb"....ftyp.{,52}avi[fs]|\0\0\0\x0cjP  |\xff\x4f\xff\x51"
-
 _FIELDS = {b"meta": 4, b"iref": 4, b"iinf": 6, b"stsd": 8, b"av01": 78}
 """Bytes of a box that lie before the boxes in it."""
 

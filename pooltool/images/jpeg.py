@@ -17,9 +17,6 @@ from pooltool.images.picture import Encoded, Header, Metadata, Picture, Verbatim
 from pooltool.images.tags import EXIF_PREFIX, Resolution, read_exif
 from pooltool.images.xmp import XMP_PREFIX
 
-FORMATS = (formats.JPEG,)
-START = rb"\xff\xd8\xff"
-
 CHECKED = {0xC0: (1, 3, 4), 0xC1: (1, 3, 4), 0xC2: (1, 3, 4), 0xC3: (1, 3)}
 """Codings of 8 bits a sample that come out right, by the marker of the frame, and their numbers of
 components: baseline, extended sequential, progressive and lossless. Arithmetic codes come out

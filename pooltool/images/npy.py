@@ -29,9 +29,6 @@ from pooltool.images.formats import Format
 from pooltool.images.headers import repeated
 from pooltool.images.picture import Array, Encoded, Header, Picture
 
-FORMATS = (formats.NPY,)
-START = rb"\x93NUMPY"
-
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 1 << 16
 _MAX_AXIS = 1 << 48

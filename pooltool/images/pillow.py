@@ -32,7 +32,6 @@ _STARTS = {
                  rb"[\x08\x0f\x10\x18\x20][\0-\x3f]",
 }  # fmt: skip
 """How files of each format begin."""
-FORMATS = tuple(_STARTS)
 START = b"|".join(_STARTS.values())
 
 

@@ -20,9 +20,6 @@ from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, V
 from pooltool.images.tags import EXIF_PREFIX, Resolution, read_exif
 from pooltool.images.xmp import XMP_PREFIX
 
-FORMATS = (formats.PNG,)
-START = rb"\x89PNG\r\n\x1a\n"
-
 CHECKED = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Color types and their bits a sample, all of which come out right, interlaced or not, with a
 transparent color and in animations: gray, RGB, palette, gray with alpha, RGBA."""

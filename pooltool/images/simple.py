@@ -34,9 +34,6 @@ from pooltool.images.picture import (
 )
 from pooltool.images.tags import Resolution
 
-FORMATS = (formats.BMP, formats.GIF, *formats.NETPBM, formats.PFM, formats.HDR)
-START = rb"BM|GIF8[79]a|P[1-6fF][\s#]|#\?(RADIANCE|RGBE)"
-
 
 def read_header(data: bytes) -> Header:
     """Read what lies before the pixels; walk all blocks of a GIF and all pictures of netpbm."""

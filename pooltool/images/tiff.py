@@ -34,9 +34,7 @@ from pooltool.images.picture import (
 from pooltool.images.tags import Directory, Exif, Field, number_fields
 from pooltool.images.tiff_pages import BANDS, CMYK, LAB, WITH_ALPHA, Page
 
-FORMATS = (formats.TIFF,)
 _DNG = 50706
-START = rb"II[*+]\0|MM\0[*+]"
 
 _DESCRIPTION, _XMP, _DEPTH, _STACK, _ICC, _NO_DATA = 270, 700, 32997, 33629, 34675, 42113
 _RESOLUTION = (tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT)

@@ -17,9 +17,6 @@ from pooltool.images.headers import repeated, require_plausible
 from pooltool.images.picture import Encoded, Header, Metadata, Picture, channels
 from pooltool.images.tags import read_exif
 
-FORMATS = (formats.WEBP,)
-START = rb"RIFF....WEBP"
-
 CONTAINER = Container(
     "<4sI", "RIFF chunk", name_first=True, even=True,
     structural=frozenset((b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")),
