@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from pooltool.data_format import DataFormat, likelier, row_axis
@@ -45,17 +45,17 @@ class Axis:
     unseen: Pair = (0, 0)
     """Pixels that windows have before and after these, on padding in every window."""
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many windows there are."""
         return len(self.starts)
 
-    @property
+    @cached_property
     def stride(self) -> int:
         """Pixels from one window to the next; of adaptive windows, the least of them."""
         return self.starts.step if isinstance(self.starts, range) else max(1, self.pool_size - 1)
 
-    @property
+    @cached_property
     def extent(self) -> int:
         """Pixels from the first to the last of the largest window, gaps included."""
         return self.dilation * (self.most - 1) + 1
@@ -65,7 +65,7 @@ class Axis:
         """Pixels of the largest window."""
         return self.pool_size + bool(self.lengths)
 
-    @property
+    @cached_property
     def is_regular(self) -> bool:
         """True when every window holds `pool_size` pixels of the image."""
         if self.lengths or self.unseen != (0, 0):
@@ -130,10 +130,9 @@ class Axis:
         else:
             moved = tuple(begin - low for begin in starts)
         after = min(end + self.unseen[1] * self.dilation, self.size + self.after) - high
-        part = replace(
-            self, size=high - low, starts=moved, lengths=self.lengths[first:last], after=after
-        )
-        return low, high, part
+        lengths = self.lengths[first:last]
+        size, pool_size, dilation = high - low, self.pool_size, self.dilation
+        return low, high, Axis(size, moved, pool_size, dilation, lengths, after, self.unseen)
 
 
 class _Settings:

@@ -3,7 +3,8 @@
     python tests/benchmarks/kernels.py [--smoke] [--all] [--megabytes N] [FILTER]
 
 Prints Markdown: for each kind of work the slowest of its images relative to the goal, and every
-peer that can do that work on that image. One thread each; all of a row interleaved; medians.
+peer that can do that work on that image. The best of a row is bold, and a missed goal is marked.
+One thread each; all of a row interleaved; medians.
 """
 
 from __future__ import annotations
@@ -217,10 +218,18 @@ def table(chosen: list[Work], megabytes: float, repeats: int, every: bool) -> No
             members = [members[alone.index(max(alone))]]
         for work in members:
             copies = compare(work, megabytes, repeats, True)
-            cells = [f"{copies[name]:.2f}" if name in copies else "-" for name in names]
+            ours = copies["pooltool"]
+            best = min(copies[name] for name in ("pooltool", *names) if name in copies)
+            cells = [
+                (f"**{copies[name]:.2f}**" if copies[name] == best else f"{copies[name]:.2f}")
+                if name in copies
+                else "-"
+                for name in ("pooltool", *names)
+            ]
             goal = f"{work.goal:g}" if work.goal else "-"
-            ours = f"| {work.group} x{work.channels} | {goal} | **{copies['pooltool']:.2f}** |"
-            print(ours, " | ".join(cells), "|", flush=True)
+            goal += " missed" if work.goal and ours > work.goal else ""
+            line = f"| {work.group} x{work.channels} | {goal} |"
+            print(line, " | ".join(cells), "|", flush=True)
 
 
 TENSORS = [  # method, pool, stride, padding, shape (N, C, H, W); pool 0 is adaptive, to 1
