@@ -185,7 +185,9 @@ def _sparse(array: Array, hole: tuple[slice, slice], **settings: Any) -> Kind:
         data[(field.at or 0) + size : (field.at or 0) + 2 * size] = bytes(size)
     right = array.copy()
     right[hole] = 0
-    return rare(Kind("tiff left out tiles", lambda: bytes(data), lambda: [right]))
+    name = f"tiff left out tiles {settings}"
+    kind = Kind(name, lambda: bytes(data), lambda: [right])
+    return rare(kind) if settings else kind
 
 
 def _metamorph() -> Kind:
@@ -338,6 +340,7 @@ READ = (
     _cmyk("uint8"), _cmyk("uint16"), _cmyk("uint8", planarconfig="separate"),
     _cmyk("uint8", compression="lzw"), _lab(),
     _sparse(GRAY, (slice(0, 16), slice(16, 32)), compression="zlib"), _metamorph(),
+    _sparse(GRAY, (slice(0, 16), slice(16, 32))),
     Kind("tiff without strip sizes", lambda: made({279: []}, GRAY.tobytes()), lambda: [GRAY]),
     # What directories tell of pages.
     *(rare(Kind(f"tiff stack {settings}", partial(tiff, _stack(), **settings),
@@ -437,6 +440,12 @@ REFUSED = (
     refused("a header of more than its data",
             lambda: made({256: [32768], 257: [16385], 278: [16385], 259: [5]}, GRAY.tobytes()),
             "truncated or damaged: its header declares 16385 x 32768"),
+    refused("a left out tile without end", lambda: made(
+        {322: [1 << 30], 323: [1 << 30], 324: [8, 0], 325: [1, 0], 257: [(1 << 30) + 1], 256: [1],
+         273: [], 279: []}, GRAY.tobytes()), "more than its data can hold|more than the limit"),
+    refused("a left out tile that is huge", lambda: made(
+        {322: [1 << 30], 323: [1 << 30], 324: [0], 325: [0], 273: [], 279: []}, GRAY.tobytes()),
+        "SPARSE_OK=FALSE"),
     refused("bits without end", lambda: made({258: [0xFFFFFFFF]}, GRAY.tobytes()),
             "it is damaged: a TIFF page has 1 samples of 4294967295 bits"),
     refused("samples without end", lambda: made({277: [0xFFFFFFFF]}, GRAY.tobytes()),

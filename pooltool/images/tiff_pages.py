@@ -24,7 +24,7 @@ from pooltool.images.tags import Directory, number_fields
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR = 266, 273, 277, 278, 279, 284
 PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_ROWS, TILES, TILE_BYTES = 317, 320, 322, 323, 324, 325
-INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT = 332, 338, 339
+INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, NO_DATA = 332, 338, 339, 42113
 
 RAW, LZW, JPEG, PACKBITS, DEFLATE, FAX = 1, 5, 7, 32773, (8, 32946), (2, 3, 4)
 COMPRESSIONS = {RAW: 1, **dict.fromkeys(DEFLATE, 1040), LZW: 2000, PACKBITS: 64, JPEG: 600,
@@ -196,12 +196,13 @@ def rare_kind(page: Page) -> str:
         remedy = "with `tiffcp -c zip`"
     elif color == 6 and code not in (6, JPEG):
         remedy = "with `tiff2rgba`"
-    elif code == RAW and 0 in sizes:
+    elif code == RAW and 0 in sizes and (NO_DATA in page.directory.fields or not any(sizes)):
         remedy = "with `gdal_translate -co SPARSE_OK=FALSE`, as parts of it were left empty"
     if remedy:
         raise ImageError(f"it is a TIFF of {page.words}, which is not read; convert it {remedy}")
     is_read_here = (
-        code in COMPRESSIONS and number in DTYPES and page.planes == 1 and 0 not in sizes
+        code in COMPRESSIONS and number in DTYPES and page.planes == 1
+        and (code == RAW or 0 not in sizes)
         and page.meaning not in (CMYK, LAB) and (page.bits >= 8 or page.samples == 1)
         and (code != JPEG or (number == (8, 1) and page.samples in (1, 3)))
     )  # fmt: skip
@@ -218,20 +219,23 @@ def blocks(data: bytes, page: Page) -> list[memoryview]:
         sizes = (page.rows * page.row_bytes,) * len(starts)
     if min(len(starts), len(sizes)) < count:
         raise DamageError("it is damaged: a TIFF page does not say where all of its data lies")
-    parts = []
+    step, parts, empty = page.rows * page.row_bytes, [], memoryview(b"")
+    if page.compression == RAW and 0 in sizes:  # zeros, as GDAL reads what was left out
+        allowed = (1 << 24) + 4 * page.height * page.width * pixel_bytes(page.directory)
+        require_plausible(page.height, page.width, count * step, allowed)
+        empty = memoryview(bytes(step))
     for start, length in zip(starts[:count], sizes[:count], strict=True):
         if start + length > len(data) and page.compression != RAW:
             raise DamageError("it is truncated: a TIFF page lies beyond the end of the data")
-        parts.append(memoryview(data)[start : start + length])
+        parts.append(memoryview(data)[start : start + length] if length else empty)
     # Bytes that several strips share count once.
     most = min(sum(map(len, parts)), len(data))
     most *= COMPRESSIONS.get(page.compression) or 8 * page.row_bytes
     rows = count * page.rows if page.tiled else page.planes * page.height
     if 0 not in sizes:
         require_plausible(page.height, page.width, rows * page.row_bytes, most)
-    step = page.rows * page.row_bytes
     adjacent = tuple(range(starts[0], starts[0] + count * step, step)) if step else ()
-    is_one_piece = starts[:count] == adjacent and {*sizes[: count - 1]} <= {step}
+    is_one_piece = starts[:count] == adjacent and {*sizes[: count - 1]} <= {step} and 0 not in sizes
     if page.compression == RAW and not page.tiled and is_one_piece:  # it need not be copied
         return [memoryview(data)[starts[0] : starts[count - 1] + sizes[count - 1]]]
     return parts
