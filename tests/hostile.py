@@ -436,6 +436,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "gif-frames-beyond-the-canvas": lambda: gif(
         gif_frame(), gif_frame(8000, 8000, gif_codes(64_000_000)) * 8
     ),
+    "gif-frame-at-the-far-corner": lambda: gif(
+        gif_frame(), b",\xff\xff\0\0" + gif_frame(2, 2, gif_codes(4))[5:]
+    ),
     "gif-small-pieces": lambda: gif(
         b"!\xff\x0bXMP DataXMP" + b"\1a" * 500_000 + b"\0", gif_frame()
     ),

@@ -259,7 +259,7 @@ def _read_gif(data: bytes) -> Header:
         raise DamageError("it is damaged: the GIF holds no picture")
     require_plausible(height, width, height * width, len(data) * _MOST_PIXELS)
     canvas = max(height, bottom), max(width, right)
-    if math.prod(canvas) * len(frames) > 2 * height * width * len(frames) + (1 << 24):
+    if max(canvas) > 0xFFFF or math.prod(canvas) > 2 * height * width + (1 << 24) // len(frames):
         raise ImageError(f"a frame of the GIF lies far beyond its canvas; {_MAGICK}")
     sizes, gif = repeated((height, width), len(frames)), _Gif((height, width), canvas, frames, loop)
     is_animated = len(frames) > 1
