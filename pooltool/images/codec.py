@@ -24,7 +24,7 @@ import numpy as np
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import npy, tags, xmp
+from pooltool.images import npy, tags
 from pooltool.images.formats import (
     CODECS,
     Format,
@@ -33,7 +33,6 @@ from pooltool.images.formats import (
     require_quality,
 )
 from pooltool.images.headers import MALFORMED, left_out, profile_kind
-from pooltool.images.others import refusal
 from pooltool.images.picture import (
     NO_METADATA,
     Array,
@@ -150,6 +149,8 @@ def read_header(data: bytes) -> tuple[ModuleType, Header]:
     name = next((name for name, start in starts if re.match(start, data, re.DOTALL)), "pillow")
     module = import_module(f"pooltool.images.{name}")
     if name == "pillow" and not re.match(module.START, data, re.DOTALL):
+        from pooltool.images.others import refusal
+
         raise ImageError(refusal(data[:_START_BYTES]))
     try:
         return module, module.read_header(data)
@@ -200,6 +201,8 @@ def _upright(picture: Picture, header: Header) -> Picture:
             missing.append("subject area (EXIF)")
         block = block if block.fields else None
     if text:
+        from pooltool.images import xmp
+
         # TIFF and AVIF are turned by what their headers say, whatever EXIF and XMP do.
         is_turned = turn != 1 or header.orientation is not None
         text, names = xmp.upright(text, turn, is_turned=is_turned)
@@ -243,6 +246,8 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
             outdated.append("subject area (EXIF)")
         block = block.resized(height, width, picture.reduction)
     if text:
+        from pooltool.images import xmp
+
         text, names = xmp.resized(text, height, width, picture.reduction)
         outdated += names
     if profile and (problem := _problem_of(profile, picture, format)):

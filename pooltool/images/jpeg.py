@@ -14,8 +14,7 @@ from pooltool.images.container import Container, Contents, Part, name_of
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, require_plausible
 from pooltool.images.picture import Encoded, Header, Metadata, Picture, Verbatim
-from pooltool.images.tags import EXIF_PREFIX, Resolution, read_exif
-from pooltool.images.xmp import XMP_PREFIX
+from pooltool.images.tags import EXIF_PREFIX, XMP_PREFIX, Resolution, read_exif
 
 CHECKED = {0xC0: (1, 3, 4), 0xC1: (1, 3, 4), 0xC2: (1, 3, 4), 0xC3: (1, 3)}
 """Codings of 8 bits a sample that come out right, by the marker of the frame, and their numbers of

@@ -17,8 +17,7 @@ from pooltool.images.container import Container, Contents, Part, name_of
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, repeated, require_plausible
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Verbatim, channels
-from pooltool.images.tags import EXIF_PREFIX, Resolution, read_exif
-from pooltool.images.xmp import XMP_PREFIX
+from pooltool.images.tags import EXIF_PREFIX, XMP_PREFIX, Resolution, read_exif
 
 CHECKED = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Color types and their bits a sample, all of which come out right, interlaced or not, with a

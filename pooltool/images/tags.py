@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pooltool.errors import DamageError
 
 Array = NDArray[Any]
-EXIF_PREFIX = b"Exif\0\0"
+EXIF_PREFIX, XMP_PREFIX = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+"""What stands before blocks of metadata in JPEG."""
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 EXIF, GPS, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 POINTERS = (EXIF, GPS, INTEROPERABILITY)

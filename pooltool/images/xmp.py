@@ -9,9 +9,6 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
-"""What stands before a packet in JPEG."""
-
 
 class _Property(NamedTuple):
     """What pooling does to the properties of a namespace whose names match a pattern."""
