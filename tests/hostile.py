@@ -508,6 +508,8 @@ FILES: dict[str, Callable[[], bytes]] = {
     "tiff-of-lerc": lambda: tiff_coded(
         34887, b"Lerc2 " + struct.pack("<iI7i", 3, 0, 30000, 30000, 1, 8, 60, 1, 1) + bytes(60)
     ),
+    "tiff-of-no-jpeg-xl": lambda: tiff_coded(50002, bytes(20)),
+    "tiff-of-no-webp": lambda: tiff_coded(50001, bytes(20)),
     "tiff-of-webp": lambda: tiff_coded(50001, flat("WEBP", 3, lossless=True, method=0), 3),
     "tiff-of-png": lambda: tiff_coded(34933, flat("PNG")),
     "tiff-of-jpeg-2000": lambda: tiff_coded(34712, codestream(4096, precinct=0)),

@@ -405,6 +405,9 @@ REFUSED = (
     refused("palette of 16 bits", lambda: made({262: [3], 258: [16]}, GRAY.tobytes()),
             "1 x 16-bit samples, a palette"),
     refused("RGB of 2", lambda: made({262: [2], 277: [2]}, GRAY.tobytes()), "2 x 8-bit .*RGB"),
+    refused("RGB of 1", lambda: made({262: [2]}, GRAY.tobytes()), "1 x 8-bit .*RGB"),
+    refused("CMYK of 1", lambda: made({262: [5]}, GRAY.tobytes()), "1 x 8-bit .*CMYK"),
+    refused("CIELab of 1", lambda: made({262: [8]}, GRAY.tobytes()), "1 x 8-bit .*CIELab"),
     *(refused(name, partial(made, {259: [code]}, GRAY.tobytes()),
               f"compression {name}.*`tiffcp -c zip`")
       for code, name in ((32766, "32766"), (32809, "32809"), (34661, "JBIG"))),

@@ -58,6 +58,8 @@ _COMPRESSION_NAMES = {
     34927: "WebP", 34933: "PNG", 34934: "JPEG XR", 50000: "Zstandard", 50001: "WebP",
     50002: "JPEG XL", 52546: "JPEG XL",
 }  # fmt: skip
+_COLORS = {2: 3, 5: 4, 6: 3, 8: 3}
+"""How many samples colors have, by their photometric interpretation, where it is not one."""
 _COLOR_NAMES = {0: "white as 0", 1: "gray", 2: "RGB", 3: "a palette", 4: "a mask", 5: "CMYK",
                 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}  # fmt: skip
 _BY_LIBTIFF = (32766, 32809, 34661, 34676, 34677)
@@ -152,7 +154,7 @@ def page(directory: Directory) -> Page:
     extra = directory.numbers(EXTRA_SAMPLES)
     if photometric == 2 and samples == 4 and not extra:
         extra = (2,)  # OpenCV writes alpha so
-    colors = {2: 3, 5: 4, 6: 3, 8: 3}.get(photometric, 1)
+    colors = _COLORS.get(photometric, 1)
     extra = (*extra, *(0,) * samples)[: max(0, samples - colors)]
     rows, columns = min(number(STRIP_ROWS, height) or height, height), width
     if tiled:
@@ -184,7 +186,7 @@ def rare_kind(page: Page) -> str:
         not page.meaning
         or max(kinds, default=1) > 4  # complex numbers
         or len({*bits}) > 1 or len({*kinds}) > 1 or page.bits > 64
-        or page.samples - len(page.extra) not in (1, 3, 4)
+        or page.samples - len(page.extra) != _COLORS.get(color, 1)
         or (page.meaning == CMYK and page.directory.number(INK_SET, 1) != 1)
         or (color == 3 and page.bits > 8)
         or (color == 0 and page.sample_format != 1)

@@ -13,6 +13,7 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import isobmff, others, pillow, png, tiff_pages, webp
+from pooltool.images.headers import MALFORMED
 from pooltool.images.picture import Array
 from pooltool.images.tiff_pages import LAB, Page
 
@@ -90,8 +91,11 @@ def _require_fitting(page: Page, block: memoryview) -> None:
         version = int.from_bytes(lerc[1], "little")
         height, width = struct.unpack_from("<2i", block, 14 if version > 2 else 10)
     elif module:
-        end = b"\xff\xd9"  # of JPEG 2000, which some writers leave out
-        ((height, width),) = module.read_header(bytes(block) + end).sizes
+        data = bytes(block) + b"\xff\xd9"  # the end of JPEG 2000, which some writers leave out
+        try:
+            ((height, width),) = module.read_header(data).sizes
+        except (*MALFORMED, StopIteration):
+            raise DamageError("it is damaged: the header of a strip or tile is cut") from None
     if height > page.rows or width > page.columns:
         raise DamageError("it is damaged: a strip or tile is larger than its TIFF tags say")
 
