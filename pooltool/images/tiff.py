@@ -164,6 +164,7 @@ def _samples(
     if planes > 1:
         (page,) = pages.values()
         tiff_pages.rare_kind(page)
+        tiff_pages.blocks(data, page)  # its first plane lies in the data
         stack = tifffile.stacked(data, page, planes)
         for values in stack if frame is None else [stack[frame]]:
             yield page, values
