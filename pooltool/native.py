@@ -47,10 +47,10 @@ def limit(variable: str) -> int:
     text = os.environ.get(variable)
     if text is None:
         return LIMITS[variable]
-    found = re.fullmatch(r"(\d+)(KB|Kb|kb|MB|Mb|mb)?", text, re.ASCII)
-    if not found:
+    match = re.fullmatch(r"(\d+)(KB|Kb|kb|MB|Mb|mb)?", text, re.ASCII)
+    if not match:
         raise PooltoolError(f"the environment variable {variable} is {text!r}; set it to a number")
-    return int(found[1]) * {"": 1, "kb": 1 << 10, "mb": 1 << 20}[(found[2] or "").lower()]
+    return int(match[1]) * {"": 1, "kb": 1 << 10, "mb": 1 << 20}[(match[2] or "").lower()]
 
 
 @cache

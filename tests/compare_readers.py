@@ -131,7 +131,7 @@ def _tiff_page(page: tifffile.TiffPage) -> Array:
         top = (1 << page.bitspersample) - 1
         pixels = ~pixels if pixels.dtype == bool else (top - pixels).astype(pixels.dtype)
     elif page.photometric not in (1, 2, 6):
-        raise ValueError("colours that this reader does not turn into RGB")
+        raise ValueError("colors that this reader does not turn into RGB")
     if page.bitspersample < 8 and pixels.ndim == 2:
         pixels = (pixels.astype(np.uint16) * 255 // ((1 << page.bitspersample) - 1)).astype("u1")
     tag = page.tags.get(274)

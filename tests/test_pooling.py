@@ -53,13 +53,13 @@ def test_the_lecture() -> None:
     assert max_pool2d(np.zeros((700, 1024))).shape == (350, 512)
 
 
-def test_colour_gives_the_gray_answer_in_each_channel() -> None:
-    colour = np.stack([LECTURE, NOISY, LECTURE.T], axis=2)
+def test_color_gives_the_gray_answer_in_each_channel() -> None:
+    color = np.stack([LECTURE, NOISY, LECTURE.T], axis=2)
     for function in FUNCTIONS:
-        pooled = function(colour)
+        pooled = function(color)
         for channel in range(3):
             assert equal_bits(
-                np.ascontiguousarray(pooled[..., channel]), function(colour[..., channel])
+                np.ascontiguousarray(pooled[..., channel]), function(color[..., channel])
             )
 
 

@@ -121,12 +121,12 @@ def test_labels_stay_labels(run: Run) -> None:
         got = load("mode.png")[..., ::-1]
         for row, column in product(range(7), range(8)):
             window = palette[labels][3 * row : 3 * row + 3, 2 * column : 2 * column + 2]
-            colours, counts = np.unique(window.reshape(-1, 3), axis=0, return_counts=True)
-            most = colours[counts == counts.max()].tolist()
+            colors, counts = np.unique(window.reshape(-1, 3), axis=0, return_counts=True)
+            most = colors[counts == counts.max()].tolist()
             assert got[row, column].tolist() in most
 
 
-def test_alpha_weighs_colours(run: Run) -> None:
+def test_alpha_weighs_colors(run: Run) -> None:
     pixels = np.zeros((2, 2, 4), np.uint8)
     pixels[...] = 0, 255, 0, 0
     pixels[0, 0] = 255, 0, 0, 255

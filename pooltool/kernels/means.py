@@ -174,7 +174,7 @@ def _nearest_integer(total: int, count: int, dtype: np.dtype[Any]) -> int:
 
 def _nearest_float(total: int, count: int, dtype: np.dtype[Any]) -> Any:
     """The value of `dtype` nearest to `total / count`. Python rounds that once, to float64; when
-    it is then rounded on to less, the neighbour may have been nearer.
+    it is then rounded on to less, the neighbor may have been nearer.
     """
     from fractions import Fraction  # takes a millisecond to load, and few means need it
 
