@@ -16,7 +16,16 @@ from pooltool.images import formats, opencv
 from pooltool.images.container import Container, Contents, Part, name_of
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, repeated, require_plausible
-from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Verbatim, channels
+from pooltool.images.picture import (
+    NO_METADATA,
+    Array,
+    Encoded,
+    Header,
+    Metadata,
+    Picture,
+    Verbatim,
+    channels,
+)
 from pooltool.images.tags import EXIF_PREFIX, XMP_PREFIX, Resolution, read_exif
 
 CHECKED = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -104,7 +113,9 @@ def read_header(data: bytes) -> Header:
         level = int.from_bytes(clear, "big") & top
         transparent = level if bits > 8 else level * 255 // top
     has_clear = transparent is not None if color == _GRAY else clear is not None
-    metadata, missing = _read_metadata(CONTAINER.sort(parts), len(data))
+    metadata, missing = NO_METADATA, list[str]()
+    if not CONTAINER.structural.issuperset(names):  # else, as mostly, there is nothing to sort
+        metadata, missing = _read_metadata(CONTAINER.sort(parts))
     frames, loop = list[_Frame](), 0
     if not _ANIMATED.isdisjoint(names):
         frames, loop, more = _animated(height, width, parts)
@@ -188,7 +199,7 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
     return b"".join((*out, pack(b"IEND", b"")))
 
 
-def _read_metadata(contents: Contents, size: int) -> tuple[Metadata, list[str]]:
+def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     """What the chunks say of the picture, and the names of those that are not copied."""
     inflate, missing = _Inflater(2 * _LARGEST), CONTAINER.names(contents.others)
     blocks = {"exif": contents.first("exif"), "xmp": b""}
