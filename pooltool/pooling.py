@@ -211,6 +211,8 @@ def min_pool2d(
     >>> min_pool2d([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]])
     array([[0, 0],
            [0, 5]])
+    >>> min_pool2d(np.zeros((700, 1024), np.uint16), (1, 9)).shape
+    (700, 113)
     """
     windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
     return _pool(image, data_format, "min", windows, return_indices, skip_nan=skip_nan)
@@ -264,6 +266,8 @@ def avg_pool2d(
            [1.25, 6.  ]])
     >>> avg_pool2d(np.array([[1, 2], [2, 2]], np.uint8), dtype=np.uint8)
     array([[2]], dtype=uint8)
+    >>> avg_pool2d(np.zeros((700, 1024, 3), np.uint8), 3, stride=2).shape
+    (349, 511, 3)
     """
     windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
     pooled: Array = _pool(
@@ -297,6 +301,8 @@ def median_pool2d(
     >>> median_pool2d([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]])
     array([[2, 3],
            [1, 6]])
+    >>> median_pool2d(np.zeros((700, 1024, 3)), 3, stride=1, padding="same").shape
+    (700, 1024, 3)
     """
     windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
     pooled: Array = _pool(image, data_format, "median", windows, skip_nan=skip_nan)
@@ -320,6 +326,8 @@ def mode_pool2d(
     >>> mode_pool2d([[0, 3, 3, 0], [2, 7, 6, 8], [0, 1, 7, 6], [1, 3, 5, 6]])
     array([[0, 0],
            [1, 6]])
+    >>> mode_pool2d(np.zeros((8, 64, 64), np.uint8), data_format="channels_first").shape
+    (8, 32, 32)
     """
     windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
     pooled: Array = _pool(image, data_format, "mode", windows)
@@ -343,6 +351,8 @@ def adaptive_max_pool2d(
 
     >>> adaptive_max_pool2d([[1, 2, 3, 4, 5]], (1, 3))
     array([[2, 4, 5]])
+    >>> adaptive_max_pool2d(np.zeros((700, 1024, 3)), 224).shape
+    (224, 224, 3)
     """
     windows = partial(AdaptiveWindows.of, output_size)
     return _pool(image, data_format, "max", windows, return_indices, skip_nan=skip_nan)
@@ -361,6 +371,8 @@ def adaptive_min_pool2d(
 
     >>> adaptive_min_pool2d([[1, 2, 3, 4, 5]], (None, 3))
     array([[1, 2, 4]])
+    >>> adaptive_min_pool2d(np.zeros((32, 700, 1024, 3)), (None, 224)).shape
+    (32, 700, 224, 3)
     """
     windows = partial(AdaptiveWindows.of, output_size)
     return _pool(image, data_format, "min", windows, return_indices, skip_nan=skip_nan)
@@ -380,6 +392,8 @@ def adaptive_avg_pool2d(
 
     >>> adaptive_avg_pool2d([[1, 2, 3, 4, 5]], (1, 3))
     array([[1.5, 3. , 4.5]])
+    >>> adaptive_avg_pool2d(np.zeros((32, 512, 7, 7)), 1, data_format="channels_first").shape
+    (32, 512, 1, 1)
     """
     windows = partial(AdaptiveWindows.of, output_size)
     into = result_dtype(dtype)
