@@ -201,7 +201,8 @@ DTYPES = ["float16", "float32", "float64", "uint8", "int8", "uint16", "int16", "
 
 POOL_SIZE = Option("--pool-size", WINDOWS, "Window size.  [default: 2]", **SIZE)
 POOL_SIZES = Option(
-    "--pool-size", WINDOWS, "Window size; repeat the option to compare several.  [default: 2]",
+    "--pool-size", WINDOWS,
+    "Window size; repeat it to compare several.  [default: 2; 8 for the page of a photograph]",
     multiple=True, **SIZE,
 )  # fmt: skip
 STRIDE = Option("--stride", WINDOWS, "Step between windows.  [default: the pool size]", **SIZE)
