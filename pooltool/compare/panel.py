@@ -474,7 +474,7 @@ def _typeface(size: int, bold: bool) -> tuple[Any, float, int]:
     """
     if hasattr(cv2, "FontFace"):
         return cv2.FontFace("sans" if bold else "uni"), size, 600 if bold else 400
-    return cv2.FONT_HERSHEY_DUPLEX if bold else cv2.FONT_HERSHEY_SIMPLEX, size / 31, 1
+    return cv2.FONT_HERSHEY_DUPLEX if bold else cv2.FONT_HERSHEY_SIMPLEX, size / 32, 1
 
 
 def _text_width(text: str, size: int, *, bold: bool = False) -> int:
