@@ -163,15 +163,16 @@ SLOW = 1.5
 
 
 def always_take_fresh_memory() -> None:
-    """Fix glibc's threshold, which otherwise depends on what was freed before: a large array is
-    memory from the system, in every row of the table, or a copy would cost half as much in some.
+    """Fix glibc's thresholds at the values to which a process raises them by itself with the first
+    large array that it frees: larger arrays are memory from the system, in every row of the table.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
-        mallopt(M_MMAP_THRESHOLD, 1 << 20)
+        mallopt(M_MMAP_THRESHOLD, 1 << 25)
+        mallopt(M_TRIM_THRESHOLD, 1 << 26)
 
 
-M_MMAP_THRESHOLD = -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of malloc.h."""
 
 
