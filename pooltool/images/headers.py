@@ -6,7 +6,6 @@ import struct
 from collections.abc import Iterable
 
 from pooltool.errors import DamageError
-from pooltool.images.container import name_of as name_of
 from pooltool.images.formats import listed
 from pooltool.images.picture import Sizes
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool import native
-from pooltool.images.container import Part as Part
+from pooltool.images.container import Part
 from pooltool.images.formats import Format
 from pooltool.images.tags import Exif, Resolution
 

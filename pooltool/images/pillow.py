@@ -14,8 +14,9 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, others, tags
+from pooltool.images.container import name_of
 from pooltool.images.formats import Format
-from pooltool.images.headers import name_of, require_plausible
+from pooltool.images.headers import require_plausible
 from pooltool.images.isobmff import first_of, whole
 from pooltool.images.picture import Header, Metadata, Picture, colored
 

@@ -18,15 +18,15 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, pillow
+from pooltool.images.container import Part, name_of
 from pooltool.images.formats import Format
-from pooltool.images.headers import name_of, profile_kind, repeated, require_plausible
+from pooltool.images.headers import profile_kind, repeated, require_plausible
 from pooltool.images.picture import (
     NO_METADATA,
     Array,
     Encoded,
     Header,
     Metadata,
-    Part,
     Picture,
     Verbatim,
     colored,

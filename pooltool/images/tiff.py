@@ -17,15 +17,15 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, tags, tiff_pages, tifffile
+from pooltool.images.container import Part, name_of
 from pooltool.images.formats import Format
-from pooltool.images.headers import left_out, name_of, profile_kind, repeated
+from pooltool.images.headers import left_out, profile_kind, repeated
 from pooltool.images.others import RAW
 from pooltool.images.picture import (
     Array,
     Encoded,
     Header,
     Metadata,
-    Part,
     Picture,
     Verbatim,
     channels,
