@@ -42,6 +42,9 @@ class PooltoolError(Exception):
     the command line "--stride 2x3 is more than --padding same allows".
     """
 
+    remedy = ""
+    """What to do about every error of a kind."""
+
     def __init__(self, reason: str = "", **settings: object) -> None:
         super().__init__(reason)
         self.reason, self.settings = reason, settings
@@ -54,10 +57,11 @@ class PooltoolError(Exception):
         return self._text(are_options=True)
 
     def _text(self, *, are_options: bool) -> str:
-        if not self.settings:  # braces may be those of a file's name
-            return self.reason
-        items = self.settings.items()
-        return self.reason.format(**{name: _Setting(name, v, are_options) for name, v in items})
+        text = self.reason
+        if self.settings:  # else braces may be those of a file's name
+            items = self.settings.items()
+            text = text.format(**{name: _Setting(name, v, are_options) for name, v in items})
+        return text + self.remedy
 
 
 class _Setting(NamedTuple):
@@ -125,8 +129,7 @@ class ImageError(PooltoolError):
 class DamageError(ImageError):
     """An image that is truncated or damaged."""
 
-    def __str__(self) -> str:
-        return f"{super().__str__()}; copy or save it again"
+    remedy = "; copy or save it again"
 
 
 class FileError(PooltoolError):

@@ -415,6 +415,15 @@ def make_bad_inputs(folder: Path) -> None:
     (folder / "raw.cr2").write_bytes(b"II*\0\x10\0\0\0CR\2\0")
 
 
+@pytest.mark.parametrize("command", ["max", "compare"])
+def test_a_damaged_image_is_told_with_its_remedy(run: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "half.jpg").write_bytes((SAMPLES / "mountain.jpg").read_bytes()[:100_000])
+    result = run(command, "half.jpg")
+    assert result.status == 1
+    assert result.err.startswith("pooltool: half.jpg: it is ")
+    assert result.err.endswith("; copy or save it again\n")
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
