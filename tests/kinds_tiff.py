@@ -182,7 +182,7 @@ def _sparse(array: Array, hole: tuple[slice, slice], **settings: Any) -> Kind:
     fields = next(directories(bytes(data))).fields
     for field in (fields[324], fields[325]):
         size = len(field.raw) // field.count
-        data[(field.at or 0) + size : (field.at or 0) + 2 * size] = bytes(size)
+        data[field.at + size : field.at + 2 * size] = bytes(size)
     right = array.copy()
     right[hole] = 0
     name = f"tiff left out tiles {settings}"

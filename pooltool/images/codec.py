@@ -195,11 +195,7 @@ def _upright(picture: Picture, header: Header) -> Picture:
     if block:
         if not block.is_whole:
             missing.append("damaged parts of EXIF" if block.fields else "damaged EXIF")
-        block = block.upright()
-        if turn != 1 and block.has_places:
-            block = block.without_places()
-            missing.append("subject area (EXIF)")
-        block = block if block.fields else None
+        block = block.upright(turn, *frames[0].shape[:2]) if block.fields else None
     if text:
         from pooltool.images import xmp
 
@@ -241,9 +237,6 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
     text = text if "xmp" in format.metadata else None
     profile = profile if "icc" in format.metadata else None
     if block:
-        if picture.reduction != (1, 1) and block.has_places:
-            block = block.without_places()
-            outdated.append("subject area (EXIF)")
         block = block.resized(height, width, picture.reduction)
     if text:
         from pooltool.images import xmp

@@ -31,7 +31,7 @@ from pooltool.images.picture import (
     channels,
     padded,
 )
-from pooltool.images.tags import Directory, Exif, Field, number_fields
+from pooltool.images.tags import Directory, Field, number_fields
 from pooltool.images.tiff_pages import BANDS, CMYK, LAB, WITH_ALPHA, Page
 
 _DNG = 50706
@@ -59,10 +59,9 @@ _LAYOUTS = {
 A description of tifffile that holds the shape alone is no loss.
 """
 _GEO = "GeoTIFF tags (pooling moves what they place)"
-_MAKER_NOTES = 0x927C
 _NAMES = {
     _DESCRIPTION: "description", _XMP: "XMP in a tag", _ICC: "ICC profile in a tag",
-    tags.EXIF: "EXIF", tags.GPS: "GPS", _MAKER_NOTES: "maker notes", 301: "transfer function",
+    tags.EXIF: "EXIF", tags.GPS: "GPS", tags.MAKER_NOTES: "maker notes", 301: "transfer function",
     318: "white point (tag 318)", 319: "primary colors (tag 319)", 330: "sub-pictures (tag 330)",
     33723: "IPTC (tag 33723)", 34377: "Photoshop data (tag 34377)",
     37724: "Photoshop layers (tag 37724)", 42112: "GDAL metadata (tag 42112)",
@@ -292,11 +291,10 @@ def _movable(
     """
     moved = {}
     for tag, field in fields.items():
-        is_wanted = tag in (*_DESCRIPTIVE, *_POINTERS) if is_main else tag != _MAKER_NOTES
-        leads_nowhere = tag in tags.POINTERS and field.inner is None
+        is_wanted = tag in (*_DESCRIPTIVE, *_POINTERS) if is_main else tag != tags.MAKER_NOTES
         if tag in _STRUCTURAL:
             continue
-        if not is_wanted or not field.can_move or leads_nowhere:
+        if not is_wanted or not field.can_move:
             missing.append(_NAMES.get(tag, f"tag {tag}"))
             continue
         if field.inner is not None:
@@ -333,13 +331,10 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[s
     first, missing = pages[0], list[str]()
     own = (_XMP, _ICC, _NO_DATA)
     fields = {tag: field for tag, field in first.fields.items() if tag not in own}
-    pointers = [tag for tag in _POINTERS if tag in fields]
-    try:
-        fields |= tags.tree(data, first, pointers)
-    except ImageError:
-        fields = {tag: field for tag, field in fields.items() if tag not in pointers}
+    exif = tags.with_inner(data, first._replace(fields=fields))
+    if not exif.is_whole:
         missing.append("damaged EXIF")
-    kept = _movable(fields, missing)
+    kept = _movable(exif.fields, missing)
     for page in pages[1:]:
         for tag, field in page.fields.items():
             if tag in _STRUCTURAL or tag in (*_RESOLUTION, *own[1:]):
@@ -358,16 +353,15 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[s
     if len({tuple(map(page.raw, _RESOLUTION)) for page in pages}) > 1:
         missing.append("resolution, which differs between pages")
         kept = {tag: field for tag, field in kept.items() if tag not in _RESOLUTION}
-    if 5 <= first.number(tags.ORIENTATION, 1) <= 8:
-        turned = {tags.X_RESOLUTION: tags.Y_RESOLUTION, tags.Y_RESOLUTION: tags.X_RESOLUTION}
-        kept = {turned.get(tag, tag): field for tag, field in kept.items()}
     icc = _common(pages, _ICC, "ICC profiles, which differ between pages", missing)
     no_data = _common(pages, _NO_DATA, "no-data, which differs between pages", missing)
     verbatim = None
     if no_data:
         verbatim = Verbatim(("TIFF",), (Part(b"no-data", no_data),), ("no-data value",))
-    block = Exif(first.order, kept) if kept else None
-    return Metadata(block, first.raw(_XMP), icc, verbatim=verbatim), missing
+    turn, (height, width) = first.number(tags.ORIENTATION, 1), tiff_pages.size(first)
+    sides = (width, height) if turn in (5, 6, 7, 8) else (height, width)
+    block = exif._replace(fields=kept, is_whole=True).upright(turn, *sides)
+    return Metadata(block if kept else None, first.raw(_XMP), icc, verbatim=verbatim), missing
 
 
 def _common(pages: Sequence[Directory], tag: int, name: str, missing: list[str]) -> bytes | None:
