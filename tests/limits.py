@@ -53,7 +53,7 @@ class Taken(NamedTuple):
 def taken(files: Sequence[bytes], together: int = 1, limit: int = 0) -> list[Taken]:
     """What each file takes, `together` of them in one child, with another limit of pixels."""
     results = list[Taken]()
-    native.import_cv2()
+    native.import_cv2().setNumThreads(1)  # a child would wait for ever for threads of OpenCV
     while len(results) < len(files):
         results += _measured(files[len(results) : len(results) + together], limit)
     return results
@@ -94,7 +94,6 @@ def _measure(files: Sequence[bytes], limit: int, answers: IO[str]) -> None:
     if limit:
         os.environ[native.PIXEL_LIMIT] = str(limit)
     warnings.simplefilter("error")
-    native.import_cv2().setNumThreads(1)  # those of the parent are not in this process
     native.capture()
     size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
     resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))
