@@ -120,7 +120,10 @@ CODECS: dict[str, tuple[bytes, tuple[Format, ...]]] = {
     "tiff": (rb"II[*+]\0|MM\0[*+]", (TIFF,)),
     "isobmff": (rb"....ftyp.{,52}avi[fs]|\0\0\0\x0cjP  |\xff\x4f\xff\x51", (AVIF, JP2)),
     "npy": (rb"\x93NUMPY", (NPY,)),
-    "simple": (rb"BM|GIF8[79]a|P[1-6fF][\s#]|#\?(RADIANCE|RGBE)", (BMP, GIF, *NETPBM, PFM, HDR)),
+    "gif": (rb"GIF8[79]a", (GIF,)),
+    "bmp": (rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", (BMP,)),
+    "netpbm": (rb"P[1-6fF][\s#]", (*NETPBM, PFM)),
+    "hdr": (rb"#\?(RADIANCE|RGBE)", (HDR,)),
 }
 """The module that reads and writes formats: how their files begin, and what they are. `pillow`
 reads what is not among them."""

@@ -87,14 +87,19 @@ def run(
         words = next(filter(None, map(_words, [*errors, reason])), "")
         if re.search(_MISSING, words):
             raise DamageError(f"it is truncated or damaged: {words}")
-        raise ImageError(
-            f"it is damaged, or a kind of {format.name} that is not read"
-            f"{words and f' ({words})'}; if another program opens it, convert it to PNG there"
-        )
+        raise ImageError(unread(format.name, words))
     if warnings is not None:
         quotes = (f"read, though the decoder says: {_words(line)}" for line in judged)
         warnings += [quote for quote in dict.fromkeys(quotes) if quote not in warnings]
     return result
+
+
+def unread(kind: str, words: str = "") -> str:
+    """That a file is of a kind which is not read, and what to do."""
+    return (
+        f"it is damaged, or a kind of {kind} that is not read{words and f' ({words})'}; "
+        "if another program opens it, convert it to PNG there"
+    )
 
 
 def encode_still(format: Format, pixels: Array, settings: Sequence[int] = ()) -> bytes:

@@ -86,11 +86,8 @@ def attempt(kind: str, action: Callable[[], Any]) -> Any:
     except (ImageError, MemoryError):
         raise
     except Exception as error:
-        words = " ".join(str(error).split())[:200]
-        raise ImageError(
-            f"it is damaged, or a kind of {kind} that is not read ({words}); if another program "
-            "opens it, convert it to PNG there"
-        ) from None
+        words = " ".join(re.sub(r"<.* object at 0x\w+>|[\s]+", " ", str(error)).split())
+        raise ImageError(opencv.unread(kind, words[:200])) from None
 
 
 def by_imagecodecs(codec: str, what: str, data: bytes) -> Array:
