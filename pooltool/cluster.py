@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import CancelledError, Future
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from pooltool.errors import ClusterError, UsageProblem, one_line
+from pooltool.interrupts import Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
 
+POLL_SECONDS = 0.05
 CONNECT_SECONDS = 5
 CHECK_SECONDS = 5
 WORKERLESS_SECONDS = 60
@@ -22,73 +26,96 @@ DASK_LOGGERS = (
     "distributed", "distributed.client", "tornado.application", "concurrent.futures", "asyncio"
 )  # fmt: skip
 """Silenced: what a job's worker did is told by its outcome, a cluster that is gone by an error."""
+Written = tuple[int, int] | None
+"""The size of a file and when it was written, in seconds; None where there is none."""
 
 
-class Done(NamedTuple):
-    """What a worker did with a job, and the file that it wrote: its size and time, in seconds."""
-
-    outcome: Outcome
-    written: tuple[int, int] | None
-
-
-class Cluster:
-    """The workers of the Dask scheduler at `address`, as `Workers` of a run.
+def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iterator[Outcome]:
+    """Do the jobs by the workers of the scheduler; yield the outcomes as `batch.run` does.
 
     Dask gives a job of a lost worker, or one whose outcome was lost, to another. Raises
     `UsageProblem` when the scheduler cannot be reached within a few seconds, has no worker, or one
     that cannot do the jobs.
     """
+    cluster = Cluster(str(settings.scheduler))
+    rest, begun = iter(jobs), deque[tuple[Job, Any]]()
+    try:
+        ahead = cluster.ahead()
+        while True:
+            while not interrupts and len(begun) < ahead and (job := next(rest, None)):
+                words = (pool_from, os.getcwd(), job, settings)
+                begun.append((job, cluster.client.submit(*words, pure=False, retries=2)))
+            if not begun:
+                return
+            outcome = cluster.outcome(*begun.popleft(), interrupts)
+            if outcome is not None:
+                yield outcome
+    finally:
+        with suppress(Exception):
+            cluster.client.close(timeout=CONNECT_SECONDS)
 
-    together = 1
 
-    def __init__(self, address: str, settings: Settings) -> None:
-        self._address, self._settings, self._directory = address, settings, os.getcwd()
-        self._client = _connect(address)
+class Cluster:
+    """A connection to the scheduler at `address`."""
+
+    def __init__(self, address: str) -> None:
+        self.client, self._address = _connect(address), address
         self._looked = self._seen = time.monotonic()
-        # One job that is done and one that waits, for each thread of the cluster.
-        self.ahead = 2 * sum(self._client.nthreads().values())
-        self._executor = self._client.get_executor(pure=False, retries=2)
 
-    def __enter__(self) -> Cluster:
-        tried = self._client.run(exec, "import pooltool.job, cv2", on_error="return")
-        problem = "" if self.ahead else "has no worker; start one with `dask worker`"
+    def ahead(self) -> int:
+        """How many jobs to begin: one that is done and one that waits for each of its threads."""
+        tried = self.client.run(exec, "import pooltool.job, cv2", on_error="return")
         for worker, error in tried.items():
             if error is not None:
-                advice = "install pooltool for its Python"
-                problem = f"has a worker, {worker}, that cannot pool ({error}); {advice}"
-        if problem:
-            self.__exit__()
+                raise UsageProblem(
+                    f"the scheduler {self._address} has a worker, {worker}, that cannot pool "
+                    f"({error}); install pooltool for its Python"
+                )
+        if not tried:
+            problem = "has no worker; start one with `dask worker`"
             raise UsageProblem(f"the scheduler {self._address} {problem}")
-        return self
+        count: int = sum(self.client.nthreads().values())
+        return 2 * count
 
-    def __exit__(self, *_: object) -> None:
-        """Take leave of the scheduler, if it is still there."""
-        with suppress(Exception):
-            self._client.close(timeout=CONNECT_SECONDS)
+    def outcome(self, job: Job, future: Any, interrupts: Interrupts) -> Outcome | None:
+        """Wait for the outcome of a job, which is a failure where it killed its workers; None where
+        an interrupted run gives it up.
+        """
+        outcome: Outcome | None = None
+        written: Written = None
+        while outcome is None:
+            try:
+                outcome, written = future.result(POLL_SECONDS)
+            except FutureTimeout:
+                if interrupts.is_overdue:
+                    return None
+                self._require_alive()
+            except CancelledError:
+                raise self._gone("went away") from None
+            except Exception as error:
+                return Outcome(job, "failed", error=one_line(error))
+        until = time.monotonic() + SHARED_SECONDS
+        while written and written != _written(job.output):
+            if time.monotonic() > until:
+                raise ClusterError(
+                    f"a worker wrote {job.output}, but here it is not to be seen: the workers need "
+                    "the same folders as this machine, under the same names"
+                )
+            time.sleep(0.1)
+            with suppress(OSError):
+                os.listdir(os.path.dirname(job.output) or os.curdir)  # look at the disk again
+        return outcome
 
-    def submit(self, jobs: Sequence[Job]) -> Part:
-        """Have jobs done there."""
-        return Part(
-            self._executor.submit(pool_from, self._directory, jobs, self._settings), self._directory
-        )
-
-    def after(self, error: Exception, jobs: Sequence[Job]) -> Iterable[Outcome]:
-        """A failure where the jobs killed their workers; raise `ClusterError` for all else."""
-        if isinstance(error, CancelledError | ClusterError):
-            raise error if isinstance(error, ClusterError) else self._gone("went away") from None
-        return [Outcome(job, "failed", error=one_line(error)) for job in jobs]
-
-    def require_alive(self) -> None:
+    def _require_alive(self) -> None:
         """Raise `ClusterError` once nobody is left to do a job: Dask itself waits for ever."""
-        if self._client.status != "running":
+        if self.client.status != "running":
             raise self._gone("went away")
         now = time.monotonic()
         if now - self._looked < CHECK_SECONDS:
             return
         self._looked = now
-        scheduler = self._client.scheduler
         try:
-            if self._client.sync(scheduler.ncores, callback_timeout=CONNECT_SECONDS):
+            if self.client.sync(self.client.scheduler.ncores, callback_timeout=CONNECT_SECONDS):
                 self._seen = now
         except Exception:
             raise self._gone("does not answer any more") from None
@@ -100,45 +127,17 @@ class Cluster:
         return ClusterError(f"the scheduler {self._address} {reason}; {advice}")
 
 
-class Part:
-    """Jobs that the cluster does."""
-
-    def __init__(self, future: Future[list[Done]], directory: str) -> None:
-        self._future, self._directory = future, directory
-
-    def result(self, timeout: float | None = None) -> list[Outcome]:
-        """The outcomes; raise `ClusterError` where a result is not here that a worker wrote."""
-        done = self._future.result(timeout)
-        until = time.monotonic() + SHARED_SECONDS
-        for outcome, written in done:
-            output = outcome.job.output
-            while written and written != _written(os.path.join(self._directory, output)):
-                if time.monotonic() > until:
-                    raise ClusterError(
-                        f"a worker wrote {output}, but here it is not to be seen: the workers need "
-                        "the same folders as this machine, under the same names"
-                    )
-                time.sleep(0.1)
-                with suppress(OSError):
-                    os.listdir(os.path.dirname(output) or os.curdir)  # look at the disk again
-        return [outcome for outcome, _ in done]
+def pool_from(directory: str, job: Job, settings: Settings) -> tuple[Outcome, Written]:
+    """Do a job whose names start in `directory`: a worker's own may be another."""
+    source, output, folder = (
+        name and os.path.join(directory, name) for name in (job.input, job.output, job.folder)
+    )
+    there = job._replace(input=source, output=output, folder=folder)
+    outcome = pool_file(there, settings)._replace(job=job)
+    return outcome, _written(output) if outcome.status == "ok" else None
 
 
-def pool_from(directory: str, jobs: Sequence[Job], settings: Settings) -> list[Done]:
-    """Do jobs whose names start in `directory`: a worker's own may be another."""
-    done = []
-    for job in jobs:
-        source, output, folder = (
-            name and os.path.join(directory, name) for name in (job.input, job.output, job.folder)
-        )
-        there = job._replace(input=source, output=output, folder=folder)
-        outcome = pool_file(there, settings)._replace(job=job)
-        done.append(Done(outcome, _written(output) if outcome.status == "ok" else None))
-    return done
-
-
-def _written(path: str) -> tuple[int, int] | None:
-    """The size of a file and when it was written, in seconds; None where there is none."""
+def _written(path: str) -> Written:
     try:
         status = os.stat(path)
     except OSError:

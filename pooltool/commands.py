@@ -46,15 +46,15 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
     jobs, warnings = plan(names, settings)
     for warning in () if settings.quiet else warnings:
         complain(f"warning: {warning}")
-    report = Report(settings, len(jobs), err=streams_out)
+    report = Report(settings, jobs, err=streams_out)
     if settings.dry_run:
-        with report:
-            for job in jobs:
-                report.add(pool_file(job, settings))
+        for job in jobs:
+            report.add(pool_file(job, settings))
+        report.close()
         return report.status
     native.capture()
-    with Interrupts(report.say_waiting) as interrupts, report:
-        shows = settings.show
+    with Interrupts(report.say_waiting, lambda: report.close("interrupted")) as interrupts:
+        shows, ended = settings.show, ""
         try:
             for outcome in run(jobs, settings, interrupts):
                 report.add(outcome)
@@ -69,15 +69,15 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
                         shows = False
         except ClusterError as gone:
             report.fail(str(gone))
-            report.ended = "stopped"
+            ended = "stopped"
         except OSError:
             if not interrupts:
                 raise
             redirect_to_devnull(sys.stdout)  # with the terminal that has gone
         finally:
             files.protect(())
-        if interrupts:
-            report.ended = "interrupted"
+            report.clear_bar()
+        report.close("interrupted" if interrupts else ended)
     return report.status
 
 
@@ -192,7 +192,7 @@ def _compare(name: str, path: str, extension: str, settings: Comparison) -> None
         figures = [measure(pixels, result) for result in results]
         lines = _lines(pixels, results, figures, settings.as_json, path == STREAM)
     files.protect(filter(None, [files.identity(name)[0]]))
-    with Interrupts(finish=False):  # until here a signal ends it at once, as it is
+    with Interrupts():  # until here a signal ends it at once, as it is
         files.write(path, data, folder=os.path.dirname(path))
     if not settings.quiet:
         for warning in _warnings(picture, is_page):

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from threading import Thread
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -27,24 +28,32 @@ class Interrupts:
     """Notes the first of the signals while a run is on, and ends the process at the run's end.
 
     One that is ignored, as the shell makes background jobs and `nohup` its command do, stays
-    ignored. The handler only notes the first: `run` looks for it. A second one ends the process on
-    the spot, and with `finish=False` the first does.
+    ignored. A second signal ends the process on the spot, and so does the end of `GRACE_SECONDS`.
     """
 
     def __init__(
-        self, say_waiting: Callable[[str], None] | None = None, *, finish: bool = True
+        self,
+        say_waiting: Callable[[], None] = lambda: None,
+        give_up: Callable[[], None] = lambda: None,
     ) -> None:
-        self._say = say_waiting
-        self._finish, self._number, self._since = finish, 0, 0.0
+        self._say_waiting, self._give_up = say_waiting, give_up
+        self._number, self._since = 0, 0.0
         self._before: dict[int, Any] = {}
+        self._watcher: Thread | None = None
+        self.is_overdue = False
+        """True when a signal came so long ago that what has not ended is given up."""
 
     def __enter__(self) -> Interrupts:
         for number in SIGNALS:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                self._before[number] = signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._watcher:
+            watcher, self._watcher = self._watcher, None
+            os.close(signal.set_wakeup_fd(-1))
+            watcher.join()
         if self._number:
             end(self._number)
         for number, handler in self._before.items():
@@ -54,23 +63,41 @@ class Interrupts:
         """True once a signal has come."""
         return self._number > 0
 
-    @property
-    def overdue(self) -> bool:
-        """True when a signal came so long ago that what has not ended is given up."""
-        return self._number > 0 and time.monotonic() - self._since > GRACE_SECONDS
+    def watch(self) -> None:
+        """Have a thread note the signals from now on: Python's own handlers wait for OpenCV."""
+        reader, writer = os.pipe()
+        if os.name == "posix":
+            os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer)
+        self._watcher = Thread(target=self._watch, args=[reader], daemon=True)
+        self._watcher.start()
 
-    def say_waiting(self, name: str) -> None:
-        """Say once that `name` is awaited, where that takes a while."""
-        if self._number and self._say and time.monotonic() - self._since > SILENT_SECONDS:
-            self._say(name)
-            self._say = None
+    def _watch(self, reader: int) -> None:
+        with open(reader, "rb", buffering=0) as numbers:
+            while number := numbers.read(1):
+                self._note(number[0])
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._number = self._number or number
+        if not self._watcher:
+            self._note(number)
+
+    def _note(self, number: int) -> None:
         now = time.monotonic()
-        if not self._finish or (self._number and now - self._since > SAME_SECONDS.get(number, 0.5)):
-            end(number)
-        if not self._number:
+        if not self._since:
             self._number, self._since = number, now
+            Thread(target=self._lose_patience, daemon=True).start()
+        elif now - self._since > SAME_SECONDS.get(number, 0.5):
+            end(number)
+
+    def _lose_patience(self) -> None:
+        time.sleep(SILENT_SECONDS)
+        self._say_waiting()
+        time.sleep(GRACE_SECONDS - SILENT_SECONDS)
+        self.is_overdue = True
+        time.sleep(SILENT_SECONDS)  # for the run to end by itself, where it can
+        self._give_up()
+        end(self._number)
 
 
 def end(number: int) -> NoReturn:
@@ -79,6 +106,8 @@ def end(number: int) -> NoReturn:
     """
     files.remove_temporaries()
     if os.name == "posix":
-        signal.signal(number, signal.SIG_DFL)
+        from ctypes import pythonapi
+
+        pythonapi.PyOS_setsig(number, None)  # `signal.signal`, which is for the main thread only
         signal.raise_signal(number)
     os._exit(128 + number)

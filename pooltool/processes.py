@@ -1,4 +1,9 @@
-"""Other processes of this machine, which do jobs and end with the run, whatever ends it."""
+"""Other processes of this machine, which do jobs and end with the run, whatever ends it.
+
+They are no `ProcessPoolExecutor`: when one of its processes is killed it ends the others too and
+forgets what they did, they outlive a run that is killed, and it starts threads, after which no
+process is forked safely.
+"""
 
 from __future__ import annotations
 
@@ -8,184 +13,159 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from time import monotonic
 from typing import Any
 
 from pooltool import files, native
 from pooltool.interrupts import SIGNALS, Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
 
-TURN_SECONDS = 0.05
-"""How often a process looks whether it is to stop."""
+AHEAD = 1000
+"""Jobs that may be begun while an earlier one is not told yet."""
+PART_JOBS, PART_BYTES = 64, 1 << 18
+"""So many jobs are handed over at once, or fewer where their files are larger."""
+POLL_SECONDS = 0.05
+"""How soon a run notices that it was asked to stop."""
 CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 """To fork a process costs almost nothing once OpenCV is loaded, and is safe before any thread is
 started; elsewhere than on Linux system libraries start some.
 """
 
 
-class ProcessLost(Exception):
-    """A process that ended before it had done its jobs, the one of this number at hand."""
+class Part:
+    """Jobs that one process does, and their outcomes once they are there: all of them, or after an
+    interrupt the first.
+    """
 
-    def __init__(self, reason: str, number: int) -> None:
-        super().__init__(reason)
-        self.number = number
-
-
-class Part(Future[list[Outcome]]):
-    """Jobs for a process, and what became of them."""
-
-    def __init__(self, jobs: Sequence[Job], processes: Processes) -> None:
-        super().__init__()
-        self.jobs, self._processes = jobs, processes
-
-    def result(self, timeout: float | None = None) -> list[Outcome]:
-        """The outcomes, in order; those of jobs that were not begun after an interrupt miss."""
-        if not self.done():
-            self._processes.look(timeout)
-        return super().result(0)
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = jobs
+        self.outcomes: list[Outcome] | None = None
 
 
 class Worker:
-    """One process and the part that it does."""
+    """A process and the part that it does."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, is_stopped: Any) -> None:
         self.connection, there = CONTEXT.Pipe()
         self.at_hand = CONTEXT.RawValue("i", 0)
-        words = (there, settings, self.at_hand, files.protected())
+        words = (there, settings, self.at_hand, is_stopped, files.protected())
         self.process = CONTEXT.Process(target=_serve, args=words, daemon=True)
         self.process.start()
         there.close()
-        self.part: Part | None = None
+        self.part = Part([])
+
+    def begin(self, part: Part) -> None:
+        """Have the jobs of a part done."""
+        self.part = part
+        with suppress(OSError):  # where it was killed meanwhile, as `receive` will see
+            self.connection.send(part.jobs)
+
+    def receive(self) -> None:
+        """Wait for the outcomes of the part; there are none where the process was killed."""
+        with suppress(EOFError, OSError):
+            self.part.outcomes = self.connection.recv()
+
+    def end(self) -> None:
+        """Let the process end once its part is done."""
+        with suppress(OSError):
+            self.connection.send(None)
+        self.process.join()
+
+    def reason(self) -> str:
+        """Why the process ended."""
+        status = self.process.exitcode
+        if status >= 0:
+            return f"the process that pooled it ended with status {status}"
+        name = signal.Signals(-status).name
+        why = ", mostly for want of memory" if name == "SIGKILL" else ""
+        return f"the process that pooled it was killed by {name}{why}"
 
 
-class Processes:
-    """Does parts by so many processes, which are started when there is work for them."""
+def run(
+    jobs: Sequence[Job], settings: Settings, interrupts: Interrupts, count: int
+) -> Iterator[Outcome]:
+    """Do the jobs by so many processes; yield the outcomes as `batch.run` does."""
+    # Here, not only in every process: OpenCV waits for ever for its own threads, which a fork
+    # leaves behind.
+    native.import_cv2().setNumThreads(1)
+    is_stopped = CONTEXT.RawValue("b", False)
+    parts, begun = _parts(jobs), deque[Part]()
+    idle: list[Worker] = []
+    busy: dict[Any, Worker] = {}
 
-    ahead, together = 1000, 64
+    def start() -> Worker:
+        return Worker(settings, is_stopped)
 
-    def __init__(self, count: int, settings: Settings, interrupts: Interrupts) -> None:
-        self._count, self._settings, self._interrupts = count, settings, interrupts
-        self._waiting: deque[Part] = deque()
-        self._workers: list[Worker] = []
-        self._is_stopped = False
-        # Here, not only in every process: OpenCV waits for ever for its own threads, which a fork
-        # leaves behind.
-        native.import_cv2().setNumThreads(1)
+    try:
+        while True:
+            while not interrupts and (idle or len(busy) < count):
+                ahead = sum(len(part.jobs) for part in begun)
+                if ahead >= AHEAD or not (part := next(parts, None)):
+                    break
+                worker = idle.pop() if idle else start()
+                worker.begin(part)
+                begun.append(part)
+                busy[worker.connection] = worker
+            if not begun:
+                return
+            if begun[0].outcomes is not None or interrupts.is_overdue:
+                yield from begun.popleft().outcomes or []
+                continue
+            for connection in wait(busy, POLL_SECONDS):
+                worker = busy.pop(connection)
+                worker.receive()
+                if worker.part.outcomes is not None:
+                    idle.append(worker)
+                else:
+                    worker.part.outcomes = list(_again(worker, start, interrupts))
+            is_stopped.value = bool(interrupts)
+    finally:
+        is_stopped.value = True
+        for worker in () if interrupts.is_overdue else (*idle, *busy.values()):
+            worker.end()
 
-    def __enter__(self) -> Processes:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        """Let all processes end with the image at hand."""
-        self._stop()
-        if not self._interrupts.overdue:  # else they end with this process
-            for worker in self._workers:
-                worker.process.join()
-
-    def submit(self, jobs: Sequence[Job]) -> Part:
-        """Have jobs done, one after the other."""
-        part = Part(jobs, self)
-        self._waiting.append(part)
-        self._hand_out()
-        return part
-
-    def after(self, error: Exception, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Do the jobs of a process that was killed, each in a process of its own. One whose
-        process is killed twice has failed.
-        """
-        if not isinstance(error, ProcessLost):
-            raise error
-        for number, job in enumerate(jobs):
-            yield from self._do_alone(job, tries=1 if number == error.number else 2)
-
-    def _do_alone(self, job: Job, tries: int) -> list[Outcome]:
-        with Processes(1, self._settings, self._interrupts) as alone:
-            part = alone.submit([job])
-            while not (part.done() or self._interrupts.overdue):
-                alone.look(TURN_SECONDS)
-            try:
-                return part.result(0) if part.done() else []
-            except CancelledError:
-                return []
-            except ProcessLost as error:
-                if tries > 1:
-                    return self._do_alone(job, tries - 1)
-                return [Outcome(job, "failed", error=f"{error}; tried twice, leave it out")]
-
-    def require_alive(self) -> None:
-        """Processes that were killed are replaced."""
-
-    def look(self, seconds: float | None) -> None:
-        """Receive what has been done, waiting so long for it, and hand out more."""
-        if self._interrupts:
-            self._stop()
-        busy = {worker.connection: worker for worker in self._workers if worker.part}
-        for connection in wait(busy, seconds):
-            worker = busy[connection]
-            part, worker.part = worker.part, None
-            if part:
-                self._receive(worker, part)
-        self._hand_out()
-
-    def _receive(self, worker: Worker, part: Part) -> None:
-        """Take what a process has done, and give it more at once; or see that it was killed."""
-        outcomes: list[Outcome] | ProcessLost
-        try:
-            outcomes = worker.connection.recv()
-        except (EOFError, OSError):
-            worker.process.join()
-            self._workers.remove(worker)
-            reason = _reason(worker.process.exitcode)
-            outcomes = ProcessLost(reason, worker.at_hand.value)
-        self._hand_out()
-        if isinstance(outcomes, ProcessLost):
-            part.set_exception(outcomes)
+def _again(lost: Worker, start: Callable[[], Worker], interrupts: Interrupts) -> Iterator[Outcome]:
+    """Do the jobs of a process that was killed, each in a process of its own. One whose process is
+    killed twice has failed.
+    """
+    lost.end()
+    for number, job in enumerate(lost.part.jobs):
+        for _ in range(1 if number == lost.at_hand.value else 2):
+            if interrupts:
+                return
+            worker, part = start(), Part([job])
+            worker.begin(part)
+            worker.receive()
+            worker.end()
+            if part.outcomes is not None:
+                yield from part.outcomes
+                break
         else:
-            part.set_result(outcomes)
-
-    def _hand_out(self) -> None:
-        """Give every process that has nothing to do a part; start one where there is none."""
-        while self._waiting and not self._interrupts:
-            worker = next((worker for worker in self._workers if not worker.part), None)
-            if worker is None:
-                if len(self._workers) == self._count:
-                    return
-                worker = Worker(self._settings)
-                self._workers.append(worker)
-            try:
-                worker.connection.send(self._waiting[0].jobs)
-            except OSError:  # it was killed while it waited
-                self._workers.remove(worker)
-            else:
-                worker.part = self._waiting.popleft()
-
-    def _stop(self) -> None:
-        """Let no other image be begun."""
-        while self._waiting:
-            self._waiting.popleft().cancel()
-        for worker in () if self._is_stopped else self._workers:
-            with suppress(OSError):
-                worker.connection.send(None)
-        self._is_stopped = True
+            yield Outcome(job, "failed", error=f"{worker.reason()}; tried twice, leave it out")
 
 
-def _reason(status: int) -> str:
-    """Why a process ended."""
-    if status >= 0:
-        return f"the process that pooled it ended with status {status}"
-    name = signal.Signals(-status).name
-    why = ", mostly for want of memory" if name == "SIGKILL" else ""
-    return f"the process that pooled it was killed by {name}{why}"
+def _parts(jobs: Sequence[Job]) -> Iterator[Part]:
+    """The jobs in parts."""
+    part: list[Job] = []
+    total = 0.0
+    for job in jobs:
+        size = files.size(job.input)
+        if part and (len(part) == PART_JOBS or total + size > PART_BYTES):
+            yield Part(part)
+            part, total = [], 0
+        part.append(job)
+        total += size
+    yield Part(part)
 
 
 def _serve(
     connection: Connection,
     settings: Settings,
     at_hand: Any,
+    is_stopped: Any,
     protected: tuple[files.Identity, ...],
 ) -> None:
     """Do the jobs that come, until there are no more. A signal is for those who send them."""
@@ -196,14 +176,13 @@ def _serve(
     native.capture()
     native.import_cv2().setNumThreads(1)
     with suppress(EOFError, OSError):  # the run has ended
-        while (jobs := connection.recv()) is not None:
-            outcomes, looked = list[Outcome](), monotonic()
-            for at_hand.value, job in enumerate(jobs):
+        while jobs := connection.recv():
+            outcomes = []
+            for number, job in enumerate(jobs):
+                if is_stopped.value:
+                    break
+                at_hand.value = number
                 outcomes.append(pool_file(job, settings))
-                if monotonic() - looked > TURN_SECONDS:
-                    if connection.poll():  # there are no more
-                        break
-                    looked = monotonic()
             connection.send(outcomes)
 
 

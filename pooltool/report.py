@@ -10,13 +10,14 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pooltool.interrupts import GRACE_SECONDS
 
 if TYPE_CHECKING:
-    from pooltool.job import Outcome, Settings
+    from pooltool.job import Job, Outcome, Settings
 
 BAR_AFTER_SECONDS = 1.0
 BAR_EVERY_SECONDS = 0.1
@@ -129,19 +130,18 @@ def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
 
 
 class Report:
-    """Prints outcomes as they come and counts them, in a context: a batch closes with its count.
+    """Prints outcomes as they come and counts them; a batch closes with its count.
 
     The bar appears on a terminal only: at once with `--progress`, never without, and after a
     second where neither is given.
     """
 
-    def __init__(self, settings: Settings, total: int, *, err: bool = False) -> None:
+    def __init__(self, settings: Settings, jobs: Sequence[Job], *, err: bool = False) -> None:
         """Print on stdout, or on stderr with `err` when images go to stdout."""
         self.status = 0
         """The exit status: 1 when an image failed, or something else did."""
-        self.ended = ""
-        """A word for how the run ended before all was done."""
-        self._settings, self._total, self._err = settings, total, err
+        self._settings, self._jobs, self._err = settings, jobs, err
+        self._total = total = len(jobs)
         self._counts: Counter[str] = Counter()
         self._warnings: Counter[str] = Counter()
         self._started = time.monotonic()
@@ -152,12 +152,10 @@ class Report:
         self._draw_from = self._started + wait if is_wanted and is_terminal else math.inf
         self._is_drawn = False
 
-    def __enter__(self) -> Report:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._clear_bar()
-        if self._settings.quiet or kind is not None:
+    def close(self, ended: str = "") -> None:
+        """Print the count of a batch; `ended` is a word for how it ended before all was done."""
+        self.clear_bar()
+        if self._settings.quiet:
             return
         for warning, times in self._warnings.items():
             if times > EQUAL_WARNINGS:
@@ -165,8 +163,8 @@ class Report:
         counts, is_dry = self._counts, self._settings.dry_run
         line = f"{counts['planned']} planned" if is_dry else f"{counts['ok']} done"
         line += f", {counts['skipped']} skipped, {counts['failed']} failed"
-        if self.ended:
-            line = f"{self.ended}: {line}, {self._total - counts.total()} left"
+        if ended:
+            line = f"{ended}: {line}, {self._total - counts.total()} left"
         if is_dry:
             line += "; names, formats and places were checked, the images were not read"
         if not self._total:
@@ -182,7 +180,7 @@ class Report:
         if settings.as_json:
             line = json_line(record(outcome, settings))
         if line or outcome.error is not None:
-            self._clear_bar()
+            self.clear_bar()
         if not settings.quiet:
             self._warnings.update(outcome.warnings)
             for warning in outcome.warnings:
@@ -199,14 +197,15 @@ class Report:
 
     def fail(self, reason: str) -> None:
         """Say what went wrong; the exit status is 1 then."""
-        self._clear_bar()
+        self.clear_bar()
         complain(reason)
         self.status = 1
 
-    def say_waiting(self, name: str) -> None:
+    def say_waiting(self) -> None:
         """Say what an interrupted run waits for."""
-        if not self._settings.quiet:
-            self._clear_bar()
+        if not self._settings.quiet and self._counts.total() < self._total:
+            self.clear_bar()
+            name = self._jobs[self._counts.total()].input
             name = "standard input" if name == "-" else name
             complain(
                 f"interrupted: finishing {name}, for {GRACE_SECONDS} seconds at the most; "
@@ -222,7 +221,8 @@ class Report:
         _write(f"{_CLEAR_LINE}{_CUT_LINES}{bar}{_WRAP_LINES}")
         self._is_drawn = True
 
-    def _clear_bar(self) -> None:
+    def clear_bar(self) -> None:
+        """Take the bar from the terminal."""
         if self._is_drawn:
             _write(_CLEAR_LINE)
             self._is_drawn = False

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from conftest import ROOT, Run, load, save
 
 from pooltool import batch, max_pool2d, processes
 from pooltool.batch import run as run_batch
-from pooltool.errors import ClusterError
 from pooltool.geometry import Windows
 from pooltool.interrupts import Interrupts
 from pooltool.job import Job, Outcome, Settings
@@ -683,57 +682,26 @@ def test_a_closed_pipe_ends_quietly(run: Run, tmp_path: Path) -> None:
         assert process.wait(timeout=30) == 1
 
 
-class Recorder:
-    """Workers that note what they are given, and do it when they are asked for the outcomes."""
-
-    def __init__(self, ahead: int, together: int, error: Exception | None = None) -> None:
-        self.ahead, self.together, self.error = ahead, together, error
-        self.begun: list[str] = []
-
-    def submit(self, jobs: Sequence[Job]) -> Future[list[Outcome]]:
-        assert len(jobs) <= self.together
-        self.begun += [job.input for job in jobs]
-        future: Future[list[Outcome]] = Future()
-        if self.error and any(job.input == "bad" for job in jobs):
-            future.set_exception(self.error)
-        else:
-            future.set_result([Outcome(job, "ok") for job in jobs])
-        return future
-
-    def after(self, error: Exception, jobs: Sequence[Job]) -> list[Outcome]:
-        if isinstance(error, ClusterError):
-            raise error
-        return [Outcome(job, "failed", error=str(error)) for job in jobs]
-
-    def require_alive(self) -> None:
-        pass
-
-
-def test_only_a_few_jobs_are_begun_before_they_are_told() -> None:
-    workers = Recorder(8, 3)
-    jobs = [Job(str(number), "", "png") for number in range(1000)]
-    for told, outcome in enumerate(batch._in_order(jobs, workers, Interrupts())):
-        assert outcome.job.input == str(told)
-        assert len(workers.begun) <= told + 8 + 3
-    assert workers.begun == [job.input for job in jobs]
-
-
-def test_nothing_is_begun_after_an_interrupt() -> None:
-    workers, interrupts = Recorder(8, 1), Interrupts()
-    outcomes = batch._in_order([Job(str(n), "", "png") for n in range(1000)], workers, interrupts)
-    next(outcomes)
-    interrupts._number, interrupts._since = signal.SIGINT, time.monotonic()
-    assert len(list(outcomes)) + 1 == len(workers.begun) == 8
-
-
-def test_what_concerns_one_image_fails_it_and_what_concerns_all_ends_the_run() -> None:
-    jobs = [Job(name, "", "png") for name in ("a", "bad", "c")]
-    outcomes = list(batch._in_order(jobs, Recorder(2, 1, OSError("lost")), Interrupts()))
-    assert [outcome.status for outcome in outcomes] == ["ok", "failed", "ok"]
-    gone = batch._in_order(jobs, Recorder(2, 1, ClusterError("it went away")), Interrupts())
-    assert next(gone).status == "ok"
-    with pytest.raises(ClusterError):
-        next(gone)
+def test_only_a_few_jobs_are_begun_before_they_are_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first takes as long as nobody writes into its pipe."""
+    names = [tmp_path / f"{number}.png" for number in range(30)]
+    os.mkfifo(names[0])
+    for name in names[1:]:
+        save(name, np.zeros((4, 4), np.uint8))
+    out = tmp_path / "out"
+    jobs = [Job(str(name), str(out / name.name), "png", str(out)) for name in names]
+    monkeypatch.setattr("pooltool.processes.AHEAD", 8)
+    monkeypatch.setattr("pooltool.processes.PART_JOBS", 3)
+    with ThreadPoolExecutor(1) as executor:
+        outcomes = executor.submit(list, processes.run(jobs, SETTINGS, Interrupts(), 2))
+        while not out.exists() or len(os.listdir(out)) < 6:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        assert len(os.listdir(out)) < 8 + 3
+        names[0].write_bytes(names[1].read_bytes())
+        assert [outcome.job for outcome in outcomes.result(30)] == jobs
 
 
 @pytest.fixture
@@ -750,7 +718,8 @@ def small(tmp_path: Path) -> list[Job]:
 
 
 def test_processes_say_what_one_process_says(small: list[Job]) -> None:
-    here = list(run_batch(small, SETTINGS._replace(jobs=1), Interrupts()))
+    with Interrupts() as interrupts:
+        here = list(run_batch(small, SETTINGS._replace(jobs=1), interrupts))
     results = [Path(job.output).read_bytes() for job in small if "/7_max" not in job.output]
     for job in small:
         Path(job.output).unlink(missing_ok=True)
@@ -785,7 +754,8 @@ import sys, threading
 from pooltool import job
 plain = job.files.write
 def write(*words, **options):
-    assert threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
+    assert threading.active_count() == 2  # the other one waits for signals
+    assert threading.current_thread() is threading.main_thread()
     assert not {"concurrent.futures", "multiprocessing"} & set(sys.modules)
     plain(*words, **options)
 job.files.write = write
@@ -855,17 +825,20 @@ def test_a_picture_that_kills_its_process_ends_no_batch(tmp_path: Path, times: i
 
 
 @needs_fork
-def test_a_process_that_is_killed_while_it_waits_is_replaced(small: list[Job]) -> None:
-    with processes.Processes(1, SETTINGS, Interrupts()) as workers:
-        first = workers.submit(small[:5])
-        while not first.done():
-            workers.look(1)
-        workers._workers[0].process.kill()
-        workers._workers[0].process.join()
-        second = workers.submit(small[5:])
-        while not second.done():
-            workers.look(1)
-        assert [outcome.job for outcome in first.result(0) + second.result(0)] == small
+def test_a_process_that_is_killed_while_it_waits_is_replaced(
+    small: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = processes.Worker.begin
+
+    def begin_late(worker: processes.Worker, part: processes.Part) -> None:
+        if part.jobs[0] is small[64]:
+            worker.process.kill()
+            worker.process.join()
+        begin(worker, part)
+
+    monkeypatch.setattr(processes.Worker, "begin", begin_late)
+    outcomes = processes.run(small, SETTINGS, Interrupts(), 1)
+    assert [outcome.job for outcome in outcomes] == small
 
 
 @needs_fork
@@ -890,13 +863,13 @@ def test_processes_end_with_the_run(tmp_path: Path, numbers: list[str]) -> None:
 
 def test_the_closing_line_and_the_status(capsys: pytest.CaptureFixture[str]) -> None:
     job = Job("", "", "")
-    with Report(SETTINGS, 5) as report:
-        for outcome in (Outcome(job, "ok"), Outcome(job, "ok"), Outcome(job, "skipped")):
-            report.add(outcome)
-        assert report.status == 0
-        report.add(Outcome(job, "failed", error="bad"))
-        assert report.status == 1
-        report.ended = "stopped"
+    report = Report(SETTINGS, [job] * 5)
+    for outcome in (Outcome(job, "ok"), Outcome(job, "ok"), Outcome(job, "skipped")):
+        report.add(outcome)
+    assert report.status == 0
+    report.add(Outcome(job, "failed", error="bad"))
+    assert report.status == 1
+    report.close("stopped")
     assert capsys.readouterr().err.splitlines()[-1] == (
         "pooltool: stopped: 2 done, 1 skipped, 1 failed, 1 left"
     )
