@@ -23,6 +23,7 @@ from pooltool.compare.panel import (
     tones_of,
 )
 from pooltool.compare.text import (
+    IN_ASCII,
     as_grids,
     as_lines,
     as_records,
@@ -67,8 +68,9 @@ def by_method(pixels: Array, windows: Any = TWO) -> dict[str, Measures]:
     return {found.method: found for found in measured(pixels, windows)}
 
 
-def grids(pixels: Array, windows: Any = TWO, **options: Any) -> str:
-    return as_grids(pixels, pool_all(pixels, windows), **options)
+def grids(pixels: Array, windows: Any = TWO, *, width: int = 100, ascii_only: bool = False) -> str:
+    text = as_grids(pixels, pool_all(pixels, windows), width)
+    return text.translate(IN_ASCII) if ascii_only else text
 
 
 def drawn(pixels: Array, windows: Any = TWO) -> Array:

@@ -9,9 +9,9 @@ blue, green, red throughout, as in OpenCV. Lengths are in pixels of the panel un
 from __future__ import annotations
 
 import textwrap
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 from math import ceil, floor
 from typing import Any, NamedTuple
 
@@ -50,6 +50,7 @@ CHECKS, CHECK_SIDE = (188, 228), 12
 
 ALL_WIDTH, PICTURE_WIDTH = 2048, 720
 """Width of all the pictures in a row, and of one at most."""
+PLAIN, BOLD = cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX
 TYPE_SIZE, NOTE_SIZE, SMALLEST_TYPE, LARGEST_TYPE = 26, 21, 11, 44
 LABEL_HEIGHT, NOTE_HEIGHT, MARGIN, GAP = 39, 32, 28, 14
 LARGEST_PIXEL, NUMBERED_PIXEL = 128, 28
@@ -100,49 +101,42 @@ class View(NamedTuple):
         """From one value of a result to the next, in pixels of the image."""
         return self.axis.reduction if self.axis.count > 1 else self.axis.extent
 
-    @property
-    def blocks(self) -> tuple[int, float, float]:
-        """How many blocks the image's pixels, or the values of its windows, are; where the first
-        begins; and from one to the next, in pixels of the image.
-
-        A value takes one stride around the center of its window.
+    def blocks(self) -> list[Pair]:
+        """Where each pixel of the image begins and ends on the panel or, one stride around the
+        center of its window, each value of a result.
         """
-        if self.is_input:
-            return self.axis.size, 0, 1
-        start, stop = self.axis.span(0, self.axis.count)
-        return self.axis.count, (start + stop - self.axis.count * self.pitch) / 2, self.pitch
+        count, pitch, first = self.axis.size, 1.0, 0.0
+        if not self.is_input:
+            count, pitch = self.axis.count, self.pitch
+            first = (sum(self.axis.span(0, count)) - count * pitch) / 2
+        ends = [self.at(first + index * pitch) for index in range(count + 1)]
+        return list(pairwise(ends))
 
-    def boxes(self) -> list[Pair]:
-        """Where each block begins and ends on the panel, without the gaps between windows."""
-        number, first, pitch = self.blocks
-        width = pitch if self.is_input else min(pitch, self.axis.extent)
-        first += (pitch - width) / 2
-        starts = (first + index * pitch for index in range(number))
-        return [(self.at(start), self.at(start + width)) for start in starts]
+    def windows(self) -> list[Pair]:
+        """Where each window begins and ends on the panel or, in a result, its value."""
+        spans = (self.axis.span(index, index + 1) for index in range(self.axis.count))
+        bounds = [(self.at(start), self.at(stop)) for start, stop in spans]
+        if self.is_input:
+            return bounds
+        return [
+            (max(start, low), min(stop, high))
+            for (start, stop), (low, high) in zip(self.blocks(), bounds, strict=True)
+        ]
 
     def uncovered(self) -> NDArray[np.bool_]:
         """Which rows or columns of the panel no window holds, as far as they can be seen.
 
         A result's blocks hide the pixels that dilation leaves out of a window.
         """
-        seen = np.zeros(self.side, bool)
-        for first, last in _uncovered(self.axis, self.axis.dilation if self.is_input else 1):
+        held, seen = np.zeros(self.axis.size, bool), np.zeros(self.side, bool)
+        for index in range(self.axis.count):
+            start, stop = self.axis.span(index, index + 1)
+            held[self.axis.own(index) if self.is_input else slice(max(0, start), stop)] = True
+        ends = np.flatnonzero(np.diff(held, prepend=True, append=True)).tolist()
+        for first, last in zip(ends[::2], ends[1::2], strict=True):
             if (last - first) * self.scale >= VISIBLE:
                 seen[max(0, self.at(first)) : max(0, self.at(last))] = True
         return seen
-
-
-@lru_cache(maxsize=8)
-def _uncovered(axis: Axis, step: int) -> list[list[int]]:
-    """First and after the last of each run of pixels in no window, with `step` within windows."""
-    held = np.zeros(axis.size, bool)
-    for index in range(axis.count):
-        start, stop = axis.span(index, index + 1)
-        held[max(start, start % step) : max(0, stop) : step] = True
-    ends: list[list[int]] = (
-        np.flatnonzero(np.diff(held, prepend=True, append=True)).reshape(-1, 2).tolist()
-    )
-    return ends
 
 
 Views = tuple[View, View]
@@ -252,12 +246,9 @@ def _shades(values: Array, tones: Tones) -> Bgr:
 
 def _fit(values: Array, height: int, width: int) -> Array:
     """Resize (H, W, ...) values: averaged where they shrink, repeated where they grow."""
-    smaller = min(values.shape[0], height), min(values.shape[1], width)
-    if smaller != values.shape[:2]:
-        values = cv2.resize(values, smaller[::-1], interpolation=cv2.INTER_AREA)
-    rows = np.arange(height) * values.shape[0] // height
-    columns = np.arange(width) * values.shape[1] // width
-    return np.asarray(values[rows[:, np.newaxis], columns])
+    smaller = min(values.shape[1], width), min(values.shape[0], height)
+    shrunk = cv2.resize(values, smaller, interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def _band(pixels: Array, result: Result, tones: Tones, center: Pair, *, always: bool) -> Bgr:
@@ -278,67 +269,62 @@ def _band(pixels: Array, result: Result, tones: Tones, center: Pair, *, always: 
     scale = min(widest / width, tallest / height, LARGEST_PIXEL)
     if scale >= 1:
         scale = int(scale)  # a whole number, so that all blocks are alike
-    views = (
+    whole = (
         View(axes[0], *ends[0], max(scale, THINNEST / height)),
         View(axes[1], *ends[1], max(scale, THINNEST / width)),
     )
-    close = _close_up(views, close_height, center, always=always)
-    drawn = [_labeled(name, values, views, close, tones) for name, values in pictures]
-    sheet = _joined(drawn, axis=1 if in_a_row else 0, margin=MARGIN)
+    close = _close_up(whole, close_height, center, always=always)
+    parts = [whole, close] if close else [whole]
+    drawn = [_labeled(name, values, parts, tones) for name, values in pictures]
+    sheet = _padded(_joined(drawn, axis=int(in_a_row)), right=MARGIN)
     heading = _lines([window_text(result.windows) + uncovered_text(*axes)], sheet.shape[1], INK)
-    captions = _lines(_captions(views, close, pixels), sheet.shape[1], PALE_INK)
+    captions = _lines(_captions(parts, pixels), sheet.shape[1], PALE_INK)
     return _joined([heading, sheet, captions])
 
 
-def _captions(views: Views, close: Views | None, pixels: Array) -> list[str]:
+def _captions(parts: Sequence[Views], pixels: Array) -> list[str]:
     """What a reader has to know to read the pictures of a band right."""
-    captions, shown = [], [*views, *(close or ())]
-    if close is not None:
+    whole, views = parts[0], [view for part in parts for view in part]
+    axes, captions = [view.axis for view in whole], []
+    if len(parts) > 1:
         rows, columns = (
             f"{max(0, ceil(view.low))} to {min(view.axis.size, floor(view.high)) - 1}"
-            for view in close
+            for view in parts[1]
         )
         place = f"rows {rows}, columns {columns}, counted from 0"
-        captions.append(f"below, {close[0].scale} times enlarged: {place}")
-    if any(view.uncovered().any() for view in shown):
+        captions.append(f"below, {parts[1][0].scale} times enlarged: {place}")
+    if any(view.uncovered().any() for view in views):
         captions.append("hatched: in no window")
-    if any(view.at(0) > 0 or view.at(view.axis.size) < view.side for view in shown):
+    if any(view.at(0) > 0 or view.at(view.axis.size) < view.side for view in views):
         captions.append("gray: outside the image")
-    axes = [view.axis for view in views]
     if any(axis.count > 1 and axis.span(0, 1)[1] > axis.span(1, 2)[0] for axis in axes):
         captions.append("windows overlap; each value is drawn at the center of its window")
-    if _shows_numbers(views):
+    if _shows_numbers(whole):
         apart = all(map(is_partition, axes))
         framed = "windows and their values" if apart else "the first window and its value"
         captions.append(f"framed: {framed}")
         if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
             captions.append("numbers from top to bottom: red, green, blue (, alpha)")
-    if not 0.9 < views[0].scale / views[1].scale < 1.1:
+    if not 0.9 < whole[0].scale / whole[1].scale < 1.1:
         captions.append("pixels are not drawn square")
     return captions
 
 
-def _labeled(name: str, values: Array, views: Views, close: Views | None, tones: Tones) -> Bgr:
-    """Put a picture's name and shape above it and its close-up, on paper just large enough."""
+def _labeled(name: str, values: Array, parts: Sequence[Views], tones: Tones) -> Bgr:
+    """Draw a picture and its close-up, if it has one, below its name and shape."""
     if name != "input":
-        views, close = _of_result(views), close and _of_result(close)
-    parts = [_draw(values, each, tones) for each in (views, close) if each]
-    if close is not None:
+        parts = [(y._replace(is_input=False), x._replace(is_input=False)) for y, x in parts]
+    drawn = [_draw(values, views, tones) for views in parts]
+    if len(parts) > 1:
         (top, bottom), (left, right) = (
-            (view.at(part.low), view.at(part.high)) for view, part in zip(views, close, strict=True)
+            (view.at(part.low), view.at(part.high)) for view, part in zip(*parts, strict=True)
         )
-        cv2.rectangle(parts[0], (left - 1, top - 1), (right, bottom), ACCENT, 2)
-    shape_at = _text_width(name, TYPE_SIZE, bold=True) + 12
-    width = shape_at + _text_width(str(values.shape), TYPE_SIZE) + 2
-    label = np.full((LABEL_HEIGHT, width, 3), PAPER, np.uint8)
-    _write(label, name, (0, TYPE_SIZE), TYPE_SIZE, INK, bold=True)
-    _write(label, str(values.shape), (shape_at, TYPE_SIZE), TYPE_SIZE, PALE_INK)
-    gap = np.full((GAP - 2, 1, 3), PAPER, np.uint8)
-    stack = [label]
-    for part in parts:
-        framed = cv2.copyMakeBorder(part, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=EDGE)
-        stack += [np.asarray(framed, np.uint8), gap]
-    return _joined(stack)
+        cv2.rectangle(drawn[0], (left - 1, top - 1), (right, bottom), ACCENT, 2)
+    label = _strip(name, TYPE_SIZE, INK, LABEL_HEIGHT, BOLD)
+    shape = _strip(str(values.shape), TYPE_SIZE, PALE_INK, LABEL_HEIGHT)
+    stack = [_joined([_padded(label, right=10), shape], axis=1)]
+    stack += [_padded(_padded(one, 1, 1, 1, 1, EDGE), bottom=GAP - 2) for one in drawn]
+    return _padded(_joined(stack), left=MARGIN)
 
 
 def busiest(shape: tuple[int, ...], values: Array, tones: Tones) -> Pair:
@@ -375,18 +361,16 @@ def _draw(values: Array, views: Views, tones: Tones) -> Bgr:
     """Paint the image or a result, each value where it lies; hatch what is in no window."""
     is_input, parts, ends = views[0].is_input, [], []
     for view in views:
-        number, first, pitch = view.blocks
-        start = max(0, floor((view.low - first) / pitch))
-        stop = min(number, ceil((view.high - first) / pitch))
-        parts.append(slice(start, stop))
-        ends.append((view.at(first + start * pitch), view.at(first + stop * pitch)))
+        starts, stops = zip(*view.blocks(), strict=True)
+        first, last = bisect_left(stops, 0), bisect_right(starts, view.side)
+        parts.append(slice(first, last))
+        ends.append((starts[first], stops[last - 1]) if first < last else (0, 0))
     (top, bottom), (left, right) = ends
     sheet = np.full((views[0].side, views[1].side, 3), OUTSIDE if is_input else PAPER, np.uint8)
     if top < bottom and left < right:
         painted = paint(values[parts[0], parts[1]], tones, bottom - top, right - left)
         shown = sheet[max(0, top) : bottom, max(0, left) : right]
-        cut = painted[max(0, -top) :, max(0, -left) :]
-        shown[...] = cut[: shown.shape[0], : shown.shape[1]]
+        shown[...] = painted[max(0, -top) :, max(0, -left) :][: shown.shape[0], : shown.shape[1]]
     rows, columns = (view.uncovered() for view in views)
     free = rows[:, np.newaxis] | columns
     stripes = np.add.outer(np.arange(len(rows)), np.arange(len(columns))) % 10 < 2
@@ -395,10 +379,6 @@ def _draw(values: Array, views: Views, tones: Tones) -> Bgr:
     if _shows_numbers(views):
         _number(sheet, values, views)
     return sheet
-
-
-def _of_result(views: Views) -> Views:
-    return views[0]._replace(is_input=False), views[1]._replace(is_input=False)
 
 
 def _shows_numbers(views: Views) -> bool:
@@ -411,23 +391,19 @@ def _number(sheet: Bgr, values: Array, views: Views) -> None:
 
     The values of three or four channels stand one below the other, red first.
     """
-    ends = [view.boxes() for view in views]
+    ends, frames = [view.blocks() for view in views], [view.windows() for view in views]
+    ends = frames if not views[0].is_input else ends
     height, width = (min(stop - start for start, stop in along) for along in ends)
     if min(height, width) < SMALLEST_TYPE:
         return
-    framed = [view.boxes() for view in _of_result(views)]
     if not all(is_partition(view.axis) for view in views):
-        framed = [view.boxes()[:1] for view in views]
-        if views[0].is_input:
-            first = [map(view.at, view.axis.span(0, 1)) for view in views]
-            framed = [[(start, stop)] for start, stop in first]
-    for boxes, color, thickness in ((ends, EDGE, 1), (framed, ACCENT, 3)):
+        frames = [along[:1] for along in frames]
+    for boxes, color, thickness in ((ends, EDGE, 1), (frames, ACCENT, 3)):
         for (top, bottom), (left, right) in product(*boxes):
             cv2.rectangle(sheet, (left, top), (right, bottom), color, thickness)
-    count = values.shape[2] if values.ndim == 3 else 1
-    channels = [index for index, _ in CHANNEL_NAMES.get(count, CHANNEL_NAMES[1])]
-    lines = len(channels)
-    texts = texts_of(values.reshape(*values.shape[:2], count)[..., channels])
+    values = values.reshape(*values.shape[:2], -1)
+    names = CHANNEL_NAMES.get(values.shape[2], CHANNEL_NAMES[1])
+    texts, lines = texts_of(values[..., [index for index, _ in names]]), len(names)
     longest = max(_text_width(text, 100) for text in texts.flat)
     size = int(min(0.45 * height, 0.8 * height / lines, 75 * width / longest, LARGEST_TYPE))
     if size < SMALLEST_TYPE:
@@ -439,59 +415,45 @@ def _number(sheet: Bgr, values: Array, views: Views) -> None:
         for line, text in enumerate(texts[row, column]):
             x = round((left + right) / 2 - _text_width(text, size) / 2)
             y = round((top + bottom) / 2 + (0.36 + 1.1 * (line - (lines - 1) / 2)) * size)
-            _write(sheet, text, (x, y), size, INK if bright else PAPER)
+            ink = INK if bright else PAPER
+            cv2.putText(sheet, text, (x, y), PLAIN, size / 32, ink, 1, cv2.LINE_AA)
 
 
-def _joined(parts: Sequence[Bgr], *, axis: int = 0, margin: int = 0) -> Bgr:
+def _joined(parts: Sequence[Bgr], *, axis: int = 0) -> Bgr:
     """Put parts below each other or, with `axis` 1, side by side; smaller ones on paper as large as
-    the largest, with a margin left of each and right of all.
+    the largest.
     """
-    height, width = (max(part.shape[k] for part in parts) for k in (0, 1))
-    padded = []
-    for part in parts:
-        below = height - part.shape[0] if axis == 1 else 0
-        right = width - part.shape[1] if axis == 0 else 0
-        sides = 0, below, margin, right
-        padded.append(cv2.copyMakeBorder(part, *sides, cv2.BORDER_CONSTANT, value=PAPER))
-    joined = np.concatenate(padded, axis)
-    return np.asarray(np.pad(joined, ((0, 0), (0, margin), (0, 0)), constant_values=PAPER[0]))
+    size = max(part.shape[1 - axis] for part in parts)
+    rest = [size - part.shape[1 - axis] for part in parts]
+    if axis:
+        padded = [_padded(part, bottom=more) for part, more in zip(parts, rest, strict=True)]
+    else:
+        padded = [_padded(part, right=more) for part, more in zip(parts, rest, strict=True)]
+    return np.concatenate(padded, axis)
+
+
+def _padded(
+    part: Bgr, top: int = 0, bottom: int = 0, left: int = 0, right: int = 0, color: Color = PAPER
+) -> Bgr:
+    sides = top, bottom, left, right
+    return np.asarray(cv2.copyMakeBorder(part, *sides, cv2.BORDER_CONSTANT, value=color), np.uint8)
 
 
 def _lines(notes: Sequence[str], width: int, color: Color) -> Bgr:
-    """A strip of paper with notes, in lines that fit it: a letter is about half as wide as high."""
-    lines = textwrap.wrap("   ·   ".join(notes), (width - 2 * MARGIN) * 2 // NOTE_SIZE)
-    width = max([width, *(_text_width(line, NOTE_SIZE) + 2 * MARGIN for line in lines)])
-    strip = np.full((GAP + len(lines) * NOTE_HEIGHT, width, 3), PAPER, np.uint8)
-    for index, line in enumerate(lines):
-        baseline = GAP + index * NOTE_HEIGHT + NOTE_SIZE
-        _write(strip, line, (MARGIN, baseline), NOTE_SIZE, color)
+    """Notes in lines that fit a width: a letter is about half as wide as high."""
+    lines = textwrap.wrap("   |   ".join(notes), (width - 2 * MARGIN) * 2 // NOTE_SIZE)
+    strips = [np.full((GAP, 1, 3), PAPER, np.uint8)]
+    strips += [_strip(line, NOTE_SIZE, color, NOTE_HEIGHT) for line in lines]
+    return _padded(_joined(strips), left=MARGIN, right=MARGIN)
+
+
+def _strip(text: str, size: int, color: Color, height: int, face: int = PLAIN) -> Bgr:
+    """A line of type on a strip of paper."""
+    strip = np.full((height, _text_width(text, size, face) + 2, 3), PAPER, np.uint8)
+    cv2.putText(strip, text, (0, size), face, size / 32, color, 1, cv2.LINE_AA)
     return strip
 
 
-def _typeface(size: int, bold: bool) -> tuple[Any, float, int]:
-    """A typeface that comes with OpenCV, so that pictures look alike on every machine, and its
-    size and weight: of OpenCV 5's "uni" has the plainer figures, but no bold.
-    """
-    if hasattr(cv2, "FontFace"):
-        return cv2.FontFace("sans" if bold else "uni"), size, 600 if bold else 400
-    return cv2.FONT_HERSHEY_DUPLEX if bold else cv2.FONT_HERSHEY_SIMPLEX, size / 32, 1
-
-
-def _text_width(text: str, size: int, *, bold: bool = False) -> int:
-    """Pixels that a line of type takes."""
-    face, scale, weight = _typeface(size, bold)
-    if isinstance(face, int):
-        return int(cv2.getTextSize(text, face, scale, weight)[0][0])
-    box: Sequence[int] = cv2.getTextSize((0, 0), text, (0, 0), face, size, weight)
-    return int(box[0] + box[2])
-
-
-def _write(
-    picture: Bgr, text: str, at: Pair, size: int, color: Color, *, bold: bool = False
-) -> None:
-    """Write a line whose baseline begins at `at`, (x, y); `size` is in pixels."""
-    face, scale, weight = _typeface(size, bold)
-    if isinstance(face, int):
-        cv2.putText(picture, text.replace("·", "|"), at, face, scale, color, weight, cv2.LINE_AA)
-        return
-    cv2.putText(picture, text, at, color, face, size, weight, wrap=(0, 1 << 20))
+def _text_width(text: str, size: int, face: int = PLAIN) -> int:
+    """Pixels that a line of type takes; `size` is about its height."""
+    return cv2.getTextSize(text, face, size / 32, 1)[0][0]

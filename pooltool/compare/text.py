@@ -21,8 +21,9 @@ MISSING = "-"
 LARGEST_GRID, MOST_CHANNELS = 16, 8
 """Rows and columns up to which an image is printed as numbers, and channels that are printed."""
 GAP = "   "
-LINES, ASCII = "─│┌┬┐├┼┤└┴┘", "-|+++++++++"
+LINES = "─│┌┬┐├┼┤└┴┘"
 """Strokes across and down, then left, inner and right joints of the first, inner and last line."""
+IN_ASCII = str.maketrans(LINES, "-|+++++++++")
 
 CHANNEL_NAMES: dict[int, tuple[tuple[int, str], ...]] = {
     1: ((0, ""),),
@@ -40,14 +41,15 @@ def as_lines(
     width: int = 100,
     ascii_only: bool = False,
 ) -> list[str]:
-    """Write one setting's windows, table and, of a small image, numbers, in lines of `width`."""
+    """Write one setting's windows, table and, of a small image, numbers, in lines of `width`;
+    `ascii_only` with -, | and + for lines.
+    """
     axes = result.windows.axes(pixels.shape)
     lines = textwrap.wrap(window_text(result.windows) + uncovered_text(*axes), width)
     lines += as_table(measures, width).split("\n")
     if _is_small(pixels):
-        grids = as_grids(pixels, result, width=width, ascii_only=ascii_only)
-        lines += ["", *grids.split("\n")]
-    return lines
+        lines += ["", *as_grids(pixels, result, width).split("\n")]
+    return [line.translate(IN_ASCII) for line in lines] if ascii_only else lines
 
 
 def as_records(measures: Iterable[Measures], windows: AnyWindows) -> list[dict[str, Any]]:
@@ -146,13 +148,13 @@ def is_partition(axis: Axis) -> bool:
     return meet and all(axis.pixels(i) == stop - start for i, (start, stop) in enumerate(inside))
 
 
-def as_grids(pixels: Array, result: Result, *, width: int = 100, ascii_only: bool = False) -> str:
+def as_grids(pixels: Array, result: Result, width: int = 100) -> str:
     """Write an image of up to 16 rows and columns and its results as grids of numbers.
 
     Lines between the numbers of the input are the borders of its windows. Where windows overlap or
     leave gaps no such lines can be drawn; the first line of the text then says so. A result of
     more than 16 rows or columns is named but not written out; one wider than `width` is written
-    in parts. `ascii_only` draws with -, | and +.
+    in parts.
     """
     axes = result.windows.axes(pixels.shape)
     drawn = all(map(is_partition, axes))
@@ -169,10 +171,8 @@ def as_grids(pixels: Array, result: Result, *, width: int = 100, ascii_only: boo
             shown = values if values.ndim == 2 else values[..., index]
             inner = borders if title == "input" else [range(size) for size in shown.shape]
             cuts = inner if drawn else [(), ()]
-            heading, border = f"{title} {size_text(shown.shape)}", ASCII if ascii_only else LINES
-            boxes += (
-                _boxes(heading, shown, cuts, border, width) if _is_small(shown) else [[heading]]
-            )
+            heading = f"{title} {size_text(shown.shape)}"
+            boxes += _boxes(heading, shown, cuts, width) if _is_small(shown) else [[heading]]
         lines += [name] * bool(name) + _in_rows(boxes, width, GAP)
     if count > MOST_CHANNELS:
         lines.append(f"and {count - MOST_CHANNELS} more channels")
@@ -191,34 +191,30 @@ def _is_small(pixels: Array) -> bool:
     return bool(max(pixels.shape[:2]) <= LARGEST_GRID)
 
 
-def _boxes(
-    heading: str, values: Array, cuts: Cuts, border: str, width: int, first: int = 0
-) -> list[list[str]]:
+def _boxes(heading: str, values: Array, cuts: Cuts, width: int, first: int = 0) -> list[list[str]]:
     """Frame a 2-D array under its heading; in halves where it is wider than `width`.
 
     Lines stand before the rows and columns in `cuts`; the array begins with column `first`.
     """
-    box, end = _box(heading, values, cuts, border, first), first + values.shape[1]
+    box, end = _box(heading, values, cuts, first), first + values.shape[1]
     if len(box[1]) <= width or values.shape[1] == 1:
         return [box]
-    middle, whole = (first + end) // 2, heading.partition(", ")[0]
-    return [
-        half
-        for start, stop in ((first, middle), (middle, end))
-        for half in _boxes(
-            f"{whole}, columns {start}-{stop - 1}",
-            values[:, start - first : stop - first], cuts, border, width, start,
-        )
-    ]  # fmt: skip
+    middle, halves = (first + end) // 2, []
+    for start, stop in ((first, middle), (middle, end)):
+        part = values[:, start - first : stop - first]
+        title = f"{heading.partition(', ')[0]}, columns {start}-{stop - 1}"
+        halves += _boxes(title, part, cuts, width, start)
+    return halves
 
 
-def _box(heading: str, values: Array, cuts: Cuts, border: str, first: int) -> list[str]:
-    down, texts, end = border[1], texts_of(values), first + values.shape[1]
+def _box(heading: str, values: Array, cuts: Cuts, first: int) -> list[str]:
+    texts, end = texts_of(values), first + values.shape[1]
     width = max(map(len, texts.flat))
     groups = list(pairwise([first, *(at for at in range(first + 1, end) if at in cuts[1]), end]))
-    strokes = [border[0] * ((stop - start) * (width + 1) + 1) for start, stop in groups]
+    across, down = LINES[0], LINES[1]
+    strokes = [across * ((stop - start) * (width + 1) + 1) for start, stop in groups]
     top, inner, bottom = (
-        border[at] + border[at + 1].join(strokes) + border[at + 2] for at in (2, 5, 8)
+        LINES[at] + LINES[at + 1].join(strokes) + LINES[at + 2] for at in (2, 5, 8)
     )
     lines = [heading, top]
     for index, row in enumerate(texts):
