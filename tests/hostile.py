@@ -348,14 +348,6 @@ BLANKS = b" " * (2 << 20)
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
-def xmp_prefixes(count: int) -> bytes:
-    """A packet with many names for one namespace, each of them used."""
-    return b"".join(
-        b"<a xmlns:a%d='http://ns.adobe.com/tiff/1.0/' a%d:Orientation='6'/>" % (number, number)
-        for number in range(count)
-    )
-
-
 FILES: dict[str, Callable[[], bytes]] = {
     # Texts that inflate
     "png-ztxt-digits": partial(
@@ -410,10 +402,6 @@ FILES: dict[str, Callable[[], bytes]] = {
         50, 0xED, b"Photoshop 3.0\0" + b"8BIM\4\4\0\0\0\0\0\0" * 5000
     ),
     "jpeg-20000-xmp": partial(jpeg_many, 20_000, 0xE1, XMP + b"tiff:Orientation='6'"),
-    "jpeg-xmp-prefixes": lambda: JPEG[:2] + segment(0xE1, XMP + xmp_prefixes(900)) + JPEG[2:],
-    "png-xmp-prefixes": lambda: png_file(
-        (b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + xmp_prefixes(20_000))
-    ),
     "png-xmp-open-elements": lambda: png_file(
         (b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + b"<tiff:Orientation " * 100_000)
     ),

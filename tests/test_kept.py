@@ -326,7 +326,8 @@ FORMS = {
 """How RDF writes a property that is one number, as an attribute or an element."""
 
 
-def packet(prefix: str, space: str, form: str, name: str, value: str) -> bytes:
+def packet(space: str, form: str, name: str, value: str) -> bytes:
+    prefix = "tiff" if space == TIFF_SPACE else "exif"
     words = {"p": prefix, "n": name, "v": value}
     attributes, elements = (part.format(**words) for part in FORMS[form])
     return PACKET.format(
@@ -335,8 +336,7 @@ def packet(prefix: str, space: str, form: str, name: str, value: str) -> bytes:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("prefix", ["tiff", "t", "ns2.x-y"])
-def test_numbers_in_xmp_are_those_of_the_result(prefix: str, form: str) -> None:
+def test_numbers_in_xmp_are_those_of_the_result(form: str) -> None:
     exif = Image.Exif()
     exif[0x112] = 6
     for space, name, before, after in (
@@ -346,15 +346,15 @@ def test_numbers_in_xmp_are_those_of_the_result(prefix: str, form: str) -> None:
         (EXIF_SPACE, "PixelXDimension", "90", "64"),
         (EXIF_SPACE, "PixelYDimension", "64", "90"),
     ):
-        data = pil(PHOTO, "JPEG", exif=exif, xmp=packet(prefix, space, form, name, before))
+        data = pil(PHOTO, "JPEG", exif=exif, xmp=packet(space, form, name, before))
         picture = images.decode(data)._replace(reduction=(1, 1))
         again = images.decode(images.encode(picture, formats.JPEG).data)
-        assert again.metadata.xmp == packet(prefix, space, form, name, after)
+        assert again.metadata.xmp == packet(space, form, name, after)
     for name, after in (("XResolution", "100/1"), ("YResolution", "150/1")):
-        data = pil(PHOTO, "JPEG", xmp=packet(prefix, TIFF_SPACE, form, name, "300/1"))
+        data = pil(PHOTO, "JPEG", xmp=packet(TIFF_SPACE, form, name, "300/1"))
         picture = images.decode(data)._replace(reduction=(2, 3))
         again = images.decode(images.encode(picture, formats.JPEG).data)
-        assert again.metadata.xmp == packet(prefix, TIFF_SPACE, form, name, after)
+        assert again.metadata.xmp == packet(TIFF_SPACE, form, name, after)
 
 
 def test_the_resolution_in_xmp_is_turned() -> None:
