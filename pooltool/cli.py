@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pooltool import __version__
-from pooltool.errors import OTHER_NAMES, PooltoolError, one_line, quoted
+from pooltool.errors import OTHER_NAMES, PooltoolError, one_line
 from pooltool.report import complain, redirect_to_devnull
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ METHODS: dict[Method, str] = {
 
 
 class Option(click.Option):
-    """An option that knows its section of the help; `names` are as the help shows them."""
+    """An option and the commands that take it; `names` are as the help shows them."""
 
-    def __init__(self, names: str, section: str, help: str, **attributes: Any) -> None:
+    def __init__(self, names: str, commands: Sequence[str], help: str, **attributes: Any) -> None:
         super().__init__(names.split(), help=help, **attributes)
-        self.section = section
+        self.commands = commands
 
 
 class SectionedCommand(click.Command):
@@ -79,15 +80,13 @@ class SectionedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in their order; `--help` comes last."""
-        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in SECTIONS}
-        for option in self.get_params(ctx):
-            record = option.get_help_record(ctx)
-            if record and isinstance(option, click.Option):
-                sections[getattr(option, "section", HELP)].append(record)
-        for title, records in sections.items():
+        params = self.get_params(ctx)
+        sections: dict[str, Sequence[click.Parameter]] = {**SECTIONS, "Help": params[-1:]}
+        for title, options in sections.items():
+            records = [option.get_help_record(ctx) for option in options if option in params]
             if records:
                 with formatter.section(title):
-                    formatter.write_dl(records)
+                    formatter.write_dl(list(filter(None, records)))
 
 
 class Commands(click.Group):
@@ -101,7 +100,7 @@ class Commands(click.Group):
         if OTHER_NAMES.get(name) in self.commands:
             ctx.fail(f"No such command {cmd_name!r}; it is called {OTHER_NAMES[name]!r} here.")
         if "." in name or os.path.lexists(cmd_name):
-            ctx.fail(f"name a method first: pooltool max {quoted(cmd_name)}")
+            ctx.fail(f"name a method first: pooltool max {shlex.quote(cmd_name)}")
         return None
 
 
@@ -117,10 +116,24 @@ def completing(values: Callable[[], list[str]]) -> Callable[..., list[str]]:
     return lambda ctx, param, typed: [v for v in values() if v.startswith(typed.lower())]
 
 
+def format_names() -> list[str]:
+    """An extension of every format that can be written."""
+    from pooltool.images.formats import FORMATS
+
+    return [format.extensions[0] for format in FORMATS if format.written]
+
+
 def read_name(text: str) -> str:
     """Refuse the empty name of a file or directory."""
     if not text:
         raise click.BadParameter("the name is empty; check the variable that it comes from")
+    return text
+
+
+def read_extension(text: str) -> str:
+    """Refuse what is not an extension but, for example, a part of a path."""
+    if not text.removeprefix(".").isalnum():
+        raise click.BadParameter(f"{text!r} is not an extension; write for example png or tiff")
     return text
 
 
@@ -142,44 +155,6 @@ def read_padding(text: str) -> str | Pair:
     return read_size(text, at_least=0, words="valid, same, ")
 
 
-def read_format(text: str) -> str:
-    """Check that the text is the extension of a format that can be written."""
-    from pooltool.images.formats import format_for
-
-    try:
-        format_for(text)
-    except PooltoolError as error:
-        raise click.BadParameter(str(error)) from None
-    if not text.removeprefix(".").isalnum():  # a part of a path
-        raise click.BadParameter(f"{text!r} is not an extension; write for example png or tiff")
-    return text
-
-
-def read_panel_format(text: str) -> str:
-    """Check that the text is `html` or the extension of a format that can be written."""
-    return text if text.lstrip(".").lower() == "html" else read_format(text)
-
-
-def format_names() -> list[str]:
-    """An extension of every format that can be written."""
-    from pooltool.images.formats import FORMATS
-
-    return [format.extensions[0] for format in FORMATS if format.written]
-
-
-def read_dtype(text: str) -> Any:
-    """Check that the text names a dtype that holds means."""
-    from pooltool.pooling import result_dtype
-
-    try:
-        return result_dtype(text)
-    except PooltoolError:
-        raise click.BadParameter(
-            f"{text!r} is not a numpy dtype that can hold means; "
-            "write for example float32 or uint16"
-        ) from None
-
-
 def read_position(text: str) -> Pair:
     """Read `ROW,COLUMN`, counted from 0."""
     if match := re.fullmatch(r"(\d{1,9}),(\d{1,9})", text, re.ASCII):
@@ -187,167 +162,100 @@ def read_position(text: str) -> Pair:
     raise click.BadParameter(f"{text!r} is not ROW,COLUMN counted from 0; write for example 120,80")
 
 
-WINDOWS = "Windows (SIZE is N or HEIGHTxWIDTH, in pixels)"
-READ, WRITTEN, RUNNING, SHOWN, HELP = "Input", "Output", "Execution", "Display", "Help"
-SECTIONS = (WINDOWS, READ, WRITTEN, RUNNING, SHOWN, HELP)
-
+POOLING, COMPARE = tuple(METHODS), ("compare",)
+BOTH = (*POOLING, *COMPARE)
 SIZE: dict[str, Any] = {"metavar": "SIZE", "type": read_size}
 FLAG: dict[str, Any] = {"is_flag": True}
 NUMBER: dict[str, Any] = {"metavar": "N", "type": click.IntRange(min=0)}
 FILE: dict[str, Any] = {"type": read_name, "shell_complete": file_names}
 PATH: dict[str, Any] = {"metavar": "PATH", **FILE}
+EXTENSION: dict[str, Any] = {"metavar": "EXT", "type": read_extension}
+PADDING: dict[str, Any] = {"metavar": "valid|same|SIZE", "type": read_padding,
+                           "shell_complete": completing(lambda: ["valid", "same"])}  # fmt: skip
 DTYPES = ["float16", "float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32",
           "uint64", "int64"]  # fmt: skip
-
-POOL_SIZE = Option("--pool-size", WINDOWS, "Window size.  [default: 2]", **SIZE)
-POOL_SIZES = Option(
-    "--pool-size", WINDOWS,
-    "Window size; repeat it to compare several.  [default: 2; 8 for the page of a photograph]",
-    multiple=True, **SIZE,
-)  # fmt: skip
-STRIDE = Option("--stride", WINDOWS, "Step between windows.  [default: the pool size]", **SIZE)
-DILATION = Option(
-    "--dilation", WINDOWS, "Step between the pixels of a window.  [default: 1]", **SIZE,
-)  # fmt: skip
-CEIL_MODE = Option("--ceil-mode", WINDOWS, "Keep the last, partial window.", **FLAG)
-OUTPUT_SIZE = Option(
-    "--output-size", WINDOWS,
-    "Pool to exactly this size (adaptive pooling); excludes the options above.", **SIZE,
-)  # fmt: skip
-
-
-def window_options(padding: str, pool_size: Option = POOL_SIZE) -> list[Option]:
-    """The options of the windows; `padding` says what padding is to the method."""
-    option = Option(
-        "--padding", WINDOWS, f"Padding around the image; {padding}.  [default: valid (none)]",
-        metavar="valid|same|SIZE", type=read_padding,
-        shell_complete=completing(lambda: ["valid", "same"]),
-    )  # fmt: skip
-    return [pool_size, STRIDE, option, DILATION, CEIL_MODE, OUTPUT_SIZE]
-
-
-WINDOW_NAMES = ("pool_size", "stride", "padding", "dilation", "ceil_mode", "output_size")
-COUNT_INCLUDE_PAD = Option(
-    "--count-include-pad", WINDOWS, "Count padding as zeros in the mean.", **FLAG,
-)  # fmt: skip
-SKIP_NAN = Option(
-    "--skip-nan", WINDOWS, "Ignore NaN; a window that holds only NaN gives NaN.", **FLAG,
-)  # fmt: skip
-INDICES = Option(
-    "--indices", WRITTEN,
-    "Also write the position of each value, row * width + column, to this .npy file.", **PATH,
-)  # fmt: skip
-METHOD_OPTIONS = {
-    "max": [*window_options("it is never the maximum"), SKIP_NAN, INDICES],
-    "min": [*window_options("it is never the minimum"), SKIP_NAN, INDICES],
-    "median": [*window_options("it is not part of the median"), SKIP_NAN],
-    "mode": window_options("it is never the most frequent value"),
-    "avg": [
-        *window_options("it does not count in the mean, unless --count-include-pad is given"),
-        COUNT_INCLUDE_PAD,
-        Option(
-            "--alpha-weighted", WINDOWS,
-            "Weight colors by their opacity; alpha itself is averaged without weights.", **FLAG,
-        ),
-        SKIP_NAN,
-        Option(
-            "--dtype", WRITTEN,
-            "numpy dtype of the result, such as float32 for means that are not rounded.  "
-            "[default: the image's]",
-            metavar="NAME", type=read_dtype, shell_complete=completing(lambda: DTYPES),
-        ),
+WHAT_PADDING_IS = {
+    "max": "it is never the maximum",
+    "min": "it is never the minimum",
+    "median": "it is not part of the median",
+    "mode": "it is never the most frequent value",
+    "avg": "it does not count in the mean, unless --count-include-pad is given",
+    "compare": "it is never a maximum or minimum",
+}
+SECTIONS: dict[str, list[Option]] = {
+    "Windows (SIZE is N or HEIGHTxWIDTH, in pixels)": [
+        Option("--pool-size", POOLING, "Window size.  [default: 2]", **SIZE),
+        Option("--pool-size", COMPARE, "Window size; repeat it to compare several.  "
+               "[default: 2; 8 for the page of a photograph]", multiple=True, **SIZE),
+        Option("--stride", BOTH, "Step between windows.  [default: the pool size]", **SIZE),
+        *(Option("--padding", (command,), f"Padding around the image; {sentence}.  "
+                 "[default: valid (none)]", **PADDING)
+          for command, sentence in WHAT_PADDING_IS.items()),
+        Option("--dilation", BOTH, "Step between the pixels of a window.  [default: 1]", **SIZE),
+        Option("--ceil-mode", BOTH, "Keep the last, partial window.", **FLAG),
+        Option("--output-size", BOTH, "Pool to exactly this size (adaptive pooling); excludes the "
+               "options above.", **SIZE),
+        Option("--count-include-pad", ("avg", "compare"), "Count padding as zeros in the mean.",
+               **FLAG),
+        Option("--alpha-weighted", ("avg",), "Weight colors by their opacity; alpha itself is "
+               "averaged without weights.", **FLAG),
+        Option("--skip-nan", ("max", "min", "median", "avg"), "Ignore NaN; a window that holds "
+               "only NaN gives NaN.", **FLAG),
+    ],
+    "Input": [
+        Option("--gray", BOTH, "Read the image as grayscale.", **FLAG),
+        Option("--data-format", BOTH, "Axis order of a .npy array.  [default: channels_last]",
+               type=click.Choice(["channels_last", "channels_first"])),
+        Option("--frame", POOLING, "Read only this frame or page, counted from 0.  "
+               "[default: all]", **NUMBER),
+        Option("--frame", COMPARE, "Read this frame or page, counted from 0.  "
+               "[default: the first]", **NUMBER),
+        Option("-r --recursive", POOLING, "Pool the images below directories, mirrored below "
+               "-o DIR; symbolic links to directories are not followed.", **FLAG),
+        Option("--files-from", POOLING, "Read more image names from this file, one a line; - is "
+               "standard input. May be repeated.", multiple=True, **{**FILE, "metavar": "FILE"}),
+        Option("-0 --null", POOLING, "Names in --files-from end with NUL.", **FLAG),
+    ],
+    "Output": [
+        Option("-o --output", POOLING, "Write to this file, to this directory (also for several "
+               "images), or - for standard output.", **PATH),
+        Option("-o --output", COMPARE, "Write the panel to this file or directory; a name in .html "
+               "makes a page to explore.", **PATH),
+        Option("--indices", ("max", "min"), "Also write the position of each value, row * width + "
+               "column, to this .npy file.", **PATH),
+        Option("--suffix", POOLING, "Text appended to the input's base name; may be empty with "
+               "-o DIR.  [default: _ and the command]", metavar="TEXT"),
+        Option("--format", POOLING, "Write this format: png, tiff, npy, ...  [default: the "
+               "image's; png for a GIF]", shell_complete=completing(format_names), **EXTENSION),
+        Option("--format", COMPARE, "Write html, the page, or a picture format.  [default: png]",
+               shell_complete=completing(lambda: ["html", *format_names()]), **EXTENSION),
+        Option("--dtype", ("avg",), "numpy dtype of the result, such as float32 for means that are "
+               "not rounded.  [default: the image's]", metavar="NAME",
+               shell_complete=completing(lambda: DTYPES)),
+        Option("--quality", POOLING, "JPEG, WebP or AVIF quality, 0 to 100.", metavar="N",
+               type=click.IntRange(0, 100)),
+        Option("--skip-existing", POOLING, "Skip an image whose output exists and is not empty.",
+               **FLAG),
+        Option("--dry-run", POOLING, "Print what would be read, written or skipped; read no image "
+               "and write nothing.", **FLAG),
+    ],
+    "Execution": [
+        Option("-j --jobs", POOLING, "Maximum number of images in parallel.  [default: every core]",
+               metavar="N", type=click.IntRange(min=1)),
+        Option("--scheduler", POOLING, "Run on the Dask cluster at this address.",
+               metavar="ADDRESS"),
+    ],
+    "Display": [
+        Option("--detail", COMPARE, "Enlarge the surroundings of this pixel in the panel, counted "
+               "from 0.", metavar="ROW,COLUMN", type=read_position),
+        Option("--show", BOTH, "Open a window with the image and the result.", **FLAG),
+        Option("--json as_json", BOTH, "Print JSON, one object a line.", **FLAG),
+        Option("-q --quiet", BOTH, "Print only errors, and JSON if --json is given.", **FLAG),
+        Option("--progress/--no-progress", POOLING, "Show a progress bar on stderr.  [default: on "
+               "a terminal, after a second]", default=None),
     ],
 }  # fmt: skip
-GRAY = Option("--gray", READ, "Read the image as grayscale.", **FLAG)
-DATA_FORMAT = Option(
-    "--data-format", READ, "Axis order of a .npy array.  [default: channels_last]",
-    type=click.Choice(["channels_last", "channels_first"]),
-)  # fmt: skip
-FRAME = "Read only this frame or page, counted from 0.  [default: {}]"
-SHOW = Option("--show", SHOWN, "Open a window with the image and the result.", **FLAG)
-AS_JSON = Option("--json as_json", SHOWN, "Print JSON, one object a line.", **FLAG)
-QUIET = Option("-q --quiet", SHOWN, "Print only errors, and JSON if --json is given.", **FLAG)
-BATCH_OPTIONS = [
-    GRAY,
-    DATA_FORMAT,
-    Option("--frame", READ, FRAME.format("all"), **NUMBER),
-    Option(
-        "-r --recursive", READ,
-        "Pool the images below directories, mirrored below -o DIR; symbolic links to directories "
-        "are not followed.",
-        **FLAG,
-    ),
-    Option(
-        "--files-from", READ,
-        "Read more image names from this file, one a line; - is standard input. May be repeated.",
-        metavar="FILE", multiple=True, **FILE,
-    ),
-    Option("-0 --null", READ, "Names in --files-from end with NUL.", **FLAG),
-    Option(
-        "-o --output", WRITTEN,
-        "Write to this file, to this directory (also for several images), or - for standard "
-        "output.", **PATH,
-    ),
-    Option(
-        "--suffix", WRITTEN,
-        "Text appended to the input's base name; may be empty with -o DIR.  "
-        "[default: _ and the command]",
-        metavar="TEXT",
-    ),
-    Option(
-        "--format", WRITTEN,
-        "Write this format: png, tiff, npy, ...  [default: the image's; png for a GIF]",
-        metavar="EXT", type=read_format, shell_complete=completing(format_names),
-    ),
-    Option(
-        "--quality", WRITTEN, "JPEG, WebP or AVIF quality, 0 to 100.",
-        metavar="N", type=click.IntRange(0, 100),
-    ),
-    Option(
-        "--skip-existing", WRITTEN, "Skip an image whose output exists and is not empty.", **FLAG,
-    ),
-    Option(
-        "--dry-run", WRITTEN,
-        "Print what would be read, written or skipped; read no image and write nothing.", **FLAG,
-    ),
-    Option(
-        "-j --jobs", RUNNING, "Maximum number of images in parallel.  [default: every core]",
-        metavar="N", type=click.IntRange(min=1),
-    ),
-    Option("--scheduler", RUNNING, "Run on the Dask cluster at this address.", metavar="ADDRESS"),
-    SHOW,
-    AS_JSON,
-    QUIET,
-    Option(
-        "--progress/--no-progress", SHOWN,
-        "Show a progress bar on stderr.  [default: on a terminal, after a second]", default=None,
-    ),
-]  # fmt: skip
-COMPARE_OPTIONS = [
-    *window_options("it is never a maximum or minimum", POOL_SIZES),
-    COUNT_INCLUDE_PAD,
-    GRAY,
-    DATA_FORMAT,
-    Option("--frame", READ, FRAME.format("the first"), **NUMBER),
-    Option(
-        "-o --output", WRITTEN,
-        "Write the panel to this file or directory; a name in .html makes a page to explore.",
-        **PATH,
-    ),
-    Option(
-        "--format", WRITTEN, "Write html, the page, or a picture format.  [default: png]",
-        metavar="EXT", type=read_panel_format,
-        shell_complete=completing(lambda: ["html", *format_names()]),
-    ),
-    Option(
-        "--detail", SHOWN,
-        "Enlarge the surroundings of this pixel in the panel, counted from 0.",
-        metavar="ROW,COLUMN", type=read_position,
-    ),
-    SHOW,
-    AS_JSON,
-    QUIET,
-]  # fmt: skip
+WINDOW_NAMES = ("pool_size", "stride", "padding", "dilation", "ceil_mode")
 
 
 def _windows(words: dict[str, Any]) -> list[AnyWindows]:
@@ -357,16 +265,15 @@ def _windows(words: dict[str, Any]) -> list[AnyWindows]:
     from pooltool.geometry import AdaptiveWindows, Windows
 
     settings = {name: words[name] for name in WINDOW_NAMES if words[name]}
-    output_size = settings.pop("output_size", None)
-    if output_size is None:
+    if not words["output_size"]:
         sizes = settings.pop("pool_size", (2, 2))
-        several = sizes if isinstance(sizes[0], tuple) else [sizes]
-        return [Windows.of(size, **settings) for size in several]
-    for option in click.get_current_context().command.params:
-        if option.name in settings or (option is COUNT_INCLUDE_PAD and words[option.name]):
-            option_name = option.opts[0]
-            raise click.UsageError(f"{option_name} and --output-size exclude each other; give one")
-    return [AdaptiveWindows.of(output_size)]
+        sizes = sizes if isinstance(sizes[0], tuple) else [sizes]
+        return [Windows.of(size, **settings) for size in sizes]
+    for name in (*settings, "count_include_pad"):
+        if words.get(name):
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} and --output-size exclude each other; give one")
+    return [AdaptiveWindows.of(words["output_size"])]
 
 
 def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:
@@ -374,10 +281,12 @@ def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:
     from pooltool import commands
     from pooltool.job import Settings
     from pooltool.kernels import Pooling
+    from pooltool.pooling import result_dtype
 
-    names = ("count_include_pad", "dtype", "skip_nan")
-    pooling = Pooling(method, windows, **{name: words[name] for name in names if name in words})
-    rest = {name: words[name] for name in words if name not in (*WINDOW_NAMES, *names)}
+    names = ("count_include_pad", "skip_nan")
+    more = {name: words[name] for name in names if name in words}
+    pooling = Pooling(method, windows, dtype=result_dtype(words.get("dtype")), **more)
+    rest = {name: words[name] for name in Settings._fields if name in words}
     return commands.pool_images(images, Settings(pooling, **rest))
 
 
@@ -410,13 +319,13 @@ def _compare(images: tuple[str, ...], **words: Any) -> int:
     """
     if len(images) > 1:
         is_there = os.path.lexists(images[1])
-        there = "" if is_there else f"; to write there: -o {quoted(images[1])}"
+        there = "" if is_there else f"; to write there: -o {shlex.quote(images[1])}"
         raise click.UsageError(f"compare takes one image{there}")
-    is_given = any(words[name] for name in WINDOW_NAMES)
+    is_given = words["output_size"] or any(words[name] for name in WINDOW_NAMES)
     windows = _windows(words) if is_given else []
     from pooltool import commands
 
-    rest = {name: words[name] for name in words if name not in WINDOW_NAMES}
+    rest = {name: words[name] for name in commands.Comparison._fields if name in words}
     return commands.compare(images[0], commands.Comparison(windows, **rest))
 
 
@@ -439,45 +348,41 @@ def cli() -> None:
     """
 
 
-for _method, _help in METHODS.items():
-    _images = click.Argument(["images"], nargs=-1, metavar="IMAGES...", **FILE)
-    _params = [_images, *METHOD_OPTIONS[_method], *BATCH_OPTIONS]
-    _command = partial(_pool, _method)
-    cli.add_command(SectionedCommand(_method, callback=_command, params=_params, help=_help))
-_image = click.Argument(["images"], nargs=-1, required=True, metavar="IMAGE", **FILE)
-cli.add_command(
-    SectionedCommand(
-        "compare",
-        callback=_compare,
-        params=[_image, *COMPARE_OPTIONS],
-        help=_compare.__doc__,
-        short_help="Compare max, min and average pooling of an image.",
+def _add(name: str, callback: Callable[..., int], help: str | None, metavar: str) -> None:
+    """Add the command `name` with its options."""
+    images = click.Argument(
+        ["images"], nargs=-1, required=name == "compare", metavar=metavar, **FILE
     )
-)
+    options = [option for section in SECTIONS.values() for option in section]
+    params = [images, *(option for option in options if name in option.commands)]
+    cli.add_command(SectionedCommand(name, callback=callback, params=params, help=help))
 
 
-def _hint(error: click.UsageError, words: Sequence[str]) -> str:
-    """Where an unknown option belongs, if it has another name or is elsewhere; else nothing."""
+for _method, _help in METHODS.items():
+    _add(_method, partial(_pool, _method), _help, "IMAGES...")
+_add("compare", _compare, _compare.__doc__, "IMAGE")
+
+
+def _explained(error: click.UsageError, words: Sequence[str]) -> str:
+    """What is wrong, and where an unknown option belongs if it has another name or is elsewhere."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
-        return ""
+        return error.format_message()
+    unknown = f"No such option {error.option_name!r}; "
     for word in words:
         if re.match(r"-[^-].*\.[^\W\d]\w*$", word) or (word[:1] == "-" and os.path.lexists(word)):
-            return f"No such option {error.option_name!r}; if it is a file: -- {quoted(word)}"
+            return f"{unknown}if it is a file: -- {shlex.quote(word)}"
     name = error.option_name.lstrip("-").replace("-", "_")
     name = f"--{OTHER_NAMES.get(name, name)}".replace("_", "-")
     owners = [
-        command.name
+        str(command.name)
         for command in cli.commands.values()
         if any(name in option.opts for option in command.params)
     ]
-    if not owners:
-        return ""
-    where = f"it is called {name} here"
-    if error.ctx.command is cli:
-        where = f"write `pooltool {owners[0]} {name}`, after the command"
-    elif error.ctx.command.name not in owners:
-        where = f"{name} is for {', '.join(map(str, owners))}"
-    return f"No such option {error.option_name!r}; {where}."
+    if error.ctx.command.name in owners:
+        return f"{unknown}it is called {name} here."
+    if owners:
+        return f"{unknown}{name} is an option of {', '.join(owners)}."
+    return error.format_message()
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -489,7 +394,7 @@ def main(words: Sequence[str] | None = None) -> int:
         error.show()
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "pooltool"
-        complain(f"{_hint(error, words) or error.format_message()} (see `{command} --help`)")
+        complain(f"{_explained(error, words)} (see `{command} --help`)")
     except PooltoolError as error:
         complain(one_line(error))
     except OSError as error:

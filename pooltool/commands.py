@@ -12,9 +12,8 @@ from pooltool.batch import run
 from pooltool.data_format import DataFormat
 from pooltool.errors import (
     ClusterError,
-    DisplayError,
     FileError,
-    PlanError,
+    PooltoolError,
     UsageProblem,
     one_line,
 )
@@ -29,7 +28,7 @@ from pooltool.report import Report, complain, json_line, redirect_to_devnull, sa
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pooltool.compare.measures import Measures, Result
+    from pooltool.compare.measures import Result
 
     Array = NDArray[Any]
 
@@ -64,7 +63,7 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
                     title = f"pooltool {settings.pooling.method} {outcome.job.input}"
                     try:
                         display.show(title, outcome.preview, stop=lambda: bool(interrupts))
-                    except DisplayError as error:
+                    except PooltoolError as error:
                         report.fail(str(error))
                         shows = False
         except ClusterError as gone:
@@ -87,29 +86,24 @@ def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
         os.getcwd()
     except OSError:
         raise FileError("the current directory is gone; change to another one") from None
-    reads, writes, suffix = STREAM in names, settings.output == STREAM, settings.suffix
-    has_many, is_remote = has_many_inputs(names, settings), settings.scheduler is not None
+    output, suffix, indices = settings.output, settings.suffix, settings.indices
+    reads, writes, has_directory = STREAM in names, output == STREAM, output not in (None, STREAM)
+    has_many = has_many_inputs(names, settings)
     refusals = {
         "no image is named; give IMAGES or --files-from": not names and not settings.files_from,
         "-0 is for the names in --files-from; give both": settings.null and not settings.files_from,
-        "--files-from - reads standard input; give it once":
-            settings.files_from.count(STREAM) > 1,
         "--recursive needs -o DIR, where the results are mirrored":
-            settings.recursive and settings.output in (None, STREAM),
+            settings.recursive and not has_directory,
         "- (standard input) is pooled on its own, without other images": reads and has_many,
         "-o - takes one image; name a directory for several": writes and has_many,
         "an empty --suffix needs -o DIR, or each result would have the name of its image":
-            suffix == "" and settings.output in (None, STREAM),
+            suffix == "" and not has_directory,
         "--suffix is a part of a file's name; it holds no /":
             suffix is not None and os.path.basename(f"a{suffix}") != f"a{suffix}",
-        "--scheduler is for files, not for standard input or output":
-            is_remote and (reads or writes),
-        "--indices takes one image": settings.indices is not None and has_many,
-        "--indices writes an array; name a file that ends in .npy":
-            settings.indices is not None and not settings.indices.lower().endswith(".npy"),
-        "--indices and --scheduler exclude each other; give one":
-            is_remote and settings.indices is not None,
-        "--show and --scheduler exclude each other; give one": is_remote and settings.show,
+        "--indices takes one image and the name of a .npy file":
+            indices is not None and (has_many or not indices.lower().endswith(".npy")),
+        "--scheduler is for files; leave out -, --indices and --show":
+            settings.scheduler is not None and (reads or writes or bool(indices) or settings.show),
     }  # fmt: skip
     for text, is_wrong in refusals.items():
         if is_wrong:
@@ -145,15 +139,15 @@ class Comparison(NamedTuple):
 def compare(name: str, settings: Comparison) -> int:
     """Compare max, min and average pooling of an image; return the exit status."""
     path, extension = panel_path(name, settings.output, settings.format)
-    if extension == PAGE:
-        _require_page(settings.windows, settings.detail)
+    if extension == PAGE and (len(settings.windows) > 1 or settings.detail is not None):
+        raise UsageProblem("a page takes one --pool-size and no --detail; write a .png for them")
     if path == STREAM:
         _require_no_terminal()
     native.capture()
     try:
         _compare(name, path, extension, settings)
         return 0
-    except (UsageProblem, PlanError, OSError):
+    except (UsageProblem, OSError):
         raise
     except Exception as error:
         complain(f"{name}: {one_line(error)}")
@@ -165,54 +159,46 @@ def _compare(name: str, path: str, extension: str, settings: Comparison) -> None
 
     Averages are not rounded to the image's dtype here.
     """
-    from pooltool.compare.measures import measure, pool_all
+    from pooltool.compare.measures import pool_all
+    from pooltool.compare.page import page
     from pooltool.compare.panel import panel
 
+    count_include_pad, is_page = settings.count_include_pad, extension == PAGE
     picture = images.decode(
-        files.read(name),
-        gray=settings.gray,
-        frame=settings.frame,
-        data_format=settings.data_format,
+        files.read(name), gray=settings.gray, frame=settings.frame, data_format=settings.data_format
     )
-    pixels, is_page, shape = picture.frames[0], extension == PAGE, ""
-    count_include_pad = settings.count_include_pad
-    if not settings.windows:
-        is_photograph = is_page and min(pixels.shape[:2]) >= PHOTOGRAPH
-        settings = settings._replace(windows=[Windows.of(8 if is_photograph else 2)])
-    results = [pool_all(pixels, windows, count_include_pad) for windows in settings.windows]
+    pixels, count, shape = picture.frames[0], len(picture.frames), ""
+    is_photograph = is_page and min(pixels.shape[:2]) >= PHOTOGRAPH
+    windows = settings.windows or [Windows.of(8 if is_photograph else 2)]
+    results = [pool_all(pixels, each, count_include_pad) for each in windows]
     if not is_page or settings.show:
         drawn = panel(pixels, results, settings.detail)
     if is_page:
-        data = _page(name, picture, settings)
+        data = page(
+            pixels,
+            windows[0],
+            title=os.path.basename(name),
+            count_include_pad=count_include_pad,
+            frame=None if count == 1 else (0, count),
+        ).encode()
     else:
         shape, format = f" {drawn.shape}", format_for(extension)
         data = images.encode(images.Picture((drawn,), format), format).data
-    lines: list[str] = []
-    if settings.as_json or not settings.quiet:
-        figures = [measure(pixels, result) for result in results]
-        lines = _lines(pixels, results, figures, settings.as_json, path == STREAM)
-    files.protect(filter(None, [files.identity(name)[0]]))
+    is_silent = settings.quiet and not settings.as_json
+    lines = [] if is_silent else _lines(pixels, results, settings.as_json, err=path == STREAM)
+    if lines and not settings.as_json:
+        lines.insert(0, f"{name} {pixels.shape} -> {path}{shape}")
+    files.protect(filter(None, [files.identity(name)]))
     with Interrupts():  # until here a signal ends it at once, as it is
         files.write(path, data, folder=os.path.dirname(path))
-    if not settings.quiet:
-        for warning in _warnings(picture, is_page):
-            complain(f"{name}: warning: {warning}")
-        if not settings.as_json:
-            say(f"{name} {pixels.shape} -> {path}{shape}", err=path == STREAM)
+    for warning in [] if settings.quiet else _warnings(picture, is_page):
+        complain(f"{name}: warning: {warning}")
     for line in lines:
         say(line, err=path == STREAM)
     if settings.show:
         from pooltool import display
 
         display.show(f"pooltool compare {name}", drawn)
-
-
-def _require_page(windows: Sequence[AnyWindows], detail: Pair | None) -> None:
-    """Refuse options that are for the panel only."""
-    if len(windows) > 1:
-        raise UsageProblem("a page starts with one --pool-size; give it once, or write a .png")
-    if detail is not None:
-        raise UsageProblem("--detail is for the panel, not for a page; leave it out")
 
 
 def _warnings(picture: images.Picture, is_page: bool) -> list[str]:
@@ -233,40 +219,21 @@ def _warnings(picture: images.Picture, is_page: bool) -> list[str]:
     return warnings
 
 
-def _lines(
-    pixels: Array,
-    results: Sequence[Result],
-    figures: Sequence[list[Measures]],
-    as_json: bool,
-    err: bool,
-) -> list[str]:
+def _lines(pixels: Array, results: Sequence[Result], as_json: bool, *, err: bool) -> list[str]:
     """The tables and number grids as the terminal can show them, or a JSON object a row."""
     from shutil import get_terminal_size
 
+    from pooltool.compare.measures import measure
     from pooltool.compare.text import as_lines, as_records, can_draw_lines
 
     stream = sys.stderr if err else sys.stdout
     ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
     width = get_terminal_size((100, 24)).columns
     lines: list[str] = []
-    for result, measures in zip(results, figures, strict=True):
+    for result in results:
+        figures = measure(pixels, result)
         if as_json:
-            lines += map(json_line, as_records(measures, result.windows))
+            lines += map(json_line, as_records(figures, result.windows))
         else:
-            lines += ["", *as_lines(pixels, result, measures, width=width, ascii_only=ascii_only)]
+            lines += ["", *as_lines(pixels, result, figures, width=width, ascii_only=ascii_only)]
     return lines
-
-
-def _page(name: str, picture: images.Picture, settings: Comparison) -> bytes:
-    """The page to explore, as the bytes of its file."""
-    from pooltool.compare.page import page
-
-    count = len(picture.frames)
-    text = page(
-        picture.frames[0],
-        settings.windows[0],
-        title=os.path.basename(name),
-        count_include_pad=settings.count_include_pad,
-        frame=None if count == 1 else (0, count),
-    )
-    return text.encode()

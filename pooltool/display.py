@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.errors import DisplayError
+from pooltool.errors import PooltoolError
 
 FITS = 0.9
 """Part of the screen's width and height that a window may take."""
@@ -30,20 +30,20 @@ def show(
 ) -> None:
     """Show a BGR picture in a window until a key is pressed, the window is closed, or `stop()`.
 
-    A picture that is larger than the screen is reduced to fit. Raises `DisplayError` when there
+    A picture that is larger than the screen is reduced to fit. Raises `PooltoolError` when there
     is no screen to show it on, or this Python came without Tk.
     """
     try:
         import tkinter
     except ImportError:
-        raise DisplayError(
+        raise PooltoolError(
             "--show needs Python's Tk: install it (on Debian or Ubuntu: apt install python3-tk), "
             "or leave out --show"
         ) from None
     try:
         window = tkinter.Tk()
     except tkinter.TclError as error:
-        raise DisplayError(f"no window can be opened ({error}); {REMEDY}") from None
+        raise PooltoolError(f"no window can be opened ({error}); {REMEDY}") from None
     try:
         window.title(title.encode("utf-8", "replace").decode())
         shown = reduced(picture, (window.winfo_screenwidth(), window.winfo_screenheight()))

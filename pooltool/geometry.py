@@ -210,7 +210,7 @@ class Windows(_Settings):
             raise self._refusal(
                 f"{{pool_size}}{dilated} does not fit: a window takes {extent} "
                 f"{('rows', 'columns')[axis]}, the image has {size} and {{padding}}; "
-                "use a smaller pool size or {padding:same}"
+                "use a smaller pool size or same padding"
             )
         starts = range(-before, count * stride - before, stride)
         windows = Axis(size, starts, pool, dilation, after=after)

