@@ -120,12 +120,6 @@ def test_profiles_stay_in_jpeg_2000(pixels: Array) -> None:
     np.testing.assert_array_equal(swapped(opened(data)), pixels)
 
 
-def test_premultiplied_alpha_of_jpeg_2000() -> None:
-    roles = (*kinds.ROLES[:3], (3, 2, 0))
-    data = kinds.jp2(kinds.codestream(kinds.RGBA), kinds.colr(16), kinds.cdef(*roles))
-    assert images.decode(data).premultiplied
-
-
 def test_names_that_are_only_read_become_names_that_are_written(run: Run, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a.j2k", "b.JPF", "c.j2c", "d.avifs"):

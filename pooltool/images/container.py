@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pooltool.errors import DamageError
+
+Body = bytes | memoryview
 
 
 class Part(NamedTuple):
     """A segment, chunk or box of a file."""
 
     name: bytes
-    body: bytes | memoryview
+    body: Body
     at: int = 0
-    """Where all of it begins, in bytes."""
+    """Where all of it begins, in bytes of what was walked."""
 
 
 class Contents(NamedTuple):
     """What the parts of a file hold besides pixels."""
 
-    blocks: dict[str, list[bytes | memoryview]]
+    blocks: dict[str, list[Body]]
     """The pieces of each block of metadata, in the order of the file."""
     copied: list[Part]
     others: list[Part]
@@ -64,19 +66,22 @@ class Container(NamedTuple):
     copied: frozenset[bytes] = frozenset()
     """Parts that are copied as they are."""
 
-    def walk(self, data: bytes, start: int, end: int | None = None) -> Iterator[Part]:
-        """The parts between two places of a file, the one that ends it included.
+    def walk(self, data: Body, start: int = 0, end: int | None = None) -> list[Part]:
+        """The parts between two places of a file or of a part, the one that ends it included.
 
         Raise `DamageError` where one goes beyond the end, where its checksum is wrong, and where
         the last one is missing.
         """
-        view, at, name = memoryview(data), start, b""
-        end, size = len(data) if end is None else end, struct.calcsize(self.head)
+        parts, view, at, name = list[Part](), memoryview(data), start, b""
+        end, size = len(view) if end is None else end, struct.calcsize(self.head)
         while at + size <= end and not (self.last and name == self.last):
-            name, length = struct.unpack_from(self.head, data, at)
+            name, length = struct.unpack_from(self.head, view, at)
             if not self.name_first:
                 name, length = length, name
             begin, stop = at + size, at + size + length - self.counted
+            if length < 2 and self.counted == 8:  # of a box: to the end, or as 64 bits say
+                begin += 8 * length
+                stop = at + int.from_bytes(view[at + 8 : begin], "big") if length else end
             if stop + 4 * self.checked > end or stop < begin:
                 raise DamageError(f"it is truncated: a {self.part} goes beyond the end of the data")
             if self.checked and zlib.crc32(view[begin - 4 : stop]) != int.from_bytes(
@@ -84,10 +89,11 @@ class Container(NamedTuple):
             ):
                 words = f"{self.part} {name_of(name)}"
                 raise DamageError(f"it is damaged: the checksum of its {words} is wrong")
-            yield Part(name, view[begin:stop], at)
+            parts.append(Part(name, view[begin:stop], at))
             at = stop + 4 * self.checked + (stop % 2 if self.even else 0)
         if self.last and name != self.last:
             raise DamageError(f"it is truncated: its last {self.part} is missing")
+        return parts
 
     def sort(self, parts: Iterable[Part]) -> Contents:
         """What the parts of a file hold besides pixels, by the table."""
@@ -103,7 +109,7 @@ class Container(NamedTuple):
                 (contents.copied if part.name in self.copied else contents.others).append(part)
         return contents
 
-    def pack(self, name: bytes, body: bytes | memoryview) -> bytes:
+    def pack(self, name: bytes, body: Body) -> bytes:
         """A part as it lies in a file."""
         length = len(body) + self.counted
         head = struct.pack(self.head, *((name, length) if self.name_first else (length, name)))
@@ -117,7 +123,12 @@ class Container(NamedTuple):
         return list(dict.fromkeys(f"{self.part} {name_of(part.name)}" for part in parts))
 
 
-def name_of(raw: bytes | memoryview) -> str:
+def first_of(parts: Sequence[Part]) -> dict[bytes, Body]:
+    """The bodies by the names of the parts; of several with one name, the first."""
+    return {part.name: part.body for part in reversed(parts)}
+
+
+def name_of(raw: Body) -> str:
     """The printable start of a name in a file."""
     text = bytes(raw[:24]).partition(b"\0")[0].decode("latin-1")
     return "".join(letter if letter.isprintable() else "?" for letter in text).strip()

@@ -14,10 +14,10 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, others, tags
-from pooltool.images.container import name_of
+from pooltool.images.container import Part, first_of, name_of
 from pooltool.images.formats import Format
 from pooltool.images.headers import require_plausible
-from pooltool.images.isobmff import first_of, whole
+from pooltool.images.isobmff import BOXES
 from pooltool.images.picture import Header, Metadata, Picture, colored
 
 _STARTS = {
@@ -160,13 +160,9 @@ def _read_jpeg_xl(data: bytes) -> Header:
     libjxl turns pictures upright by itself.
     """
     others.imported("imagecodecs", "JPEG XL")
-    boxes, code = [], data
-    if data[4:8] == b"JXL ":
-        boxes = whole(data).inside()
-        parts = [box for box in boxes if box.name in (b"jxlc", b"jxlp")]
-        if not parts:
-            raise DamageError("it is damaged: the JPEG XL file holds no picture")
-        code = parts[0].body[4 if parts[0].name == b"jxlp" else 0 :]
+    boxes = BOXES.walk(data) if data[4:8] == b"JXL " else [Part(b"jxlc", data)]
+    named = first_of(boxes)
+    code = named[b"jxlp"][4:] if b"jxlp" in named else named[b"jxlc"]
     bits, at = int.from_bytes(code[2:20], "little"), 0
 
     def take(count: int) -> int:
@@ -181,9 +177,7 @@ def _read_jpeg_xl(data: bytes) -> Header:
     height, ratio = side(small), take(3)
     above, below = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio]
     width = height * above // below if ratio else side(small)
-    named = first_of(boxes)
-    exif = tags.read_exif(named[b"Exif"].body[4:] if b"Exif" in named else None)
-    xmp = named[b"xml "].body if b"xml " in named else None
+    exif, xmp = tags.read_exif(named.get(b"Exif", b"")[4:]), bytes(named.get(b"xml ", b""))
     missing = [f"box {name_of(box.name)}" for box in boxes if box.name in (b"brob", b"jumb")]
-    return Header(formats.JXL, ((height, width),), Metadata(exif, xmp), tuple(missing), 1,
+    return Header(formats.JXL, ((height, width),), Metadata(exif, xmp or None), tuple(missing), 1,
                   pixel_bytes=8)  # fmt: skip
