@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +13,9 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
-from pooltool.images.container import Container, Contents, Part, name_of
+from pooltool.images.container import Body, Container, Contents, Part, first_of
 from pooltool.images.formats import Format
-from pooltool.images.headers import left_out, repeated, require_plausible
+from pooltool.images.headers import repeated, require_plausible
 from pooltool.images.picture import (
     NO_METADATA,
     Array,
@@ -26,7 +26,7 @@ from pooltool.images.picture import (
     Verbatim,
     channels,
 )
-from pooltool.images.tags import EXIF_PREFIX, XMP_PREFIX, Resolution, read_exif
+from pooltool.images.tags import XMP_PREFIX, Resolution, read_exif
 
 CHECKED = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Color types and their bits a sample, all of which come out right, interlaced or not, with a
@@ -34,26 +34,24 @@ transparent color and in animations: gray, RGB, palette, gray with alpha, RGBA."
 _GRAY, _PALETTE, _GRAY_ALPHA, _RGBA = 0, 3, 4, 6
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BEHIND_IHDR = len(_SIGNATURE) + 25
-_TEXTS = frozenset((b"tEXt", b"zTXt", b"iTXt"))
-_COLOR_SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"mDCV": 24, b"cLLI": 8}
-"""Chunks that describe colors, and their bytes."""
 _DECODED = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB",
                       b"iCCP"))  # fmt: skip
 """What the decoder is given: it refuses some of the other chunks, and inflates texts to any size.
 Gamma and colors are the light by which it weighs gray."""
 _ANIMATED = frozenset((b"acTL", b"fcTL", b"fdAT"))
+_XMP = b"XML:com.adobe.xmp\0"
 CONTAINER = Container(
     ">I4s", "PNG chunk", checked=True, last=b"IEND",
     # How many pixels have a color, when they were changed last, where Apple cuts them in two.
     structural=frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT", b"hIST", b"tIME",
                           b"iDOT", *_ANIMATED)),
-    places={b"eXIf": ((b"", "exif"),), b"iCCP": ((b"", "icc"),), b"pHYs": ((b"", "density"),)},
-    copied=_TEXTS | _COLOR_SIZES.keys(),
+    places={b"eXIf": ((b"", "exif"),), b"iTXt": ((_XMP, "xmp"),), b"iCCP": ((b"", "icc"),),
+            b"pHYs": ((b"", "density"),)},
+    copied=frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV",
+                      b"cLLI")),
 )  # fmt: skip
-_BLOCKS = {b"XML:com.adobe.xmp": "xmp", b"Raw profile type xmp": "xmp",
-           b"Raw profile type exif": "exif", b"Raw profile type APP1": "exif"}  # fmt: skip
-"""Texts that are metadata, by keyword; ImageMagick writes raw ones in hexadecimal digits, of which
-APP1 is EXIF or XMP as in JPEG."""
+_RAW_PROFILE = re.compile(rb"Raw profile type (exif|xmp|APP1)\0")
+"""How texts begin in which exiv2, GIMP and ImageMagick write EXIF and XMP in hexadecimal digits."""
 _COMPLAINTS = r"libpng .*(IDAT|compress|image data)"
 _ODD = r"(?i)extra compress|too much image data"
 _SRGB = {
@@ -61,24 +59,21 @@ _SRGB = {
     b"cHRM": struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),
 }
 """What these chunks say of sRGB, which pictures without them are taken for."""
-_LARGEST, _MOST_TEXTS = 8_000_000, 1000
-"""The bytes of a chunk and the number of texts that libpng takes, and so other readers."""
+_LARGEST = 8_000_000
+"""The bytes of a chunk that libpng takes, and so other readers."""
 _BACKGROUND, _PREVIOUS = 1, 2
 
 
 class _Frame(NamedTuple):
-    height: int
-    width: int
-    top: int
-    left: int
+    rows: slice
+    columns: slice
     duration: int
     """Milliseconds."""
     disposal: int
     """What becomes of its area: nothing, clear (_BACKGROUND), or as before (_PREVIOUS)."""
-    blended: bool
+    is_blended: bool
     """True when it lies over what is there, False when it replaces it."""
-    parts: list[Part]
-    """Its fcTL chunk and its data."""
+    data: list[Body]
 
 
 class _Details(NamedTuple):
@@ -86,33 +81,33 @@ class _Details(NamedTuple):
     color: int
     transparent: int | None
     """The level of a gray picture that stands for transparent."""
-    alpha: bool
+    has_alpha: bool
     """True when a pixel may be transparent."""
-    frames: tuple[_Frame, ...]
+    frames: Sequence[_Frame]
     """The frames of an animation."""
     loop: int
     parts: Sequence[Part]
+    before: Mapping[bytes, Body]
+    """The chunks before the picture."""
 
 
 def read_header(data: bytes) -> Header:
     """Walk all chunks and verify their checksums."""
-    parts = list(CONTAINER.walk(data, len(_SIGNATURE)))
+    parts = CONTAINER.walk(data, len(_SIGNATURE))
     names = [part.name for part in parts]
-    if b"IHDR" not in names or b"IDAT" not in names:
-        raise DamageError("it is damaged: the PNG has no header or no picture")
-    width, height, bits, color = struct.unpack_from(">IIBB", parts[names.index(b"IHDR")].body)
+    before = first_of(parts[: names.index(b"IDAT")])
+    width, height, bits, color = struct.unpack_from(">IIBB", before[b"IHDR"])
     if bits not in CHECKED.get(color, ()):
         raise DamageError(f"it is damaged: no PNG has color type {color} with {bits} bits")
     # Deflate makes at most 1032 bytes of one.
     require_plausible(height, width, height * width * bits // 8, len(data) * 1032)
-    transparent, before = None, parts[: names.index(b"IDAT")]
-    # As libpng does it, one behind the picture or of another size is ignored, and high bits are.
-    clear = next((bytes(part.body) for part in before if part.name == b"tRNS"), None)
+    transparent, clear = None, before.get(b"tRNS")
     if color == _GRAY and clear is not None and len(clear) == 2:
         top = (1 << bits) - 1
         level = int.from_bytes(clear, "big") & top
         transparent = level if bits > 8 else level * 255 // top
     has_clear = transparent is not None if color == _GRAY else clear is not None
+    has_alpha = color in (_GRAY_ALPHA, _RGBA) or has_clear
     metadata, missing = NO_METADATA, list[str]()
     if not CONTAINER.structural.issuperset(names):  # else, as mostly, there is nothing to sort
         metadata, missing = _read_metadata(CONTAINER.sort(parts))
@@ -123,15 +118,13 @@ def read_header(data: bytes) -> Header:
         # Frames may be small parts of a large picture, but hardly thousands of a pixel each.
         area = len(frames) * height * width
         require_plausible(height, width, area - (1 << 28), len(data) << 12)
-    last = parts[-1]
-    if data[last.at + 12 :].strip(b"\0"):
+    if data[parts[-1].at + 12 :].strip(b"\0"):
         missing.append("data after the end of the picture")
-    alpha = color in (_GRAY_ALPHA, _RGBA) or has_clear
-    details = _Details(bits, color, transparent, alpha, tuple(frames), loop, parts)
+    details = _Details(bits, color, transparent, has_alpha, frames, loop, parts, before)
     return Header(
         formats.PNG, repeated((height, width), len(frames) or 1), metadata, tuple(missing),
         animated=bool(frames), indexed=color == _PALETTE, details=details,
-        pixel_bytes=max(4, bits // 8 * (4 if alpha else 1 if color == _GRAY else 3)),
+        pixel_bytes=max(4, bits // 8 * (4 if has_alpha else 1 if color == _GRAY else 3)),
     )  # fmt: skip
 
 
@@ -146,9 +139,11 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     if header.labels:
         return _indexed(details, odd)
     if any(part.name not in _DECODED for part in details.parts):
-        data = _joined(data, [part for part in details.parts if part.name in _DECODED])
-    pixels = _decoded(data, details, odd, gray=header.gray and not details.alpha)
-    if header.gray and details.alpha and pixels.ndim == 3:
+        spans = ((at, at + 12 + len(body)) for name, body, at in details.parts if name in _DECODED)
+        view = memoryview(data)
+        data = b"".join((_SIGNATURE, *(view[start:end] for start, end in spans)))
+    pixels = _decoded(data, details, odd, gray=header.gray and not details.has_alpha)
+    if header.gray and details.has_alpha and pixels.ndim == 3:
         # The decoder weighs colors by itself, as light where the file tells its gamma.
         pixels[..., :3] = _decoded(data, details, [], gray=True)[..., None]
     return Picture((pixels,), formats.PNG, warnings=tuple(odd))
@@ -160,25 +155,21 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     data = stills[0] if len(stills) == 1 else _animation(stills, picture)
     if picture.palette is not None:
         data = _with_palette(data, picture.palette)
-    metadata, missing = picture.metadata, []
-    chunks = [CONTAINER.pack(part.name, part.body)
-              for part in (metadata.verbatim.parts if metadata.verbatim else ())]  # fmt: skip
+    metadata, density = picture.metadata, b""
     if metadata.resolution:
         down, across = (min(max(1, round(side)), (1 << 31) - 1) for side in metadata.resolution)
-        chunks.append(CONTAINER.pack(b"pHYs", struct.pack(">IIB", across, down, 1)))
-    blocks = (
-        ("ICC", b"iCCP", metadata.icc and b"icc\0\0" + zlib.compress(metadata.icc)),
-        ("EXIF", b"eXIf", metadata.exif and metadata.exif.to_bytes()),
-        ("XMP", b"iTXt", metadata.xmp and b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp),
-    )
-    for what, name, block in blocks:
-        if block and len(block) <= _LARGEST:
-            chunks.append(CONTAINER.pack(name, block))
-        elif block:
-            missing.append(f"{what} (its {len(block)} bytes are more than readers of PNG take)")
+        density = struct.pack(">IIB", across, down, 1)
+    blocks = [
+        *(part[:2] for part in (metadata.verbatim.parts if metadata.verbatim else ())),
+        (b"pHYs", density),
+        (b"iCCP", metadata.icc and b"icc\0\0" + zlib.compress(metadata.icc)),
+        (b"eXIf", metadata.exif and metadata.exif.to_bytes()),
+        (b"iTXt", metadata.xmp and _XMP + bytes(4) + metadata.xmp),
+    ]
+    chunks = [CONTAINER.pack(name, block) for name, block in blocks if block]
     if chunks:
         data = b"".join((data[:_BEHIND_IHDR], *chunks, data[_BEHIND_IHDR:]))
-    return Encoded(data, left_out(missing))
+    return Encoded(data)
 
 
 def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
@@ -201,107 +192,53 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
 
 def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     """What the chunks say of the picture, and the names of those that are not copied."""
-    inflate, missing = _Inflater(2 * _LARGEST), CONTAINER.names(contents.others)
-    blocks = {"exif": contents.first("exif"), "xmp": b""}
-    kept, texts = [], 0
-    for part in contents.copied:
-        texts += part.name in _TEXTS
-        if texts > _MOST_TEXTS and part.name in _TEXTS:
-            missing.append(f"PNG texts beyond {_MOST_TEXTS}")
-        elif block := _block(part, inflate):
-            blocks[block[0]] = blocks[block[0]] or block[1]
-        elif len(part.body) <= _LARGEST and _is_sound(part, inflate):
-            kept.append(part)
-        else:
-            missing.append(f"damaged PNG chunk {name_of(part.name)}")
-    profile = contents.first("icc").partition(b"\0")[2][1:]
-    icc = inflate(profile) if profile else None
+    missing, kept = CONTAINER.names(contents.others), contents.copied
+    profile, text = contents.first("icc").partition(b"\0")[2][1:], contents.first("xmp")
+    icc, exif = _inflated(profile), contents.first("exif")
+    xmp = text[2:].split(b"\0", 2)[-1]  # behind its language and translated keyword
+    xmp = _inflated(xmp) if text[:1] == b"\1" else xmp
+    raws = {match[1]: part for part in kept if (match := _RAW_PROFILE.match(part.body))}
+    for part in raws.values():
+        if block := _raw_profile(part):
+            kept.remove(part)
+            is_xmp = block.startswith((b"<", XMP_PREFIX))
+            xmp = xmp or (block.removeprefix(XMP_PREFIX) if is_xmp else b"")
+            exif = exif or (b"" if is_xmp else block)
     missing += ["damaged ICC profile"] if "icc" in contents.blocks and not icc else []
+    missing += ["damaged XMP"] if text and not xmp else []
     across, down, unit = struct.unpack(">IIB", contents.first("density")[:9].ljust(9, b"\0"))
     resolution = Resolution(down, across) if unit == 1 and across and down else None
     missing += ["shape of pixels"] if unit != 1 and across != down else []
     verbatim = Verbatim(("PNG",), tuple(kept), _names_elsewhere(kept)) if kept else None
-    exif = read_exif(blocks["exif"])
-    return Metadata(exif, blocks["xmp"] or None, icc, resolution, verbatim), missing
+    return Metadata(read_exif(exif), xmp or None, icc or None, resolution, verbatim), missing
 
 
-class _Inflater:
-    """Inflates blocks, all of them in one file to so many bytes at the most."""
-
-    def __init__(self, room: int) -> None:
-        self.room = room
-
-    def __call__(self, packed: bytes) -> bytes | None:
-        """What was compressed; None if it is damaged, truncated or too large."""
-        inflater = zlib.decompressobj()
-        try:
-            content = inflater.decompress(packed, max(1, min(_LARGEST, self.room)))
-        except zlib.error:
-            return None
-        self.room -= len(content)
-        return content if inflater.eof else None
-
-
-def _text(part: Part, inflate: _Inflater) -> tuple[bytes, bytes] | None:
-    """The keyword and the text of a chunk; None where it has not the form that PNG gives it."""
-    keyword, separator, text = bytes(part.body).partition(b"\0")
-    if not separator or not re.fullmatch(rb"[ -~\xa1-\xff]{1,79}", keyword):
-        return None
-    is_packed = part.name == b"zTXt"
-    if part.name == b"iTXt":  # language and translated keyword come before the text
-        flags, fields = text[:2], text[2:].split(b"\0", 2)
-        if len(fields) < 3 or flags not in (b"\0\0", b"\1\0"):
-            return None
-        is_packed, text = flags == b"\1\0", fields[2]
-    elif is_packed:
-        if text[:1] != b"\0":
-            return None
-        text = text[1:]
-    inflated = inflate(text) if is_packed else text
-    return None if inflated is None else (keyword, inflated)
-
-
-def _is_sound(part: Part, inflate: _Inflater) -> bool:
-    """Whether a chunk that is copied as it is has the form that PNG gives it."""
-    if part.name in _COLOR_SIZES:
-        return len(part.body) == _COLOR_SIZES[part.name]
-    text = _text(part, inflate)
-    if text is None or part.name != b"iTXt":
-        return text is not None
+def _raw_profile(part: Part) -> bytes:
+    """What the digits of a text stand for, behind its name and length; nothing if they are none."""
+    text = bytes(part.body).partition(b"\0")[2]
+    text = _inflated(text[1:]) if part.name == b"zTXt" else text
     try:
-        text[1].decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+        return bytes.fromhex(text.split(None, 2)[2].decode("ascii", "replace"))
+    except (IndexError, ValueError):
+        return b""
 
 
-def _block(part: Part, inflate: _Inflater) -> tuple[str, bytes] | None:
-    """EXIF or XMP in a text chunk, with the name of the block; None where it is another text."""
-    keyword = bytes(part.body[:80]).partition(b"\0")[0]
-    block = _BLOCKS.get(keyword)
-    text = _text(part, inflate) if block and part.name in _TEXTS else None
-    if block is None or text is None:
-        return None
-    content = text[1].rstrip(b"\0")
-    if keyword.startswith(b"Raw"):  # a line with the name, one with the length, then the digits
-        try:
-            content = bytes.fromhex(b"".join(content.split()[2:]).decode("ascii", "replace"))
-        except ValueError:
-            return None
-        if content.startswith((EXIF_PREFIX, XMP_PREFIX)):
-            block = "exif" if content.startswith(EXIF_PREFIX) else "xmp"
-    return (block, content.removeprefix(XMP_PREFIX)) if content else None
+def _inflated(packed: bytes) -> bytes:
+    """What was compressed; nothing if it is damaged, truncated or too large."""
+    inflater = zlib.decompressobj()
+    try:
+        content = inflater.decompress(packed, _LARGEST)
+    except zlib.error:
+        return b""
+    return content if inflater.eof else b""
 
 
 def _names_elsewhere(kept: Sequence[Part]) -> tuple[str, ...]:
     """What other formats lose of the copied chunks. That a picture is sRGB is no loss elsewhere."""
-    is_srgb = any(part.name == b"sRGB" for part in kept)
-    names = dict.fromkeys(
-        part.name.decode()
-        for part in kept
-        if part.name != b"sRGB"
-        and not (part.name in _SRGB and (is_srgb or part.body == _SRGB[part.name]))
-    )
+    named = first_of(kept)
+    is_srgb = b"sRGB" in named or all(named.get(name, body) == body for name, body in _SRGB.items())
+    known = {b"sRGB", *_SRGB} if is_srgb else ()
+    names = dict.fromkeys(part.name.decode() for part in kept if part.name not in known)
     return (f"PNG chunks {', '.join(names)}",) if names else ()
 
 
@@ -318,8 +255,7 @@ def _animated(
     if not 0 < count < 1 << 31 or names.index(b"acTL") > names.index(b"IDAT"):
         return [], 0, ["an animation whose header (acTL) is missing or not valid"]
     frames, number = list[_Frame](), 0
-    for part in parts:
-        name, body, _ = part
+    for name, body, _ in parts:
         if name in (b"fcTL", b"fdAT"):
             if int.from_bytes(body[:4], "big") != number or (name == b"fdAT" and not frames):
                 raise DamageError("it is damaged: chunks of its animation are missing or twice")
@@ -328,11 +264,12 @@ def _animated(
             wide, high, left, top, time, unit, dispose, blend = struct.unpack(">4x4IHHBB", body)
             if not (0 < wide <= width - left and 0 < high <= height - top):
                 raise DamageError("it is damaged: a frame of its animation lies beyond the picture")
+            rows, columns = slice(top, top + high), slice(left, left + wide)
             time = round(1000 * time / (unit or 100))
-            frames.append(_Frame(high, wide, top, left, time, dispose, blend != 0, [part]))
+            frames.append(_Frame(rows, columns, time, dispose, blend != 0, []))
         elif frames and name in (b"fdAT", b"IDAT"):
-            frames[-1].parts.append(part)
-    if len(frames) < count or not all(frame.parts[1:] for frame in frames):
+            frames[-1].data.append(body[4:] if name == b"fdAT" else body)
+    if len(frames) < count or not all(frame.data for frame in frames):
         raise DamageError(f"it is damaged: only {len(frames)} of {count} frames can be read")
     missing = []
     if names.index(b"fcTL") > names.index(b"IDAT"):
@@ -349,21 +286,17 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
     Put together here, as PNG (11.3.4) says: OpenCV cuts 16 bits to 8, takes what becomes clear in
     pictures without alpha for black, and keeps gray of a transparent level.
     """
-    cv2, details, odd = native.import_cv2(), header.details, list[str]()
-    canvas, shown, first = np.zeros(0), list[Array](), details.frames[0]
-    can_be_clear = first[:2] != header.sizes[0] or first.disposal == _PREVIOUS
-    can_be_clear = can_be_clear or any(part.disposal == _BACKGROUND for part in details.frames)
+    cv2, details, odd, shown = native.import_cv2(), header.details, list[str](), list[Array]()
+    codes = {1: cv2.COLOR_GRAY2BGRA, 3: cv2.COLOR_BGR2BGRA}
+    dtype = np.uint16 if details.bits == 16 else np.uint8
+    canvas = np.zeros((*header.sizes[0], 4), dtype)
     for index, part in enumerate(details.frames[: None if frame is None else frame + 1]):
-        pixels = _decoded(_still(details, part), details, odd)
-        count, full = channels(pixels), np.iinfo(pixels.dtype).max
-        if count < 4 and can_be_clear:
-            code = cv2.COLOR_GRAY2BGRA if count == 1 else cv2.COLOR_BGR2BGRA
-            pixels = cv2.cvtColor(pixels, code)
-        if not index:
-            canvas = np.zeros((*header.sizes[0], *pixels.shape[2:]), pixels.dtype)
-        area = canvas[part.top : part.top + part.height, part.left : part.left + part.width]
+        pixels = _decoded(_still(details.before, part), details, odd)
+        if channels(pixels) < 4:
+            pixels = cv2.cvtColor(pixels, codes[channels(pixels)])
+        area = canvas[part.rows, part.columns]
         before = area.copy()
-        if part.blended and count == 4:
+        if part.is_blended and details.has_alpha:
             _blend(pixels, area)
         else:
             area[...] = pixels
@@ -371,8 +304,8 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
             shown.append(canvas.copy())
         if part.disposal in (_BACKGROUND, _PREVIOUS):
             area[...] = before if part.disposal == _PREVIOUS else 0
-    if count < 4 and can_be_clear and all((pixels[..., 3] == full).all() for pixels in shown):
-        shown = [pixels[..., 0] if count == 1 else pixels[..., :3] for pixels in shown]
+    if not details.has_alpha and all(pixels[..., 3].all() for pixels in shown):
+        shown = [pixels[..., 0] if details.color == _GRAY else pixels[..., :3] for pixels in shown]
     picture = Picture(tuple(shown), formats.PNG, warnings=tuple(odd))
     if len(details.frames) == 1 or frame is not None:
         return picture
@@ -392,45 +325,25 @@ def _blend(front: Array, back: Array) -> None:
     back[mixed] = np.hstack([(sums + total // 2) // total, (total + opaque // 2) // opaque])
 
 
-def _joined(data: bytes, parts: Sequence[Part]) -> bytes:
-    """A file of some of the chunks of another."""
-    chunks = (memoryview(data)[part.at : part.at + 12 + len(part.body)] for part in parts)
-    return b"".join((_SIGNATURE, *chunks))
-
-
-def _still(details: _Details, frame: _Frame) -> bytes:
+def _still(before: Mapping[bytes, Body], frame: _Frame) -> bytes:
     """A frame as a PNG of its own."""
-    chunks = [_SIGNATURE]
-    for part in details.parts:
-        if part.name == b"IDAT" or part.name in _ANIMATED:
-            break
-        if part.name in (b"PLTE", b"tRNS"):
-            chunks.append(CONTAINER.pack(part.name, part.body))
-        elif part.name == b"IHDR":
-            sides = struct.pack(">II", frame.width, frame.height)
-            chunks.append(CONTAINER.pack(b"IHDR", sides + bytes(part.body[8:])))
-    pieces = (part.body[4 * (part.name == b"fdAT") :] for part in frame.parts[1:])
-    chunks.append(CONTAINER.pack(b"IDAT", b"".join(pieces)))
-    return b"".join((*chunks, CONTAINER.pack(b"IEND", b"")))
+    sides = struct.pack(">II", *(side.stop - side.start for side in (frame.columns, frame.rows)))
+    colors = [(name, before[name]) for name in (b"PLTE", b"tRNS") if name in before]
+    header, data = sides + bytes(before[b"IHDR"][8:]), b"".join(frame.data)
+    return _file_of((b"IHDR", header), *colors, (b"IDAT", data), (b"IEND", b""))
 
 
 def _indexed(details: _Details, odd: list[str]) -> Picture:
     """The indices of a picture with a palette: they are the levels once its header says gray."""
-    names, parts = [part.name for part in details.parts], details.parts
-    end = names.index(b"IDAT")
-    if b"PLTE" not in names[:end]:
-        raise DamageError("it is damaged: the PNG has no palette")
-    behind = {part.name: part.body for part in reversed(parts[names.index(b"PLTE") : end])}
-    colors, clear = behind[b"PLTE"], behind.get(b"tRNS", b"")
+    colors, clear = details.before.get(b"PLTE", b""), details.before.get(b"tRNS", b"")
     if len(colors) % 3 or not 0 < len(colors) <= 768:
         raise DamageError("it is damaged: the palette of the PNG is not of 1 to 256 colors")
     palette = np.full((len(colors) // 3, 4), 255, np.uint8)
     palette[:, 2::-1] = np.frombuffer(colors, np.uint8).reshape(-1, 3)
     palette[: len(clear), 3] = np.frombuffer(clear[: len(palette)], np.uint8)
-    header = bytes(parts[names.index(b"IHDR")].body)
-    body = b"".join(part.body for part in parts if part.name == b"IDAT")
-    chunks = ((b"IHDR", header[:9] + b"\0" + header[10:]), (b"IDAT", body), (b"IEND", b""))
-    data = b"".join((_SIGNATURE, *(CONTAINER.pack(*chunk) for chunk in chunks)))
+    header = bytes(details.before[b"IHDR"])
+    body = b"".join(part.body for part in details.parts if part.name == b"IDAT")
+    data = _file_of((b"IHDR", header[:9] + b"\0" + header[10:]), (b"IDAT", body), (b"IEND", b""))
     levels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, _ODD, odd)
     top = (1 << details.bits) - 1
     return Picture((levels // (255 // top),), formats.PNG, palette=palette, warnings=tuple(odd))
@@ -439,10 +352,13 @@ def _indexed(details: _Details, odd: list[str]) -> Picture:
 def _with_palette(data: bytes, palette: Array) -> bytes:
     """A gray PNG whose levels are indices, as a PNG with a palette."""
     colors, alpha = palette[:, 2::-1].tobytes(), palette[:, 3].tobytes().rstrip(b"\xff")
-    chunks = [CONTAINER.pack(b"IHDR", data[16:25] + b"\3" + data[26:29])]
-    chunks.append(CONTAINER.pack(b"PLTE", colors))
-    chunks += [CONTAINER.pack(b"tRNS", alpha)] if alpha else []
-    return b"".join((_SIGNATURE, *chunks, data[_BEHIND_IHDR:]))
+    chunks = [(b"IHDR", data[16:25] + b"\3" + data[26:29]), (b"PLTE", colors)]
+    chunks += [(b"tRNS", alpha)] if alpha else []
+    return _file_of(*chunks) + data[_BEHIND_IHDR:]
+
+
+def _file_of(*chunks: tuple[bytes, Body]) -> bytes:
+    return b"".join((_SIGNATURE, *(CONTAINER.pack(name, body) for name, body in chunks)))
 
 
 def _decoded(data: bytes, details: _Details, odd: list[str], *, gray: bool = False) -> Array:
