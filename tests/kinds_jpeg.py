@@ -113,14 +113,15 @@ def jpegs() -> Iterator[Kind]:
     yield kind("jpeg-lossless", LOSSLESS, [PHOTO])
     yield kind("jpeg-lossless-gray", bytes(imagecodecs.ljpeg_encode(GRAY)), [GRAY])
     deep = jpeg(PHOTO.astype(np.uint16) * 16, bitspersample=12)
-    yield refused("jpeg-12-bits", deep, "JPEG with 12 bits a sample, .*convert it to a PPM of 16")
-    arithmetic = patched(JPEG, b"\xff\xc0", 1, b"\xc9")
-    yield refused("jpeg-arithmetic", arithmetic, "arithmetic coding, .*jpegtran -optimize in.jpg")
-    other = patched(JPEG, b"\xff\xc0", 1, b"\xc5")
-    yield refused("jpeg-hierarchical", other, "hierarchical coding, which is not read; convert it")
-    two = patched(JPEG, b"\xff\xc0", 9, b"\2")
-    yield refused("jpeg-two-components", two, "2 components in Huffman coding, .*convert it to PNG")
-    yield refused("jpeg-dnl", patched(JPEG, b"\xff\xc0", 5, b"\0\0"), "height behind the pixels")
+    for name, marker, data in (
+        ("12-bits", "0xc1", deep),
+        ("arithmetic", "0xc9", patched(JPEG, b"\xff\xc0", 1, b"\xc9")),
+        ("hierarchical", "0xc5", patched(JPEG, b"\xff\xc0", 1, b"\xc5")),
+        ("two-components", "0xc0", patched(JPEG, b"\xff\xc0", 9, b"\2")),
+    ):
+        words = rf"a JPEG of a rare kind \(frame {marker}, .*, which is not read; .* djpeg in.jpg >"
+        yield refused(f"jpeg-{name}", data, words)
+    yield refused("jpeg-dnl", patched(JPEG, b"\xff\xc0", 5, b"\0\0"), "damaged: .* without pixels")
 
     yield kind("jpeg-spectrum", SOS_AT_0, "RGB", odd("Invalid SOS .*"), levels=2)
     yield refused("jpeg-spectrum-hole", hole(SOS_AT_0), "damaged: Corrupt JPEG data")

@@ -21,8 +21,7 @@ CHECKED = {0xC0: (1, 3, 4), 0xC1: (1, 3, 4), 0xC2: (1, 3, 4), 0xC3: (1, 3)}
 components: baseline, extended sequential, progressive and lossless. Arithmetic codes come out
 right as well, but the decoder does not see when data is missing."""
 _LOSSLESS = 0xC3
-_ARITHMETIC = (0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
-_SOF = frozenset((*CHECKED, 0xC5, 0xC6, 0xC7, *_ARITHMETIC))
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOI, _EOI, _SOS, _APP0, _APP14, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xEE, 0xFE
 _BARE = frozenset((0x01, *range(0xD0, 0xD8)))
 """Markers of no segment."""
@@ -46,8 +45,9 @@ CONTAINER = Container(
     },
     copied=frozenset((b"\xff\xfe",)),
 )  # fmt: skip
-_IPTC, _OF_THE_PICTURE = 0x0404, (0x03ED, 0x0409, 0x040C, 0x0425)
-"""Numbers of Photoshop's resources: IPTC; resolution and thumbnails, which describe the picture
+_IPTC = re.compile(rb"8BIM\x04\x04\0\0(....)", re.DOTALL)
+_RESOURCE = re.compile(rb"8BIM(?!\x03\xed|\x04[\x04\x09\x0c\x25])..", re.DOTALL)
+"""Photoshop's resources other than IPTC, resolution and thumbnails, which describe the picture
 before pooling, and the sum of IPTC by which Photoshop sees that it was changed."""
 _ROOM = 65533
 """The most bytes in a segment."""
@@ -58,43 +58,66 @@ _WHOLE_SPECTRUM = b"\0\x3f\0"
 _INCH = 0.0254
 
 
+class _Repair(NamedTuple):
+    """What is odd in the headers without harm to the picture."""
+
+    start: int
+    end: int
+    new: bytes
+    """What is to stand from `start` to `end`."""
+    words: str
+    """What the decoder says of it, which of its complaints prints the first only."""
+
+
 class _Details(NamedTuple):
-    repairs: tuple[str, ...]
-    """What is odd in the file without harm to the picture, in the decoder's words."""
-    repaired: bytes | None
-    """The file without that: of its complaints libjpeg prints the first only."""
+    repairs: Sequence[_Repair]
     rest: int
     """Bytes from the end-of-image marker to the end of the file."""
-    lossless: bool
+    is_lossless: bool
     """True when the decoder gives no gray of its own."""
 
 
 def read_header(data: bytes) -> Header:
     """Walk the segments from the start to the end of the image."""
-    parts = _segments(data)
+    parts, repairs = _segments(data)
     frames = [part for part in parts if part.name[1] in _SOF]
-    if not frames or len(frames[0].body) < 6:
-        raise DamageError("it is damaged: the JPEG header gives no size")
+    scans = [part for part in parts if part.name[1] == _SOS]
     coding, body = frames[0].name[1], frames[0].body
     bits, height, width, channels = struct.unpack_from(">BHHB", body)
-    scans = sum(part.name[1] == _SOS for part in parts)
-    _require_checked(coding, bits, height, channels, scans)
+    if bits != 8 or channels not in CHECKED.get(coding, ()) or len(scans) > _MOST_SCANS:
+        raise ImageError(
+            f"it is a JPEG of a rare kind (frame {coding:#x}, {bits} bits, {channels} components, "
+            f"{len(scans)} scans), which is not read; convert it: djpeg in.jpg > out.ppm"
+        )
     # Huffman codes take at least one bit for each block of 8 x 8 pixels.
     require_plausible(height, width, height * width // 64, len(data) * 8)
     metadata, missing = _read_metadata(CONTAINER.sort(parts))
     if metadata.icc and channels == 4:
         missing.append("ICC profile of the CMYK colors, which are RGB now")
         metadata = metadata._replace(icc=None)
-    repairs, repaired = _repaired(data, parts, coding)
-    details = _Details(tuple(repairs), repaired, len(parts[-1].body) + 2, coding == _LOSSLESS)
+    for scan in scans if coding in (0xC0, 0xC1) else ():
+        end = scan.at + 4 + len(scan.body)
+        # Phones write a spectrum that ends at 0. Zeros that go on are a hole.
+        if scan.body[-3:] == bytes(3) and any(data[end : end + 4]):
+            words = "Invalid SOS parameters for sequential JPEG"
+            repairs.append(_Repair(end - 3, end, _WHOLE_SPECTRUM, words))
+    details = _Details(repairs, len(data) - parts[-1].at, coding == _LOSSLESS)
     return Header(formats.JPEG, ((height, width),), metadata, tuple(missing), details=details)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the picture as it is stored."""
     details: _Details = header.details
-    data, odd = details.repaired or data, list(details.repairs)
-    gray = header.gray and not details.lossless
+    odd, gray = (
+        [repair.words for repair in details.repairs],
+        header.gray and not details.is_lossless,
+    )
+    if odd:
+        pieces, done = list[bytes](), 0
+        for start, end, new, _ in details.repairs:
+            pieces += (data[done:start], new)
+            done = end
+        data = b"".join((*pieces, data[done:]))
     try:
         pixels = opencv.decode_still(data, formats.JPEG, _COMPLAINTS, gray=gray)
     except DamageError as error:
@@ -107,7 +130,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         kept += b"\0" if kept.endswith(b"\xff") else b""  # which is how 0xFF is coded
         pixels = opencv.decode_still(kept + data[end:], formats.JPEG, _COMPLAINTS, gray=gray)
         odd.append(complaint[0])
-    warnings = tuple(f"read, though the decoder says: {words}" for words in odd)
+    warnings = tuple(f"read, though the decoder says: {words}" for words in dict.fromkeys(odd))
     return Picture((pixels,), formats.JPEG, warnings=warnings)
 
 
@@ -129,73 +152,60 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
             start = start[:13] + struct.pack(">BHH", 1, across, down) + start[18:]
         else:
             missing.append("resolution (JPEG holds whole pixels an inch)")
-    exif = metadata.exif and metadata.exif.to_bytes()
-    for name, block, prefix in (("EXIF", exif, EXIF_PREFIX), ("XMP", metadata.xmp, XMP_PREFIX)):
-        if block and len(prefix + block) <= _ROOM:
-            segments.append(CONTAINER.pack(_APP1, prefix + block))
-        elif block:
-            missing.append(f"{name} (its {len(block)} bytes are more than JPEG holds)")
-    profile = metadata.icc or b""
-    pieces = _pieces(profile, _ROOM - len(_ICC) - 2)
-    if len(pieces) > 255:
-        missing.append(f"ICC (its {len(profile)} bytes are more than JPEG holds)")
-        pieces = []
+    parts = list[tuple[str, Part]]()
+    if metadata.exif:
+        parts.append(("EXIF", Part(_APP1, EXIF_PREFIX + metadata.exif.to_bytes())))
+    if metadata.xmp:
+        parts.append(("XMP", Part(_APP1, XMP_PREFIX + metadata.xmp)))
+    profile, room = metadata.icc or b"", _ROOM - len(_ICC) - 2
+    if len(profile) > 255 * room:
+        missing.append("ICC (it has more bytes than JPEG holds)")
+        profile = b""
+    pieces = [profile[at : at + room] for at in range(0, len(profile), room)]
     for number, piece in enumerate(pieces, 1):
-        segments.append(CONTAINER.pack(_APP2, _ICC + bytes((number, len(pieces))) + piece))
-    for part in metadata.verbatim.parts if metadata.verbatim else ():
-        segments.append(CONTAINER.pack(part.name, part.body))
+        parts.append(("ICC", Part(_APP2, _ICC + bytes((number, len(pieces))) + piece)))
+    parts += [("IPTC", part) for part in (metadata.verbatim.parts if metadata.verbatim else ())]
+    for name, part in parts:
+        if len(part.body) <= _ROOM:
+            segments.append(CONTAINER.pack(part.name, part.body))
+        else:
+            missing.append(f"{name} (it has more bytes than JPEG holds)")
     return Encoded(b"".join((start, *segments, data[20:])), left_out(missing))
 
 
-def _segments(data: bytes) -> list[Part]:
+def _segments(data: bytes) -> tuple[list[Part], list[_Repair]]:
     """All segments, and last what lies behind the end of the image, each by its marker.
 
     As libjpeg does it, what is no marker is stepped over in the header.
     """
-    parts, view, at, pattern = list[Part](), memoryview(data), 2, _MARKER
+    parts, junk, view, pattern = list[Part](), list[_Repair](), memoryview(data), _MARKER
+    at = done = 2
     while marker := pattern.search(data, at):
         start, at = marker.span()
         code = data[at - 1]
         if code == _EOI and pattern is _NEXT_MARKER:
             parts.append(Part(marker[0], view[at:], start))
-            return parts
+            return parts, junk
         if code in (_SOI, _EOI):
             break
         if code in _BARE:
             continue
-        end = at + struct.unpack_from(">H", data, at)[0]
-        if end < at + 2:
+        # Bytes of 0xFF may precede a marker.
+        if start > done and pattern is _MARKER and (count := len(data[done:start].rstrip(b"\xff"))):
+            words = f"Corrupt JPEG data: {count} extraneous bytes before marker {code:#x}"
+            if parts and not _APP0 <= parts[-1].name[1] <= _COM:  # the end of a table perhaps
+                raise DamageError(f"it is damaged: {words}")
+            junk.append(_Repair(done, start, b"", words))
+        done = at + (data[at] << 8 | data[at + 1])
+        if done < at + 2:
             raise DamageError("it is damaged: a JPEG segment is shorter than its length")
-        parts.append(Part(marker[0], view[at + 2 : end], start))
-        at = end
+        parts.append(Part(marker[0], view[at + 2 : done], start))
+        at = done
         if code == _SOS:
             pattern = _NEXT_MARKER
     if pattern is _NEXT_MARKER:
         raise DamageError("it is truncated: the JPEG data has no end-of-image marker")
     raise DamageError("it is truncated or damaged: the JPEG header has no picture behind it")
-
-
-def _require_checked(coding: int, bits: int, height: int, channels: int, scans: int) -> None:
-    """Refuse what does not come out right, by name and with what to convert it to."""
-    remedy = "convert it to PNG or TIFF with the program that wrote it"
-    to_baseline = "convert it with jpegtran -optimize in.jpg > out.jpg"
-    if coding in _ARITHMETIC:
-        kind, remedy = "arithmetic coding", to_baseline
-    elif coding not in CHECKED:
-        kind = "hierarchical coding"
-    elif bits != 8:
-        kind = f"{bits} bits a sample"
-        remedy = "convert it to a PPM of 16 bits with djpeg of libjpeg-turbo 3"
-    elif not height:
-        kind = "its height behind the pixels (DNL)"
-    elif channels not in CHECKED[coding]:
-        coded = "lossless" if coding == _LOSSLESS else "Huffman"
-        kind = f"{channels} components in {coded} coding"
-    elif scans > _MOST_SCANS:
-        kind, remedy = f"{scans} scans", to_baseline
-    else:
-        return
-    raise ImageError(f"it is a JPEG with {kind}, which is not read; {remedy}")
 
 
 def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
@@ -216,41 +226,22 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     missing += ["a second EXIF block"] if len(going_on) < len(more) else []
     missing += ["a second XMP packet"] if len(blocks.get("xmp", ())) > 1 else []
     pieces = {piece[0]: piece[2:] for piece in blocks.get("icc", ()) if len(piece) > 2}
-    iptc, has_others = _iptc(contents.block("photoshop"))
-    missing += ["Photoshop data (APP13)"] if has_others else []
-    kept = [*contents.copied, *iptc]
-    names = ("comment",) * bool(contents.copied) + ("IPTC",) * bool(iptc)
+    resources, kept, names = contents.block("photoshop"), list(contents.copied), list[str]()
+    if kept:
+        names.append("comment")
+    if head := _IPTC.search(resources):
+        iptc = resources[head.start() : head.end() + int.from_bytes(head[1], "big")]
+        kept.append(Part(_APP13, _PHOTOSHOP + iptc + b"\0" * (len(iptc) % 2)))
+        names.append("IPTC")
+    missing += ["Photoshop data (APP13)"] if _RESOURCE.search(resources) else []
     metadata = Metadata(
         read_exif(b"".join((exif, *going_on))),
         contents.first("xmp") or None,
         b"".join(pieces[number] for number in sorted(pieces)) or None,
         resolution,
-        Verbatim(("JPEG",), tuple(kept), names) if kept else None,
+        Verbatim(("JPEG",), tuple(kept), tuple(names)) if kept else None,
     )
     return metadata, missing
-
-
-def _iptc(resources: bytes) -> tuple[list[Part], bool]:
-    """Of Photoshop's resources segments of IPTC, and if there are others that are worth a word."""
-    iptc, has_others, at = list[bytes](), False, 0
-    while at + 12 <= len(resources):
-        kind, number, name = struct.unpack_from(">4sHB", resources, at)
-        start = at + 7 + name + (name + 1) % 2
-        size = int.from_bytes(resources[start : start + 4], "big")
-        end = start + 4 + size + size % 2
-        if kind != b"8BIM" or start + 4 + size > len(resources):
-            break
-        if number == _IPTC:
-            iptc.append(resources[at:end].ljust(end - at, b"\0"))
-        has_others = has_others or number not in (_IPTC, *_OF_THE_PICTURE)
-        at = end
-    pieces = _pieces(b"".join(iptc), _ROOM - len(_PHOTOSHOP))
-    has_others = has_others or bool(resources[at:].strip(b"\0"))
-    return [Part(_APP13, _PHOTOSHOP + piece) for piece in pieces], has_others
-
-
-def _pieces(block: bytes, room: int) -> list[bytes]:
-    return [block[at : at + room] for at in range(0, len(block), room)]
 
 
 def _name(part: Part) -> str:
@@ -268,31 +259,3 @@ def _name(part: Part) -> str:
         name = name_of(body)
         return f"APP{code - _APP0} ({name})" if name else f"APP{code - _APP0}"
     return f"segment {code:#x}"
-
-
-def _repaired(data: bytes, parts: Sequence[Part], coding: int) -> tuple[list[str], bytes | None]:
-    """What is odd in the headers, as the decoder says it, and the file without that."""
-    repairs, out, done = [], [], 0
-    end, scanned, before = 2, False, _COM
-    for (_, code), body, at in parts:
-        # Bytes of 0xFF may precede a marker.
-        if not scanned and at > end and (junk := data[end:at].rstrip(b"\xff")):
-            words = f"Corrupt JPEG data: {len(junk)} extraneous bytes before marker {code:#x}"
-            if before != _COM and not _APP0 <= before <= _APP0 + 15:  # the end of a table perhaps
-                raise DamageError(f"it is damaged: {words}")
-            repairs.append(words)
-            out.append(data[done:end])
-            done = at
-        end = at + 4 + len(body)
-        if code == _SOS:
-            scanned = True
-            # Phones write a spectrum that ends at 0. Zeros that go on are a hole.
-            no_spectrum = body[-3:] == bytes(3) and any(data[end : end + 4])
-            if coding in (0xC0, 0xC1) and no_spectrum:
-                repairs.append("Invalid SOS parameters for sequential JPEG")
-                out += [data[done : end - 3], _WHOLE_SPECTRUM]
-                done = end
-        before = code
-    if not repairs:
-        return [], None
-    return list(dict.fromkeys(repairs)), b"".join((*out, data[done:]))
