@@ -25,8 +25,8 @@ CONTAINER = Container(
 _ANIMATED, _XMP, _EXIF, _ALPHA, _ICC = 0x02, 0x04, 0x08, 0x10, 0x20
 """Flags in the first byte of VP8X."""
 _NO_BLENDING = 2
-_HEAD = 12
-"""Bytes of the file before its chunks, and of a frame before its own less four."""
+_HEAD, _IN_FRAME = 12, 16
+"""Bytes of the file before its chunks, and of a frame before its own."""
 
 
 def read_header(data: bytes) -> Header:
@@ -34,16 +34,16 @@ def read_header(data: bytes) -> Header:
     end = struct.unpack_from("<I", data, 4)[0] + 8
     if end > len(data):
         raise DamageError("it is truncated: the WebP data ends in the middle")
-    parts = list(CONTAINER.walk(data, _HEAD, end))
-    if not parts[0].name.strip(b"\0"):
-        raise DamageError("it is damaged: zeros lie where a WebP chunk should begin")
+    parts = CONTAINER.walk(data, _HEAD, end)
     frames = [part for part in parts if part.name == b"ANMF"]
-    height, width = _sides(parts[0].body, 4) if frames else _coded_size(parts)
-    for frame in frames:
-        _require_frame(data, frame, height, width)
-    if frames:  # they may leave most of the canvas clear, but hardly all of it
-        covered = sum(prod(_sides(frame.body, 6)) for frame in frames)
+    if frames:
+        canvas = bytes(parts[0].body[4:10])  # 24 bits a side, less one
+        width, height = (int.from_bytes(side, "little") + 1 for side in (canvas[:3], canvas[3:]))
+        # They may leave most of the canvas clear, but hardly all of it.
+        covered = sum(prod(_coded_size(CONTAINER.walk(frame.body, _IN_FRAME))) for frame in frames)
         require_plausible(height, width, height * width // 1024, covered)
+    else:
+        height, width = _coded_size(parts)
     contents = CONTAINER.sort(parts)
     missing = CONTAINER.names(contents.others)
     if data[end:].strip(b"\0"):
@@ -95,16 +95,6 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     return Encoded(b"".join((b"RIFF", struct.pack("<I", len(body) + 4), b"WEBP", body)))
 
 
-def _require_frame(data: bytes, frame: Part, height: int, width: int) -> None:
-    """Refuse a frame that lies beyond the picture, or whose data is of another size."""
-    high, wide = size = _sides(frame.body, 6)
-    left, top = (2 * int.from_bytes(frame.body[at : at + 3], "little") for at in (0, 3))
-    start = frame.at + 8 + 16
-    parts = list(CONTAINER.walk(data, start, frame.at + 8 + len(frame.body)))
-    if left + wide > width or top + high > height or _coded_size(parts) != size:
-        raise DamageError("it is damaged: a frame of its animation lies beyond the picture")
-
-
 def _coded_size(parts: Iterable[Part]) -> tuple[int, int]:
     """The (height, width) that the data of a picture gives; raise `DamageError` without one."""
     for name, body, _ in parts:
@@ -116,12 +106,6 @@ def _coded_size(parts: Iterable[Part]) -> tuple[int, int]:
             require_plausible(height, width, height * width // 256, len(body) * 8)
             return height, width
     raise DamageError("it is damaged: the WebP file holds no picture")
-
-
-def _sides(body: bytes | memoryview, at: int) -> tuple[int, int]:
-    """The (height, width) at a place of a chunk: 24 bits each, less one, the width first."""
-    width, height = (int.from_bytes(body[start : start + 3], "little") for start in (at, at + 3))
-    return height + 1, width + 1
 
 
 def _joined(parts: Iterable[Part]) -> bytes:
