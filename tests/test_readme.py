@@ -42,6 +42,11 @@ def test_the_first_two_blocks_are_one_line_each() -> None:
     assert not re.search(r"pip install \S*pooltool", README)
 
 
+def test_it_is_short() -> None:
+    assert len(README.split()) <= 2000
+    assert max(map(len, README.splitlines())) <= 120
+
+
 def test_the_main_job(shell: dict[str, str], tmp_path: Path) -> None:
     shutil.copytree(SAMPLES, tmp_path / "sample_images")
     command = blocks("sh")[0].split(" && ")[-1]
@@ -67,8 +72,8 @@ def test_transcripts(shell: dict[str, str], tmp_path: Path) -> None:
 
 def test_recipes(shell: dict[str, str], tmp_path: Path) -> None:
     """The shell recipes run as they stand, in a folder with a tree of photos."""
-    if not shutil.which("jq") or not shutil.which("make"):
-        pytest.skip("jq and make are not installed")
+    if not shutil.which("jq"):
+        pytest.skip("jq is not installed")
     (tmp_path / "photos" / "deep").mkdir(parents=True)
     shutil.copy(SAMPLES / "badge.png", tmp_path / "photos" / "a.png")
     shutil.copy(SAMPLES / "depth16.png", tmp_path / "photos" / "deep" / "two words.png")
@@ -82,10 +87,7 @@ def test_recipes(shell: dict[str, str], tmp_path: Path) -> None:
     assert (tmp_path / "pooled" / "deep" / "c_max.jpg").exists()
     assert load(tmp_path / "averages" / "two words_avg.png").shape == (120, 159)
     assert load(tmp_path / "tiny.png").shape == (18, 25, 4)
-    assert [load(tmp_path / f"max{n}.png").shape[0] for n in (2, 4, 8)] == [75, 37, 18]
     assert "shapes/a_max.png\t75\n" in done.stdout
-    assert load(tmp_path / "photos" / "deep" / "two words.png.small.tiff").shape == (120, 159)
-    assert load(tmp_path / "small" / "a.png").shape == (75, 101, 4)
 
 
 def complete(shell: dict[str, str], kind: str, *words: str) -> str:
