@@ -248,7 +248,7 @@ def _pool_array(job: Job, settings: Settings, array: npy.ArrayFile) -> Outcome:
     """Pool a .npy file into another by parts, so that it may be larger than memory."""
     with ExitStack() as outputs:
         data_format: DataFormat = settings.data_format or "channels_last"
-        shape, dtype, order, _ = array.layout
+        shape, dtype, order = array.shape, array.dtype, array.order
         warnings = npy.layout_warnings(shape, settings.data_format)
         result_dtype = settings.pooling.dtype or dtype.newbyteorder("=")
         pooling = replace(settings.pooling, dtype=result_dtype)
@@ -261,7 +261,7 @@ def _pool_array(job: Job, settings: Settings, array: npy.ArrayFile) -> Outcome:
             npy.write_header(places, result_shape, np.dtype(np.int64), order)
         file = outputs.enter_context(files.replacing(job.output, folder=job.folder))
         npy.write_header(file, result_shape, result_dtype, order)
-        for part in _parts(array.layout, rows, columns, axis):
+        for part in _parts(array, rows, columns, axis):
             top, bottom, part_rows = rows.part(part[axis].start, part[axis].stop)
             left, right, part_columns = columns.part(part[axis + 1].start, part[axis + 1].stop)
             part[axis : axis + 2] = slice(top, bottom), slice(left, right)
@@ -277,14 +277,14 @@ def _pool_array(job: Job, settings: Settings, array: npy.ArrayFile) -> Outcome:
         return Outcome(job, "ok", shape, result_shape, result_dtype, 1, warnings)
 
 
-def _parts(layout: npy.ArrayLayout, rows: Axis, columns: Axis, axis: int) -> Iterator[list[slice]]:
+def _parts(array: npy.ArrayFile, rows: Axis, columns: Axis, axis: int) -> Iterator[list[slice]]:
     """Cut a result, in memory order, into parts that are made of about `PART_BYTES` of the array.
 
     Windows that share most of their pixels stay together, and so do channels that lie side by side.
     """
-    counts = [*layout.shape[:axis], rows.count, columns.count, *layout.shape[axis + 2 :]]
-    steps, part_bytes = list(counts), math.prod(layout.shape) * layout.dtype.itemsize
-    for index in layout.axes:
+    counts = [*array.shape[:axis], rows.count, columns.count, *array.shape[axis + 2 :]]
+    steps, part_bytes = list(counts), math.prod(array.shape) * array.dtype.itemsize
+    for index in array.axes:
         least, windows = 1, {axis: rows, axis + 1: columns}.get(index)
         if windows:
             least = -(-windows.extent // windows.stride)
@@ -293,9 +293,9 @@ def _parts(layout: npy.ArrayLayout, rows: Axis, columns: Axis, axis: int) -> Ite
         if windows or steps[index] > 1:
             break
     firsts = [range(0, count, step) for count, step in zip(counts, steps, strict=True)]
-    ordered = product(*(firsts[index] for index in layout.axes))
+    ordered = product(*(firsts[index] for index in array.axes))
     for places in ordered:
         part = [slice(0)] * len(counts)
-        for index, first in zip(layout.axes, places, strict=True):
+        for index, first in zip(array.axes, places, strict=True):
             part[index] = slice(first, min(first + steps[index], counts[index]))
         yield part

@@ -11,7 +11,6 @@ pictures are decoded at once by other processes.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,10 +46,9 @@ def limit(variable: str) -> int:
     text = os.environ.get(variable)
     if text is None:
         return LIMITS[variable]
-    match = re.fullmatch(r"(\d+)(KB|Kb|kb|MB|Mb|mb)?", text, re.ASCII)
-    if not match:
+    if not (text.isascii() and text.isdigit()):
         raise PooltoolError(f"the environment variable {variable} is {text!r}; set it to a number")
-    return int(match[1]) * {"": 1, "kb": 1 << 10, "mb": 1 << 20}[(match[2] or "").lower()]
+    return int(text)
 
 
 @cache
@@ -100,17 +98,14 @@ def captured() -> Iterator[list[str]]:
         if file is None:
             file, before = _unnamed_file(), os.dup(_STDERR)
             os.dup2(file.fileno(), _STDERR)
-        start = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        file.truncate()  # a million noisy pictures are to fill no disk
         try:
             yield lines
         finally:
-            # Descriptor 2 is a duplicate and shares the position.
-            if file.seek(0, os.SEEK_END) > start:
-                file.seek(start)
-                text = file.read().decode("utf-8", "replace")
-                lines += [line for line in text.splitlines() if line]
-                file.seek(0)
-                file.truncate()  # a million noisy pictures are to fill no disk
+            file.seek(0)  # descriptor 2 is a duplicate and shares the position
+            text = file.read().decode("utf-8", "replace")
+            lines += [line for line in text.splitlines() if line]
             if before is not None:
                 os.dup2(before, _STDERR)
                 os.close(before)

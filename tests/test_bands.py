@@ -108,7 +108,7 @@ def test_parts_are_small_and_cover_all_in_memory_order(
         counts = [*shape]
         counts[axis : axis + 2] = rows.count, columns.count
         places = np.arange(np.prod(counts)).reshape(counts, order=layout)
-        array = npy.ArrayLayout(shape, np.dtype("u1"), layout, 0)
+        array = npy.ArrayFile(b"", shape, np.dtype("u1"), layout, 0)
         parts = [places[tuple(part)] for part in job._parts(array, rows, columns, axis)]
         written = np.concatenate([part.ravel(order=layout) for part in parts])
         np.testing.assert_array_equal(written, np.arange(places.size))

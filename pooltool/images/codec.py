@@ -23,8 +23,9 @@ from types import ModuleType
 import numpy as np
 
 from pooltool import native
+from pooltool.data_format import DataFormat
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import npy, tags
+from pooltool.images import tags
 from pooltool.images.formats import (
     CODECS,
     Format,
@@ -40,7 +41,6 @@ from pooltool.images.picture import (
     Header,
     Metadata,
     Picture,
-    Sizes,
     channels,
     colored,
     has_alpha,
@@ -48,10 +48,8 @@ from pooltool.images.picture import (
 from pooltool.images.tags import Resolution
 
 _CODEC_OF = {format.name: name for name, (_, formats) in CODECS.items() for format in formats}
-_START_BYTES = 4096
-"""So much of a file's start tells what it is."""
-_UNITS = ("pixels", "columns", "rows")
-"""What `native.LIMITS` are limits of."""
+_FEW_FRAMES, _BYTES_A_FRAME = 5000, 500
+"""A file of more frames has so many bytes for each of the others."""
 
 
 def decode(
@@ -60,7 +58,7 @@ def decode(
     gray: bool = False,
     frame: int | None = None,
     format: Format | None = None,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     labels: bool = False,
 ) -> Picture:
     """Decode a file's bytes, whatever its name; `frame` counts from 0, and the result will be
@@ -72,24 +70,15 @@ def decode(
     come out wrong, and `DamageError` when they are truncated or damaged.
     """
     module, header = read_header(data)
-    if module is npy and data_format == "channels_first":
-        data = npy.with_channels_last(data)
-        header = npy.read_header(data)
-    sizes, count = header.sizes, len(header.sizes)
+    count, labels = len(header.sizes), labels and header.indexed and not gray
     if frame is not None and not 0 <= frame < count:
         only = "only one frame" if count == 1 else f"frames 0 to {count - 1}"
         raise ImageError(f"it has no frame {frame}; it holds {only}")
-    if frame is not None and not header.animated:
-        sizes = sizes[frame : frame + 1]
-    _require_sizes(sizes, header)
+    _require_sizes(header, frame, len(data))
     if format and frame is None:
         require_frames(format, count)
-    if gray or labels:
-        header = header._replace(gray=gray, labels=labels and header.indexed and not gray)
+    header = header._replace(gray=gray, labels=labels, data_format=data_format)
     picture = _upright(module.decode(data, header, frame), header)
-    if module is npy:
-        shape = ((count,) if count > 1 else ()) + picture.frames[0].shape
-        picture = picture._replace(warnings=npy.layout_warnings(shape, data_format))
     if gray:
         return _grayed(picture)
     if header.indexed and picture.palette is None and format and "colors" in format.palette:
@@ -106,24 +95,22 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
     picture, missing = _with_palette_for(format, picture)
     first, count = picture.frames[0], len(picture.frames)
     for frame in picture.frames:
-        height, width = frame.shape[:2]
-        require_holds(
-            format, frame.dtype, channels(frame), count, height, width, maxval=picture.maxval
-        )
+        kind = (frame.dtype, channels(frame), count, *frame.shape[:2])
+        require_holds(format, *kind, maxval=picture.maxval)
         if format.alike and (frame.shape, frame.dtype) != (first.shape, first.dtype):
             raise ImageError(
                 f"{format.name} cannot hold frames of different sizes or kinds; use tiff"
             )
     warnings = list(picture.warnings)
-    if picture.premultiplied and not format.bands:
-        raise ImageError(
-            f"{format.name} cannot hold colors premultiplied with alpha; use tiff or npy"
-        )
-    if picture.bands and not format.bands:
-        most = max(map(channels, picture.frames))
-        if most != 3:
-            raise ImageError(f"{format.name} cannot hold {most} bands; use tiff or npy")
-        warnings.append("its 3 bands were written as red, green and blue")
+    if not format.bands:
+        if picture.premultiplied:
+            words = "colors premultiplied with alpha; use tiff or npy"
+            raise ImageError(f"{format.name} cannot hold {words}")
+        if picture.bands:
+            most = max(map(channels, picture.frames))
+            if most != 3:
+                raise ImageError(f"{format.name} cannot hold {most} bands; use tiff or npy")
+            warnings.append("its 3 bands were written as red, green and blue")
     if picture.durations and count > 1 and not format.timed:
         warnings.append(f"{format.name} cannot hold durations: the animation became pages")
     if picture.maxval and format.levels is None:
@@ -148,34 +135,31 @@ def read_header(data: bytes) -> tuple[ModuleType, Header]:
     starts = ((name, start) for name, (start, _) in CODECS.items())
     name = next((name for name, start in starts if re.match(start, data, re.DOTALL)), "pillow")
     module = import_module(f"pooltool.images.{name}")
-    if name == "pillow" and not re.match(module.START, data, re.DOTALL):
-        from pooltool.images.others import refusal
-
-        raise ImageError(refusal(data[:_START_BYTES]))
     try:
         return module, module.read_header(data)
     except MALFORMED:
         raise DamageError("it is truncated or damaged: a header ends too early") from None
 
 
-def _require_sizes(sizes: Sizes, header: Header) -> None:
-    """Refuse frames without pixels, and more pixels, rows or columns than OpenCV's limits. Pixels
-    of more than 4 bytes count as several.
+def _require_sizes(header: Header, frame: int | None, size: int) -> None:
+    """Refuse frames without pixels, more of them than a file of this size has, and more pixels,
+    rows or columns than OpenCV's limits. A pixel of more than 4 bytes counts as more than one.
     """
+    sizes, unit = header.sizes, "pixels"
     if min(map(min, sizes)) < 1:
         raise DamageError("it is damaged: its header declares a picture without pixels")
     if not header.format.limits:
         return
-    heights, widths = zip(*sizes, strict=True)
-    numbers = (sum(map(prod, sizes)), max(widths), max(heights))
-    limit, total = native.limit(native.PIXEL_LIMIT), numbers[0] * header.pixel_bytes
-    if numbers[0] <= limit < total // 4:
-        raise ImageError(
-            f"its header declares {total} bytes of pixels, more than the limit of 4 x {limit}; "
-            f"if that is right, set the environment variable {native.PIXEL_LIMIT}={-(-total // 4)}"
-        )
-    limits = zip(numbers, _UNITS, native.LIMITS, strict=True)
-    for number, unit, variable in islice(limits, header.format.limits):
+    if len(sizes) > _FEW_FRAMES + size // _BYTES_A_FRAME:
+        raise DamageError(f"it is damaged: its {size} bytes hold hardly {len(sizes)} frames")
+    if frame is not None and not header.animated:
+        sizes = sizes[frame : frame + 1]
+    pixels, (heights, widths) = sum(map(prod, sizes)), zip(*sizes, strict=True)
+    if header.pixel_bytes > 4:
+        pixels, unit = -(-pixels * header.pixel_bytes // 4), "pixels of 4 bytes"
+    numbers = ((pixels, unit), (max(widths), "columns"), (max(heights), "rows"))
+    limits = zip(numbers, native.LIMITS, strict=True)
+    for (number, unit), variable in islice(limits, header.format.limits):
         limit = native.limit(variable)
         if number > limit:
             raise ImageError(
@@ -228,8 +212,8 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
     """The metadata that the format holds, as it is after pooling, the names of what it cannot hold,
     and of what does not describe the result.
     """
-    height, width = picture.frames[0].shape[:2]
-    missing, outdated = list[str](), list[str]()
+    first, missing, outdated = picture.frames[0], list[str](), list[str]()
+    height, width = first.shape[:2]
     block, text, profile, resolution, verbatim = picture.metadata
     blocks = {"EXIF": block and block.describes, "XMP": text, "ICC": profile}
     missing += [name for name, it in blocks.items() if it and name.lower() not in format.metadata]
@@ -243,9 +227,12 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
 
         text, names = xmp.resized(text, height, width, picture.reduction)
         outdated += names
-    if profile and (problem := _problem_of(profile, picture, format)):
-        profile = None
-        outdated.append(f"ICC ({problem})")
+    if profile:
+        kind, is_gray = profile_kind(profile), len(picture.color_shape(first)) == 2
+        if kind != ("gray" if is_gray and not format.gray_as_color else "RGB"):
+            words = f"a profile for {kind} colors" if kind else "not a valid profile"
+            outdated.append(f"ICC ({words})")
+            profile = None
     if resolution:
         down, across = picture.reduction
         resolution = Resolution(resolution.rows / down, resolution.columns / across)
@@ -255,16 +242,6 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
         missing += verbatim.names
         verbatim = None
     return Metadata(block, text, profile, resolution, verbatim), missing, outdated
-
-
-def _problem_of(profile: bytes, picture: Picture, format: Format) -> str:
-    """Why a profile does not describe the result; nothing if it does."""
-    kind = profile_kind(profile)
-    if kind is None:
-        return "not a valid profile"
-    are_gray = (len(picture.color_shape(frame)) == 2 for frame in picture.frames)
-    kinds = {"gray" if is_gray and not format.gray_as_color else "RGB" for is_gray in are_gray}
-    return "" if kind in kinds else f"a profile for {kind} colors"
 
 
 def _grayed(picture: Picture) -> Picture:

@@ -132,6 +132,7 @@ WRITTEN_AS = {"j2k": "jp2", "j2c": "jp2", "jpc": "jp2", "jpf": "jp2", "jpx": "jp
               **{name: "png" for format in FORMATS if format.module for name in format.extensions},
               }  # fmt: skip
 """More names of files that are read, and the extension of their results."""
+_MOST_LISTED = 12
 _BY_EXTENSION = {extension: format for format in FORMATS for extension in format.extensions}
 
 
@@ -143,8 +144,6 @@ def format_for(extension_or_name: str) -> Format:
     if extension in _BY_EXTENSION:
         require_written(_BY_EXTENSION[extension])
         return _BY_EXTENSION[extension]
-    if extension == "pam":
-        raise ImageError("PAM is neither read nor written; convert to png, ppm or pgm")
     known = ", ".join(format.extensions[0] for format in FORMATS if format.written)
     problem = (
         f"{extension!r} is not a format that can be written"
@@ -216,20 +215,9 @@ def require_quality(format: Format, quality: int | None) -> None:
         raise ImageError(f"quality {quality} is not between 0 and 100")
 
 
-LONGEST_LIST = 200
-"""Characters of a list of names in a message."""
-
-
 def listed(names: Iterable[str], word: str = "and") -> str:
     """Each name once, with commas and, before the last one, the word; of very many the first."""
     *others, last = dict.fromkeys(names)
-    room, shown = LONGEST_LIST, 0
-    for name in others:
-        room -= len(name) + 2
-        if room < 0:
-            break
-        shown += 1
-    if shown < len(others):
-        more = len(others) + 1 - shown
-        others, last = others[:shown], f"{more:,} more"
-    return f"{', '.join(others)} {word} {last}" if others else last
+    if len(others) > _MOST_LISTED:
+        last = f"{len(others) + 1 - _MOST_LISTED:,} more"
+    return f"{', '.join(others[:_MOST_LISTED])} {word} {last}" if others else last

@@ -35,9 +35,10 @@ _MAX_AXIS = 1 << 48
 """More rows, columns or channels than any file holds."""
 
 
-class ArrayLayout(NamedTuple):
-    """What a .npy header says of its array."""
+class ArrayFile(NamedTuple):
+    """An array in an open .npy file, or the bytes of one, of which parts are read on demand."""
 
+    file: BinaryIO | bytes
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     """The dtype, in the byte order of the file."""
@@ -52,27 +53,19 @@ class ArrayLayout(NamedTuple):
         axes = tuple(range(len(self.shape)))
         return axes if self.order == "C" else axes[::-1]
 
-
-class ArrayFile(NamedTuple):
-    """An array in an open .npy file, or the bytes of one, of which parts are read on demand."""
-
-    layout: ArrayLayout
-    file: BinaryIO | bytes
-
     def part(self, slices: Sequence[slice]) -> Array:
         """A part of the array, a slice with start and stop for each axis, as a read-only view.
 
         It is mapped into memory: what is not looked at is not read, and all of it is given back
         with the view. Raise `DamageError` when the file has become shorter.
         """
-        layout, step, first, last = self.layout, self.layout.dtype.itemsize, 0, 0
-        strides = [0] * len(layout.shape)
-        for axis in reversed(layout.axes):
+        step, start, size = self.dtype.itemsize, self.start, self.dtype.itemsize
+        strides = [0] * len(self.shape)
+        for axis in reversed(self.axes):
             strides[axis] = step
-            first += slices[axis].start * step
-            last += (slices[axis].stop - 1) * step
-            step *= layout.shape[axis]
-        start, size = layout.start + first, last - first + layout.dtype.itemsize
+            start += slices[axis].start * step
+            size += (slices[axis].stop - 1 - slices[axis].start) * step
+            step *= self.shape[axis]
         if isinstance(self.file, bytes):
             memory = memoryview(self.file)[start : start + size]
         else:
@@ -82,7 +75,7 @@ class ArrayFile(NamedTuple):
                 words = "it is truncated: the file became shorter while it was read"
                 raise DamageError(words) from None
         shape = tuple(piece.stop - piece.start for piece in slices)
-        return np.ndarray(shape, layout.dtype, memory, strides=tuple(strides))
+        return np.ndarray(shape, self.dtype, memory, strides=tuple(strides))
 
 
 def is_array_file(path: str) -> bool:
@@ -96,7 +89,7 @@ def is_array_file(path: str) -> bool:
 def open_array(path: str) -> Iterator[ArrayFile]:
     """Open a .npy file to read by parts; raise `FileError` or, for its content, `ImageError`."""
     with files.reasons(), open(path, "rb") as file:
-        yield ArrayFile(_layout(file.read(_MAX_HEADER), os.fstat(file.fileno()).st_size), file)
+        yield _array(file, file.read(_MAX_HEADER), os.fstat(file.fileno()).st_size)
 
 
 def is_array(data: bytes) -> bool:
@@ -106,7 +99,7 @@ def is_array(data: bytes) -> bool:
 
 def loaded(data: bytes) -> ArrayFile:
     """The array in a .npy file's bytes; raise `ImageError` as `open_array`."""
-    return ArrayFile(_layout(data, len(data)), data)
+    return _array(data, data, len(data))
 
 
 def write_header(
@@ -128,17 +121,20 @@ def write_part(file: BinaryIO, part: Array, order: Literal["C", "F"] = "C") -> N
 
 def read_header(data: bytes) -> Header:
     """Read the header."""
-    shape = _layout(data, len(data)).shape
+    shape = loaded(data).shape
     count, height, width = (shape if len(shape) == 4 else (1, *shape))[:3]
     return Header(formats.NPY, repeated((height, width), count))
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The array as a picture, blue first; (N, H, W, C) are N frames."""
-    array = loads(data)
+    array, data_format = loads(data), header.data_format
+    warnings = layout_warnings(array.shape, data_format)
+    if data_format == "channels_first" and array.ndim > 2:
+        array = np.moveaxis(array, -3, -1)
     frames = array if array.ndim == 4 else array[None]
     chosen = frames if frame is None else frames[frame : frame + 1]
-    return Picture(tuple(map(opencv.swapped, chosen)), formats.NPY)
+    return Picture(tuple(map(opencv.swapped, chosen)), formats.NPY, warnings=warnings)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -151,8 +147,8 @@ def loads(data: bytes) -> Array:
     """The array in a .npy file's bytes, as a read-only view of them; raise `ImageError` when it is
     not an image of numbers.
     """
-    layout = _layout(data, len(data))
-    return np.ndarray(layout.shape, layout.dtype, data, layout.start, order=layout.order)
+    _, shape, dtype, order, start = loaded(data)
+    return np.ndarray(shape, dtype, data, start, order=order)
 
 
 def dumps(array: Array) -> bytes:
@@ -161,12 +157,6 @@ def dumps(array: Array) -> bytes:
     write_header(file, array.shape, array.dtype)
     write_part(file, array)
     return file.getvalue()
-
-
-def with_channels_last(data: bytes) -> bytes:
-    """The same file with its channels, its axis before rows and columns, as its last axis."""
-    array = loads(data)
-    return dumps(np.moveaxis(array, -3, -1) if array.ndim > 2 else array)
 
 
 def with_channels_first(data: bytes) -> bytes:
@@ -184,10 +174,8 @@ def layout_warnings(shape: tuple[int, ...], data_format: str | None) -> tuple[st
     )
 
 
-def _layout(data: bytes, size: int) -> ArrayLayout:
+def _array(file: BinaryIO | bytes, data: bytes, size: int) -> ArrayFile:
     """Read the header of version 1, 2 or 3 that `data`, the start of `size` bytes, begins with."""
-    if not data.startswith(_MAGIC):
-        raise ImageError("it is not a .npy file; save the array with numpy.save")
     version, width = data[6:7], 2 if data[6:7] == b"\1" else 4
     if version not in (b"\1", b"\2", b"\3"):
         raise ImageError("it is a .npy file of an unknown version; save it with numpy.save")
@@ -200,28 +188,22 @@ def _layout(data: bytes, size: int) -> ArrayLayout:
     try:
         fields = ast.literal_eval(text)
         shape, order, dtype = fields["shape"], fields["fortran_order"], np.dtype(fields["descr"])
+        if type(shape) is not tuple:
+            raise TypeError
+        if any(type(n) is not int or not 0 <= n <= _MAX_AXIS for n in shape):
+            raise ValueError
     except Exception:
         raise DamageError("it is damaged: its .npy header cannot be understood") from None
-    if not isinstance(shape, tuple) or any(type(n) is not int or n < 0 for n in shape):
-        raise DamageError("it is damaged: its .npy header gives no shape")
-    if max(shape, default=0) > _MAX_AXIS:
-        raise DamageError("it is damaged: its .npy header gives a shape larger than any file")
     if dtype.kind not in "buif" or dtype.itemsize > 8:
-        kind = "Python objects" if dtype.hasobject else f"{dtype} values"
-        if dtype.names:
-            kind = "records"
-        raise ImageError(f"it holds {kind[:60]}; save real numbers of at most 64 bits")
-    if len(shape) not in (2, 3, 4):
+        kind = str(dtype)[:60]
+        raise ImageError(f"it holds {kind} values; save real numbers of at most 64 bits")
+    if len(shape) not in (2, 3, 4) or 0 in shape:
         raise ImageError(
-            f"its array has shape {str(shape)[:60]}; save it as (height, width), "
-            "(height, width, channels) or (frames, height, width, channels)"
-        )
-    if 0 in shape:
-        raise ImageError(
-            f"its array is empty: its shape is {shape}; save one with rows and columns"
+            f"its array has shape {str(shape)[:60]}; save one that is not empty as (height, "
+            "width), (height, width, channels) or (frames, height, width, channels)"
         )
     whole = start + math.prod(shape) * dtype.itemsize
     if size != whole:
         state = "truncated" if size < whole else "damaged, or holds more than one array"
         raise DamageError(f"it is {state}: {size} bytes where {whole} belong to {shape} {dtype}")
-    return ArrayLayout(shape, dtype, "F" if order else "C", start)
+    return ArrayFile(file, shape, dtype, "F" if order else "C", start)

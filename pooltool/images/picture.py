@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool import native
+from pooltool.data_format import DataFormat
 from pooltool.images.container import Part
 from pooltool.images.formats import Format
 from pooltool.images.tags import Exif, Resolution
@@ -60,6 +61,8 @@ class Header(NamedTuple):
     """What else the module of the format needs to decode it."""
     labels: bool = False
     """True when the indices are wanted as labels, not the colors."""
+    data_format: DataFormat | None = None
+    """How a .npy array lies, if that is said."""
     gray: bool = False
     """True when only gray is wanted, for decoders that give another gray than their colors do."""
     pixel_bytes: int = 4

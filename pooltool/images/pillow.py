@@ -33,12 +33,13 @@ _STARTS = {
                  rb"[\x08\x0f\x10\x18\x20][\0-\x3f]",
 }  # fmt: skip
 """How files of each format begin."""
-START = b"|".join(_STARTS.values())
 
 
 def read_header(data: bytes) -> Header:
     """Open the file by the package that reads its format; pixels are not decoded yet."""
-    format = next(key for key, start in _STARTS.items() if re.match(start, data, re.DOTALL))
+    formats_so = (key for key, start in _STARTS.items() if re.match(start, data, re.DOTALL))
+    if not (format := next(formats_so, None)):
+        raise ImageError(others.refusal(data[:4096]))
     if format is formats.HEIC:
         return _read_heic(data)
     if format is formats.JXL:
