@@ -318,9 +318,9 @@ def _compare(images: tuple[str, ...], **words: Any) -> int:
     their opacity.
     """
     if len(images) > 1:
-        is_there = os.path.lexists(images[1])
-        there = "" if is_there else f"; to write there: -o {shlex.quote(images[1])}"
-        raise click.UsageError(f"compare takes one image{there}")
+        raise click.UsageError(
+            f"compare takes one image; to write there: -o {shlex.quote(images[1])}"
+        )
     is_given = words["output_size"] or any(words[name] for name in WINDOW_NAMES)
     windows = _windows(words) if is_given else []
     from pooltool import commands

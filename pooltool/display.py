@@ -19,10 +19,6 @@ FITS = 0.9
 """Part of the screen's width and height that a window may take."""
 POLL = 0.03
 """Seconds between two looks at the window; Ctrl-C waits no longer than this."""
-REMEDY = (
-    "--show needs a display: run it in a desktop session, through `ssh -X` or under `xvfb-run`, or "
-    "leave out --show"
-)
 
 
 def show(
@@ -43,7 +39,10 @@ def show(
     try:
         window = tkinter.Tk()
     except tkinter.TclError as error:
-        raise PooltoolError(f"no window can be opened ({error}); {REMEDY}") from None
+        raise PooltoolError(
+            f"no window can be opened ({error}); --show needs a display, such as a desktop session "
+            "or `ssh -X`; or leave out --show"
+        ) from None
     try:
         window.title(title.encode("utf-8", "replace").decode())
         shown = reduced(picture, (window.winfo_screenwidth(), window.winfo_screenheight()))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pooltool import files
 from pooltool.errors import FileError, UsageProblem
 from pooltool.files import STREAM
-from pooltool.images.formats import FORMATS, WRITTEN_AS, format_for, listed, require_quality
+from pooltool.images.formats import FORMATS, WRITTEN_AS, format_for, require_quality
 from pooltool.images.others import PACKAGES, is_installed
 from pooltool.job import Job, Settings
 
@@ -18,8 +18,6 @@ NOT_A_FILE = "it is not a regular file; leave it out, or name it itself to read 
 IMAGE_EXTENSIONS = {name for format in FORMATS for name in format.extensions} | WRITTEN_AS.keys()
 PAGE = "html"
 """The extension of the page that `compare` writes."""
-UTF8_MARK = b"\xef\xbb\xbf"
-"""Byte order mark that some editors write before a text."""
 
 Place = tuple[Any, Any]
 """What identifies a file: its device and inode, or its folder and name if it does not exist yet."""
@@ -33,8 +31,6 @@ class Name(NamedTuple):
     """Folders between the directory that was named and the image; empty outside --recursive."""
     problem: str = ""
     """Why it cannot be read, if that is known already."""
-    needs: str = ""
-    """The missing module that would read it, if it was not named itself: it is left out."""
 
 
 def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[str]]:
@@ -45,20 +41,17 @@ def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[s
     """
     directory = _directory_of(images, settings)
     lists = (names_in(source, null=settings.null) for source in settings.files_from)
-    names = [
-        name
+    needed: list[str] = []
+    jobs = [
+        _job(name, settings, directory)
         for paths in (images, *lists)
         for path in paths
-        for name in expand(path, recursive=settings.recursive, results=directory)
+        for name in expand(path, recursive=settings.recursive, results=directory, needed=needed)
     ]
-    jobs = [_job(name, settings, directory) for name in names if not name.needs]
     warnings = []
-    if left_out := [name for name in names if name.needs]:
-        extensions = listed(_extension(name.path) for name in left_out)
-        packages = " ".join(sorted({PACKAGES[name.needs] for name in left_out}))
-        warnings.append(
-            f"left out {len(left_out)} files ({extensions}); to read them: pip install {packages}"
-        )
+    if needed:
+        packages = " ".join(sorted(set(needed)))
+        warnings.append(f"left out {len(needed)} files; to read them: pip install {packages}")
     if len(images) == len(jobs) == 2 and settings.output is None and not os.path.exists(images[1]):
         remedy = f"check the name, or to write there: -o {shlex.quote(images[1])}"
         jobs[1] = jobs[1]._replace(problem=f"no such file or folder; {remedy}")
@@ -145,7 +138,8 @@ def names_in(source: str, *, null: bool = False) -> Iterator[str]:
         data = files.read(source)
     except FileError as error:
         raise FileError(f"--files-from {source}: {error}") from None
-    for record in data.split(b"\0") if null else data.removeprefix(UTF8_MARK).split(b"\n"):
+    data = data.removeprefix(b"\xef\xbb\xbf")  # with which some editors begin a text
+    for record in data.split(b"\0" if null else b"\n"):
         if b"\0" in record or (null and record.endswith(b"\n") and not os.path.lexists(record)):
             remedy = "leave out -0" if null else "add -0"
             raise UsageProblem(
@@ -155,13 +149,14 @@ def names_in(source: str, *, null: bool = False) -> Iterator[str]:
             yield os.fsdecode(name)
 
 
-def expand(path: str, *, recursive: bool, results: str | None) -> Iterator[Name]:
+def expand(path: str, *, recursive: bool, results: str | None, needed: list[str]) -> Iterator[Name]:
     """The image itself, or with `recursive` those below a directory, which are recognized by their
     extension: in the order of their names, hidden ones too.
 
     `results`, where the results go, is skipped, and so is what macOS writes beside a file as
-    `._name`. Links to directories are not followed. A directory that cannot be listed is a problem,
-    and so is a pipe or a device, which may never end.
+    `._name`. For an image that is left out, the package that would read it is added to `needed`.
+    Links to directories are not followed. A directory that cannot be listed is a problem, and so is
+    a pipe or a device, which may never end.
     """
     if path == STREAM or not os.path.isdir(path):
         yield Name(path)
@@ -170,7 +165,7 @@ def expand(path: str, *, recursive: bool, results: str | None) -> Iterator[Name]
         yield Name(path, problem="is a directory; add --recursive to pool the images below it")
         return
     missing = {
-        extension: format.module
+        extension: PACKAGES[format.module]
         for format in FORMATS
         if format.module and not is_installed(format.module)
         for extension in format.extensions
@@ -185,10 +180,13 @@ def expand(path: str, *, recursive: bool, results: str | None) -> Iterator[Name]
         folders.sort()
         for entry in sorted(entries):
             image, extension = os.path.join(folder, entry), _extension(entry)
-            if extension in IMAGE_EXTENSIONS and not entry.startswith("._"):
+            if extension not in IMAGE_EXTENSIONS or entry.startswith("._"):
+                continue
+            if extension in missing:
+                needed.append(missing[extension])
+            else:
                 is_special = os.path.exists(image) and not os.path.isfile(image)
-                problem = NOT_A_FILE if is_special else ""
-                yield Name(image, below, problem, missing.get(extension, ""))
+                yield Name(image, below, NOT_A_FILE if is_special else "")
     for error in errors:
         yield Name(error.filename, problem=f"cannot be read: {files.reason(error)}")
 

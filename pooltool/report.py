@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
 import time
 from collections import Counter
@@ -24,8 +25,6 @@ BAR_EVERY_SECONDS = 0.1
 EQUAL_WARNINGS = 5
 """A warning is printed this often, with the names of its images; the rest is counted."""
 _CLEAR_LINE = "\r\x1b[K"
-_CUT_LINES, _WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
-"""What a terminal does with a line that is longer than it is wide (DEC private mode 7)."""
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -145,10 +144,8 @@ class Report:
         line += f", {counts['skipped']} skipped, {counts['failed']} failed"
         if ended:
             line = f"{ended}: {line}, {self._total - counts.total()} left"
-        if is_dry:
-            line += "; names, formats and places were checked, the images were not read"
         if not self._total:
-            line += ": no image was found"
+            line += ": there is no image"
         if is_dry or self._total != 1:
             complain(line)
 
@@ -186,7 +183,6 @@ class Report:
         if not self._settings.quiet and self._counts.total() < self._total:
             self.clear_bar()
             name = self._jobs[self._counts.total()].input
-            name = "standard input" if name == "-" else name
             complain(
                 f"interrupted: finishing {name}, for {GRACE_SECONDS} seconds at the most; "
                 "a second Ctrl-C ends it now"
@@ -198,7 +194,7 @@ class Report:
         speed = f"{pace:.1f} s/image" if pace > 1 else f"{1 / pace:.0f} images/s"
         left = timedelta(seconds=round(pace * (self._total - done)))
         bar = f"{speed} [{'#' * (30 * done // self._total):-<30}] {done}/{self._total} {left}"
-        _write(f"{_CLEAR_LINE}{_CUT_LINES}{bar}{_WRAP_LINES}")
+        _write(_CLEAR_LINE + bar[: shutil.get_terminal_size().columns - 1])
         self._is_drawn = True
 
     def clear_bar(self) -> None:

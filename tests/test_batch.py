@@ -40,9 +40,6 @@ KEYS = [
 ]  # fmt: skip
 
 
-LOOKED = "names, formats and places were checked, the images were not read\n"
-
-
 def make_images(count: int, size: int = 8) -> list[str]:
     names = [f"image{index:03}.png" for index in range(count)]
     for name in names:
@@ -111,7 +108,7 @@ def test_names_from_two_lists_and_the_command_line(run: Run, tmp_path: Path) -> 
 def test_an_empty_list_is_no_error(run: Run) -> None:
     result = run("max", "--files-from", "-", input="")
     assert (result.status, result.out) == (0, "")
-    assert result.err == "pooltool: 0 done, 0 skipped, 0 failed: no image was found\n"
+    assert result.err == "pooltool: 0 done, 0 skipped, 0 failed: there is no image\n"
     os.mkdir("empty")
     assert run("max", "-r", "empty", "-o", "out") == result
 
@@ -139,7 +136,7 @@ def test_dry_run_writes_nothing(run: Run, tmp_path: Path) -> None:
     assert result.out == (
         "image000.png -> out/image000_max.png\nimage001.png -> out/image001_max.png\n"
     )
-    assert (result.status, result.err) == (0, f"pooltool: 2 planned, 0 skipped, 0 failed; {LOOKED}")
+    assert (result.status, result.err) == (0, "pooltool: 2 planned, 0 skipped, 0 failed\n")
     assert sorted(os.listdir()) == ["image000.png", "image001.png"]
     record = json.loads(run("max", "image000.png", "--dry-run", "--json").out)
     assert record["status"] == "planned"
@@ -159,7 +156,7 @@ def test_dry_run_tells_what_will_be_skipped_and_what_will_fail(run: Run, tmp_pat
         "image000.png -> image000_max.png skipped: it exists\nimage001.png -> image001_max.png\n"
     )
     *failures, count = result.err.splitlines()
-    assert f"{count}\n" == f"pooltool: 1 planned, 1 skipped, 4 failed; {LOOKED}"
+    assert f"{count}\n" == "pooltool: 1 planned, 1 skipped, 4 failed\n"
     assert [line.split(";")[0] for line in failures] == [
         "pooltool: gone.png: no such file or folder",
         "pooltool: there: is a directory",
@@ -406,7 +403,6 @@ def test_a_bar_on_a_terminal(run: Run) -> None:
     bar = bar_of(names, "--progress")
     assert re.search(r"images/s \[#+-*\] \d/5 0:00:00", bar)
     assert bar.count("\n") == 1, "each bar is drawn over the last one"
-    assert 0 < bar.rfind("\x1b[?7l") < bar.rfind("\x1b[?7h"), "long lines are wrapped again"
     count = "pooltool: 5 done, 0 skipped, 0 failed\r\n"
     assert bar_of(names, "--no-progress") == count
     assert bar_of(names, "--progress", term="dumb") == count

@@ -87,7 +87,7 @@ def test_trees_are_mirrored(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     os.symlink("..", "in/deep/loop")
-    names = list(expand("in", recursive=True, results="in/out"))
+    names = list(expand("in", recursive=True, results="in/out", needed=[]))
     assert names == [Name("in/b.png"), Name("in/deep/er/a.JPG", "deep/er")]
     assert jobs_of("in", output="in/out", recursive=True) == [
         Job("in/b.png", "in/out/b_max.png", ".png", "in/out/"),
@@ -112,15 +112,15 @@ def test_trees_hold_what_is_installed(
     names = [os.path.basename(job.input) for job in jobs]
     assert names == [*wanted[len(installed)], "named.heic"]
     assert warnings == {
-        0: ["left out 4 files (heic, tga and jxl); to read them: pip install imagecodecs pillow "
+        0: ["left out 4 files; to read them: pip install imagecodecs pillow "
             "pillow-heif"],
-        1: ["left out 3 files (heic and jxl); to read them: pip install imagecodecs pillow-heif"],
+        1: ["left out 3 files; to read them: pip install imagecodecs pillow-heif"],
         3: [],
     }[len(installed)]  # fmt: skip
 
 
 def test_a_directory_without_recursive_is_a_problem_of_its_own() -> None:
-    (name,) = expand("there", recursive=False, results=None)
+    (name,) = expand("there", recursive=False, results=None, needed=[])
     assert "add --recursive" in name.problem
 
 
