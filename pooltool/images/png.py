@@ -265,7 +265,7 @@ def _animated(
         elif frames and name in (b"fdAT", b"IDAT"):
             frames[-1].data.append(body[4:] if name == b"fdAT" else body)
     if len(frames) != count or not all(frame.data for frame in frames):
-        raise DamageError(f"it is damaged: it holds {len(frames)} frames, and not {count}")
+        raise DamageError("it is damaged: its header gives another number of frames")
     hidden = ["the picture for programs without animation"]
     return frames, loop, [] if b"fcTL" in before else hidden
 
