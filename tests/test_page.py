@@ -172,9 +172,9 @@ def test_the_browser_pools_as_the_package_does(chromium: Tab) -> None:
     return JSON.stringify(images.map(([[height, width], words], i) => {{
       try {{
         const values = words.map((word) => word in numbers ? numbers[word] : Number(word));
-        const done = pool(values, height, width, given[i]);
-        const texts = ["max", "min", "avg"].map((name) => Array.from(done[name], String));
-        return [[done.rows.count, done.columns.count], ...texts];
+        const axes = layOver(height, width, given[i]), by = given[i].count_include_pad;
+        const texts = METHODS.map((name) => Array.from(poolBy(name, values, axes, by), String));
+        return [axes.map((axis) => axis.count), ...texts];
       }} catch (error) {{
         if (!error.reason) throw error;
         return null;
@@ -264,8 +264,7 @@ def test_pictures_and_figures_are_those_of_the_package(show: Open, seed: int) ->
 
 def ratios_of(tab: Tab, rows: list[Measures]) -> list[tuple[list[float | None], Measures]]:
     told = tab.run(
-        "NAMES.map((name) => [state.figures.noise[name].noise, state.figures.noise[name].bias,"
-        " state.figures.shift[name].shift])"
+        "NAMES.map((name) => ['noise', 'bias', 'shift'].map((key) => state.figures[name][key]))"
     )
     return list(zip(told, rows, strict=True))
 
@@ -607,13 +606,13 @@ def test_pictures_are_saved_with_a_pixel_a_value(show: Open) -> None:
     pooled = pool_all(image, TWO).pooled
     for name, wanted in {"input": image, "max": pooled["max"], "avg": pooled["avg"]}.items():
         file, encoded = tab.run(f"""new Promise((resolve) => {{
-          answered.saved = async ({{ name, blob }}) => {{
-            const bytes = new Uint8Array(await blob.arrayBuffer());
-            resolve([name, btoa(String.fromCharCode(...bytes))]);
+          HTMLAnchorElement.prototype.click = async function () {{
+            const bytes = new Uint8Array(await (await pngOf("{name}")).arrayBuffer());
+            resolve([this.download, btoa(String.fromCharCode(...bytes))]);
           }};
           document.querySelector("figure.{name} .save").click();
         }})""")
-        assert file == name
+        assert file == f"my photo_{name}.png"
         saved = cv2.imdecode(np.frombuffer(base64.b64decode(encoded), np.uint8), -1)
         assert saved is not None
         np.testing.assert_array_equal(saved[..., :3], np.rint(wanted).astype(np.uint8))
@@ -820,7 +819,7 @@ def test_every_text_is_there_and_used() -> None:
     assert len(used) > 50
     assert used <= set(texts)
     quoted = set(re.findall(r'"(\w+)"', scripts)) | used
-    built = r"(preset|formula|lesson|why|no_fit|no_pixel)_\w+|\w+_switch|\w+_text"
+    built = r"(preset|formula|lesson|why)_\w+|\w+_switch|\w+_text"
     spelled = set(re.findall(r"\b(\w+):", scripts))
     unused = {key for key in texts if key not in quoted | spelled and not re.fullmatch(built, key)}
     assert unused == set()

@@ -5,26 +5,20 @@ let closeUps = []; // the places on the strip, each with the `name` of its pictu
 
 // Where the four enlarged parts go: side by side or, where that is narrow, the picture above.
 function closeUpPlaces() {
-  const room = $("closeup").clientWidth, narrow = room < 640, gap = narrow ? 10 : 18;
-  const { shown } = selection(), units = layout.map(({ pitch, step, windows }, k) => {
-    const { length } = windows[shown ? shown[k] : 0];
-    return Math.max(pitch, (step * (length - 1) + 1) / 3);
-  });
-  const small = (room - 2 * gap) / 3, side = narrow ? small : (room - 3 * gap) / 4;
-  const tall = Math.min(side, 250), scale = Math.min(44,
-    Math.max(tall / 8 / Math.max(...units), Math.min(tall / view.lengths[0], side / view.lengths[1])));
-  const center = middleOf(state.picked);
+  const room = $("closeup").clientWidth, isNarrow = room < 640, gap = isNarrow ? 10 : 18;
+  const side = (room - 3 * gap) / (isNarrow ? 3 : 4), tall = Math.min(side, 250);
+  const { shown } = selection(), unit = Math.max(...layout.map(({ pitch, step, windows }, k) => (
+    Math.max(pitch, (step * (windows[shown ? shown[k] : 0].length - 1) + 1) / 3))));
+  const fitting = Math.min(tall / view.lengths[0], side / view.lengths[1]);
+  const scale = Math.min(44, Math.max(tall / 8 / unit, fitting)), center = middleOf(state.picked);
   const parts = [tall, side].map((length, k) => {
-    const seen = Math.min(length / scale, view.lengths[k]);
-    const begin = center[k] - seen / 2, last = view.low[k] + view.lengths[k] - seen;
-    return { low: Math.max(view.low[k], Math.min(begin, last)), length: seen * scale };
+    const seen = Math.min(length / scale, view.lengths[k]), last = view.low[k] + view.lengths[k] - seen;
+    return { low: Math.max(view.low[k], Math.min(center[k] - seen / 2, last)), length: seen * scale };
   });
   const [height, width] = parts.map(({ length }) => length), low = parts.map((part) => part.low);
-  const columns = narrow ? 3 : 4, across = columns * width + (columns - 1) * gap;
   return NAMES.map((name, i) => {
-    const column = narrow ? i - 1 : i, below = narrow && i > 0;
-    const x = narrow && !i ? (across - width) / 2 : column * (width + gap);
-    return { name, x: x + 3, y: below ? height + 48 : 20, width, height, low, scale: [scale, scale] };
+    const x = 3 + (isNarrow ? (i || 2) - 1 : i) * (width + gap), y = isNarrow && i ? height + 48 : 20;
+    return { name, x, y, width, height, low, scale: [scale, scale] };
   });
 }
 
@@ -66,28 +60,26 @@ function drawCloseUp() {
 }
 
 // The window [i, j] in a plane: its taps along rows and columns, the padding's too (of very long
-// windows only what lies in the picture), where the largest and the smallest stand first, and so many of
-// its values as a sum is written with.
+// windows only what lies in the picture), where the largest and the smallest stand first, how many
+// pixels there are, and so many of their values as a sum is written with.
 function searchWindow(plane, shown, { max, min }) {
   const [ys, xs] = AXES.map((k) => {
     const { start: first, length } = layout[k].windows[shown[k]];
     return length > 64 ? tapsOf(layout[k], shown[k])
       : Array.from({ length }, (_, tap) => first + tap * layout[k].step);
   });
-  const inside = (along, size) => along.map((at_, i) => [at_, i]).filter(([at_]) => at_ >= 0 && at_ < size);
-  const rows = inside(ys, info.height), columns = inside(xs, info.width);
-  const winners = {}, values = [], count = rows.length * columns.length;
-  for (const [y, i] of rows) {
+  const winners = {}, values = [], [rows, columns] = AXES.map((k) => tapsOf(layout[k], shown[k]));
+  const count = rows.length * columns.length;
+  for (const y of rows) {
     if (winners.max && winners.min && values.length > 25) break;
-    for (const [x, j] of columns) {
+    for (const x of columns) {
       const value = plane[y * info.width + x] + 0; // + 0 makes 0 of -0
       if (values.length < 26) values.push(value);
-      if (!winners.max && Object.is(value, max + 0)) winners.max = { i, j, y, x };
-      if (!winners.min && Object.is(value, min + 0)) winners.min = { i, j, y, x };
+      if (!winners.max && Object.is(value, max + 0)) winners.max = [y, x];
+      if (!winners.min && Object.is(value, min + 0)) winners.min = [y, x];
     }
   }
-  const last = plane[rows.at(-1)[0] * info.width + columns.at(-1)[0]];
-  if (count > 25) values.splice(4, values.length, last);
+  if (count > 25) values.splice(4, values.length, plane[rows.at(-1) * info.width + columns.at(-1)]);
   return { ys, xs, winners, values, count };
 }
 
@@ -108,11 +100,11 @@ function drawWindow(plane, { ys, xs }, winners) {
     inside.push(cell);
   }));
   if (scale >= 9) writeCells(context, inside, scale, scale);
-  for (const [name, { i, j }] of Object.entries(winners)) {
+  for (const [name, [y, x]] of Object.entries(winners)) {
     const inset = name === "min" && same(winners.max, winners.min) ? 5 : 1.5;
-    const side = Math.max(scale - 2 * inset, 4);
+    const side = Math.max(scale - 2 * inset, 4), [top, left] = [ys.indexOf(y), xs.indexOf(x)];
     Object.assign(context, { strokeStyle: inks[name], lineWidth: 3.5 });
-    context.strokeRect(2 + j * scale + inset, 2 + i * scale + inset, side, side);
+    context.strokeRect(2 + left * scale + inset, 2 + top * scale + inset, side, side);
   }
   canvas.setAttribute("aria-hidden", "true"); // its numbers stand beside it
   return [canvas];
@@ -129,7 +121,7 @@ function channelCard(c, shown) {
   const counted = AXES.reduce((all, k) => all * layout[k].windows[shown[k]][by], 1);
   const hidden = isHidden("max"), lines = METHODS.map((name) => {
     const won = search.winners[name];
-    let words = won ? text("at", { row: won.y, column: won.x }) : "";
+    let words = won ? text("at", { row: won[0], column: won[1] }) : "";
     if (name === "avg") words = meanText(search, results.avg, counted);
     return make("p", { className: name }, make("b", text(name)),
       make("strong", hidden ? "?" : number(results[name])), make("span", hidden ? "" : words));

@@ -6,7 +6,7 @@ function buildControls() {
   const stepper = (key) => `<span class="stepper">
     <label for="${key}" data-text="${key}"></label><button>−</button>
     <input id="${key}" size="4" autocomplete="off" aria-describedby="${key}_wrong"><button>+</button>
-    <span class="wrong" id="${key}_wrong" role="alert" hidden></span></span>`;
+    <span class="wrong" id="${key}_wrong" role="alert"></span></span>`;
   const box = (key, words) => `<label class="switch">
     <input type="checkbox" id="${key}"><span data-text="${words}"></span></label>`;
   $("sizes").innerHTML = SIZES.slice(0, 3).map(stepper).join("");
@@ -26,7 +26,7 @@ function buildControls() {
     input.onchange = input.onblur = () => describeSize(key);
     input.oninput = () => {
       const value = parse(key, input.value);
-      wrongSize(key, value === undefined);
+      describeSize(key, value === undefined);
       if (value !== undefined) set(key, value);
     };
   }
@@ -34,103 +34,84 @@ function buildControls() {
   for (const key of VIEWS) $(key).onchange = () => setView(key, $(key).checked);
 }
 
-function options(select, keys, chosen, prefix = "") {
-  select.replaceChildren(...keys.map((key) => make("option", {
-    value: key, textContent: text(`${prefix}${key}`), selected: key === chosen })));
+// The options of a list, {value: words}; the first is what it is called where `chosen` is none.
+function offer(id, options, chosen) {
+  $(id).replaceChildren(...Object.entries(options).map(([value, textContent]) => (
+    make("option", { value, textContent, selected: value === String(chosen) }))));
 }
 
 function describeControls() {
-  const { settings: s } = state, isChanged = state.edits.length > 0;
-  const keys = ["file", ...(have.dropped ? ["dropped"] : []), "lecture", "noisy"];
-  const isTwin = state.key === "lecture" && same(state.edits, TWIN);
-  const written = isChanged && !isTwin;
-  options($("picture"), [...(written ? ["written"] : []), ...keys],
-    written ? "written" : isTwin ? "noisy" : state.key);
-  const preset = Object.keys(PRESETS).find((key) => same(settingsOf(PRESETS[key]), settingsOf(s)));
+  const { settings: s, edits } = state, isTwin = state.key === "lecture" && same(edits, TWIN);
+  const named = (keys, prefix = "") => Object.fromEntries(keys.map((key) => [key, text(prefix + key)]));
+  const written = edits.length && !isTwin ? ["written"] : [], opened = have.dropped ? ["dropped"] : [];
+  offer("picture", named([...written, "file", ...opened, "lecture", "noisy"]),
+    written[0] || (isTwin ? "noisy" : state.key));
   const names = Object.keys(PRESETS);
-  options($("preset"), preset ? names : ["own", ...names], preset || "own", "preset_");
-  options($("speed"), Object.keys(SPEEDS), state.speed);
-  SIZES.forEach(describeSize);
-  for (const key of SWITCHES) {
-    Object.assign($(key), { checked: s[key], disabled: key === "ceil_mode" && Boolean(s.output_size) });
-  }
+  const preset = names.find((key) => same(settingsOf(PRESETS[key]), settingsOf(s)));
+  offer("preset", named(preset ? names : ["own", ...names], "preset_"), preset || "own");
+  offer("speed", named(Object.keys(SPEEDS)), state.speed);
+  offer("channel", info.channels.map((_, c) => channelName(c)), state.channel);
+  SIZES.forEach((key) => describeSize(key));
+  for (const key of SWITCHES) $(key).checked = s[key];
   for (const key of VIEWS) $(key).checked = state[key];
-  $("difference").disabled = !(state.noise || state.move || isChanged);
+  $("ceil_mode").disabled = Boolean(s.output_size);
+  $("difference").disabled = !(state.noise || state.move || edits.length);
   $("play").textContent = text(state.timer ? "stop" : "play");
   for (const id of ["play", "back", "next"]) $(id).disabled = Boolean(state.problem);
   $("large").setAttribute("aria-pressed", state.large);
   $("editing").hidden = !isSmall();
-  $("restore").hidden = !isChanged;
+  $("restore").hidden = !edits.length;
   $("channel_choice").hidden = info.channels.length === 1;
-  $("channel").replaceChildren(...info.channels.map((_, c) => make("option", {
-    value: c, textContent: channelName(c), selected: c === state.channel })));
-  for (const figure of document.querySelectorAll("figure .shape")) {
-    figure.dataset.waiting = text("waiting");
-  }
 }
 
 // What a preset says of settings: with an output size nothing else matters.
 const settingsOf = (s) => (s.output_size ? [s.output_size]
   : [s.pool_size, s.stride, s.padding, s.dilation, s.ceil_mode]);
 
-function wrongSize(key, isWrong) {
-  const input = $(key), note = $(`${key}_wrong`);
-  if (isWrong) input.setAttribute("aria-invalid", "true");
-  else input.removeAttribute("aria-invalid");
-  note.hidden = !isWrong;
-  note.textContent = isWrong ? text(key === "padding" ? "bad_padding" : "bad_size") : "";
-}
-
 // A field and its two buttons. What is being written stays as it is; see `parse`.
-function describeSize(key) {
-  const input = $(key), value = state.settings[key], buttons = input.parentElement.querySelectorAll("button");
+function describeSize(key, isWrong = false) {
+  const input = $(key), value = state.settings[key], isStride = key === "stride";
   const isOff = key !== "output_size" && Boolean(state.settings.output_size);
-  input.placeholder = key === "stride" ? sizeText(key, value) : text("off");
-  input.title = text(key === "stride" ? "stride_hint" : "size_hint");
-  input.disabled = isOff;
-  buttons.forEach((button, i) => {
-    button.setAttribute("aria-label", `${text(key)}: ${text(i ? "more" : "less")}`);
-    button.disabled = isOff;
+  const hint = key === "padding" ? "bad_padding" : "bad_size";
+  Object.assign(input, { placeholder: isStride ? sizeText(key, value) : text("off"), disabled: isOff,
+    title: text(isStride ? "stride_hint" : hint), ariaInvalid: isWrong });
+  $(`${key}_wrong`).textContent = isWrong ? text(hint) : "";
+  input.parentElement.querySelectorAll("button").forEach((button, i) => {
+    Object.assign(button, { ariaLabel: `${text(key)}: ${text(i ? "more" : "less")}`, disabled: isOff });
   });
-  if (document.activeElement === input) return;
-  wrongSize(key, false);
-  input.value = key === "stride" && strideFollows() ? "" : sizeText(key, value);
+  if (isWrong || document.activeElement === input) return;
+  input.value = isStride && strideFollows() ? "" : sizeText(key, value);
 }
 
 // The numbers of a small picture as fields over its cells; one takes the keyboard at a time.
-const isSmall = () => Math.max(info.height, info.width) <= LARGEST_GRID;
+const isSmall = ({ height, width } = info) => Math.max(height, width) <= LARGEST_GRID;
+const shownNumber = (index) => String(pictures.input.planes[state.channel][index]);
+const placeOf = (index) => [Math.floor(index / info.width), index % info.width];
 
 function placeFields() {
-  const place = { x: 0, y: 0, low: view.low, scale: view.scale }, canvas = $("input");
-  const fields = canvas.parentElement.querySelector(".fields");
-  const isEdited = isSmall() && !state.noise && !state.move && !state.difference && view.scale[0] >= 14;
-  fields.hidden = !isEdited;
-  if (!isEdited) return;
-  const count = info.height * info.width;
+  const place = { x: $("input").offsetLeft, y: 0, low: view.low, scale: view.scale };
+  const fields = document.querySelector("figure.input .fields"), count = info.height * info.width;
+  fields.hidden = !isSmall() || state.noise || state.move || state.difference || view.scale[0] < 14;
+  if (fields.hidden) return;
   if (fields.children.length !== count) {
     fields.replaceChildren(...Array.from({ length: count }, (_, index) => make("input", {
       autocomplete: "off", inputMode: "decimal", tabIndex: index ? -1 : 0,
-      onfocus: (event) => {
-        event.target.select();
-        hold("input", [Math.floor(index / info.width), index % info.width]);
-      },
+      onfocus: (event) => { event.target.select(); hold("input", placeOf(index)); },
       oninput: (event) => edit(index, event.target.value),
       onkeydown: (event) => moveField(event, index, fields),
       onblur: (event) => { event.target.value = shownNumber(index); },
     })));
   }
-  const left = canvas.offsetLeft, fontSize = `${Math.min(24, view.scale[1] / 2.4)}px`;
-  const names = { channel: info.channels.length > 1 ? channelName(state.channel) : "" };
+  const [height, width] = view.scale.map((side) => `${side}px`);
+  const channel = info.channels.length > 1 ? channelName(state.channel) : "";
   [...fields.children].forEach((field, index) => {
-    const [row, column] = [Math.floor(index / info.width), index % info.width];
-    Object.assign(field.style, { left: `${left + at(place, 1, column)}px`, top: `${at(place, 0, row)}px`,
-      width: `${view.scale[1]}px`, height: `${view.scale[0]}px`, fontSize });
-    field.setAttribute("aria-label", text("field", { row, column, ...names }).trim());
+    const [row, column] = placeOf(index);
+    Object.assign(field.style, { left: `${at(place, 1, column)}px`, top: `${at(place, 0, row)}px`,
+      width, height, fontSize: `${Math.min(24, view.scale[1] / 2.4)}px` });
+    field.ariaLabel = text("field", { row, column, channel }).trim();
     if (document.activeElement !== field) field.value = shownNumber(index);
   });
 }
-
-const shownNumber = (index) => String(pictures.input.planes[state.channel][index]);
 
 // Arrow keys go from field to field, as in a table.
 function moveField(event, index, fields) {

@@ -11,7 +11,7 @@ let inks = {}; // colors of the theme by name
 function readInks() {
   const style = getComputedStyle(document.documentElement);
   inks = {};
-  for (const name of [...METHODS, "card", "accent", "ink", "hatch", "hatch-paper", "veil", "guide"]) {
+  for (const name of [...METHODS, "card", "accent", "ink", "hatch", "hatch-paper", "guide"]) {
     inks[name] = style.getPropertyValue(`--${name}`).trim();
   }
 }
@@ -31,14 +31,16 @@ function fill(context, style, ...boxes) {
   for (const box of boxes) context.fillRect(...box);
 }
 
-// Gray squares that show through where the picture is transparent, or slanting lines.
+// Slanting lines where no window or no picture is; gray squares that show through what is transparent.
 function pattern(context, kind) {
   const tile = make("canvas", { width: 16, height: 16 }), ink = tile.getContext("2d");
-  fill(ink, kind === "checks" ? "#e4e4e4" : inks["hatch-paper"], [0, 0, 16, 16]);
-  if (kind === "checks") fill(ink, "#bcbcbc", [0, 0, 8, 8], [8, 8, 8, 8]);
-  Object.assign(ink, { strokeStyle: inks.hatch, lineWidth: 1.2 });
-  for (const x of kind === "hatch" ? [-16, -8, 0, 8, 16] : []) {
-    ink.stroke(new Path2D(`M ${x} 16 l 16 -16`));
+  if (kind === "checks") {
+    fill(ink, "#e4e4e4", [0, 0, 16, 16]);
+    fill(ink, "#bcbcbc", [0, 0, 8, 8], [8, 8, 8, 8]);
+  } else {
+    fill(ink, inks["hatch-paper"], [0, 0, 16, 16]);
+    Object.assign(ink, { strokeStyle: inks.hatch, lineWidth: 1.2 });
+    ink.stroke(new Path2D("M -16 16 l 16 -16 M -8 16 l 16 -16 M 0 16 l 16 -16 M 8 16 l 16 -16 M 16 16 l 16 -16"));
   }
   return context.createPattern(tile, "repeat");
 }
@@ -54,16 +56,6 @@ const tapsOf = (axis, i) => {
   const { first, taken } = axis.windows[i];
   return Array.from({ length: taken }, (_, tap) => first + tap * axis.step);
 };
-
-// [3, 4, 5, 9] -> [[3, 6], [9, 10]]
-function joined(list) {
-  const runs = [];
-  for (const i of list) {
-    if (runs.length && runs[runs.length - 1][1] === i) runs[runs.length - 1][1] = i + 1;
-    else runs.push([i, i + 1]);
-  }
-  return runs;
-}
 
 // [rows, columns] of the pixels and of the windows that are lit, and [i, j] of the window whose
 // numbers are shown, null where there is none.
@@ -96,27 +88,20 @@ function lookAt() {
   view = { low, lengths, scale: lengths.map((length) => Math.max(scale, 56 / length)) };
 }
 
-// The cells of a picture that a place shows, [first, end], and how large they are there.
-function cellsOn(place, axes) {
-  const lengths = [place.height / place.scale[0], place.width / place.scale[1]];
-  return axes.map(({ origin, pitch, count }, k) => ({
-    first: Math.max(0, Math.floor((place.low[k] - origin) / pitch)),
-    end: Math.min(count, Math.ceil((place.low[k] + lengths[k] - origin) / pitch)),
-    side: pitch * place.scale[k],
-  }));
-}
-
 // Draw a picture's pixels, or what it changed by, and its numbers where they can be read.
 function drawCells(context, name, place) {
   const { bitmap, axes, planes, change } = pictures[name];
-  const [rows, columns] = cellsOn(place, axes), tall = rows.side, wide = columns.side;
-  const hatch = pattern(context, "hatch"), [height, width] = [rows, columns].map((cells) => (
-    Math.max(0, cells.end - cells.first)));
-  const top = at(place, 0, edge(axes[0], rows.first));
-  const left = at(place, 1, edge(axes[1], columns.first));
-  const box = [left, top, width * wide, height * tall];
+  const [rows, columns] = axes.map(({ origin, pitch, count }, k) => {
+    const begin = place.low[k] - origin, length = (k ? place.width : place.height) / place.scale[k];
+    const first = Math.max(0, Math.floor(begin / pitch));
+    return { first, count: Math.max(0, Math.min(count, Math.ceil((begin + length) / pitch)) - first) };
+  });
+  const [tall, wide] = axes.map(({ pitch }, k) => pitch * place.scale[k]);
+  const [height, width] = [rows.count, columns.count], hatch = pattern(context, "hatch");
   fill(context, hatch, [place.x, place.y, place.width, place.height]);
   if (!width || !height) return;
+  const top = at(place, 0, edge(axes[0], rows.first)), left = at(place, 1, edge(axes[1], columns.first));
+  const box = [left, top, width * wide, height * tall];
   if (info.channels.includes("alpha")) fill(context, pattern(context, "checks"), box);
   context.imageSmoothingEnabled = Math.min(tall, wide) * devicePixelRatio < 1;
   context.imageSmoothingQuality = "medium";
@@ -131,13 +116,12 @@ function drawCells(context, name, place) {
   const isNumbered = isSmall() || info.channels.length === 1 || place.isWhole;
   if (!isNumbered || Math.min(tall, wide) < 9 || width * height > 3000) return;
   const shown = state.difference && change ? change.planes : planes;
-  const channels = [1, 3, 4].includes(info.file.channels) ? info.file.channels : 1;
   const cells = Array.from({ length: width * height }, (_, index) => {
     const [i, j] = [rows.first + Math.floor(index / width), columns.first + index % width];
     const where = i * axes[1].count + j;
-    const changed = change && change.planes.some((plane) => plane[where] !== 0);
-    return { y: at(place, 0, edge(axes[0], i)), x: at(place, 1, edge(axes[1], j)), changed,
-      values: shown.slice(0, channels).map((plane) => plane[where]) };
+    return { y: at(place, 0, edge(axes[0], i)), x: at(place, 1, edge(axes[1], j)),
+      changed: change && change.planes.some((plane) => plane[where] !== 0),
+      values: shown.slice(0, isPlain() ? 4 : 1).map((plane) => plane[where]) };
   });
   writeCells(context, cells, tall, wide, shown !== planes);
   if (change && isSmall()) markCells(context, cells, tall, wide, name !== "input");
@@ -195,7 +179,7 @@ function markCells(context, cells, tall, wide, isResult) {
 // [x, y, width, height] of the pixels that are lit or, in a result, of the windows.
 function litBoxes(name, place, least) {
   const { pixels, windows } = selection(), lit = name === "input" ? pixels : windows;
-  const [rows, columns] = pictures[name].axes.map((axis, k) => joined(lit[k]).map(([i, end]) => {
+  const [rows, columns] = pictures[name].axes.map((axis, k) => runsOf(lit[k]).map(([i, end]) => {
     const begin = at(place, k, edge(axis, i)), length = (end - i) * axis.pitch * place.scale[k];
     const grown = Math.max(0, least - length); // so that it is seen
     return [begin - grown / 2, length + grown];
@@ -234,20 +218,11 @@ function drawPicture(name) {
     drawCells(sized(picture.base, width, height), name, place);
     picture.drawn = key;
   }
-  const context = sized($(name), width, height);
+  const context = sized($(name), width, height), boxes = litBoxes(name, place, 7);
   context.drawImage(picture.base, 0, 0, width, height);
-  const boxes = litBoxes(name, place, 7), [rows, columns] = cellsOn(place, picture.axes);
-  const numbered = Math.min(rows.side, columns.side) >= 9;
-  const large = boxes.length && boxes.length * boxes[0][2] * boxes[0][3] > 400;
-  if (large && !numbered) { // dim all the others, where that does not belie numbers
-    context.beginPath();
-    for (const box of [[0, 0, width, height], ...boxes]) context.rect(...box);
-    context.fillStyle = inks.veil;
-    context.fill("evenodd");
-  }
   if (state.timer && name !== "input") coverComing(context, place, picture.axes);
   else if (isHidden(name)) boxes.slice(0, 1).forEach((box) => cover(context, box));
-  if (boxes.length && !large) { // lines that lead the eye to something small
+  if (boxes.length && boxes.length * boxes[0][2] * boxes[0][3] <= 400) { // lead the eye to it
     const [[x, y, w, h]] = boxes, middle = y + h / 2 - 0.5, center = x + w / 2 - 0.5;
     fill(context, inks.guide, [0, middle, x - 5, 1], [x + w + 5, middle, width, 1],
       [center, 0, 1, y - 5], [center, y + h + 5, 1, height]);

@@ -1,5 +1,4 @@
 // Noise, bias and shift as pooltool/compare/measures.py defines them; null where there is none.
-// `pause` lets the Worker look for a newer question; it throws when there is one.
 
 const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20, SAMPLE_SIDE = 1200, FEWEST_WINDOWS = 8;
 
@@ -43,39 +42,37 @@ function normalNumbers() {
   return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 }
 
-// Rows `top` to `bottom - 1` and columns `left` to `right - 1` of a plane.
-function cropped(plane, width, top, bottom, left, right) {
-  const out = new plane.constructor((bottom - top) * (right - left));
-  for (let y = top; y < bottom; y++) {
-    out.set(plane.subarray(y * width + left, y * width + right), (y - top) * (right - left));
-  }
-  return out;
+// Rows and columns, each from `low` to before `high`, of planes of this width.
+function cropped(planes, width, rows, columns) {
+  const across = columns.high - columns.low;
+  return planes.map((plane) => {
+    const out = new plane.constructor((rows.high - rows.low) * across);
+    for (let y = rows.low; y < rows.high; y++) {
+      const from = y * width + columns.low;
+      out.set(plane.subarray(from, from + across), (y - rows.low) * across);
+    }
+    return out;
+  });
 }
 
 // The windows in the middle of a large picture, as `_center` of measures.py cuts them.
 function sampleOf(planes, height, width, settings) {
-  const parts = layOver(height, width, settings).map(({ size, count, step, windows }) => {
+  const [rows, columns] = layOver(height, width, settings).map(({ size, count, step, windows }) => {
     if (size <= SAMPLE_SIDE) return { low: 0, high: size, count };
-    const few = Math.min(
-      count, Math.max(FEWEST_WINDOWS, Math.floor(count * SAMPLE_SIDE / size)));
+    const few = Math.min(count, Math.max(FEWEST_WINDOWS, Math.floor(count * SAMPLE_SIDE / size)));
     const first = Math.floor((count - few) / 2), last = windows[first + few - 1];
     const high = last.start + step * (last.length - 1) + 1;
     return { low: Math.max(0, windows[first].start), high: Math.min(size, high), count: few };
   });
-  const [rows, columns] = parts;
+  const output_size = settings.output_size && [rows.count, columns.count];
   return {
-    planes: planes.map((plane) => (
-      cropped(plane, width, rows.low, rows.high, columns.low, columns.high))),
-    height: rows.high - rows.low,
-    width: columns.high - columns.low,
-    settings: settings.output_size
-      ? { ...settings, output_size: parts.map(({ count }) => count) } : settings,
+    planes: cropped(planes, width, rows, columns), settings: { ...settings, output_size },
+    height: rows.high - rows.low, width: columns.high - columns.low,
   };
 }
 
-// {input, max, min, avg} of {noise, bias}; `level` is the noise's standard deviation.
-async function measureNoise(sample, level, pause) {
-  const { planes, height, width, settings } = sample;
+// Adds noise and bias to the figures of each picture; `level` is the noise's standard deviation.
+async function measureNoise(figures, { planes, height, width, settings }, level) {
   const axes = layOver(height, width, settings), results = axes[0].count * axes[1].count;
   const draws = Math.min(FEWEST_RESULTS / results, MOST_DRAWN / (planes.length * height * width));
   const random = normalNumbers(), noise = new Spread(), changes = METHODS.map(() => new Spread());
@@ -95,35 +92,33 @@ async function measureNoise(sample, level, pause) {
       }
     }
   }
-  const unit = noise.std, figures = { input: { noise: ratio(unit, unit), bias: ratio(0, unit) } };
+  const unit = noise.std;
+  Object.assign(figures.input, { noise: ratio(unit, unit), bias: ratio(0, unit) });
   METHODS.forEach((method, m) => {
     const bias = method === "avg" ? 0 : changes[m].mean; // the average is linear
-    figures[method] = { noise: ratio(changes[m].std, unit), bias: ratio(bias, unit) };
+    Object.assign(figures[method], { noise: ratio(changes[m].std, unit), bias: ratio(bias, unit) });
   });
-  return figures;
 }
 
-// {input, max, min, avg} of {shift}: the columns that the picture and the moved picture both have.
-async function measureShift(sample, pause) {
-  const { planes, height, width, settings } = sample, changes = {}, still = {};
-  const part = (plane, left, right) => cropped(plane, width, 0, height, left, right);
+// Adds shift: of the columns that the picture and the moved picture both have.
+async function measureShift(figures, { planes, height, width, settings }) {
+  const rows = { low: 0, high: height };
+  const right = cropped(planes, width, rows, { low: 1, high: width });
+  const left = cropped(planes, width, rows, { low: 0, high: width - 1 });
   for (const name of ["input", ...METHODS]) {
-    const results = (values, across) => (name === "input" ? values : poolBy(
-      name, values, layOver(height, across, settings), settings.count_include_pad));
-    [changes[name], still[name]] = [new Spread(), new Spread()];
-    for (const plane of planes) {
+    const changes = new Spread(), still = new Spread(), results = (values, across) => (
+      name === "input" ? values : poolBy(
+        name, values, layOver(height, across, settings), settings.count_include_pad));
+    for (let c = 0; c < planes.length; c++) {
       await pause();
-      results(plane, width).forEach((value) => still[name].add(value));
+      results(planes[c], width).forEach((value) => still.add(value));
       try {
-        const moved = results(part(plane, 0, width - 1), width - 1);
-        results(part(plane, 1, width), width - 1).forEach((value, i) => {
-          changes[name].add(Math.abs(value - moved[i]));
-        });
+        const moved = results(left[c], width - 1);
+        results(right[c], width - 1).forEach((value, i) => changes.add(Math.abs(value - moved[i])));
       } catch (error) {
         if (!error.reason) throw error; // else a column less leaves no window
       }
     }
+    figures[name].shift = ratio(changes.mean, still.std);
   }
-  return Object.fromEntries(Object.keys(still).map((name) => (
-    [name, { shift: ratio(changes[name].mean, still[name].std) }])));
 }

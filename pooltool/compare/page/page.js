@@ -1,7 +1,7 @@
 // The page: what the reader does -> state -> a question to the Worker -> its answer -> drawing.
 
 const have = {}; // pictures by key, as the Worker gave them: {planes, info}
-let worker = null, asked = 0, waitingSince = null;
+let worker = null, asked = 0;
 
 function startPage() {
   const code = `${$("arithmetic").textContent}\nstartWorker();`;
@@ -21,21 +21,13 @@ function ask() {
   stop();
   asked += 1;
   const { settings, key, noise, move } = state, { planes, info: own } = have[key];
-  const size = own.height * own.width, isTiny = Math.max(own.height, own.width) <= LARGEST_GRID;
-  state.edits = !isTiny ? [] : state.edits.filter(([c, index, value]) => (
-    planes[c] && index >= 0 && index < size && planes[c][index] !== value));
-  const { edits } = state;
-  if (!noise && !move && !edits.length) state.difference = false;
-  info = own;
-  $("below").classList.toggle("single", info.channels.length === 1);
-  state.channel = Math.min(state.channel || 0, info.channels.length - 1);
-  const { difference } = state;
+  const edits = state.edits.filter(([c, index, value]) => (
+    isSmall(own) && planes[c] && index in planes[c] && planes[c][index] !== value));
+  const difference = state.difference && (noise || move || edits.length > 0);
+  const channel = Math.min(state.channel || 0, planes.length - 1);
+  Object.assign(state, { edits, difference, channel, waiting: true, figures: null });
   worker.postMessage({ kind: "compute", id: asked, key, settings, noise, move, edits, difference });
-  state.waiting = true;
-  clearTimeout(waitingSince);
-  waitingSince = setTimeout(() => {
-    for (const figure of document.querySelectorAll("figure")) figure.classList.add("waiting");
-  }, 150);
+  $("pictures").setAttribute("aria-busy", "true");
   describeControls();
 }
 
@@ -46,56 +38,51 @@ const answered = {
     if (have.lecture && (key === "dropped" || asked === 0)) change(() => {}, asked > 0);
   },
 
-  unreadable(problem) {
-    state.problem = { ...problem, reason: "unreadable" };
-    state.waiting = false;
-    render(true);
-  },
-
-  problem({ id, problem }) {
+  problem({ id = asked, problem }) {
     if (id !== asked) return;
     Object.assign(state, { problem, waiting: false });
-    calm();
+    $("pictures").setAttribute("aria-busy", "false");
     render(true);
   },
 
   pictures({ id, pictures: shown, layout: axes, largest }) {
     if (id !== asked) return;
-    const middle = pictures && state.picked && layout && middleOf(state.picked);
-    const cells = ({ height, width }) => [height, width].map((size) => (
-      { size, count: size, origin: 0, pitch: 1 }));
+    info = have[state.key].info;
+    const { height, width, busiest = [height / 2, width / 2] } = info, { picked } = state;
+    const isNew = !picked || state.arrived || !layout, middle = isNew ? null : middleOf(picked);
+    const own = [height, width].map((size) => ({ size, count: size, origin: 0, pitch: 1 }));
     [pictures, layout] = [shown, axes];
-    for (const name of NAMES) pictures[name].axes = name === "input" ? cells(shown[name]) : axes;
-    Object.assign(state, { problem: null, figures: null, largest });
-    if (!state.picked) {
-      const { height, width } = info, liveliest = info.busiest || [height / 2, width / 2];
-      state.picked = { name: "max", at: cellAt("max", isSmall() ? [0, 0] : liveliest) };
-    } else if (middle && !state.arrived) state.picked.at = cellAt(state.picked.name, middle);
-    state.picked.at = state.picked.at.map((i, k) => clamped(i, pictures[state.picked.name].axes[k].count));
-    state.arrived = false; // no longer a place that the address named
-    state.news = `${text("output")}: ${sizeWords(...countsOf())}.`;
-    calm();
+    for (const name of NAMES) pictures[name].axes = name === "input" ? own : axes;
+    if (!picked) state.picked = { name: "max", at: cellAt("max", isSmall() ? [0, 0] : busiest) };
+    else if (middle) picked.at = cellAt(picked.name, middle);
+    const { name, at: cell } = state.picked; // which the address may have named
+    state.picked.at = cell.map((i, k) => clamped(i, pictures[name].axes[k].count));
+    const news = `${text("output")}: ${sizeWords(...countsOf())}.`;
+    Object.assign(state, { problem: null, largest, arrived: false, news });
+    $("pictures").setAttribute("aria-busy", "false");
     render(true);
   },
 
   figures({ id, figures }) {
     if (id !== asked) return;
     Object.assign(state, { figures, waiting: false });
-    if (pictures) describeFigures();
+    describeFigures();
     resting();
-  },
-
-  saved({ name, blob }) {
-    const link = make("a", { href: URL.createObjectURL(blob),
-      download: `${(state.key === "lecture" ? "lecture" : info.title).replace(/\.\w+$/, "")}_${name}.png` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   },
 };
 
-function calm() {
-  clearTimeout(waitingSince);
-  for (const figure of document.querySelectorAll("figure")) figure.classList.remove("waiting");
+// A picture as it is shown, as a PNG with a pixel a value.
+function pngOf(name) {
+  const { bitmap } = pictures[name], { width, height } = bitmap;
+  const canvas = make("canvas", { width, height });
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  return new Promise((resolve) => { canvas.toBlob(resolve); });
+}
+
+async function save(name) {
+  const href = URL.createObjectURL(await pngOf(name));
+  make("a", { href, download: `${info.title.replace(/\.\w+$/, "")}_${name}.png` }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10000);
 }
 
 // A change of the state that needs new numbers, and a step in the browser's history.
@@ -116,12 +103,11 @@ function set(key, value) {
 }
 
 function setView(key, value) {
-  const words = () => { state[key] = value; };
-  if (key !== "predict") return change(words);
-  words();
+  state[key] = value;
+  if (key !== "predict") return change(() => {});
   state.revealed = false;
   remember(true);
-  render(true);
+  return render(true);
 }
 
 // The buttons beside a field.
@@ -158,32 +144,29 @@ function render(withWords = false) {
 }
 
 async function draw() {
-  const parts = state.words ? [describePage] : [];
-  Object.assign(state, { words: false, again: false });
+  const parts = state.words ? [describeWords, describeControls, describeProblem] : [];
   if (pictures && !state.problem) {
+    if (state.words) parts.push(describeAbout, describeFormula, describeFigures, describeLessons);
     parts.push(lookAt, ...NAMES.map((name) => () => drawPicture(name)), placeFields, drawCloseUp,
       describeSelection);
   }
+  Object.assign(state, { words: false, again: false });
   let begun = performance.now();
   for (const part of parts) {
     part();
-    if (part !== describePage && performance.now() - begun < 6) continue;
-    await breath();
+    if (performance.now() - begun < 6) continue;
+    await new Promise((resolve) => { setTimeout(resolve, 0); });
     begun = performance.now();
   }
 }
-const breath = () => new Promise((resolve) => { setTimeout(resolve, 0); });
 
 // A promise for the moment when nothing is computed or drawn any more.
 function atRest() {
   return new Promise((resolve) => { waiters.push(resolve); resting(); });
 }
 function resting() {
-  const first = asked === 0 && !state.problem;
-  if (drawing || state.waiting || first) return;
-  const ready = waiters;
-  waiters = [];
-  setTimeout(() => ready.forEach((resolve) => resolve(true)), 0);
+  if (drawing || state.waiting || (asked === 0 && !state.problem)) return;
+  waiters.splice(0).forEach((resolve) => setTimeout(resolve, 0));
 }
 
 // The selection, and the window that slides.
@@ -211,33 +194,34 @@ function stop() {
   render(true);
 }
 
+// Pick a window by its number in reading order; of a run by rows, the one in the middle of the row.
+function pickWindow(index, isRun = false) {
+  const [, columns] = countsOf(), row = Math.floor(index / columns);
+  const column = isRun && state.leap > 1 ? Math.floor(columns / 2) : index % columns;
+  (isRun ? pick : hold)(state.picked.name === "input" ? "max" : state.picked.name, [row, column]);
+}
+
 // A run takes 15 seconds at most: window by window, or by rows where those are many.
 function play() {
   if (state.problem || !pictures) return;
   if (state.timer) return stop();
-  const [rows, columns] = countsOf(), total = rows * columns, column = Math.floor(columns / 2);
+  const [rows, columns] = countsOf(), total = rows * columns;
   const seconds = Math.min(15, 0.9 * total) / SPEEDS[state.speed];
   state.leap = seconds / total >= 0.04 ? 1 : Math.ceil(rows / (seconds / 0.04)) * columns;
-  const steps = Math.ceil(total / state.leap);
-  let index = 0;
-  const name = state.picked.name === "input" ? "max" : state.picked.name;
-  const show = () => pick(name, [Math.floor(index / columns), state.leap > 1 ? column : index % columns]);
   state.held = false;
+  let index = 0;
   state.timer = setInterval(() => {
     index += state.leap;
-    if (index >= total) return stop();
-    show();
-  }, 1000 * seconds / steps);
-  show();
+    if (index >= total) stop();
+    else pickWindow(index, true);
+  }, 1000 * seconds / Math.ceil(total / state.leap));
+  pickWindow(0, true);
   render(true);
 }
 
 function stepWindow(by) {
-  const [, columns] = countsOf(), { shown } = selection();
-  const [i, j] = shown || [0, 0], [rows] = countsOf();
-  const index = clamped(i * columns + j + by, rows * columns);
-  const name = state.picked.name === "input" ? "max" : state.picked.name;
-  hold(name, [Math.floor(index / columns), index % columns]);
+  const { shown } = selection(), [i, j] = shown || [0, 0], [rows, columns] = countsOf();
+  pickWindow(clamped(i * columns + j + by, rows * columns));
 }
 
 function onPointer(name, event, place = null) {
@@ -280,10 +264,6 @@ function look(key, value) {
   render(true);
 }
 
-const choosePicture = (key) => change(() => Object.assign(state, {
-  key: key === "noisy" ? "lecture" : key, edits: key === "noisy" ? TWIN : [],
-  picked: null, held: false }));
-
 function openFile(file) {
   if (file) worker.postMessage({ kind: "load", key: "dropped", file });
 }
@@ -292,8 +272,7 @@ function listen() {
   for (const name of NAMES) {
     $(name).onpointermove = $(name).onpointerdown = (event) => onPointer(name, event);
     $(name).onkeydown = (event) => onKey(name, event);
-    const save = $(name).closest("figure").querySelector(".save");
-    save.onclick = () => worker.postMessage({ kind: "save", name });
+    $(name).closest("figure").querySelector(".save").onclick = () => save(name);
   }
   $("strip").onpointerdown = (event) => {
     const place = closeUps.find(({ x, y, width, height }) => event.offsetX >= x && event.offsetY >= y
@@ -303,11 +282,13 @@ function listen() {
   $("language").onclick = () => look("language", state.language === "ko" ? "en" : "ko");
   $("theme").onclick = () => look("theme", state.theme === "dark" ? "light" : "dark");
   $("large").onclick = () => look("large", !state.large);
-  $("picture").onchange = () => { if ($("picture").value !== "written") choosePicture($("picture").value); };
-  $("preset").onchange = () => {
-    const preset = PRESETS[$("preset").value];
-    if (preset) change(() => { state.settings = { ...preset }; });
+  $("picture").onchange = () => {
+    const isNoisy = $("picture").value === "noisy", key = isNoisy ? "lecture" : $("picture").value;
+    if (key !== "written") {
+      change(() => Object.assign(state, { key, edits: isNoisy ? TWIN : [], picked: null, held: false }));
+    }
   };
+  $("preset").onchange = () => change(() => { state.settings = { ...PRESETS[$("preset").value] }; });
   $("speed").onchange = () => { state.speed = $("speed").value; };
   $("channel").onchange = () => { state.channel = Number($("channel").value); render(true); };
   $("restore").onclick = () => change(() => { state.edits = []; });

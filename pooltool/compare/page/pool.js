@@ -46,19 +46,23 @@ function lay(size, settings, k) {
   return { size, count, step, before, after, dropped, windows, origin, pitch };
 }
 
+// [3, 4, 5, 9] -> [[3, 6], [9, 10]]
+function runsOf(list) {
+  const runs = [];
+  for (const i of list) {
+    if (runs.length && runs.at(-1)[1] === i) runs.at(-1)[1] = i + 1;
+    else runs.push([i, i + 1]);
+  }
+  return runs;
+}
+
 // Runs of pixels of an axis that are in no window, [first, end].
 function uncoveredBy({ size, step, windows }) {
   const held = new Uint8Array(size);
   for (const { first, taken } of windows) {
     for (let tap = 0; tap < taken; tap++) held[first + tap * step] = 1;
   }
-  const runs = [];
-  for (let i = 0; i < size; i++) {
-    if (held[i]) continue;
-    if (i && !held[i - 1]) runs[runs.length - 1][1] = i + 1;
-    else runs.push([i, i + 1]);
-  }
-  return runs;
+  return runsOf([...held.keys()].filter((i) => !held[i]));
 }
 
 // The two axes of windows over height x width pixels.
@@ -77,15 +81,6 @@ function poolBy(method, values, [rows, columns], countPadding) {
   let to = 0;
   for (const row of rows.windows) {
     for (const column of columns.windows) pooled[to++] /= row[by] * column[by];
-  }
-  return pooled;
-}
-
-// Pool one channel by every method: {rows, columns, max, min, avg}.
-function pool(values, height, width, settings) {
-  const axes = layOver(height, width, settings), pooled = { rows: axes[0], columns: axes[1] };
-  for (const method of METHODS) {
-    pooled[method] = poolBy(method, values, axes, settings.count_include_pad);
   }
   return pooled;
 }

@@ -32,72 +32,68 @@ const state = { ...start, settings: { ...start.settings }, held: false, timer: n
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const clamped = (i, count) => Math.max(0, Math.min(count - 1, i));
 
-// "2", "2x3" or, for padding, "same" or "valid"; undefined where it is none of them.
+// "2", "2x3" or, for padding, also "same", "valid" or "top,bottom,left,right"; null for none,
+// undefined where it is none of them.
 function parse(key, words) {
-  const least = key === "padding" ? 0 : 1;
-  if (!words.trim() && (key === "output_size" || key === "stride")) return null;
-  if (key === "padding" && /^\s*same\s*$/i.test(words)) return "same";
-  if (key === "padding" && /^\s*valid\s*$/i.test(words)) return NO_PADDING;
-  const numbers = words.split(/[x×*,\s]+/).filter(Boolean).map(Number);
-  const good = numbers.every((n) => Number.isInteger(n) && n >= least && n <= 1e6);
+  const isPadding = key === "padding", name = words.trim().toLowerCase();
+  if (!name && ["output_size", "stride"].includes(key)) return null;
+  if (isPadding && name === "same") return "same";
+  if (isPadding && name === "valid") return NO_PADDING;
+  const numbers = name.split(/[x×*,\s]+/).filter(Boolean).map(Number), [a, b = a, c, d] = numbers;
+  const good = numbers.every((n) => Number.isInteger(n) && n >= (isPadding ? 0 : 1) && n <= 1e6);
+  if (isPadding && good && numbers.length === 4) return [[a, b], [c, d]];
   if (!good || ![1, 2].includes(numbers.length)) return undefined;
-  const [a, b = a] = numbers;
-  return key === "padding" ? [[a, a], [b, b]] : [a, b];
+  return isPadding ? [[a, a], [b, b]] : [a, b];
 }
 
-// The same in words; padding of four different sides is "top,bottom,left,right".
+// The same in words.
 function sizeText(key, value) {
   if (!value || value === "same") return value || "";
   if (key === "padding" && value.some(([before, after]) => before !== after)) {
     return value.flat().join();
   }
-  const [rows, columns] = value.flat().length > 2 ? [value[0][0], value[1][0]] : value;
+  const [rows, columns] = value.map((side) => (key === "padding" ? side[0] : side));
   return rows === columns ? String(rows) : `${rows}x${columns}`;
-}
-
-// A size or padding as `sizeText` writes it.
-function readSize(key, words) {
-  const sides = key === "padding" && /^(\d+,){3}\d+$/.test(words) && words.split(",").map(Number);
-  return sides ? [sides.slice(0, 2), sides.slice(2)] : parse(key, words);
 }
 
 const strideFollows = () => same(state.settings.stride, state.settings.pool_size);
 
 // The state as the address's part after #: what differs from how the page begins.
 function toHash() {
-  const { settings: s, picked } = state, fields = new URLSearchParams();
-  const put = (name, value, usual) => { if (value !== usual) fields.set(name, value); };
-  for (const key of SIZES) put(key, sizeText(key, s[key]), sizeText(key, start.settings[key]));
-  for (const key of SWITCHES) put(key, Number(s[key]), Number(start.settings[key]));
-  for (const key of [...VIEWS, "large"]) put(key, Number(state[key]), 0);
-  put("picture", state.key === "dropped" ? "file" : state.key, "file");
-  if (state.key !== "dropped") put("edits", state.edits.map((edit) => edit.join(":")).join(), "");
-  if (picked && state.held) put("at", `${picked.name},${picked.at}`);
-  put("lang", state.language, start.language);
-  put("theme", state.theme, start.theme);
-  return fields.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
+  const { settings: s, picked } = state, isFile = state.key === "dropped";
+  const fields = [
+    ...SIZES.map((key) => [key, sizeText(key, s[key]), sizeText(key, start.settings[key])]),
+    ...SWITCHES.map((key) => [key, Number(s[key]), Number(start.settings[key])]),
+    ...[...VIEWS, "large"].map((key) => [key, Number(state[key]), 0]),
+    ["picture", isFile ? "file" : state.key, "file"],
+    ["edits", isFile ? "" : state.edits.map((edit) => edit.join(":")).join(), ""],
+    ["at", picked && state.held ? `${picked.name},${picked.at}` : "", ""],
+    ["lang", state.language, start.language],
+    ["theme", state.theme, start.theme],
+  ].filter(([, value, usual]) => value !== usual);
+  const hash = new URLSearchParams(fields.map(([name, value]) => [name, value])).toString();
+  return hash.replaceAll("%2C", ",").replaceAll("%3A", ":");
 }
 
 // Read the address; what it lacks or holds wrong is as the page begins.
 function fromHash(hash) {
   const fields = new URLSearchParams(hash.replace(/^#/, "")), settings = { ...start.settings };
+  const field = (name) => fields.get(name) || "";
+  const oneOf = (name, values, usual) => (values.includes(field(name)) ? field(name) : usual);
   for (const key of SIZES) {
-    const value = fields.has(key) ? readSize(key, fields.get(key)) : undefined;
+    const value = fields.has(key) ? parse(key, field(key)) : undefined;
     if (value !== undefined && (value || key === "output_size")) settings[key] = value;
   }
-  for (const key of SWITCHES) if (fields.has(key)) settings[key] = fields.get(key) === "1";
-  for (const key of [...VIEWS, "large"]) state[key] = fields.get(key) === "1";
-  const numbers = (fields.get("edits") || "").split(",").map((edit) => edit.split(":").map(Number));
+  for (const key of SWITCHES) if (fields.has(key)) settings[key] = field(key) === "1";
+  for (const key of [...VIEWS, "large"]) state[key] = field(key) === "1";
+  const numbers = field("edits").split(",").map((edit) => edit.split(":").map(Number));
   const edits = numbers.filter((edit) => edit.length === 3 && edit.every(Number.isFinite));
-  const [name, ...at] = (fields.get("at") || "").split(",");
-  const isPlace = NAMES.includes(name) && at.length === 2 && at.every((i) => /^\d{1,6}$/.test(i));
-  Object.assign(state, {
-    settings, edits,
-    key: fields.get("picture") === "lecture" ? "lecture" : "file",
-    picked: isPlace ? { name, at: at.map(Number) } : null, held: isPlace,
-    language: ["en", "ko"].includes(fields.get("lang")) ? fields.get("lang") : start.language,
-    theme: ["light", "dark"].includes(fields.get("theme")) ? fields.get("theme") : start.theme,
-  });
+  const [name, ...at] = field("at").split(",");
+  const held = NAMES.includes(name) && at.length === 2 && at.every((i) => /^\d{1,6}$/.test(i));
+  Object.assign(state, { settings, edits, held, picked: held ? { name, at: at.map(Number) } : null,
+    key: oneOf("picture", ["lecture"], "file"),
+    language: oneOf("lang", ["en", "ko"], start.language),
+    theme: oneOf("theme", ["light", "dark"], start.theme) });
 }
 
 // Put the state into the address: a step that "back" undoes, or in place of the last.

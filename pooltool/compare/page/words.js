@@ -107,140 +107,116 @@ function announce(words) {
   announced = setTimeout(() => { $("status").textContent = words; }, 250);
 }
 
-// The output size along rows or columns, with the numbers filled in; short where that is all.
-function isShort(k) {
-  const { settings: s } = state;
-  return !s.output_size && !s.ceil_mode && s.dilation[k] === 1 && same(s.padding[k], [0, 0]);
-}
-
-function formula(k) {
-  const { settings: s } = state, { size, before, after, count, dropped, uncovered } = layout[k];
-  const outside = uncovered.reduce((sum, [first, end]) => sum + end - first, 0);
-  const rest = [], name = k ? "columns" : "rows";
-  let sum = `${size} → n = ${count}`;
-  if (!s.output_size && s.padding === "same") {
-    sum = `⌈${size} / ${s.stride[k]}⌉ = ${count}`;
-    rest.push(text("padded", { before, after }));
-  } else if (AXES.every(isShort)) {
-    sum = `⌊(${size} − ${s.pool_size[k]}) / ${s.stride[k]}⌋ + 1 = ${count}`;
-  } else if (!s.output_size) {
-    const [open, close] = s.ceil_mode ? "⌈⌉" : "⌊⌋";
-    const padding = before === after ? `2 × ${before}` : `(${before} + ${after})`;
-    const room = `${size} + ${padding} − ${s.dilation[k]} × (${s.pool_size[k]} − 1) − 1`;
-    sum = `${open}(${room}) / ${s.stride[k]}${close} + 1${dropped ? " − 1" : ""} = ${count}`;
-  }
-  if (dropped) rest.push(text("dropped_window"));
-  rest.push(text(outside ? "uncovered" : "all_covered", { count: outside }));
-  $(name).replaceChildren(
-    make("b", text(name)), make("span", sum), make("small", rest.join("; ")));
-}
-
+// The output size, in words and with the numbers filled in; short where that is all.
 function describeFormula() {
-  const { settings: s } = state;
-  const kind = [s.output_size && "adaptive", s.padding === "same" && "same",
-    AXES.every(isShort) && "short", s.ceil_mode && "ceil", "floor"].find(Boolean);
+  const { settings: s } = state, isSame = s.padding === "same";
+  const isShort = !s.ceil_mode && same(s.dilation, [1, 1]) && same(s.padding, NO_PADDING);
+  const [open, close] = s.ceil_mode ? "⌈⌉" : "⌊⌋", kind = s.output_size ? "adaptive"
+    : isSame ? "same" : isShort ? "short" : s.ceil_mode ? "ceil" : "floor";
   $("rule").textContent = text(`formula_${kind}`);
-  AXES.forEach(formula);
+  layout.forEach(({ size, before, after, count, dropped, uncovered }, k) => {
+    const [pool, stride, dilation] = [s.pool_size[k], s.stride[k], s.dilation[k]];
+    const padding = before === after ? `2 × ${before}` : `(${before} + ${after})`;
+    const sum = {
+      adaptive: `${size} → n = ${count}`,
+      same: `⌈${size} / ${stride}⌉ = ${count}`,
+      short: `⌊(${size} − ${pool}) / ${stride}⌋ + 1 = ${count}`,
+    }[kind] || `${open}(${size} + ${padding} − ${dilation} × (${pool} − 1) − 1) / ${stride}${close} + 1${
+      dropped ? " − 1" : ""} = ${count}`;
+    const outside = uncovered.reduce((total, [first, end]) => total + end - first, 0);
+    const rest = [kind === "same" && text("padded", { before, after }),
+      dropped && text("dropped_window"),
+      text(outside ? "uncovered" : "all_covered", { count: outside })].filter(Boolean);
+    const name = k ? "columns" : "rows";
+    $(name).replaceChildren(make("b", text(name)), make("span", sum), make("small", rest.join("; ")));
+  });
 }
 
-// All words that do not depend on what is picked.
-function describePage() {
+// The words of page.html, and what cannot be done.
+function describeWords() {
   document.documentElement.lang = state.language;
   for (const element of document.querySelectorAll("[data-text]")) {
     element.textContent = text(element.dataset.text);
   }
   for (const element of document.querySelectorAll("[data-label]")) {
-    element.setAttribute("aria-label", text(element.dataset.label));
+    element.ariaLabel = text(element.dataset.label);
   }
-  describeControls();
-  const { problem } = state;
-  $("problem").hidden = !problem;
-  const kind = problem && (problem.k === undefined || problem.reason === "too_many"
-    ? problem.reason : `${problem.reason}_${problem.k}`);
-  $("problem").textContent = problem ? text(kind, problem) : "";
-  for (const part of document.querySelectorAll(".results")) part.hidden = Boolean(problem);
-  if (problem || !pictures) return;
-  describeAbout();
-  describeFormula();
-  describeFigures();
-  describeLessons();
-  $("notes").replaceChildren(...notes().map((words) => make("li", words)));
+}
+
+function describeProblem() {
+  const { problem } = state, noun = problem && text(problem.k ? "columns" : "rows");
+  $("problem").textContent = problem ? text(problem.reason, { ...problem, noun }) : "";
+  for (const part of document.querySelectorAll("#problem, .results")) {
+    part.hidden = Boolean(problem) === part.matches(".results");
+  }
 }
 
 function describeAbout() {
   const { file, reduced: [tall, wide] } = info, part = state.key === "file" && DATA.frame;
-  const title = state.key === "lecture" ? text("lecture") : info.title;
   const channels = isPlain() ? info.channels.map((_, c) => channelName(c)).join(", ")
     : text("channels", { count: file.channels });
-  const size = sizeWords(file.height, file.width);
-  const about = [`${title} · ${size} · ${channels} · ${info.dtype}`];
-  if (tall * wide > 1) about.push(text("note_reduced", { rows: tall, columns: wide }));
-  if (part) about.push(text("note_frame", { index: part[0], count: part[1] }));
-  if (info.dropped) about.push(text("note_dropped"));
+  const title = state.key === "lecture" ? text("lecture") : info.title;
+  const about = [`${title} · ${sizeWords(file.height, file.width)} · ${channels} · ${info.dtype}`,
+    tall * wide > 1 && text("note_reduced", { rows: tall, columns: wide }),
+    part && text("note_frame", { index: part[0], count: part[1] }),
+    info.dropped && text("note_dropped")].filter(Boolean);
   $("about").replaceChildren(...about.map((words) => make("span", words)));
+  $("below").classList.toggle("single", info.channels.length === 1);
 }
 
 // The figures below each picture, how many of its values stayed as they were, and its name.
 function describeFigures() {
-  const isWaiting = state.waiting || !state.figures, columns = {};
-  for (const key of ["mean", "std"]) columns[key] = numerals(NAMES.map((name) => pictures[name][key]));
+  const { figures } = state;
+  const ratios = [...(state.noise ? ["noise", "bias"] : []), ...(state.move ? ["shift"] : [])];
+  const columns = ["mean", "std"].map((key) => [key, numerals(NAMES.map((name) => pictures[name][key]))]);
   NAMES.forEach((name, n) => {
-    const { axes, change } = pictures[name], figure = $(name).closest("figure"), lines = [];
-    for (const key of ["mean", "std"]) lines.push([key, columns[key][n]]);
-    for (const [of, keys] of [["noise", ["noise", "bias"]], ["move", ["shift"]]]) {
-      const figures = state.figures && state.figures[of === "move" ? "shift" : "noise"];
-      for (const key of state[of] ? keys : []) {
-        lines.push([key, isWaiting || !figures ? "…" : ratioText(figures[name][key])]);
-      }
-    }
+    const { axes, change } = pictures[name], figure = $(name).closest("figure");
+    const lines = columns.map(([key, values]) => [key, values[n]]);
+    for (const key of ratios) lines.push([key, figures ? ratioText(figures[name][key]) : "…"]);
     if (change) lines.push(["kept", text("kept_of", { same: many(change.same), total: many(change.total) })]);
     figure.querySelector("dl").replaceChildren(...lines.map(([key, value]) => (
       make("div", { className: key }, make("dt", text(key)), make("dd", value)))));
     const [rows, across] = axes.map((axis) => axis.count);
     figure.querySelector(".shape").textContent = sizeWords(rows, across);
-    $(name).setAttribute("aria-label", text("canvas", { name: text(name), rows, columns: across }));
-    figure.querySelector(".save").setAttribute("aria-label", text("save_name", { name: text(name) }));
+    $(name).ariaLabel = text("canvas", { name: text(name), rows, columns: across });
+    figure.querySelector(".save").ariaLabel = text("save_name", { name: text(name) });
   });
-  const changed = (name) => pictures[name].change.total - pictures[name].change.same;
-  const { change } = pictures.input, small = change && change.total <= 256;
+  const { change } = pictures.input;
   $("changes").hidden = !change;
   if (!change) return;
-  const counts = { changed: many(changed("input")), all: many(change.total),
-    total: many(pictures.max.change.total) };
-  for (const name of METHODS) counts[name] = many(changed(name));
-  $("changes").textContent = [text("changes", counts), small && text("marks"),
+  const counts = { all: many(change.total), total: many(pictures.max.change.total) };
+  for (const name of NAMES) {
+    counts[name] = many(pictures[name].change.total - pictures[name].change.same);
+  }
+  $("changes").textContent = [text("changes", counts), change.total <= 256 && text("marks"),
     state.difference && text("difference_scale", { largest: number(state.largest) }),
   ].filter(Boolean).join(" ");
 }
 
-// Why pool at all, beside a convolution; what the figures mean.
+// Why pool at all, beside a convolution; what the figures mean; and what to know of this picture.
 function describeLessons() {
   const { settings: s } = state, [rows, columns] = countsOf(), channels = info.file.channels;
-  const { height, width } = info, values = { height, width, rows, columns, channels,
-    level: 100 * DATA.noise_level, before: height * width * channels,
-    after: rows * columns * channels };
-  const size = s.output_size ? [0, 1].map((k) => Math.max(...layout[k].windows.map((w) => w.length)))
-    : s.pool_size;
-  const [tall, wide] = size, weights = tall * wide * channels * channels + channels;
-  const overlaps = layout.some(({ windows, step }) => windows.length > 1
-    && windows[1].start < windows[0].start + step * (windows[0].length - 1) + 1);
-  values.reach = AXES.map((k) => (
-    layout[k].step * (size[k] - 1) + 1)).join(" × ");
-  const use = text(overlaps ? "use_several" : "use_once", { stride: s.stride.join(" × ") });
-  const fewer = text(values.after < values.before ? "fewer" : "not_fewer",
-    { before: many(values.before), after: many(values.after) });
-  const reasons = ["weights", "reach", "moves"].map((key) => text(`why_${key}`, values));
-  $("reasons").replaceChildren(...[fewer, ...reasons, use].map((words) => make("li", words)));
-  const shape = (count) => `(${rows}, ${columns}, ${count})`;
-  const table = [["", "parameters", "output"], ["pooling", "0", shape(channels)],
-    ["convolution", `${tall} × ${wide} × ${channels} × ${channels} + ${channels} = ${weights}`,
-      shape(channels)]];
+  const { height, width } = info, size = s.output_size
+    ? layout.map(({ windows }) => Math.max(...windows.map((w) => w.length))) : s.pool_size;
+  const reach = layout.map(({ step }, k) => step * (size[k] - 1) + 1);
+  const [before, after] = [height * width, rows * columns].map((count) => count * channels);
+  const overlaps = layout.some(({ windows }, k) => windows[1]?.start < windows[0].start + reach[k]);
+  const values = { height, width, rows, columns, level: 100 * DATA.noise_level,
+    before: many(before), after: many(after), reach: reach.join(" × "), stride: s.stride.join(" × ") };
+  const reasons = [after < before ? "fewer" : "not_fewer", "why_weights", "why_reach", "why_moves",
+    overlaps ? "use_several" : "use_once"];
+  $("reasons").replaceChildren(...reasons.map((key) => make("li", text(key, values))));
+  const shape = (count) => `(${rows}, ${columns}, ${count})`, sides = [...size, channels, channels];
+  const weights = sides.reduce((a, b) => a * b) + channels, table = [["", "parameters", "output"],
+    ["pooling", "0", shape(channels)],
+    ["convolution", `${sides.join(" × ")} + ${channels} = ${weights}`, shape(channels)]];
   $("layers").replaceChildren(...table.map(([name, ...cells], i) => make("tr", {},
-    make(i ? "th" : "td", i ? { scope: "row", textContent: text(name) } : ""),
-    ...cells.map((words) => make(i ? "td" : "th", { textContent: i ? words : text(words) })))));
+    i ? make("th", { scope: "row", textContent: text(name) }) : make("td"),
+    ...cells.map((words) => (i ? make("td", words) : make("th", text(words)))))));
   const lessons = ["window", "channels", "choice", "noise", "shift"];
   $("lesson").replaceChildren(...lessons.map((key) => make("article", {},
     make("h3", text(`lesson_${key}`)), make("p", text(`lesson_${key}_text`, values)))));
+  $("notes").replaceChildren(...notes().map((words) => make("li", words)));
 }
 
 // What a reader has to know of this picture.

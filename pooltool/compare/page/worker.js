@@ -31,18 +31,17 @@ function fromBase64(parts, info) {
 // The planes of a file that was dropped on the page, decoded by the browser to 8 bits.
 async function fromFile(file) {
   const bitmap = await createImageBitmap(file, { premultiplyAlpha: "none" });
-  let { height, width } = bitmap;
+  let { height, width } = bitmap, channels = ["red", "green", "blue", "alpha"];
   const context = new OffscreenCanvas(width, height).getContext("2d");
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, width, height);
-  let planes = [0, 1, 2, 3].map((c) => Uint8Array.from({ length: height * width }, (_, i) => (
-    data[4 * i + c])));
-  let channels = ["red", "green", "blue", "alpha"];
-  if (planes[3].every((alpha) => alpha === 255)) {
-    [planes, channels] = [planes.slice(0, 3), channels.slice(0, 3)];
-  }
-  if (planes.length === 3 && planes[0].every((v, i) => v === planes[1][i] && v === planes[2][i])) {
-    [planes, channels] = [planes.slice(0, 1), ["gray"]];
+  let planes = channels.map((_, c) => (
+    Uint8Array.from({ length: height * width }, (__, i) => data[4 * i + c])));
+  const [red, green, blue, alpha] = planes;
+  if (alpha.every((value) => value === 255)) {
+    const isGray = red.every((value, i) => value === green[i] && value === blue[i]);
+    channels = isGray ? ["gray"] : channels.slice(0, 3);
+    planes = planes.slice(0, channels.length);
   }
   const whole = { height, width, channels: channels.length }, { ceil } = Math;
   let side = ceil(Math.max(height, width) / 4096);
@@ -54,8 +53,14 @@ async function fromFile(file) {
     planes = planes.map((plane) => Uint8Array.from(poolBy("avg", plane, axes, false), toEven));
     [height, width] = axes.map((axis) => axis.count);
   }
-  const info = { title: file.name, height, width, channels, file: whole, reduced };
-  return [planes, describedBy(planes, { ...info, dropped: true })];
+  const info = { title: file.name, height, width, channels, file: whole, reduced, dropped: true };
+  return { planes, info: describedBy(planes, info) };
+}
+
+function lecture() {
+  const planes = [Uint8Array.from(LECTURE)], size = { height: 4, width: 4 };
+  return { planes, info: describedBy(planes, { ...size, title: "lecture", channels: ["gray"],
+    file: { ...size, channels: 1 }, reduced: [1, 1] }) };
 }
 
 // Half to even, as the package rounds.
@@ -127,126 +132,90 @@ function paintedChange({ planes }, info, largest) {
   return painted([sizes], { black: 0, white: largest || 1, channels: ["gray"] });
 }
 
-class Answers {
-  pictures = {}; wanted = null; running = false; shown = {};
+const stored = {}; // pictures by key: {planes, info}
+let wanted = null, isComputing = false;
+const bell = new MessageChannel();
 
-  async hear(question) {
-    if (question.kind === "compute") {
-      this.wanted = question;
-      if (!this.running) await this.compute();
-    } else await this[question.kind](question);
-  }
+// Let newer questions come in; where there is one, what is computed is given up.
+async function pause() {
+  await new Promise((resolve) => {
+    bell.port1.onmessage = resolve;
+    bell.port2.postMessage(0);
+  });
+  if (wanted) throw { newer: true };
+}
 
-  // A picture by its key: the one of the page's file, the lecture's, or one that was dropped.
-  async load({ key, info, base64, file }) {
-    let picture;
-    try {
-      if (key === "file") picture = [fromBase64(base64, info), info];
-      else if (key === "dropped") picture = await fromFile(file);
-      else {
-        const size = { height: 4, width: 4, channels: ["gray"], reduced: [1, 1] };
-        const given = { ...size, title: "", file: { height: 4, width: 4, channels: 1 } };
-        picture = [[Uint8Array.from(LECTURE)], describedBy([LECTURE], given)];
-      }
-    } catch (error) {
-      postMessage({ kind: "unreadable", key, name: file ? file.name : key });
-      return;
-    }
-    const [planes, described] = picture;
-    this.pictures[key] = { planes, info: described };
-    postMessage({ kind: "picture", key, planes, info: described });
-  }
-
-  // The picture called `name` as it is shown, as a PNG with a pixel a value.
-  async save({ name }) {
-    const { rgba, height, width } = this.shown[name];
-    const canvas = new OffscreenCanvas(width, height);
-    canvas.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0);
-    postMessage({ kind: "saved", name, blob: await canvas.convertToBlob({ type: "image/png" }) });
-  }
-
-  async compute() {
-    this.running = true;
-    const channel = new MessageChannel();
-    const pause = async () => {
-      await new Promise((resolve) => {
-        channel.port1.onmessage = resolve;
-        channel.port2.postMessage(0);
-      });
-      if (this.wanted) throw { newer: true };
-    };
-    while (this.wanted) {
-      const question = this.wanted;
-      this.wanted = null;
-      try {
-        await this.answer(question, pause);
-      } catch (error) {
-        const { reason = "failed", newer } = error, problem = { ...error, reason, words: String(error) };
-        if (!newer) postMessage({ kind: "problem", id: question.id, problem });
-      }
-    }
-    this.running = false;
-    channel.port1.close();
-  }
-
-  async answer(question, pause) {
-    const { settings, id } = question, picture = this.pictures[question.key], { info } = picture;
-    const axes = layOver(info.height, info.width, settings);
-    const isChanged = question.noise || question.move || question.edits.length > 0;
-    const means = question.noise ? "f8" : info.means;
-    const pooledBy = async (name, planes) => {
-      const pooled = [];
-      for (const plane of planes) {
-        await pause();
-        const values = poolBy(name, plane, axes, settings.count_include_pad);
-        pooled.push(name === "avg" ? values.map((value) => asHeld(value, means)) : values);
-      }
-      return pooled;
-    };
-    const planes = disturbed(picture, question), pictures = {};
-    const counts = axes.map((axis) => axis.count);
-    for (const name of ["input", ...METHODS]) {
-      const after = name === "input" ? planes : await pooledBy(name, planes);
-      const [height, width] = name === "input" ? [info.height, info.width] : counts;
-      const { mean, std } = Spread.of(colorsOf(info, after));
-      const hasNaN = after.some((plane) => plane.some(Number.isNaN));
-      pictures[name] = { planes: after, height, width, mean, std, hasNaN };
-      if (isChanged) {
-        const before = name === "input" ? picture.planes : await pooledBy(name, picture.planes);
-        pictures[name].change = changeOf(before, after, info);
-      }
-    }
-    const largest = Math.max(...Object.values(pictures).map(({ change }) => change?.largest || 0));
-    await this.show(question, pictures, largest, info, pause);
-    const layout = axes.map((axis) => ({ ...axis, uncovered: uncoveredBy(axis) }));
-    const own = new Set(picture.planes.map((plane) => plane.buffer)), given = new Set();
-    for (const { planes: shown, change, bitmap } of Object.values(pictures)) {
-      given.add(bitmap);
-      for (const plane of [...shown, ...(change ? change.planes : [])]) given.add(plane.buffer);
-    }
-    const transfer = [...given].filter((part) => !own.has(part));
-    postMessage({ kind: "pictures", id, pictures, layout, largest }, transfer);
-    const edited = disturbed(picture, { edits: question.edits });
-    const sample = sampleOf(colorsOf(info, edited), info.height, info.width, settings);
-    const figures = {};
-    if (question.noise) figures.noise = await measureNoise(sample, info.noise, pause);
-    if (question.move) figures.shift = await measureShift(sample, pause);
-    postMessage({ kind: "figures", id, figures });
-  }
-
-  async show({ difference }, pictures, largest, info, pause) {
-    for (const [name, one] of Object.entries(pictures)) {
-      await pause();
-      const { height, width } = one;
-      const rgba = difference && one.change ? paintedChange(one.change, info, largest)
-        : painted(one.planes, info);
-      this.shown[name] = { rgba, height, width };
-      one.bitmap = await createImageBitmap(new ImageData(rgba, width, height));
-    }
+// Keep a picture by its key: the one of the page's file, the lecture's, or one that was dropped.
+async function load({ key, info, base64, file }) {
+  try {
+    if (key === "file") stored.file = { planes: fromBase64(base64, info), info };
+    else stored[key] = file ? await fromFile(file) : lecture();
+    postMessage({ kind: "picture", key, ...stored[key] });
+  } catch (error) {
+    postMessage({ kind: "problem", problem: { reason: "unreadable", name: file ? file.name : key } });
   }
 }
 
+async function compute(question) {
+  wanted = question;
+  if (isComputing) return;
+  isComputing = true;
+  while (wanted) {
+    const { id } = question = wanted;
+    wanted = null;
+    try {
+      await answer(question);
+    } catch (error) {
+      const problem = { ...error, reason: error.reason || "failed", words: String(error) };
+      if (!error.newer) postMessage({ kind: "problem", id, problem });
+    }
+  }
+  isComputing = false;
+}
+
+async function answer(question) {
+  const { settings, id, noise, move, edits } = question, { planes: own, info } = stored[question.key];
+  const axes = layOver(info.height, info.width, settings), means = noise ? "f8" : info.means;
+  const pooledBy = async (name, planes) => {
+    const pooled = [];
+    for (const plane of name === "input" ? [] : planes) {
+      await pause();
+      const values = poolBy(name, plane, axes, settings.count_include_pad);
+      pooled.push(name === "avg" ? values.map((value) => asHeld(value, means)) : values);
+    }
+    return name === "input" ? planes : pooled;
+  };
+  const disturbedPlanes = disturbed(stored[question.key], question), pictures = {};
+  for (const name of ["input", ...METHODS]) {
+    const planes = await pooledBy(name, disturbedPlanes);
+    const [height, width] = name === "input" ? [info.height, info.width] : axes.map(({ count }) => count);
+    const { mean, std } = Spread.of(colorsOf(info, planes));
+    const hasNaN = planes.some((plane) => plane.some(Number.isNaN));
+    const change = noise || move || edits.length
+      ? changeOf(await pooledBy(name, own), planes, info) : null;
+    pictures[name] = { planes, height, width, mean, std, hasNaN, change };
+  }
+  const shown = Object.values(pictures), given = new Set();
+  const largest = Math.max(...shown.map(({ change }) => (change ? change.largest : 0)));
+  for (const one of shown) {
+    await pause();
+    const rgba = question.difference && one.change ? paintedChange(one.change, info, largest)
+      : painted(one.planes, info);
+    one.bitmap = await createImageBitmap(new ImageData(rgba, one.width, one.height));
+    given.add(one.bitmap);
+    for (const plane of [...one.planes, ...(one.change ? one.change.planes : [])]) given.add(plane.buffer);
+  }
+  own.forEach((plane) => given.delete(plane.buffer));
+  const layout = axes.map((axis) => ({ ...axis, uncovered: uncoveredBy(axis) }));
+  postMessage({ kind: "pictures", id, pictures, layout, largest }, [...given]);
+  const colors = colorsOf(info, disturbed(stored[question.key], { edits }));
+  const sample = sampleOf(colors, info.height, info.width, settings);
+  const figures = { input: {}, max: {}, min: {}, avg: {} };
+  if (noise) await measureNoise(figures, sample, info.noise);
+  if (move) await measureShift(figures, sample);
+  postMessage({ kind: "figures", id, figures });
+}
+
 function startWorker() {
-  const answers = new Answers();
-  onmessage = ({ data }) => answers.hear(data);
+  onmessage = ({ data }) => (data.kind === "load" ? load(data) : compute(data));
 }
