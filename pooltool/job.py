@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
-from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -246,56 +245,46 @@ def _as_asked(data: bytes, first: Array, settings: Settings) -> bytes:
 
 def _pool_array(job: Job, settings: Settings, array: npy.ArrayFile) -> Outcome:
     """Pool a .npy file into another by parts, so that it may be larger than memory."""
+    data_format: DataFormat = settings.data_format or "channels_last"
+    shape, dtype = array.shape, array.dtype
+    result_dtype = settings.pooling.dtype or dtype.newbyteorder("=")
+    pooling = replace(settings.pooling, dtype=result_dtype)
+    rows, columns = pooling.windows.axes(shape, data_format)
+    axis = row_axis(len(shape), data_format)
+    result_shape = (*shape[:axis], rows.count, columns.count, *shape[axis + 2 :])
     with ExitStack() as outputs:
-        data_format: DataFormat = settings.data_format or "channels_last"
-        shape, dtype, order = array.shape, array.dtype, array.order
-        warnings = npy.layout_warnings(shape, settings.data_format)
-        result_dtype = settings.pooling.dtype or dtype.newbyteorder("=")
-        pooling = replace(settings.pooling, dtype=result_dtype)
-        axis = row_axis(len(shape), data_format)
-        rows, columns = pooling.windows.axes(shape, data_format)
-        result_shape = (*shape[:axis], rows.count, columns.count, *shape[axis + 2 :])
         places = None
         if settings.indices is not None:
             places = outputs.enter_context(files.replacing(settings.indices))
-            npy.write_header(places, result_shape, np.dtype(np.int64), order)
+            npy.write_header(places, result_shape, np.dtype(np.int64))
         file = outputs.enter_context(files.replacing(job.output, folder=job.folder))
-        npy.write_header(file, result_shape, result_dtype, order)
-        for part in _parts(array, rows, columns, axis):
-            top, bottom, part_rows = rows.part(part[axis].start, part[axis].stop)
-            left, right, part_columns = columns.part(part[axis + 1].start, part[axis + 1].stop)
-            part[axis : axis + 2] = slice(top, bottom), slice(left, right)
-            pixels = array.part(part)
-            windows = part_rows, part_columns
-            values = pool_axes(pixels, pooling, *windows, data_format=data_format)
-            npy.write_part(file, values, order)
+        npy.write_header(file, result_shape, result_dtype)
+        for pixels, part_rows, top in _parts(array, rows, axis):
+            data_format = "channels_first" if pixels.ndim == 3 else "channels_last"
+            values = pool_axes(pixels, pooling, part_rows, columns, data_format=data_format)
+            npy.write_part(file, values)
             if places:
-                indices = indices2d(pixels, values, *windows, data_format=data_format)
-                width, part_width = shape[axis + 1], right - left
-                indices += indices // part_width * (width - part_width) + (top * width + left)
-                npy.write_part(places, indices, order)
-        return Outcome(job, "ok", shape, result_shape, result_dtype, 1, warnings)
+                indices = indices2d(pixels, values, part_rows, columns, data_format=data_format)
+                npy.write_part(places, indices + top * columns.size)
+    warnings = npy.layout_warnings(shape, settings.data_format)
+    return Outcome(job, "ok", shape, result_shape, result_dtype, 1, warnings)
 
 
-def _parts(array: npy.ArrayFile, rows: Axis, columns: Axis, axis: int) -> Iterator[list[slice]]:
-    """Cut a result, in memory order, into parts that are made of about `PART_BYTES` of the array.
+def _parts(array: npy.ArrayFile, rows: Axis, axis: int) -> Iterator[tuple[Array, Axis, int]]:
+    """Cut an array, in memory order, into parts of about `PART_BYTES`: (planes, rows, columns) or
+    (planes, rows, columns, channels), the windows over its rows, and the first of them.
 
-    Windows that share most of their pixels stay together, and so do channels that lie side by side.
+    Windows that share most of their pixels stay together.
     """
-    counts = [*array.shape[:axis], rows.count, columns.count, *array.shape[axis + 2 :]]
-    steps, part_bytes = list(counts), math.prod(array.shape) * array.dtype.itemsize
-    for index in array.axes:
-        least, windows = 1, {axis: rows, axis + 1: columns}.get(index)
-        if windows:
-            least = -(-windows.extent // windows.stride)
-        part_bytes //= counts[index]
-        steps[index] = min(counts[index], max(least, PART_BYTES // max(1, part_bytes)))
-        if windows or steps[index] > 1:
-            break
-    firsts = [range(0, count, step) for count, step in zip(counts, steps, strict=True)]
-    ordered = product(*(firsts[index] for index in array.axes))
-    for places in ordered:
-        part = [slice(0)] * len(counts)
-        for index, first in zip(array.axes, places, strict=True):
-            part[index] = slice(first, min(first + steps[index], counts[index]))
-        yield part
+    shape = array.shape
+    row = math.prod(shape[axis + 1 :])
+    planes, plane_bytes = math.prod(shape[:axis]), rows.size * row * array.dtype.itemsize
+    step = max(1, PART_BYTES // plane_bytes)
+    windows = max(-(-rows.extent // rows.stride), PART_BYTES * rows.count // plane_bytes)
+    for plane in range(0, planes, step):
+        for first in range(0, rows.count, windows):
+            top, bottom, part_rows = 0, rows.size, rows
+            if windows < rows.count:
+                top, bottom, part_rows = rows.part(first, min(first + windows, rows.count))
+            part_shape = (min(step, planes - plane), bottom - top, *shape[axis + 1 :])
+            yield array.part((plane * rows.size + top) * row, part_shape), part_rows, top

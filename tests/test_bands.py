@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
-from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -96,24 +96,16 @@ def test_an_array_from_a_pipe_is_pooled_as_a_file_is(
         assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("layout", ["C", "F"])
 @pytest.mark.parametrize("data_format", SHAPES)
-def test_parts_are_small_and_cover_all_in_memory_order(
-    layout: Literal["C", "F"], data_format: DataFormat, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_are_small(data_format: DataFormat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "PART_BYTES", 700)
-    for windows, shape in product(WINDOWS, SHAPES[data_format]):
+    for shape in SHAPES[data_format]:
         axis = len(shape) - 2 if data_format == "channels_first" else max(0, len(shape) - 3)
-        rows, columns = windows.axes(shape, data_format)
-        counts = [*shape]
-        counts[axis : axis + 2] = rows.count, columns.count
-        places = np.arange(np.prod(counts)).reshape(counts, order=layout)
-        array = npy.ArrayFile(b"", shape, np.dtype("u1"), layout, 0)
-        parts = [places[tuple(part)] for part in job._parts(array, rows, columns, axis)]
-        written = np.concatenate([part.ravel(order=layout) for part in parts])
-        np.testing.assert_array_equal(written, np.arange(places.size))
-        if windows == Windows.of(2):
-            assert max(4 * part.size for part in parts) <= 700
+        rows, _ = Windows.of(2).axes(shape, data_format)
+        array = npy.ArrayFile(bytes(math.prod(shape)), shape, np.dtype("u1"), "C", 0)
+        parts = [pixels.nbytes for pixels, _, _ in job._parts(array, rows, axis)]
+        assert max(parts) <= 700
+        assert sum(parts) == math.prod(shape) // 41 * 40  # the last row is in no window
 
 
 def test_memory_stays_small(tmp_path: Path) -> None:

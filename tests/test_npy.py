@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +38,13 @@ def test_rows_are_those_of_numpy(
     array = np.asarray(sample(shape, dtype), order=order)
     path = saved(tmp_path / "a.npy", array)
     with npy.open_array(path) as opened:
-        assert (opened.shape, opened.dtype) == (shape, array.dtype)
-        rest = [slice(0, size) for size in shape[1:]]
+        assert opened.shape == shape
+        assert opened.dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
         for rows in (slice(0, shape[0]), slice(0, 1), slice(shape[0] - 1, shape[0])):
-            part = opened.part([rows, *rest])
+            part = opened.part(rows.start * array[0].size, array[rows].shape)
             assert not part.flags.writeable
             np.testing.assert_array_equal(part, array[rows])
     np.testing.assert_array_equal(npy.loads(Path(path).read_bytes()), array)
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_any_part_can_be_read(tmp_path: Path, order: Any) -> None:
-    array = np.asarray(sample((3, 7, 5, 4), "<u2"), order=order)
-    with npy.open_array(saved(tmp_path / "a.npy", array)) as opened:
-        for first in product(range(3), range(7), range(5), range(4)):
-            part = [slice(at, size) for at, size in zip(first, array.shape, strict=True)]
-            np.testing.assert_array_equal(opened.part(part), array[tuple(part)])
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
@@ -85,15 +75,13 @@ def test_headers_of_careless_writers(text: str) -> None:
     np.testing.assert_array_equal(array, np.arange(6).reshape(2, 3))
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_writing_is_read_by_numpy(dtype: str, order: Any) -> None:
+def test_writing_is_read_by_numpy(dtype: str) -> None:
     array = sample((11, 6, 2), dtype)
     file = io.BytesIO()
-    npy.write_header(file, array.shape, array.dtype, order)
-    parts = np.split(array, [4, 8]) if order == "C" else np.split(array, 2, axis=2)
-    for part in parts:
-        npy.write_part(file, part, order)
+    npy.write_header(file, array.shape, array.dtype)
+    for part in np.split(array, [4, 8]):
+        npy.write_part(file, part)
     for data in (file.getvalue(), npy.dumps(array)):
         loaded = np.load(io.BytesIO(data))
         np.testing.assert_array_equal(loaded, array)
@@ -170,7 +158,7 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
     with npy.open_array(path) as opened:
         os.truncate(path, 5000)
         with pytest.raises(ImageError, match="shorter"):
-            opened.part([slice(0, 1000), slice(0, 1000)])
+            opened.part(0, (1000, 1000))
 
 
 def test_missing_file_has_a_reason() -> None:

@@ -15,7 +15,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -47,35 +47,20 @@ class ArrayFile(NamedTuple):
     start: int
     """Where the numbers begin, in bytes."""
 
-    @property
-    def axes(self) -> tuple[int, ...]:
-        """The axes in memory order: the one whose neighbors are farthest apart comes first."""
-        axes = tuple(range(len(self.shape)))
-        return axes if self.order == "C" else axes[::-1]
-
-    def part(self, slices: Sequence[slice]) -> Array:
-        """A part of the array, a slice with start and stop for each axis, as a read-only view.
+    def part(self, first: int, shape: tuple[int, ...]) -> Array:
+        """Numbers from the one of number `first` on, as a read-only view, of an array of order C.
 
         It is mapped into memory: what is not looked at is not read, and all of it is given back
         with the view. Raise `DamageError` when the file has become shorter.
         """
-        step, start, size = self.dtype.itemsize, self.start, self.dtype.itemsize
-        strides = [0] * len(self.shape)
-        for axis in reversed(self.axes):
-            strides[axis] = step
-            start += slices[axis].start * step
-            size += (slices[axis].stop - 1 - slices[axis].start) * step
-            step *= self.shape[axis]
+        start = self.start + first * self.dtype.itemsize
         if isinstance(self.file, bytes):
-            memory = memoryview(self.file)[start : start + size]
-        else:
-            try:
-                memory = np.memmap(self.file, np.uint8, "r", start, (size,)).data
-            except ValueError:
-                words = "it is truncated: the file became shorter while it was read"
-                raise DamageError(words) from None
-        shape = tuple(piece.stop - piece.start for piece in slices)
-        return np.ndarray(shape, self.dtype, memory, strides=tuple(strides))
+            return np.ndarray(shape, self.dtype, self.file, start)
+        try:
+            return np.asarray(np.memmap(self.file, self.dtype, "r", start, shape))
+        except ValueError:
+            words = "it is truncated: the file became shorter while it was read"
+            raise DamageError(words) from None
 
 
 def is_array_file(path: str) -> bool:
@@ -89,7 +74,8 @@ def is_array_file(path: str) -> bool:
 def open_array(path: str) -> Iterator[ArrayFile]:
     """Open a .npy file to read by parts; raise `FileError` or, for its content, `ImageError`."""
     with files.reasons(), open(path, "rb") as file:
-        yield _array(file, file.read(_MAX_HEADER), os.fstat(file.fileno()).st_size)
+        array = _array(file, file.read(_MAX_HEADER), os.fstat(file.fileno()).st_size)
+        yield array if array.order == "C" else loaded(files.read(path))
 
 
 def is_array(data: bytes) -> bool:
@@ -98,30 +84,28 @@ def is_array(data: bytes) -> bool:
 
 
 def loaded(data: bytes) -> ArrayFile:
-    """The array in a .npy file's bytes; raise `ImageError` as `open_array`."""
-    return _array(data, data, len(data))
+    """The array in a .npy file's bytes, in order C; raise `ImageError` as `open_array`."""
+    array = _array(data, data, len(data))
+    return array if array.order == "C" else loaded(dumps(loads(data)))
 
 
-def write_header(
-    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], order: Literal["C", "F"] = "C"
-) -> None:
+def write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Begin a .npy file of numbers in this machine's byte order; its parts follow."""
     native = dtype.newbyteorder("=")
-    text = repr({"descr": native.str, "fortran_order": order == "F", "shape": tuple(shape)})
+    text = repr({"descr": native.str, "fortran_order": False, "shape": tuple(shape)})
     text += " " * (-(len(text) + 11) % 64) + "\n"  # the numbers begin at a multiple of 64
     file.write(_MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text.encode())
 
 
-def write_part(file: BinaryIO, part: Array, order: Literal["C", "F"] = "C") -> None:
-    """Write the next numbers, which follow those written before in memory order."""
-    native = part.astype(part.dtype.newbyteorder("="), copy=False)
-    lines = np.ascontiguousarray(native if order == "C" else native.T)
-    file.write(lines.reshape(-1).view(np.uint8).data)
+def write_part(file: BinaryIO, part: Array) -> None:
+    """Write the next numbers."""
+    native = np.ascontiguousarray(part, part.dtype.newbyteorder("="))
+    file.write(native.reshape(-1).view(np.uint8).data)
 
 
 def read_header(data: bytes) -> Header:
     """Read the header."""
-    shape = loaded(data).shape
+    shape = _array(data, data, len(data)).shape
     count, height, width = (shape if len(shape) == 4 else (1, *shape))[:3]
     return Header(formats.NPY, repeated((height, width), count))
 
@@ -147,7 +131,7 @@ def loads(data: bytes) -> Array:
     """The array in a .npy file's bytes, as a read-only view of them; raise `ImageError` when it is
     not an image of numbers.
     """
-    _, shape, dtype, order, start = loaded(data)
+    _, shape, dtype, order, start = _array(data, data, len(data))
     return np.ndarray(shape, dtype, data, start, order=order)
 
 
