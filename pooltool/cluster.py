@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from typing import Any
 
@@ -26,8 +25,6 @@ DASK_LOGGERS = (
     "distributed", "distributed.client", "tornado.application", "concurrent.futures", "asyncio"
 )  # fmt: skip
 """Silenced: what a job's worker did is told by its outcome, a cluster that is gone by an error."""
-Written = tuple[int, int] | None
-"""The size of a file and when it was written, in seconds; None where there is none."""
 
 
 def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iterator[Outcome]:
@@ -40,7 +37,9 @@ def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iter
     cluster = Cluster(str(settings.scheduler))
     rest, begun = iter(jobs), deque[tuple[Job, Any]]()
     try:
-        ahead = cluster.ahead()
+        cluster.require_workers()
+        # One job that is done and one that waits, for each thread of the cluster.
+        ahead = 2 * sum(cluster.client.nthreads().values())
         while True:
             while not interrupts and len(begun) < ahead and (job := next(rest, None)):
                 words = (pool_from, os.getcwd(), job, settings)
@@ -48,7 +47,7 @@ def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iter
             if not begun:
                 return
             outcome = cluster.outcome(*begun.popleft(), interrupts)
-            if outcome is not None:
+            if outcome:
                 yield outcome
     finally:
         with suppress(Exception):
@@ -59,52 +58,35 @@ class Cluster:
     """A connection to the scheduler at `address`."""
 
     def __init__(self, address: str) -> None:
-        self.client, self._address = _connect(address), address
+        self._address = address
         self._looked = self._seen = time.monotonic()
+        try:
+            import dask
 
-    def ahead(self) -> int:
-        """How many jobs to begin: one that is done and one that waits for each of its threads."""
+            dask.config.set({"logging": dict.fromkeys(DASK_LOGGERS, "critical")})
+            from distributed import Client
+        except ImportError:
+            raise UsageProblem(
+                "--scheduler needs Dask; install pooltool with it: pip install '.[dask]'"
+            ) from None
+        try:
+            self.client: Any = Client(address, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise UsageProblem(
+                f"cannot reach the scheduler {address}: {reason}; check that it runs"
+            ) from None
+
+    def require_workers(self) -> None:
+        """Raise `UsageProblem` unless there are workers, which all can do jobs."""
         tried = self.client.run(exec, "import pooltool.job, cv2", on_error="return")
+        problem = "" if tried else "has no worker; start one with `dask worker`"
         for worker, error in tried.items():
             if error is not None:
-                raise UsageProblem(
-                    f"the scheduler {self._address} has a worker, {worker}, that cannot pool "
-                    f"({error}); install pooltool for its Python"
-                )
-        if not tried:
-            problem = "has no worker; start one with `dask worker`"
+                advice = "install pooltool for its Python"
+                problem = f"has a worker, {worker}, that cannot pool ({error}); {advice}"
+        if problem:
             raise UsageProblem(f"the scheduler {self._address} {problem}")
-        count: int = sum(self.client.nthreads().values())
-        return 2 * count
-
-    def outcome(self, job: Job, future: Any, interrupts: Interrupts) -> Outcome | None:
-        """Wait for the outcome of a job, which is a failure where it killed its workers; None where
-        an interrupted run gives it up.
-        """
-        outcome: Outcome | None = None
-        written: Written = None
-        while outcome is None:
-            try:
-                outcome, written = future.result(POLL_SECONDS)
-            except FutureTimeout:
-                if interrupts.is_overdue:
-                    return None
-                self._require_alive()
-            except CancelledError:
-                raise self._gone("went away") from None
-            except Exception as error:
-                return Outcome(job, "failed", error=one_line(error))
-        until = time.monotonic() + SHARED_SECONDS
-        while written and written != _written(job.output):
-            if time.monotonic() > until:
-                raise ClusterError(
-                    f"a worker wrote {job.output}, but here it is not to be seen: the workers need "
-                    "the same folders as this machine, under the same names"
-                )
-            time.sleep(0.1)
-            with suppress(OSError):
-                os.listdir(os.path.dirname(job.output) or os.curdir)  # look at the disk again
-        return outcome
 
     def _require_alive(self) -> None:
         """Raise `ClusterError` once nobody is left to do a job: Dask itself waits for ever."""
@@ -122,43 +104,56 @@ class Cluster:
         if now - self._seen > WORKERLESS_SECONDS:
             raise self._gone(f"has had no worker for {WORKERLESS_SECONDS} seconds")
 
+    def outcome(self, job: Job, future: Any, interrupts: Interrupts) -> Outcome | None:
+        """Wait for the outcome of a job: a failure where it killed its workers, None where an
+        interrupted run gives it up.
+        """
+        result = None
+        while result is None:
+            try:
+                result = future.result(POLL_SECONDS)
+            except (CancelledError, Exception) as error:
+                if future.status == "error":
+                    return Outcome(job, "failed", error=one_line(error))
+                if interrupts.is_overdue:
+                    return None
+                if future.cancelled():
+                    raise self._gone("went away") from None
+                self._require_alive()
+        outcome, written = result
+        until = time.monotonic() + SHARED_SECONDS
+        while written and written != _written(job.output):
+            if time.monotonic() > until:
+                raise ClusterError(
+                    f"a worker wrote {job.output}, but here it is not to be seen: the workers need "
+                    "the same folders as this machine, under the same names"
+                )
+            time.sleep(POLL_SECONDS)
+            with suppress(OSError):
+                os.listdir(os.path.dirname(job.output) or os.curdir)  # look at the disk again
+        return Outcome(*outcome)
+
     def _gone(self, reason: str) -> ClusterError:
         advice = "the same command with --skip-existing goes on"
         return ClusterError(f"the scheduler {self._address} {reason}; {advice}")
 
 
-def pool_from(directory: str, job: Job, settings: Settings) -> tuple[Outcome, Written]:
-    """Do a job whose names start in `directory`: a worker's own may be another."""
+def pool_from(
+    directory: str, job: Job, settings: Settings
+) -> tuple[Outcome, tuple[int, int] | None]:
+    """Do a job whose names start in `directory`: a worker's own may be another. Return with the
+    outcome what was written.
+    """
     source, output, folder = (
         name and os.path.join(directory, name) for name in (job.input, job.output, job.folder)
     )
-    there = job._replace(input=source, output=output, folder=folder)
-    outcome = pool_file(there, settings)._replace(job=job)
-    return outcome, _written(output) if outcome.status == "ok" else None
+    outcome = pool_file(job._replace(input=source, output=output, folder=folder), settings)
+    return outcome._replace(job=job), _written(output) if outcome.status == "ok" else None
 
 
-def _written(path: str) -> Written:
-    try:
+def _written(path: str) -> tuple[int, int] | None:
+    """The size of a file and when it was written, in seconds."""
+    with suppress(OSError):
         status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_size, int(status.st_mtime)
-
-
-def _connect(address: str) -> Any:
-    try:
-        import dask
-
-        dask.config.set({"logging": dict.fromkeys(DASK_LOGGERS, "critical")})
-        from distributed import Client
-    except ImportError:
-        raise UsageProblem(
-            "--scheduler needs Dask; install pooltool with it: pip install '.[dask]'"
-        ) from None
-    try:
-        return Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageProblem(
-            f"cannot reach the scheduler {address}: {reason}; check that it runs"
-        ) from None
+        return status.st_size, int(status.st_mtime)
+    return None
