@@ -23,6 +23,7 @@ LINES = (PHOTO[..., 0] > 120) ^ (PHOTO[..., 1] > 90)
 PASTEL = smooth(SIZE) // 2 + 70
 RAMP = np.add.outer(np.arange(64), np.arange(80)).astype(np.uint16) * 20
 FRAME = "choose one of them with --frame"
+_LAYOUT = "left out: description .the array's layout."
 
 
 def made(tags: Mapping[int, Sequence[int]], data: bytes, *, big_endian: bool = False) -> bytes:
@@ -196,7 +197,7 @@ def _metamorph() -> Kind:
     data = made(tags, stack.tobytes()).replace(
         struct.pack("<HHI", 33629, 4, 30), struct.pack("<HHI", 33629, 5, 5)
     )
-    left_out = "left out: MetaMorph metadata"
+    left_out = "left out: tag 33628 and tag 33629"
     return rare(Kind("tiff MetaMorph stack", lambda: data, lambda: list(stack), "", (left_out,)))
 
 
@@ -346,20 +347,20 @@ READ = (
     *(rare(Kind(f"tiff stack {settings}", partial(tiff, _stack(), **settings),
                 lambda: list(_stack()), "", warnings, frame=None))
       for settings, warnings in (
-          ({"imagej": True, "truncate": True}, ("left out: ImageJ description",)),
+          ({"imagej": True, "truncate": True}, (_LAYOUT,)),
           ({"photometric": "minisblack", "truncate": True, "byteorder": ">"},
-           ("left out: tifffile description",)),
+           (_LAYOUT,)),
           ({"photometric": "minisblack", "truncate": True, "bigtiff": True},
-           ("left out: tifffile description",)))),
+           (_LAYOUT,)))),
     *(rare(Kind(f"tiff volume {settings}", partial(tiff, _stack(), volumetric=True, **settings),
                 lambda: list(_stack())))
       for settings in ({"compression": "zlib"}, {"tile": (16, 16, 16), "metadata": None})),
     rare(Kind("tiff one plane of a stack", lambda: tiff(_stack(), imagej=True, truncate=True),
-              lambda: [_stack()[3]], "", ("left out: ImageJ description",), frame=3)),
-    Kind("tiff with overviews and masks", _cog, lambda: [PHOTO, PHOTO[::-1]], "",
-         ("left out: overviews and masks",)),
+              lambda: [_stack()[3]], "", (_LAYOUT,), frame=3)),
+    Kind("tiff with overviews or masks", _cog, lambda: [PHOTO, PHOTO[::-1]], "",
+         ("left out: overviews or masks",)),
     Kind("tiff frame 1 counts pictures", _cog, lambda: [PHOTO[::-1]], "",
-         ("left out: overviews and masks",), frame=1),
+         ("left out: overviews or masks",), frame=1),
     Kind("tiff frame 0 beside CMYK", _mixed, lambda: [PHOTO], frame=0),
     Kind("tiff frame 2 beside CMYK", _mixed, lambda: [PHOTO[1:]], frame=2),
     Kind("tiff gray without photometric tag", lambda: made({262: []}, GRAY.tobytes()),

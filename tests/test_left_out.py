@@ -98,10 +98,13 @@ LEFT_OUT = {
     "tiff-geo": (tag(34735), "GeoTIFF tags (pooling moves what they place)"),
     "tiff-imagej": (
         tiff(PHOTO[..., 0], imagej=True, resolution=(5, 5), metadata={"unit": "um"}),
-        "ImageJ description",
+        "description (the array's layout)",
     ),
-    "tiff-ome": (tiff(PHOTO[..., 0], ome=True), "OME description"),
-    "tiff-shaped": (tiff(PHOTO, photometric="rgb", metadata={"scale": 3}), "tifffile description"),
+    "tiff-ome": (tiff(PHOTO[..., 0], ome=True), "description (the array's layout)"),
+    "tiff-shaped": (
+        tiff(PHOTO, photometric="rgb", metadata={"scale": 3}),
+        "description (the array's layout)",
+    ),
     "tiff-pages": (pages({"description": "a"}, {"description": "a"}), None),
     "tiff-descriptions": (
         pages({"description": "a"}, {"description": "b"}, {"description": "c"}),

@@ -11,13 +11,12 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import NamedTuple
 
 import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, tags, tiff_pages, tifffile
-from pooltool.images.container import Part, name_of
+from pooltool.images.container import name_of
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, profile_kind, repeated
 from pooltool.images.others import RAW
@@ -27,89 +26,64 @@ from pooltool.images.picture import (
     Header,
     Metadata,
     Picture,
-    Verbatim,
     channels,
     padded,
 )
 from pooltool.images.tags import Directory, Field, number_fields
 from pooltool.images.tiff_pages import BANDS, CMYK, LAB, WITH_ALPHA, Page
 
-_DNG = 50706
-
 _DESCRIPTION, _XMP, _DEPTH, _STACK, _ICC, _NO_DATA = 270, 700, 32997, 33629, 34675, 42113
 _RESOLUTION = (tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT)
-_DESCRIPTIVE = (11, 269, _DESCRIPTION, 271, 272, *_RESOLUTION, 285, 305, 306, 315, 316, 33432,
-                18246, 18249, *range(0x9C9B, 0x9CA0), 50708, 50709)  # fmt: skip
-_POINTERS = (tags.EXIF, tags.GPS)
+_SHARED = (*_RESOLUTION, _NO_DATA)
+"""What describes all pages of a file alike."""
+_DESCRIPTIVE = (11, 269, _DESCRIPTION, 271, 272, *_SHARED, 285, 301, 305, 306, 315, 316, 318, 319,
+                18246, 18249, 33432, *range(0x9C9B, 0x9CA0), 50708, 50709,
+                tags.EXIF, tags.GPS)  # fmt: skip
 """The tags that describe the picture, and where more of them lie; they travel as an EXIF block."""
 _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *range(277, 282), 284,
-                         *range(288, 294), 297, 317, 320, 322, 323, 324, 325, 338, 339, 340, 341,
+                         *range(288, 294), 297, 317, 320, *range(322, 326), 332, *range(338, 342),
                          347, *range(512, 522), *range(529, 533), _DEPTH, 32998, 50674, 59932,
                          59933))  # fmt: skip
 """The tags that describe how the pixels are stored, those of turning and of padding included."""
-_LAYOUTS = {
-    rb'\{"shape"[^:]*:?[^:]*\Z': "",
-    rb'\{"shape"': "tifffile",
-    rb"ImageJ=": "ImageJ",
-    rb"(<\?xml.*?)?<OME": "OME",
-    rb"<\?xml": "XML",
-}
-"""How descriptions begin that give the array's layout, which pooling changes, and of which program.
-
-A description of tifffile that holds the shape alone is no loss.
-"""
-_GEO = "GeoTIFF tags (pooling moves what they place)"
+_LAYOUT = rb'\{"shape"|ImageJ=|(<\?xml.*?)?<OME|<\?xml'
+"""How descriptions begin that programs read the array's layout from, which pooling changes."""
 _NAMES = {
-    _DESCRIPTION: "description", _XMP: "XMP in a tag", _ICC: "ICC profile in a tag",
-    tags.EXIF: "EXIF", tags.GPS: "GPS", tags.MAKER_NOTES: "maker notes", 301: "transfer function",
-    318: "white point (tag 318)", 319: "primary colors (tag 319)", 330: "sub-pictures (tag 330)",
-    33723: "IPTC (tag 33723)", 34377: "Photoshop data (tag 34377)",
-    37724: "Photoshop layers (tag 37724)", 42112: "GDAL metadata (tag 42112)",
-    50341: "print settings (PrintIM)",
-    **dict.fromkeys(range(33628, 33632), "MetaMorph metadata"),
-    **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737), _GEO),
+    _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", _NO_DATA: "no-data value",
+    **dict.fromkeys(_RESOLUTION, "resolution"), tags.EXIF: "EXIF", tags.GPS: "GPS",
+    tags.MAKER_NOTES: "maker notes", 33723: "IPTC (tag 33723)",
+    34377: "Photoshop data (tag 34377)", 42112: "GDAL metadata (tag 42112)",
+    **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737),
+                    "GeoTIFF tags (pooling moves what they place)"),
 }  # fmt: skip
-_OTHER_PAGES = {1: "overviews", 4: "masks"}
 _STRIP_BYTES = 1 << 18
-
-
-class Details(NamedTuple):
-    """What `decode` needs: the pictures among the pages, each with its place in the file."""
-
-    pages: tuple[tuple[int, Directory], ...]
-    planes: int = 1
-    """How many planes one page describes."""
 
 
 def read_header(data: bytes) -> Header:
     """Walk the directories; pictures are those that are no overviews and no masks of others."""
-    if data[8:10] == b"CR":  # of Canon
-        raise ImageError(RAW)
     directories = tuple(tags.directories(data))
-    if any(_DNG in page.fields for page in directories):  # of Adobe
-        raise ImageError(RAW)
     spans = {(field.at, len(field.raw)) for page in directories for field in page.fields.values()}
     if sum(length for _, length in spans) > 2 * len(data):
         raise DamageError("it is damaged: its tags share their bytes")
-    kinds = [page.number(tiff_pages.SUBFILE, 0) for page in directories]
-    pages = tuple(
-        item for item, kind in zip(enumerate(directories), kinds, strict=True) if not kind & 5
-    )
-    if not pages and 330 in directories[0].fields:
+    pictures = {
+        index: directory
+        for index, directory in enumerate(directories)
+        if not directory.number(tiff_pages.SUBFILE, 0) & 5
+    }
+    is_raw = data[8:10] == b"CR" or any(50706 in directory.fields for directory in directories)
+    if is_raw or (not pictures and 330 in directories[0].fields):  # of Canon, of Adobe, of others
         raise ImageError(RAW)
-    pages = pages or ((0, directories[0]),)
-    metadata, missing = _describe(data, [page for _, page in pages])
-    if len(pages) < len(directories):
-        missing += [name for bit, name in _OTHER_PAGES.items() if any(kind & bit for kind in kinds)]
-    planes = _planes(data, directories[0]) if len(directories) == 1 else 1
-    sizes = tuple(tiff_pages.size(page) for _, page in pages)
-    if planes > 1:
-        sizes = repeated(sizes[0], planes)
-    indexed = any(page.number(tiff_pages.PHOTOMETRIC, 0) == 3 for _, page in pages)
-    pixel_bytes = max(tiff_pages.pixel_bytes(page) for _, page in pages)
+    pictures = pictures or {0: directories[0]}
+    metadata, missing = _describe(data, [*pictures.values()])
+    if len(pictures) < len(directories):
+        missing.append("overviews or masks")
+    pages = {index: tiff_pages.page(directory) for index, directory in pictures.items()}
+    sizes = tuple((page.height, page.width) for page in pages.values())
+    if len(directories) == 1:
+        sizes = repeated(sizes[0], _planes(data, pages[0]))
     return Header(
-        formats.TIFF, sizes, metadata, tuple(missing),
-        orientation=1, indexed=indexed, details=Details(pages, planes), pixel_bytes=pixel_bytes,
+        formats.TIFF, sizes, metadata, tuple(missing), orientation=1, details=pages,
+        indexed=any(page.photometric == 3 for page in pages.values()),
+        pixel_bytes=max(page.samples * -(-page.bits // 8) for page in pages.values()),
     )  # fmt: skip
 
 
@@ -117,11 +91,11 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode pages, upright, with straight or premultiplied colors as they are stored. Indices are
     those of pages that all have one palette.
     """
-    details: Details = header.details
-    chosen = dict(details.pages)
-    if frame is not None and details.planes == 1:
-        chosen = dict(details.pages[frame : frame + 1])
-    pages = {index: tiff_pages.page(directory) for index, directory in chosen.items()}
+    pages: dict[int, Page] = header.details
+    planes = len(header.sizes) if len(pages) == 1 else 1
+    if frame is not None and planes == 1:
+        index = [*pages][frame]
+        pages = {index: pages[index]}
     premultiplied = {1 in page.extra for page in pages.values() if page.meaning in WITH_ALPHA}
     bands = {page.meaning == BANDS for page in pages.values() if page.samples > 1}
     tops = {page.top for page in pages.values()}
@@ -132,7 +106,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         )
     palette = tiff_pages.shared_palette([*pages.values()]) if header.labels else None
     frames, warnings = [], list[str]()
-    for page, values in _samples(data, pages, details.planes, frame):
+    for page, values in _samples(data, pages, planes, frame):
         if tiff_pages.PHOTOMETRIC not in page.directory.fields:
             warnings.append(f"it does not say what its values mean: read as {page.meaning}")
         if page.meaning == BANDS and (page.photometric == 2 or any(page.extra)):
@@ -160,20 +134,18 @@ def _samples(
     """Pages, by their place in the file, and their samples as they are stored; or all planes of a
     page, or one of them.
     """
-    if planes > 1:
-        (page,) = pages.values()
-        tiff_pages.rare_kind(page)
-        tiff_pages.blocks(data, page)  # its first plane lies in the data
-        stack = tifffile.stacked(data, page, planes)
-        for values in stack if frame is None else [stack[frame]]:
-            yield page, values
-        return
     kinds = {index: tiff_pages.rare_kind(page) for index, page in pages.items()}
     blocks = {index: tiff_pages.blocks(data, page) for index, page in pages.items()}
-    rare = {index: page for index, page in pages.items() if kinds[index]}
-    read = tifffile.stored(data, rare, next(filter(None, kinds.values()))) if rare else {}
+    kind = "many planes in one page" if planes > 1 else next(filter(None, kinds.values()), "")
+    file = tifffile.opened(data, kind) if kind else None
     for index, page in pages.items():
-        yield page, read[index] if index in rare else tiff_pages.stored(page, blocks[index])
+        if planes > 1:
+            stack = tifffile.stacked(file, page, planes)
+            yield from ((page, values) for values in (stack if frame is None else [stack[frame]]))
+        elif kinds[index]:
+            yield page, tifffile.stored(file, index, page, blocks[index])
+        else:
+            yield page, tiff_pages.stored(page, blocks[index])
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -186,11 +158,9 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     if metadata.exif:
         order = metadata.exif.order
         first = _movable(metadata.exif.fields, missing)
-    shared = {tag: first[tag] for tag in _RESOLUTION if tag in first}
+    shared = {tag: first[tag] for tag in _SHARED if tag in first}
     if metadata.resolution:
-        shared = tags.resolution_fields(metadata.resolution, order)
-    for part in metadata.verbatim.parts if metadata.verbatim else ():
-        shared[_NO_DATA] = Field(2, len(part.body), part.body)
+        shared |= tags.resolution_fields(metadata.resolution, order)
     if metadata.xmp:
         first[_XMP] = Field(1, len(metadata.xmp), metadata.xmp)
     parts, pages, position = list[bytes | memoryview](), list[dict[int, Field]](), 8
@@ -291,7 +261,7 @@ def _movable(
     """
     moved = {}
     for tag, field in fields.items():
-        is_wanted = tag in (*_DESCRIPTIVE, *_POINTERS) if is_main else tag != tags.MAKER_NOTES
+        is_wanted = tag in _DESCRIPTIVE if is_main else tag != tags.MAKER_NOTES
         if tag in _STRUCTURAL:
             continue
         if not is_wanted or not field.can_move:
@@ -303,25 +273,24 @@ def _movable(
     return moved
 
 
-def _planes(data: bytes, page: Directory) -> int:
+def _planes(data: bytes, page: Page) -> int:
     """How many planes the only page of a file describes.
 
     It is a volume, or they lie uncompressed in a row: ImageJ writes stacks above 4 GB so, tifffile
     those that it was asked to truncate, MetaMorph all.
     """
-    if (depth := page.number(_DEPTH, 1)) > 1:
+    directory = page.directory
+    if (depth := directory.number(_DEPTH, 1)) > 1:
         return depth
-    height, width = tiff_pages.size(page)
-    text, samples = page.raw(_DESCRIPTION) or b"", page.number(tiff_pages.SAMPLES, 1)
-    count = page.fields[_STACK].count if _STACK in page.fields else 1
+    text, size = directory.raw(_DESCRIPTION) or b"", max(1, page.height * page.row_bytes)
+    count = directory.fields[_STACK].count if _STACK in directory.fields else 1
     if images := re.match(rb"ImageJ=.*\nimages=(\d{1,9})\b", text):
         count = int(images[1])
     elif shape := re.match(rb'\{"shape": \[([\d, ]{1,99})\].*"truncated": true', text):
-        count = math.prod(map(int, shape[1].split(b","))) // max(1, height * width * samples)
-    if count < 2 or page.numbers(tiff_pages.COMPRESSION, (1,)) != (1,):
+        count = math.prod(map(int, shape[1].split(b","))) * page.bits // (8 * size)
+    if count < 2 or page.compression != tiff_pages.RAW:
         return 1
-    size = height * width * samples * page.number(tiff_pages.BITS, 1) // 8
-    if page.number(tiff_pages.STRIPS, 0) + count * max(1, size) > len(data):
+    if directory.number(tiff_pages.STRIPS, 0) + count * size > len(data):
         raise DamageError(f"it is truncated: it describes {count} planes, more than its data holds")
     return count
 
@@ -329,47 +298,40 @@ def _planes(data: bytes, page: Directory) -> int:
 def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[str]]:
     """The metadata of the first page, and what else is in the file."""
     first, missing = pages[0], list[str]()
-    own = (_XMP, _ICC, _NO_DATA)
-    fields = {tag: field for tag, field in first.fields.items() if tag not in own}
-    exif = tags.with_inner(data, first._replace(fields=fields))
+    own = {tag: field for tag, field in first.fields.items() if tag not in (_XMP, _ICC)}
+    exif = tags.with_inner(data, first._replace(fields=own))
     if not exif.is_whole:
         missing.append("damaged EXIF")
     kept = _movable(exif.fields, missing)
-    for page in pages[1:]:
+    values: dict[int, dict[int, bytes | memoryview]] = {}
+    for page in pages:
         for tag, field in page.fields.items():
-            if tag in _STRUCTURAL or tag in (*_RESOLUTION, *own[1:]):
-                continue
-            name = "XMP" if tag == _XMP else _NAMES.get(tag, f"tag {tag}")
-            if tag not in (*_DESCRIPTIVE, *_POINTERS, _XMP):
-                missing.append(name)
-            elif tag in _POINTERS or field.raw != first.raw(tag):
-                missing.append(f"{name} of pages after the first")
-    text = first.raw(_DESCRIPTION) or b""
-    programs = (name for start, name in _LAYOUTS.items() if re.match(start, text, re.DOTALL))
-    if (program := next(programs, None)) is not None:
-        kept.pop(_DESCRIPTION, None)
-        if program:
-            missing.append(f"{program} description")
-    if len({tuple(map(page.raw, _RESOLUTION)) for page in pages}) > 1:
-        missing.append("resolution, which differs between pages")
-        kept = {tag: field for tag, field in kept.items() if tag not in _RESOLUTION}
-    icc = _common(pages, _ICC, "ICC profiles, which differ between pages", missing)
-    no_data = _common(pages, _NO_DATA, "no-data, which differs between pages", missing)
-    verbatim = None
-    if no_data:
-        verbatim = Verbatim(("TIFF",), (Part(b"no-data", no_data),), ("no-data value",))
-    turn, (height, width) = first.number(tags.ORIENTATION, 1), tiff_pages.size(first)
-    sides = (width, height) if turn in (5, 6, 7, 8) else (height, width)
-    block = exif._replace(fields=kept, is_whole=True).upright(turn, *sides)
-    return Metadata(block if kept else None, first.raw(_XMP), icc, verbatim=verbatim), missing
-
-
-def _common(pages: Sequence[Directory], tag: int, name: str, missing: list[str]) -> bytes | None:
-    """The one value of a tag that pages have; of several, `missing` gets the name."""
-    values = {page.raw(tag) for page in pages} - {None}
-    if len(values) > 1:
-        missing.append(name)
-    return pages[0].raw(tag) if len(values) == 1 else None
+            values.setdefault(tag, {})[field.at] = field.raw
+    outdated = {
+        tag
+        for tag, places in values.items()
+        if tag not in first.fields or len({bytes(raw) for raw in places.values()}) > 1
+    }
+    for tag in sorted(values.keys() - _STRUCTURAL):
+        name, is_shared = _NAMES.get(tag, f"tag {tag}"), tag in (*_SHARED, _ICC)
+        if tag not in (*_DESCRIPTIVE, _XMP, _ICC):
+            missing.append(name)
+        elif tag in outdated:
+            why = ", which differs between pages" if is_shared else " of pages after the first"
+            missing.append(name + why)
+    dropped, text = outdated & {*_SHARED}, first.raw(_DESCRIPTION) or b""
+    if re.match(_LAYOUT, text, re.DOTALL):
+        dropped.add(_DESCRIPTION)
+        if not re.match(rb'\{"shape"[^:]*:[^:]*\Z', text):  # no loss: the shape alone
+            missing.append("description (the array's layout)")
+    if dropped & {*_RESOLUTION}:
+        dropped |= {*_RESOLUTION}
+    kept = {tag: field for tag, field in kept.items() if tag not in dropped}
+    turn = first.number(tags.ORIENTATION, 1)
+    sides = tiff_pages.size(first)[:: -1 if turn in (5, 6, 7, 8) else 1]
+    exif = exif._replace(fields=kept, is_whole=True).upright(turn, *sides)
+    icc = None if _ICC in outdated else first.raw(_ICC)
+    return Metadata(exif if kept else None, first.raw(_XMP), icc), missing
 
 
 def _pooled_no_data(page: Directory, pixels: Array) -> list[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import isobmff, others, pillow, png, tiff_pages, webp
+from pooltool.images import isobmff, others, pillow, png, webp
 from pooltool.images.headers import MALFORMED
 from pooltool.images.picture import Array
 from pooltool.images.tiff_pages import LAB, Page
@@ -22,25 +22,27 @@ _SIZED = {**dict.fromkeys((33003, 33004, 33005, 34712), isobmff), 34927: webp, 5
 """Compressions whose data has a header of its own, by the module that reads it."""
 
 
-def stored(data: bytes, pages: Mapping[int, Page], kind: str) -> dict[int, Array]:
-    """The samples of pages, by their place in the file, as they are stored: (H, W, samples).
+def opened(data: bytes, kind: str) -> Any:
+    """A file of tifffile's, which then logs nothing; `kind` says in words what it is opened for."""
+    package = others.imported("tifffile", f"a TIFF of {kind}")
+    import logging  # takes milliseconds to load
 
-    `kind` says in words what is read here.
-    """
-    file, samples = _opened(data, kind), dict[int, Array]()
-    for index, page in pages.items():
-        for block in tiff_pages.blocks(data, page):
-            _require_fitting(page, block)
-        array = _tried(lambda at: file.pages[at].asarray(), index)
-        # tifffile leaves out axes of length 1, and puts planes first.
-        shape = (page.planes, page.height, page.width, page.samples // page.planes)
-        samples[index] = np.moveaxis(_shaped(array, shape), 0, 2).reshape(*shape[1:3], -1)
-    return samples
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    return _tried(package.TiffFile, io.BytesIO(data))
 
 
-def stacked(data: bytes, page: Page, count: int) -> Array:
+def stored(file: Any, index: int, page: Page, blocks: Sequence[memoryview]) -> Array:
+    """The samples of a page as they are stored: (H, W, samples)."""
+    for block in blocks:
+        _require_fitting(page, block)
+    array = _tried(lambda at: file.pages[at].asarray(), index)
+    # tifffile leaves out axes of length 1, and puts planes first.
+    shape = (page.planes, page.height, page.width, page.samples // page.planes)
+    return np.moveaxis(_shaped(array, shape), 0, 2).reshape(page.height, page.width, -1)
+
+
+def stacked(file: Any, page: Page, count: int) -> Array:
     """The samples of a stack that one page describes: (planes, H, W, samples)."""
-    file = _opened(data, "many planes in one page")
     array = _tried(lambda at: file.series[at].asarray(), 0)
     return _shaped(array, (count, page.height, page.width, page.samples))
 
@@ -66,15 +68,6 @@ def in_rgb(page: Page, values: Array, profile: bytes | None) -> tuple[Array, str
     inks = top - values.astype(np.float64)
     colors = np.rint(inks[..., :3] * inks[..., 3:] / top).astype(values.dtype)
     return colors, "its CMYK colors became RGB without a profile: they may look different"
-
-
-def _opened(data: bytes, kind: str) -> Any:
-    """A file of tifffile's, which then logs nothing."""
-    package = others.imported("tifffile", f"a TIFF of {kind}")
-    import logging  # takes milliseconds to load
-
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    return _tried(package.TiffFile, io.BytesIO(data))
 
 
 def _tried(action: Callable[..., Any], *words: Any) -> Any:
