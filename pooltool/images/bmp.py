@@ -29,8 +29,6 @@ class _Details(NamedTuple):
     palette: Array
     """(K, 3), blue first."""
     start: int
-    stride: int
-    """Bytes of a row."""
     is_upwards: bool
 
 
@@ -56,10 +54,9 @@ def read_header(data: bytes) -> Header:
     count = min(used or 1 << bits, 1 << bits, max(start - 14 - size, 0) // entry)
     table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry]
     palette = table.reshape(count, entry)[:, :3]
-    is_calibrated = any(head[116:120]) or (not any(head[56:60]) and any(head[60:108]))
-    missing = ("color profile",) if size >= 108 and is_calibrated else ()
+    missing = ("ICC profile",) if size >= 124 and any(head[116:120]) else ()
     metadata = Metadata(resolution=Resolution(down, across) if min(down, across) > 0 else None)
-    details = _Details(what, bits, palette, start, stride, is_upwards)
+    details = _Details(what, bits, palette, start, is_upwards)
     indexed = bits <= 8 and not _is_ramp(palette)
     return Header(formats.BMP, ((height, width),), metadata, missing, indexed=indexed,
                   details=details)  # fmt: skip
@@ -94,12 +91,14 @@ def _is_ramp(palette: Array) -> bool:
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The pixels: gray where the palette holds nothing but gray."""
     details: _Details = header.details
-    what, bits, palette, start, stride, is_upwards = details
+    what, bits, palette, start, is_upwards = details
     if what:
         return pillow.decode_as(data, header, what)
     ((height, width),) = header.sizes
-    body = data[start : start + height * stride].ljust(height * stride, b"\0")
-    rows = np.frombuffer(body, np.uint8).reshape(height, stride)[:: -1 if is_upwards else 1]
+    stride = (width * bits + 31) // 32 * 4
+    body = data.ljust(start + height * stride, b"\0")  # the last row may end early
+    rows = np.frombuffer(body, np.uint8, height * stride, start).reshape(height, stride)
+    rows = rows[:: -1 if is_upwards else 1]
     if bits > 8:
         pixels = rows[:, : width * bits // 8].reshape(height, width, -1)[..., :3]
         return Picture((np.ascontiguousarray(pixels),), formats.BMP)

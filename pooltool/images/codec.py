@@ -29,7 +29,6 @@ from pooltool.images import tags
 from pooltool.images.formats import (
     CODECS,
     Format,
-    require_frames,
     require_holds,
     require_quality,
 )
@@ -62,9 +61,9 @@ def decode(
     labels: bool = False,
 ) -> Picture:
     """Decode a file's bytes, whatever its name; `frame` counts from 0, and the result will be
-    written as `format`: what that can never hold is refused before it is decoded. `data_format`
-    says how a .npy array lies; None is channels_last, with a warning where it looks otherwise.
-    With `labels` a picture with a palette comes as its indices.
+    written as `format`, which may lose a palette. `data_format` says how a .npy array lies; None is
+    channels_last, with a warning where it looks otherwise. With `labels` a picture with a palette
+    comes as its indices.
 
     Raise `ImageError` with the reason when they are no picture, too large, or of a kind that would
     come out wrong, and `DamageError` when they are truncated or damaged.
@@ -75,9 +74,8 @@ def decode(
         only = "only one frame" if count == 1 else f"frames 0 to {count - 1}"
         raise ImageError(f"it has no frame {frame}; it holds {only}")
     _require_sizes(header, frame, len(data))
-    if format and frame is None:
-        require_frames(format, count)
-    header = header._replace(gray=gray, labels=labels, data_format=data_format)
+    if gray or labels or data_format:
+        header = header._replace(gray=gray, labels=labels, data_format=data_format)
     picture = _upright(module.decode(data, header, frame), header)
     if gray:
         return _grayed(picture)
@@ -251,30 +249,22 @@ def _grayed(picture: Picture) -> Picture:
     """
     if picture.bands:
         raise ImageError("its bands are not colors; leave out --gray")
-    warnings, metadata, frames = list(picture.warnings), picture.metadata, []
-    see_through = False
+    frames = tuple(_gray(pixels, picture.format) for pixels in picture.frames)
     for pixels in picture.frames:
-        if channels(pixels) == 4:
-            full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
-            see_through = see_through or bool(np.any(pixels[..., 3] != full))
-        frames.append(_gray(pixels, picture.format))
-    if see_through:
-        warnings.append("its transparency was left out: --gray keeps no alpha")
-    if metadata.icc and profile_kind(metadata.icc) not in ("gray", None):
-        warnings.append("the ICC profile was left out: it is not for gray")
-        metadata = metadata._replace(icc=None)
-    return picture._replace(
-        frames=tuple(frames), metadata=metadata, premultiplied=False, warnings=tuple(warnings)
-    )
+        full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
+        if channels(pixels) == 4 and np.any(pixels[..., 3] != full):
+            words = "its transparency was left out: --gray keeps no alpha"
+            picture = picture._replace(warnings=(*picture.warnings, words))
+            break
+    return picture._replace(frames=frames, premultiplied=False)
 
 
 def _gray(pixels: Array, format: Format) -> Array:
     count = channels(pixels)
     if count == 1:
         return np.ascontiguousarray(pixels.reshape(pixels.shape[:2]))
-    if count not in (3, 4) or pixels.dtype.kind == "b":
-        what = "bool" if count in (3, 4) else count
-        raise ImageError(f"{what} channels are not colors; leave out --gray")
+    if count not in (3, 4):
+        raise ImageError(f"{count} channels are not colors; leave out --gray")
     if format.gray_bits == 14 and pixels.dtype in (np.uint8, np.uint16):
         blue, green, red = (pixels[..., channel].astype(np.uint32) for channel in range(3))
         total = blue * 1868 + green * 9617 + red * 4899 + (1 << 13)

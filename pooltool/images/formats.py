@@ -189,19 +189,8 @@ def require_holds(
         written = [other for other in FORMATS if other.written]
         suitable = [other.extensions[0] for other in written if not other.objections(*asked)]
         remedy = f"use {listed(suitable, 'or')}" if suitable else "no format here can"
+        remedy += ", or choose one with --frame" * (frames > 1 and not format.frames)
         raise ImageError(f"{format.name} cannot hold {' and '.join(objections)}; {remedy}")
-
-
-def require_frames(format: Format, count: int) -> None:
-    """Raise `ImageError` unless `format` holds so many frames; asked before they are decoded."""
-    if count > 1 and not format.frames:
-        suitable = [
-            f.extensions[0] for f in FORMATS if f.written and f.frames and 3 in (f.channels or (3,))
-        ]
-        raise ImageError(
-            f"{format.name} cannot hold {count} frames; use {listed(suitable, 'or')}, or choose "
-            "one with --frame"
-        )
 
 
 def require_quality(format: Format, quality: int | None) -> None:

@@ -41,6 +41,8 @@ class _Block(NamedTuple):
     content: int
     """Where its first sub-block begins."""
     end: int
+    body: bytes
+    """What its sub-blocks hold."""
 
 
 class _Details(NamedTuple):
@@ -66,7 +68,7 @@ def read_header(data: bytes) -> Header:
             frames.append((control, block))
             control = bytes(4)
             continue
-        body = _joined(data, block.content)
+        body = block.body
         if block.label == _CONTROL:
             control = body[:4].ljust(4, b"\0")
         elif body.startswith(_LOOPS):
@@ -102,20 +104,12 @@ def _blocks(data: bytes) -> Iterator[_Block]:
         else:
             words = "the GIF data does not go on as it should"
             raise DamageError(f"it is truncated or damaged: {words}")
-        end = content
-        while data[end]:
-            end += data[end] + 1
-        yield _Block(label, at, content, end + 1)
-        at = end + 1
-
-
-def _joined(data: bytes, at: int) -> bytes:
-    """What the sub-blocks of a block hold."""
-    pieces = []
-    while data[at]:
-        pieces.append(data[at + 1 : at + 1 + data[at]])
-        at += data[at] + 1
-    return b"".join(pieces)
+        start, at, pieces = at, content, []
+        while data[at]:
+            pieces.append(data[at + 1 : at + 1 + data[at]])
+            at += data[at] + 1
+        at += 1
+        yield _Block(label, start, content, at, b"".join(pieces))
 
 
 def _table(data: bytes, flags_at: int, at: int) -> bytes:
@@ -127,7 +121,7 @@ def _require_image(data: bytes, block: _Block, width: int, height: int) -> None:
     """Refuse an image without pixels, data or colors."""
     if not height or not width:
         raise DamageError("it is damaged: a frame of the GIF has no pixels")
-    require_plausible(height, width, height * width, (block.end - block.content) * _MOST_PIXELS)
+    require_plausible(height, width, height * width, len(block.body) * _MOST_PIXELS)
     if not (data[10] | data[block.start + 9]) & 0x80:
         raise ImageError(opencv.unread("GIF", "it has no table of its colors"))
 
@@ -149,10 +143,8 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         flags = _DISPOSALS.get(flags >> 2 & 7, 0) << 2 | flags & 1
         parts.append(b"!\xf9\4" + struct.pack("<BHB", flags, delay, clear) + b"\0")
         parts.append(data[block.start : block.end])
-    try:
-        picture = opencv.decode_animation(b"".join((*parts, b"!\xf9\4\1\0\0\0\0;")), header, frame)
-    except ImageError:
-        raise DamageError("it is damaged: the codes of a frame cannot be read") from None
+    parts.append(b"!\xf9\4\1\0\0\0\0;")
+    picture = opencv.decode_animation(b"".join(parts), header, frame)
     cv2, frames = native.import_cv2(), picture.frames
     if canvas != shown:
         frames = tuple(pixels[: shown[0], : shown[1]].copy() for pixels in frames)

@@ -40,35 +40,27 @@ class _Raster(NamedTuple):
     little-endian."""
     start: int
     end: int
-    """Where numbers that are no text end."""
+    """Where they end; text goes on to the end of the file."""
 
 
 def read_header(data: bytes) -> Header:
     """Walk the headers of all pictures; their comments stay in the family."""
-    rasters, missing = [_read_raster(data, 0)], []
-    kind, start, end = rasters[0].kind, rasters[0].start, rasters[0].end
-    while kind not in _TEXT:
-        if end > len(data):
-            raise DamageError("it is truncated: it holds fewer pixels than its header says")
-        following = re.compile(rb"\S").search(data, end)
-        if following is None:
-            break
-        if kind in _FLOAT:
-            missing.append("data after the picture")
-            break
-        if not re.compile(formats.CODECS["netpbm"][0]).match(data, following.start()):
-            more = len(data) - end
+    rasters = [_read_raster(data, 0)]
+    kind, start = rasters[0].kind, rasters[0].start
+    while following := re.compile(rb"\S").search(data, rasters[-1].end):
+        at = following.start()
+        if not re.compile(formats.CODECS["netpbm"][0]).match(data, at):
+            more = len(data) - at
             raise DamageError(f"it is damaged: {more} bytes follow its pixels that are no picture")
-        rasters.append(_read_raster(data, following.start()))
-        end = rasters[-1].end
+        rasters.append(_read_raster(data, at))
     comments = re.findall(rb"#[^\r\n]*", data if kind in _TEXT else data[:start])
     names = tuple(format.name for format in formats.NETPBM)
     lines = b"".join(comment + b"\n" for comment in comments)
     verbatim = Verbatim(names, (Part(b"#", lines),), ()) if comments else None
     sizes = tuple((raster.shape[0], raster.shape[1]) for raster in rasters)
     pixel_bytes = max(math.prod(raster.shape[2:]) * raster.dtype.itemsize for raster in rasters)
-    return Header(_FORMATS[kind], sizes, Metadata(verbatim=verbatim), tuple(missing),
-                  details=rasters, pixel_bytes=pixel_bytes)  # fmt: skip
+    return Header(_FORMATS[kind], sizes, Metadata(verbatim=verbatim), details=rasters,
+                  pixel_bytes=pixel_bytes)  # fmt: skip
 
 
 def _read_raster(data: bytes, at: int) -> _Raster:
@@ -90,7 +82,10 @@ def _read_raster(data: bytes, at: int) -> _Raster:
     size = height * -(-width // 8) if kind == "4" else math.prod(shape) * dtype.itemsize
     if data[start - 1 : start + 1] == b"\r\n" and start + size < len(data):
         start += 1  # some programs write lines of Windows
-    return _Raster(kind, shape, dtype, last, start, start + size)
+    end = len(data) if kind in _TEXT else start + size
+    if end > len(data):
+        raise DamageError("it is truncated: it holds fewer pixels than its header says")
+    return _Raster(kind, shape, dtype, last, start, end)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:

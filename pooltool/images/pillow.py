@@ -18,7 +18,7 @@ from pooltool.images.container import Part, first_of, name_of
 from pooltool.images.formats import Format
 from pooltool.images.headers import require_plausible
 from pooltool.images.isobmff import BOXES
-from pooltool.images.picture import Header, Metadata, Picture, colored
+from pooltool.images.picture import Header, Metadata, Picture
 
 _STARTS = {
     formats.HEIC: rb"....ftyp(hei[cxms]|hev[cxms]|mif[12]|msf1)",
@@ -89,30 +89,26 @@ def _opened(data: bytes, format: Format, what: str) -> Any:
     pillow = others.imported("PIL.Image", what)
     if format is formats.DDS and data[84:88] == b"DX10" and data[128] in (94, 95, 96):
         raise ImageError("it is a DDS texture of floats (BC6H), which is not read")
-    limit = pillow.MAX_IMAGE_PIXELS
-    pillow.MAX_IMAGE_PIXELS = None  # `codec` has a limit of its own
-    try:
-        names = ("ICO", "CUR") if format is formats.ICO else (format.name,)
-        return others.attempt(format.name, lambda: pillow.open(io.BytesIO(data), formats=names))
-    finally:
-        pillow.MAX_IMAGE_PIXELS = limit
+    names = ("ICO", "CUR") if format is formats.ICO else (format.name,)
+    return others.attempt(format.name, lambda: pillow.open(io.BytesIO(data), formats=names))
 
 
 def _picture(image: Any, header: Header) -> Picture:
     """Pixels as Pillow decodes them, with all their bits."""
     format = header.format
     others.attempt(format.name, image.load)
-    has_alpha = "transparency" in image.info or getattr(image.palette, "mode", "") == "RGBA"
-    if image.mode == "P" and not has_alpha:
-        indices = np.asarray(image)
+    if image.mode == "P" and header.labels:
         table = np.frombuffer(bytes(image.getpalette("BGR")), np.uint8).reshape(-1, 3)
-        if indices.max() >= len(table):
-            raise DamageError("it is damaged: it holds an index beyond its palette")
-        picture = Picture((indices,), format, palette=np.insert(table, 3, 255, axis=1))
-        return picture if header.labels else colored(picture)
-    mode = {"1": "L", "P": "RGBA", "PA": "RGBA", "LA": "RGBA", "RGBX": "RGB"}.get(
-        image.mode, image.mode
-    )
+        return Picture((np.asarray(image),), format, palette=np.insert(table, 3, 255, axis=1))
+    has_alpha = "transparency" in image.info or getattr(image.palette, "mode", "") == "RGBA"
+    modes = {
+        "1": "L",
+        "P": "RGBA" if has_alpha else "RGB",
+        "PA": "RGBA",
+        "LA": "RGBA",
+        "RGBX": "RGB",
+    }
+    mode = modes.get(image.mode, image.mode)
     if mode == "CMYK":
         colors, warning = _rgb_of_cmyk(image, header.metadata.icc)
         return Picture((opencv.swapped(np.asarray(colors)),), format, warnings=(warning,))
@@ -140,12 +136,8 @@ def _read_heic(data: bytes) -> Header:
     heif = others.imported("pillow_heif", "HEIC")
     file = others.attempt("HEIC", lambda: heif.open_heif(data, convert_hdr_to_8bit=False))
     image, missing = file[file.primary_index], []
-    if len(file) > 1:
+    if len(file) > 1 or image.info.get("depth_images") or image.info.get("aux"):
         missing.append("more pictures")
-    if image.info.get("depth_images"):
-        missing.append("a depth map")
-    if image.info.get("aux"):
-        missing.append("auxiliary pictures")
     exif = tags.read_exif(image.info.get("exif"))
     metadata = Metadata(exif, image.info.get("xmp"), image.info.get("icc_profile"))
     colors = image.info.get("nclx_profile") or {}
