@@ -24,7 +24,7 @@ from pooltool.images.formats import (
     require_quality,
     written_for,
 )
-from pooltool.kernels import Pooling, indices2d, pool_axes
+from pooltool.kernels import Pooling, pool_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -230,6 +230,8 @@ def _indices(
     frames: Sequence[Array], pooled: Sequence[Array], layouts: Sequence[Layout], settings: Settings
 ) -> bytes:
     """The positions of the values in each frame, as a .npy file."""
+    from pooltool.kernels.indices import indices2d
+
     places = tuple(
         indices2d(pixels, values, layout.rows, layout.columns)
         for pixels, values, layout in zip(frames, pooled, layouts, strict=True)
@@ -255,6 +257,8 @@ def _pool_array(job: Job, settings: Settings, array: npy.ArrayFile) -> Outcome:
     with ExitStack() as outputs:
         places = None
         if settings.indices is not None:
+            from pooltool.kernels.indices import indices2d
+
             places = outputs.enter_context(files.replacing(settings.indices))
             npy.write_header(places, result_shape, np.dtype(np.int64))
         file = outputs.enter_context(files.replacing(job.output, folder=job.folder))

@@ -37,7 +37,7 @@ from pooltool.geometry import (
     is_integer,
     with_shape,
 )
-from pooltool.kernels import Method, Pooling, indices2d, pool2d
+from pooltool.kernels import Method, Pooling, pool2d
 
 Array = NDArray[Any]
 
@@ -419,6 +419,8 @@ def _pool(
     values = pool2d(array, pooling, data_format=data_format)
     if not return_indices:
         return values
+    from pooltool.kernels.indices import indices2d
+
     axes = windows.axes(array.shape, data_format)
     return values, indices2d(array, values, *axes, data_format=data_format)
 

@@ -18,7 +18,8 @@ from pooltool.data_format import DataFormat
 from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
 from pooltool.images import npy
 from pooltool.job import Job, Settings, pool_file
-from pooltool.kernels import Method, Pooling, indices2d, pool2d
+from pooltool.kernels import Method, Pooling, pool2d
+from pooltool.kernels.indices import indices2d
 
 WINDOWS: list[AnyWindows] = [
     Windows.of(2),

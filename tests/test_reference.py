@@ -314,7 +314,7 @@ def test_sums_divided_in_parts_or_each(
     image = random_image((17, 23, 2), dtype, 7)
     for windows in (Windows.of(3, 1, "same"), Windows.of(4, 3, 2, 1, True)):
         each = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
-        monkeypatch.setattr(tiles, "FEW", 0)
+        monkeypatch.setattr(tiles, "NARROW", 0)
         monkeypatch.setattr(means, "PIECE", 40)
         parts = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
         monkeypatch.undo()
@@ -370,7 +370,7 @@ def blurred_sides() -> Iterator[tuple[int, int]]:
 @pytest.mark.usefixtures("vector_units")
 def test_opencv_blurs_every_size_exactly() -> None:
     """The sums on both sides of every tie stand for all sums: those between them lie farther off
-    from a tie. This is the proof that `opencv.blurs` rests on.
+    from a tie. This is the proof that `opencv.mean` rests on.
     """
     checked = 0
     for height, width in blurred_sides():

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 import pooltool
 from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
-from pooltool.kernels import Method, Pooling, indices2d, opencv, pool2d, taps, tiles
+from pooltool.kernels import Method, Pooling, indices, opencv, pool2d, ranks, tiles
 from pooltool.kernels.colors import pool_colors
+from pooltool.kernels.indices import indices2d
 
 Array = NDArray[Any]
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">u2", ">f4"]
@@ -159,7 +160,7 @@ def test_medians_with_and_without_opencv(
     image = np.random.default_rng(size).integers(0, 255, (70, 90, 3)).astype(dtype)
     pooling = [Pooling("median", Windows.of(size, stride, size // 2)) for stride in (1, 2)]
     fast = [pool2d(image, each) for each in pooling]
-    monkeypatch.setattr(opencv, "takes_medians", lambda *arguments: False)
+    monkeypatch.setattr(opencv, "median", lambda *arguments: False)
     for each, results in zip(pooling, fast, strict=True):
         assert pool2d(image, each).tobytes() == results.tobytes()
 
@@ -191,8 +192,8 @@ def test_tiles_do_not_show(dtype: str, blocks: int, monkeypatch: pytest.MonkeyPa
     for windows in (Windows.of(2), Windows.of(9, 4, "same"), AdaptiveWindows.of((7, 11))):
         whole = results(image, windows)
         for name, value in (("TAP_BYTES", 300), ("BLOCK_BYTES", 5000)):
-            monkeypatch.setattr(taps, name, value)
-        monkeypatch.setattr(tiles, "FEW", 0)
+            monkeypatch.setattr(ranks, name, value)
+        monkeypatch.setattr(tiles, "NARROW", 0)
         assert results(image, windows) == whole
         monkeypatch.undo()
 
@@ -231,15 +232,13 @@ def test_skipped_nan_takes_part_in_nothing(dtype: str, size: int) -> None:
     image[np.random.default_rng(1).random(image.shape) < 0.4] = np.nan
     image[:9, :9] = np.nan
     windows = Windows.of(size, 2, "same")
-    rows, columns = windows.axes(image.shape)
-    out = np.empty((1, rows.count, columns.count, 1), dtype)
-    taps.pool(image[None, ..., None], "median", rows, columns, out, skip_nan=True)
+    out = pool2d(image, Pooling("median", windows, skip_nan=True))
     alone = 0
     for (i, j), values, _ in each_window(image, windows):
         left = np.sort([value for value in values if value == value])
         wanted = left[(len(left) - 1) // 2] if len(left) else np.nan
         alone += not len(left)
-        np.testing.assert_array_equal(out[0, i, j, 0], wanted)
+        np.testing.assert_array_equal(out[i, j], wanted)
     assert alone
 
 
@@ -329,7 +328,7 @@ def test_indices_find_the_values(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["u1", "f4"])
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 def test_places_in_large_windows(dtype: str, layout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows that are looked through one by one, by few rows, give what all at once give."""
+    """Windows that are looked through one by one give what all at once give."""
     image = labels((2, 15, 17, 3), dtype, 3)
     windows: list[AnyWindows] = [AdaptiveWindows.of((2, 3)), Windows.of((5, 4), 2, 1, (2, 1), True)]
     windows += [AdaptiveWindows.of(1), Windows.of(9, 4, "same")]
@@ -338,8 +337,9 @@ def test_places_in_large_windows(dtype: str, layout: Any, monkeypatch: pytest.Mo
         values = pool2d(image, Pooling("max", way), data_format=layout)
         wanted = indices2d(image, values, rows, columns, data_format=layout)
         for block_bytes in (1, 300, 1 << 20):
-            monkeypatch.setattr(taps, "SCANNED", 0)
-            monkeypatch.setattr(taps, "BLOCK_BYTES", block_bytes)
+            for module in (ranks, indices):
+                monkeypatch.setattr(module, "FEW_TAPS", 0)
+            monkeypatch.setattr(ranks, "BLOCK_BYTES", block_bytes)
             got = indices2d(image, values, rows, columns, data_format=layout)
             monkeypatch.undo()
             np.testing.assert_array_equal(got, wanted)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pooltool.geometry import Axis
 from pooltool.kernels import means
 from pooltool.kernels.pool import TILE_BYTES, Pooling, average_integers, empty, pool_axes
-from pooltool.kernels.reduce import SUM, Tile, reduce_windows
-from pooltool.kernels.tiles import tiles
+from pooltool.kernels.reduce import SUM, reduce_windows
+from pooltool.kernels.tiles import Tile, tiles
 from pooltool.native import import_cv2
 
 cv2 = import_cv2()
@@ -41,14 +41,14 @@ def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYT
     with np.errstate(all="ignore"):
         few = few and image.dtype == np.uint8
         # The products of a tile take many times its bytes.
-        for tile_planes, tile_rows, tile_columns, target in tiles(
-            planes, rows, columns, out, tile_bytes, 12 if few else 96
-        ):
+        most = tile_bytes // ((12 if few else 96) * rows.stride * columns.stride)
+        for tile in tiles(planes, rows, columns, most):
+            target = out[tile.where]
             if few:
-                _average_bytes(tile_planes, pooling, tile_rows, tile_columns, target)
+                _average_bytes(tile.pixels, pooling, tile.rows, tile.columns, target)
                 continue
-            pixels = tile_planes.astype(sums_dtype, order="C")
-            _average(pixels, pooling, tile_rows, tile_columns, target)
+            pixels = tile.pixels.astype(sums_dtype, order="C")
+            _average(pixels, pooling, tile.rows, tile.columns, target)
     return out if image.ndim == 4 else out[0]
 
 
@@ -62,11 +62,11 @@ def _average_bytes(pixels: Array, pooling: Pooling, rows: Axis, columns: Axis, o
     alpha = cv2.extractChannel(lines, 3)
     low, high = alpha.min(), alpha.max()
     if low == high and (low == 0 or not pooling.count_include_pad):
-        average_integers(Tile(pixels, rows, columns, False), pooling, out)
+        average_integers(Tile(pixels, rows, columns), pooling, out)
         return
     weights = cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGRA)
     products = np.multiply(lines, weights, dtype=np.uint16).reshape(pixels.shape)
-    tile = Tile(products, rows, columns, True)
+    tile = Tile(products, rows, columns)
     sums = np.empty(tile.shape, np.float32)
     reduce_windows(tile, SUM, sums.dtype, sums)
     opacity = sums[..., 3] / np.float32(255)
@@ -117,7 +117,7 @@ def _average(pixels: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Ar
     if pixels.dtype.kind == "f":
         products = np.where(weights == 0, 0, products)
     values = np.concatenate([products, pixels, *parts], axis=3)
-    tile = Tile(values, rows, columns, True)
+    tile = Tile(values, rows, columns)
     sums = np.empty(tile.shape, values.dtype)
     reduce_windows(tile, SUM, values.dtype, sums)
     weighted, plain = sums[..., :3], sums[..., 3:7]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.geometry import Axis
-from pooltool.kernels.reduce import Reduction, Tile
+from pooltool.kernels.reduce import Reduction
+from pooltool.kernels.tiles import Tile
 from pooltool.native import import_cv2
 
 cv2 = import_cv2()
@@ -51,117 +51,50 @@ def extreme(tile: Tile, reduction: Reduction, out: Array) -> bool:
     return True
 
 
-def blurs(pixels: Array, result: np.dtype[Any] | None, rows: Axis, columns: Axis) -> bool:
-    """True for rounded means of bytes that OpenCV's box filter takes, of windows that start at
-    every pixel.
+def mean(tile: Tile, out: Array) -> bool:
+    """Rounded means of an odd number of bytes, by the box filter, of windows at every pixel.
 
     It rounds ties up, but an odd number of pixels has none: a mean lies at least 1 / (2 * count)
     from one. OpenCV errs by less for all the sizes here, which a test tries sum by sum.
     """
-    area = rows.pool_size * columns.pool_size
-    if area % 2 == 0 or not LEAST_BLURRED <= area <= MOST_BLURRED:
-        return False
-    few = pixels.shape[3] <= MOST_CHANNELS
-    return few and pixels.dtype == result == np.uint8 and _is_dense(rows, columns)
-
-
-def mean(tile: Tile, out: Array) -> bool:
-    """Rounded means of bytes, of windows that start at every pixel."""
-    rows, columns = tile.rows, tile.columns
-    if rows.stride > 1 or not blurs(tile.pixels, out.dtype, rows, columns):
+    sides = tile.columns.pool_size, tile.rows.pool_size
+    area = sides[0] * sides[1]
+    if area % 2 == 0 or not LEAST_BLURRED <= area <= MOST_BLURRED or out.dtype != np.uint8:
         return False
     if not _can_filter(tile, "u1"):
         return False
     pixels = _stacked_pixels(tile)
-    sides = columns.pool_size, rows.pool_size
     blurred = cv2.blur(pixels, sides, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
     _keep_results(blurred, out)
     return True
 
 
-def takes_medians(pixels: Array, rows: Axis, columns: Axis) -> bool:
-    """True for square windows of an odd size, without gaps, that overlap so much that filtering at
-    every pixel is the faster way. An odd number of values has one in the middle: no rule to choose.
+def median(tile: Tile, out: Array) -> bool:
+    """Medians of square windows of an odd size, without gaps, that overlap so much that filtering
+    at every pixel is the faster way. An odd number of values has one in the middle.
+
+    What OpenCV makes of NaN is something else, so tiles with one are left.
     """
-    if not all(not axis.lengths and axis.dilation == 1 for axis in (rows, columns)):
-        return False
+    pixels, rows, columns = tile.pixels, tile.rows, tile.columns
     side, kept = rows.pool_size, rows.stride * columns.stride
-    if side != columns.pool_size or side % 2 == 0 or pixels.shape[3] not in MEDIAN_CHANNELS:
+    if not all(a.is_regular and a.dilation == 1 and a.pool_size == side for a in (rows, columns)):
+        return False
+    if side % 2 == 0 or pixels.shape[3] not in MEDIAN_CHANNELS:
         return False
     if side in (3, 5):
-        return pixels.dtype.str[1:] in ("u1", "u2", "f4") and 2 * kept <= side * side
-    return pixels.dtype == np.uint8 and side > 5 and LARGE_MEDIAN * kept <= side * side
-
-
-def median(pixels: Array, rows: Axis, columns: Axis, out: Array) -> bool:
-    """Medians where `takes_medians` holds, of windows inside the image and without NaN."""
-    if not (rows.is_regular and columns.is_regular):
+        is_faster = out.dtype.str[1:] in ("u1", "u2", "f4") and 2 * kept <= side * side
+    else:
+        is_faster = out.dtype == np.uint8 and side > 5 and LARGE_MEDIAN * kept <= side * side
+    if not is_faster or (out.dtype.kind == "f" and np.isnan(pixels.max())):
         return False
-    if pixels.dtype.kind == "f" and np.isnan(pixels.max()):
-        return False
-    middle = rows.pool_size // 2
-    kept = [
-        slice(middle, middle + axis.stride * axis.count, axis.stride) for axis in (rows, columns)
-    ]
+    down, across = (
+        slice(side // 2, side // 2 + axis.stride * axis.count, axis.stride)
+        for axis in (rows, columns)
+    )
     for plane, results in zip(pixels, out, strict=True):
-        filtered = cv2.medianBlur(np.ascontiguousarray(plane, out.dtype), rows.pool_size)
-        results[...] = filtered.reshape(plane.shape)[tuple(kept)]
+        filtered = cv2.medianBlur(np.ascontiguousarray(plane, out.dtype), side)
+        results[...] = filtered.reshape(plane.shape)[down, across]
     return True
-
-
-def median_of_padded(pixels: Array, rows: Axis, columns: Axis, out: Array) -> bool:
-    """Medians of 3x3 windows that reach one pixel into the padding: all at once.
-
-    Around the image stand small and large values so that the middle of all 9 is the lower median
-    of a window's own: 2 small ones in any 3 side by side, and small ones in the corners. A window
-    at an edge has 6 pixels and the 3rd of them is the 5th with 2 small ones before it; one in a
-    corner has 4 pixels and the 2nd of them is the 5th with 3 before it.
-    """
-    sizes = pixels.shape[1:3]
-    if not takes_medians(pixels, rows, columns) or rows.pool_size != 3 or min(sizes) < 2:
-        return False
-    for axis in (rows, columns):
-        if axis.unseen != (0, 0) or axis.starts[0] < -1 or axis.starts[-1] + 3 > axis.size + 1:
-            return False
-    is_float = out.dtype.kind == "f"
-    if (rows.is_regular and columns.is_regular) or (is_float and np.isnan(pixels.max())):
-        return False
-    low, high = (-np.inf, np.inf) if is_float else (0, np.iinfo(out.dtype).max)
-    height, width = sizes
-    padded = np.full((height + 2, width + 2, pixels.shape[3]), low, out.dtype)
-    for side in (0, -1):
-        padded[2 if height % 3 == 0 else 1 : -1 : 3, side] = high
-        padded[side, 2 if width % 3 == 0 else 1 : -1 : 3] = high
-    kept = [slice(axis.starts[0] + 2, axis.starts[-1] + 3, axis.stride) for axis in (rows, columns)]
-    for plane, results in zip(pixels, out, strict=True):
-        padded[1:-1, 1:-1] = plane
-        filtered = cv2.medianBlur(padded, 3)
-        results[...] = filtered.reshape(padded.shape)[tuple(kept)]
-    if is_float:
-        out += 0  # -0.0 becomes 0.0
-    return True
-
-
-def sums(tile: Tile, dtype: np.dtype[Any]) -> Array | None:
-    """Sums of bytes over wide windows that start at every pixel, by the integral image: the sum
-    of all pixels above and left of each, of which two differences make the windows.
-
-    Integers make that exact: sums that run over 32 bits come right again in a difference that
-    fits. Of floats it could not be used: it would leak error and NaN from one window into others.
-    """
-    if dtype != np.uint32 or len(tile.pixels) > 1 or not _can_filter(tile, "u1"):
-        return None
-    pixels = _stacked_pixels(tile)
-    height, width, channels = pixels.shape
-    shape = height + 1, width + 1, channels
-    integral = cv2.integral(pixels, sdepth=cv2.CV_32S).reshape(shape)
-    totals, down, across = integral.view(dtype), tile.rows.pool_size, tile.columns.pool_size
-    strips = np.empty((tile.rows.count, *shape[1:]), dtype)
-    np.subtract(totals[down:], totals[:-down], out=strips)
-    windows, shift = np.empty(strips.shape, dtype), across * channels
-    flat, target = strips.reshape(-1), windows.reshape(-1)  # what wraps around is not kept
-    np.subtract(flat[shift:], flat[:-shift], out=target[:-shift])
-    return windows[None, :, : tile.columns.count]
 
 
 def scale(sums: Array, count: int, out: Array) -> bool:
@@ -190,14 +123,9 @@ def _can_filter(tile: Tile, dtypes: str) -> bool:
     """True for these dtypes, no more channels than OpenCV takes, and windows without gaps that
     start at every pixel of the image, none in the padding.
     """
-    whole = tile.rows.is_regular and tile.columns.is_regular
-    dense = tile.pixels.shape[3] <= MOST_CHANNELS and _is_dense(tile.rows, tile.columns)
-    return whole and dense and tile.pixels.dtype.str[1:] in dtypes.split()
-
-
-def _is_dense(rows: Axis, columns: Axis) -> bool:
-    """True for windows without gaps that start at every pixel, down and across."""
-    return all(not a.lengths and a.stride == a.dilation == 1 for a in (rows, columns))
+    if tile.pixels.dtype.str[1:] not in dtypes.split() or tile.pixels.shape[3] > MOST_CHANNELS:
+        return False
+    return all(a.is_regular and a.stride == a.dilation == 1 for a in (tile.rows, tile.columns))
 
 
 def _stacked_pixels(tile: Tile) -> Array:

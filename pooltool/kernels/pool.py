@@ -23,16 +23,8 @@ from pooltool.data_format import DataFormat, row_axis
 from pooltool.errors import PooltoolError
 from pooltool.geometry import AnyWindows, Axis
 from pooltool.kernels import means, opencv
-from pooltool.kernels.reduce import (
-    SUM,
-    Reduction,
-    Tile,
-    copy_pixels,
-    is_small,
-    one_by_one,
-    reduce_windows,
-)
-from pooltool.kernels.tiles import LARGEST_SHARE, tiles
+from pooltool.kernels.reduce import SUM, Reduction, reduce_windows
+from pooltool.kernels.tiles import Tile, copy_pixels, tiles
 
 Array = NDArray[Any]
 Method = Literal["max", "min", "avg", "median", "mode"]
@@ -92,18 +84,13 @@ def pool_axes(
     first = row_axis(image.ndim, data_format)
     shape = (*image.shape[:first], rows.count, columns.count, *image.shape[first + 2 :])
     out = empty(shape, means.mean_dtype(dtype, pooling.dtype) if is_mean else dtype)
-    planes, results = _as_planes(pixels, out, first)
+    planes, results = as_planes(pixels, out, first)
     if (dtype.kind != "f" or not is_mean) and abs(planes.strides[1]) < abs(planes.strides[2]):
         # A transposed view is read along its memory; in what order cannot be seen in the result.
         planes, results = planes.swapaxes(1, 2), results.swapaxes(1, 2)
         rows, columns = columns, rows
-    if pooling.method in ("median", "mode"):
-        from pooltool.kernels import taps  # to load it takes a millisecond
-
-        taps.pool(planes, pooling.method, rows, columns, results, skip_nan=pooling.skip_nan)
-    else:
-        with np.errstate(all="ignore") if is_mean else nullcontext():
-            _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
+    with np.errstate(all="ignore") if is_mean else nullcontext():
+        _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
     return out.view(np.bool_) if is_bool and not is_mean else out
 
 
@@ -134,7 +121,7 @@ def _memory() -> float:
         return inf
 
 
-def _as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
+def as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
     """View an image, whose rows are its axis `first`, and its result as (planes, rows, columns,
     channels). Channels that lie side by side in memory stay so, others become planes.
     """
@@ -155,53 +142,39 @@ def _as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
     return image.transpose(0, 2, 3, 1), out.transpose(0, 2, 3, 1)
 
 
-def indices2d(
-    image: Array,
-    values: Array,
-    rows: Axis,
-    columns: Axis,
-    *,
-    data_format: DataFormat = "channels_last",
-) -> NDArray[np.int64]:
-    """Where `values`, which `pool_axes` took from `image` by max or min, lie: flat, row by row."""
-    if image.dtype.kind == "b":
-        image, values = image.view(np.uint8), values.view(np.uint8)
-    first, indices = row_axis(image.ndim, data_format), np.empty(values.shape, np.int64)
-    planes, wanted = _as_planes(image, values, first)
-    _, places = _as_planes(image, indices, first)
-    from pooltool.kernels import taps
-
-    places[...] = taps.indices(planes, wanted, rows, columns)
-    return indices
-
-
 def _pool_planes(
     planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
 ) -> None:
     """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
-    pool = _pool_extreme
-    if pooling.method == "avg":
-        pool = _average_floats if planes.dtype.kind == "f" else average_integers
-    stacked = len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT
-    fits = planes.nbytes <= tile_bytes // LARGEST_SHARE and not stacked
-    if fits and is_small(planes, rows, columns):  # one tile, whose layout does not matter
-        pool(Tile(planes, rows, columns, False, small=True), pooling, out)
+    if not out[0, 0].flags.c_contiguous:
+        results = np.empty(out.shape, out.dtype)
+        _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
+        copy_pixels(results, out)
         return
-    in_order, turned = _lies_in_order(planes), not _lies_in_order(out)
-    tile_bytes *= 2 if turned else 1  # what is written across rows comes in longer pieces
-    value_bytes = _bytes_a_value(planes, pooling, rows, columns)
-    for tile_planes, tile_rows, tile_columns, target in tiles(
-        planes, rows, columns, out, tile_bytes, value_bytes
-    ):
-        pixels = _stack(tile_planes) if stacked else tile_planes
-        tile = Tile(pixels, tile_rows, tile_columns, stacked or in_order)
-        moved = stacked or turned
-        results = np.empty(tile.shape, out.dtype) if moved else target
-        pool(tile, pooling, results)
-        if stacked:
-            np.copyto(target, results.reshape(*target.shape[1:], -1).transpose(3, 0, 1, 2))
-        elif turned:
-            copy_pixels(results, target)
+    count, _, _, channels = planes.shape
+    if count >= MANY_PLANES and planes[0, 0].size <= SHORT:
+        step = max(MANY_PLANES, tile_bytes // planes[0].nbytes)
+        for part in (slice(first, first + step) for first in range(0, count, step)):
+            stack = _stack(planes[part])
+            shape = 1, rows.count, columns.count, stack.shape[3]
+            results = np.empty(shape, out.dtype)
+            _pool_planes(stack, pooling, rows, columns, results, tile_bytes)
+            planes_last = results.reshape(*shape[1:3], channels, -1)
+            np.copyto(out[part], planes_last.transpose(3, 0, 1, 2))
+        return
+    size = planes.itemsize
+    if pooling.method in ("median", "mode"):
+        pool = _pool_ranks
+    elif pooling.method == "avg":
+        pool = _average_floats if planes.dtype.kind == "f" else average_integers
+        size = min(2 * size, 8)
+    else:
+        pool = _pool_extreme
+    most = tile_bytes // (size * (rows.stride + 1) * (columns.stride + 1))
+    if rows.extent > rows.stride:  # what two tiles share is reduced twice
+        most = max(most, 4 * columns.count * channels * rows.extent // rows.stride)
+    for tile in tiles(planes, rows, columns, most):
+        pool(tile, pooling, out[tile.where])
 
 
 def _stack(pixels: Array) -> Array:
@@ -211,6 +184,12 @@ def _stack(pixels: Array) -> Array:
     stacked = np.empty((height, width, channels, planes), dtype)
     copy_pixels(pixels.reshape(1, planes, -1, 1).swapaxes(1, 2), stacked.reshape(1, -1, planes, 1))
     return stacked.reshape(1, height, width, channels * planes)
+
+
+def _pool_ranks(tile: Tile, pooling: Pooling, out: Array) -> None:
+    from pooltool.kernels import ranks  # to load it takes a millisecond
+
+    ranks.pool(tile, pooling.method, pooling.skip_nan, out)
 
 
 @lru_cache(maxsize=64)
@@ -246,10 +225,8 @@ def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
     along_rows = means.integer_sum_dtype(pixels, low, high, height)
     if pixels.itemsize == 2 and area * max(-low, high) < means.SINGLE_ROUNDED:
         dtype = along_rows = np.dtype(np.float32)  # as exact, and what it is divided in
-    sums = opencv.sums(tile, dtype)
-    if sums is None:
-        sums = np.empty(tile.shape, dtype)
-        reduce_windows(tile, SUM, along_rows, sums)
+    sums = np.empty(tile.shape, dtype)
+    reduce_windows(tile, SUM, along_rows, sums)
     counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
     means.divide_integers(sums, counts, (area * low, area * high), out)
 
@@ -276,7 +253,7 @@ def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
     most = tile.rows.most * tile.columns.most
     if dtype == pixels and not finite and _may_overflow(tile.pixels, most):
         scale = dtype.type(2.0 ** -most.bit_length())
-        smaller = replace(tile, pixels=np.multiply(tile.pixels, scale, order="C"), in_order=True)
+        smaller = replace(tile, pixels=np.multiply(tile.pixels, scale, order="C"))
         again = np.empty(tile.shape, dtype)
         reduce_windows(smaller, SUM, dtype, again)
         means.divide_floats(again, counts, again)
@@ -299,37 +276,8 @@ def _without(nan: NDArray[np.bool_], tile: Tile) -> tuple[Tile, Array]:
     """The tile with 0 in place of NaN, and how many NaN each of its windows holds."""
     dtype = means.integer_sum_dtype(np.dtype(np.uint8), 0, 1, tile.rows.most * tile.columns.most)
     skipped = np.empty(tile.shape, dtype)
-    holes = replace(tile, pixels=nan.view(np.uint8), in_order=True)
+    holes = replace(tile, pixels=nan.view(np.uint8))
     reduce_windows(holes, SUM, dtype, skipped)
     pixels = np.array(tile.pixels, tile.pixels.dtype.newbyteorder("="), order="C")
     means.overwrite(pixels, nan, 0)
-    return replace(tile, pixels=pixels, in_order=True), skipped
-
-
-def _lies_in_order(planes: Array) -> bool:
-    """True when each row of pixels lies in one piece, in this machine's byte order."""
-    _, _, width, channels = planes.shape
-    _, _, column, channel = planes.strides
-    item = planes.itemsize
-    return (
-        planes.dtype.isnative
-        and planes.flags.aligned
-        and (channels == 1 or channel == item)
-        and (width == 1 or column == item * channels)
-    )
-
-
-def _bytes_a_value(planes: Array, pooling: Pooling, rows: Axis, columns: Axis) -> int:
-    """What a tile holds for each value that it reads: the value itself, and its share of rows
-    that are being reduced and of sums that are being divided.
-    """
-    if pooling.method == "avg" and opencv.blurs(planes, pooling.dtype, rows, columns):
-        return 1
-    size, sums = planes.itemsize, pooling.method == "avg" and planes.dtype.kind != "f"
-    added = max(2, min(2 * size, 8)) if sums else size
-    if pooling.method == "avg" and not sums:
-        added = means.float_sum_dtype(planes.dtype, planes.dtype, rows, columns).itemsize
-    if one_by_one(rows):
-        return 4 * added
-    divided = 2 * added if sums else 0
-    return size + 2 * added // rows.stride + divided // (rows.stride * columns.stride)
+    return replace(tile, pixels=pixels), skipped

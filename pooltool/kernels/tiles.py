@@ -3,89 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
-from math import isqrt
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.geometry import Axis, Pair
-from pooltool.kernels.reduce import CHUNK, one_by_one
+from pooltool.geometry import Axis
+from pooltool.native import import_cv2
 
+cv2 = import_cv2()
 Array = NDArray[Any]
 
-FEW, NARROW = 2048, 256
-"""So few windows, of an image or side by side, are not parted into those inside the image and
-those that reach out of it."""
-LARGEST_SHARE = 16
-"""A tile takes no more than so many bytes for each byte that it reads."""
-LEAST_WINDOWS, MOST_HIGH = 8, 6
-"""A tile of windows that overlap is no smaller than so many of them, side by side, and no higher
-than so many unless it is as wide as the image."""
+ALL = slice(None)
+NARROW = 256
+"""So many windows along an axis are not parted into those inside the image and those that reach
+out of it."""
+FEW = 16
+"""So few planes or channels are copied one after the other: numpy would loop over the axis whose
+values lie closest, and start anew for every pixel."""
 
 
-def tiles(
-    planes: Array,
-    rows: Axis,
-    columns: Axis,
-    out: Array,
-    tile_bytes: int,
-    value_bytes: int,
-) -> Iterator[tuple[Array, Axis, Axis, Array]]:
-    """Cut planes and windows into tiles of about `tile_bytes`, `value_bytes` for each value read.
+@dataclass
+class Tile:
+    """Some windows, and the part of the image that they need."""
+
+    pixels: Array
+    """(planes, rows, columns, channels) of any memory layout and byte order."""
+    rows: Axis
+    columns: Axis
+    where: tuple[slice, slice, slice] = (ALL, ALL, ALL)
+    """The planes, rows and columns of the results."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The results: planes, rows, columns, channels."""
+        return len(self.pixels), self.rows.count, self.columns.count, self.pixels.shape[3]
+
+    @cached_property
+    def is_in_order(self) -> bool:
+        """True when each row lies in one piece, in this machine's byte order."""
+        pixels = self.pixels
+        return pixels.dtype.isnative and pixels.flags.aligned and has_whole_rows(pixels)
+
+    def read(self, top: int, bottom: int, neutral: Any) -> Array:
+        """Rows `top` to `bottom - 1` as (planes, rows, values), in this machine's byte order;
+        `neutral` outside of the image.
+        """
+        planes, _, width, channels = self.pixels.shape
+        inside = self.pixels[:, max(top, 0) : max(bottom, 0)]
+        if self.is_in_order and inside.shape[1] == bottom - top:
+            return inside.reshape(planes, bottom - top, width * channels)
+        shape, dtype = (planes, bottom - top, width, channels), self.pixels.dtype.newbyteorder("=")
+        block = np.empty(shape, dtype)
+        first = min(max(-top, 0), bottom - top)
+        last = first + inside.shape[1]
+        block[:, :first] = block[:, last:] = neutral
+        copy_pixels(inside, block[:, first:last])
+        return block.reshape(planes, bottom - top, width * channels)
+
+
+def tiles(planes: Array, rows: Axis, columns: Axis, most: int) -> Iterator[Tile]:
+    """Cut planes and windows into tiles of `most` windows, times channels, or of one window.
 
     Windows that reach into the padding become tiles of their own along the edges: the others hold
     all the same number of pixels and are read where they lie.
     """
-    few = len(planes) * rows.count * columns.count <= FEW
-    if few and planes.nbytes <= tile_bytes // LARGEST_SHARE:
+    most = max(1, most // planes.shape[3])
+    if len(planes) * rows.count * columns.count <= most and rows.count <= NARROW >= columns.count:
         top, bottom, rows = rows.part(0, rows.count)
         left, right, columns = columns.part(0, columns.count)
-        yield planes[:, top:bottom, left:right], rows, columns, out
+        yield Tile(planes[:, top:bottom, left:right], rows, columns)
         return
-    room = tile_bytes // (planes.shape[3] * value_bytes)
-    sidewise = _around_inside(columns, few or columns.count <= NARROW)
-    for down, across in product(_around_inside(rows, few), sidewise):
-        height, width = _tile_pixels(rows, columns, len(across), max(1, room))
-        low, high = rows.span(down.start, down.stop)
-        pieces = [
-            (*columns.part(piece.start, piece.stop), piece)
-            for piece in _slices(across, 1 + (width - columns.extent) // columns.stride)
-        ]
-        for part, piece in product(
-            _slices(range(len(planes)), room // (width * min(height, high - low))),
-            _slices(down, 1 + (height - rows.extent) // rows.stride),
-        ):
-            top, bottom, tile_rows = rows.part(piece.start, piece.stop)
-            for left, right, tile_columns, beside in pieces:
-                pixels = planes[part, top:bottom, left:right]
-                yield pixels, tile_rows, tile_columns, out[part, piece, beside]
-
-
-def window_tiles(
-    planes: Array, rows: Axis, columns: Axis, most: int
-) -> Iterator[tuple[Array, Axis, Axis, tuple[slice, slice, slice]]]:
-    """Cut them into tiles of `most` windows at the most, times channels, or of one; and where the
-    results lie. Windows that reach into the padding become tiles of their own here too.
-    """
-    count, _, _, channels = planes.shape
-    most = max(1, most // channels)
-    few = count * rows.count * columns.count <= min(most, FEW)
-    for high, wide in product(_around_inside(rows, few), _around_inside(columns, few)):
+    for high, wide in product(_around_inside(rows), _around_inside(columns)):
         for part, down, across in product(
-            _slices(range(count), most // (len(high) * len(wide))),
+            _slices(range(len(planes)), most // (len(high) * len(wide))),
             _slices(high, most // len(wide)),
             _slices(wide, most),
         ):
             top, bottom, tile_rows = rows.part(down.start, down.stop)
             left, right, tile_columns = columns.part(across.start, across.stop)
             pixels = planes[part, top:bottom, left:right]
-            yield pixels, tile_rows, tile_columns, (part, down, across)
+            yield Tile(pixels, tile_rows, tile_columns, (part, down, across))
 
 
-def _around_inside(axis: Axis, few: bool) -> list[range]:
+def _around_inside(axis: Axis) -> list[range]:
     """The windows inside the image, and those before and after it that padding takes part in."""
-    inside = range(axis.count) if few else axis.inside()
+    inside = range(axis.count) if axis.count <= NARROW else axis.inside()
     parts = range(inside.start), inside, range(inside.stop, axis.count)
     return [windows for windows in parts if windows]
 
@@ -95,20 +101,26 @@ def _slices(windows: range, count: int) -> Iterator[slice]:
         yield slice(first, min(first + max(1, count), windows.stop))
 
 
-def _tile_pixels(rows: Axis, columns: Axis, across: int, room: int) -> Pair:
-    """The height and width of a tile, in pixels, where so many windows lie side by side.
+def has_whole_rows(pixels: Array) -> bool:
+    """True when each row of (planes, rows, columns, channels) lies in one piece."""
+    return pixels[:1, :1].flags.c_contiguous
 
-    Rows are as long as they can be: each costs some time to start with. But what overlapping
-    windows of two tiles share is read and reduced twice, so there a tile is several windows high.
-    """
-    area, height = rows.extent * columns.extent, rows.extent
-    if one_by_one(rows):  # a tile holds no more than a chunk of the rows, and the results
-        height = min(height, CHUNK)
-        room *= height
-    elif rows.extent > rows.stride:
-        room = max(room, LEAST_WINDOWS * area)
-        height *= min(MOST_HIGH, max(2, isqrt(room // area)))
-    most = 1 + max(0, room // height - columns.extent) // columns.stride
-    windows = -(-across // -(-across // most))  # pieces of one size
-    width = columns.extent + (windows - 1) * columns.stride
-    return max(height, room // width), width
+
+def copy_pixels(pixels: Array, out: Array) -> None:
+    """Copy (planes, rows, columns, channels), whatever lies side by side in either."""
+    if abs(out.strides[1]) < abs(out.strides[2]):
+        pixels, out = pixels.swapaxes(1, 2), out.swapaxes(1, 2)
+    is_turned = abs(pixels.strides[1]) < abs(pixels.strides[2])
+    word = {1: "u1", 2: "u2", 4: "i4", 8: "f8"}.get(pixels.itemsize)  # bits that are only moved
+    if len(out) > FEW or not out.size:
+        np.copyto(out, pixels)
+        return
+    for plane, target in zip(pixels, out, strict=True):
+        if is_turned and word and out.shape[3] <= 4 and pixels.dtype == out.dtype:
+            turned = cv2.transpose(plane.swapaxes(0, 1).view(word))  # 1.8 times as fast
+            np.copyto(target, turned.view(out.dtype).reshape(target.shape))
+        elif out.shape[3] > FEW or (plane[0].flags.c_contiguous and target[0].flags.c_contiguous):
+            np.copyto(target, plane)
+        else:
+            for channel in range(out.shape[3]):
+                np.copyto(target[..., channel], plane[..., channel])
