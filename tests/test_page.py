@@ -342,7 +342,7 @@ def test_a_wrong_field_says_why_and_windows_that_do_not_fit_too(show: Open) -> N
     choose(tab, "padding", "1")
     assert "⌊(4 + 2 × 1 − 1 × (2 − 1) − 1) / 2⌋ + 1 = 3" in words(tab, "#rows")
     choose(tab, "output_size", "1")
-    assert tab.run("[...document.querySelectorAll('#sizes button')].every((one) => one.disabled)")
+    assert tab.run("SIZES.slice(0, 4).every((key) => $(key).disabled)")
 
 
 def test_numbers_are_edited_and_the_twin_shows_what_max_does_not_notice(show: Open) -> None:

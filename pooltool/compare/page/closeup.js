@@ -36,15 +36,13 @@ function drawCloseUp() {
     drawCells(context, name, place);
     const boxes = litBoxes(name, place, 4);
     if (isHidden(name)) boxes.forEach((box) => cover(context, box));
-    frame(context, boxes, place, name === "input" ? inks.accent : inks[name]);
+    frame(context, boxes, name === "input" ? inks.accent : inks[name]);
     context.restore();
     Object.assign(context, { fillStyle: inks[name] || inks.ink, textAlign: "left",
       textBaseline: "alphabetic", font: "600 13px ui-sans-serif, system-ui, sans-serif" });
     context.fillText(text(name), x, y - 6);
-    const ends = boxes.flatMap(([left, top, w, h]) => [[left, top], [left + w, top + h]]);
-    const inside = (value, from, length) => Math.max(from, Math.min(value, from + length));
-    targets.push(boxes.length && { left: inside(ends[0][0], x, width),
-      top: inside(ends[0][1], y, height), bottom: inside(ends[ends.length - 1][1], y, height) });
+    const [first] = boxes, [, top, , tall] = boxes.at(-1) || [];
+    targets.push(first && { left: first[0], top: first[1], bottom: top + tall });
   }
   const [from, ...results] = targets;
   results.forEach((to, i) => {

@@ -3,16 +3,23 @@
 const SPEEDS = { slow: 1, normal: 2, fast: 4 };
 
 function buildControls() {
-  const stepper = (key) => `<span class="stepper">
-    <label for="${key}" data-text="${key}"></label><button>−</button>
-    <input id="${key}" size="4" autocomplete="off" aria-describedby="${key}_wrong"><button>+</button>
-    <span class="wrong" id="${key}_wrong" role="alert"></span></span>`;
+  const choice = (key) => `<span class="field choice"><label for="${key}" data-text="${key}"></label>
+    <select id="${key}"></select></span>`;
+  const size = (key) => `<span class="field"><label for="${key}" data-text="${key}"></label>
+    <button>−</button> <input id="${key}" autocomplete="off" aria-describedby="${key}_wrong">
+    <button>+</button> <span class="wrong" id="${key}_wrong" role="alert"></span></span>`;
   const box = (key, words) => `<label class="switch">
     <input type="checkbox" id="${key}"><span data-text="${words}"></span></label>`;
-  $("sizes").innerHTML = SIZES.slice(0, 3).map(stepper).join("");
-  $("others").innerHTML = SIZES.slice(3).map(stepper).join("")
-    + SWITCHES.map((key) => box(key, key)).join("");
-  $("views").innerHTML = VIEWS.map((key) => box(key, `${key}_switch`)).join("");
+  $("toolbar").innerHTML = `${choice("picture")}<button id="open" data-text="open"></button>
+    <input id="chosen" type="file" accept="image/*" hidden>${choice("preset")}
+    ${SIZES.slice(0, 3).map(size).join("")}
+    <details id="more"><summary data-text="more_settings"></summary><div id="others">
+      ${SIZES.slice(3).map(size).join("")}${SWITCHES.map((key) => box(key, key)).join("")}
+    </div></details>
+    ${VIEWS.map((key) => box(key, `${key}_switch`)).join("")}
+    <span id="player"><button id="back" data-label="previous">◀</button>
+      <button id="play" class="main"></button> <button id="next" data-label="next">▶</button>
+      <select id="speed" data-label="speed"></select></span>`;
   $("pictures").innerHTML = NAMES.map((name) => `<figure class="${name}">
     <figcaption><h2 data-text="${name}"></h2><span class="shape"></span>
       <button class="save" data-text="save"></button></figcaption>

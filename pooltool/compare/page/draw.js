@@ -31,17 +31,13 @@ function fill(context, style, ...boxes) {
   for (const box of boxes) context.fillRect(...box);
 }
 
-// Slanting lines where no window or no picture is; gray squares that show through what is transparent.
+// Slanting lines where no picture or window is; gray squares behind what is transparent.
 function pattern(context, kind) {
   const tile = make("canvas", { width: 16, height: 16 }), ink = tile.getContext("2d");
-  if (kind === "checks") {
-    fill(ink, "#e4e4e4", [0, 0, 16, 16]);
-    fill(ink, "#bcbcbc", [0, 0, 8, 8], [8, 8, 8, 8]);
-  } else {
-    fill(ink, inks["hatch-paper"], [0, 0, 16, 16]);
-    Object.assign(ink, { strokeStyle: inks.hatch, lineWidth: 1.2 });
-    ink.stroke(new Path2D("M -16 16 l 16 -16 M -8 16 l 16 -16 M 0 16 l 16 -16 M 8 16 l 16 -16 M 16 16 l 16 -16"));
-  }
+  fill(ink, kind === "checks" ? "#e4e4e4" : inks["hatch-paper"], [0, 0, 16, 16]);
+  if (kind === "checks") fill(ink, "#bcbcbc", [0, 0, 8, 8], [8, 8, 8, 8]);
+  Object.assign(ink, { strokeStyle: inks.hatch, lineWidth: 1.2 });
+  for (let x = -16; kind === "hatch" && x <= 16; x += 8) ink.stroke(new Path2D(`M ${x} 16 l 16 -16`));
   return context.createPattern(tile, "repeat");
 }
 
@@ -131,17 +127,11 @@ function drawCells(context, name, place) {
 function writeCells(context, cells, tall, wide, isChange = false) {
   Object.assign(context, { lineWidth: 1, strokeStyle: "rgba(128,128,128,.45)" });
   for (const { y, x } of cells) context.strokeRect(x, y, wide, tall);
-  const signed = (value) => (value > 0 && isChange ? "+" : "") + number(value);
-  const short = (value) => signed(
-    Math.abs(value) < 10 ? Number(value.toPrecision(2)) : Math.round(value));
+  const words = (value) => (value > 0 && isChange ? "+" : "") + number(value);
   const lines = cells.length ? cells[0].values.length : 0;
-  const [whole, rounded] = [signed, short].map((words) => {
-    const shown = cells.map(({ values }) => values.map(words));
-    const longest = Math.max(...shown.flat().map((word) => word.length));
-    const size = Math.min(26, tall * 0.5, tall * 0.8 / lines, wide * 0.86 / (0.6 * longest));
-    return { shown, size };
-  });
-  const { shown, size } = whole.size < 8 ? rounded : whole;
+  const shown = cells.map(({ values }) => values.map(words));
+  const longest = Math.max(...shown.flat().map((word) => word.length));
+  const size = Math.min(26, tall * 0.5, tall * 0.8 / lines, wide * 0.86 / (0.6 * longest));
   if (!(size >= 8)) return;
   context.font = `500 ${size}px ui-sans-serif, system-ui, sans-serif`;
   Object.assign(context, { textAlign: "center", textBaseline: "middle" });
@@ -176,27 +166,25 @@ function markCells(context, cells, tall, wide, isResult) {
   }
 }
 
-// [x, y, width, height] of the pixels that are lit or, in a result, of the windows.
+// [x, y, width, height] of the pixels that are lit or, in a result, of the windows; inside the
+// place, so that no side of their frames is cut off.
 function litBoxes(name, place, least) {
   const { pixels, windows } = selection(), lit = name === "input" ? pixels : windows;
-  const [rows, columns] = pictures[name].axes.map((axis, k) => runsOf(lit[k]).map(([i, end]) => {
-    const begin = at(place, k, edge(axis, i)), length = (end - i) * axis.pitch * place.scale[k];
-    const grown = Math.max(0, least - length); // so that it is seen
-    return [begin - grown / 2, length + grown];
+  const [rows, columns] = pictures[name].axes.map((axis, k) => runsOf(lit[k]).map((run) => {
+    const [low, length] = k ? [place.x, place.width] : [place.y, place.height];
+    const [begin, end] = run.map((i) => at(place, k, edge(axis, i)));
+    const grown = Math.max(0, least - (end - begin)) / 2; // so that it is seen
+    return [begin - grown, end + grown].map((side) => (
+      Math.max(low + 2.5, Math.min(low + length - 2.5, side))));
   }));
-  return rows.flatMap(([y, h]) => columns.map(([x, w]) => [x, y, w, h])).slice(0, 2000);
+  return rows.flatMap(([top, bottom]) => columns.map(([left, right]) => (
+    [left, top, right - left, bottom - top]))).slice(0, 2000);
 }
 
-// Frames, kept inside the place, so that no side is cut off.
-function frame(context, boxes, place, color = inks.accent) {
+function frame(context, boxes, color = inks.accent) {
   for (const [strokeStyle, lineWidth] of [["rgba(0,0,0,.6)", 5], [color, 3]]) {
     Object.assign(context, { strokeStyle, lineWidth });
-    for (const [x, y, w, h] of boxes) {
-      const [x0, y0] = [Math.max(x, place.x + 2.5), Math.max(y, place.y + 2.5)];
-      const x1 = Math.min(x + w, place.x + place.width - 2.5);
-      const y1 = Math.min(y + h, place.y + place.height - 2.5);
-      context.strokeRect(x0, y0, x1 - x0, y1 - y0);
-    }
+    for (const box of boxes) context.strokeRect(...box);
   }
 }
 
@@ -227,15 +215,13 @@ function drawPicture(name) {
     fill(context, inks.guide, [0, middle, x - 5, 1], [x + w + 5, middle, width, 1],
       [center, 0, 1, y - 5], [center, y + h + 5, 1, height]);
   }
-  frame(context, boxes, place);
+  frame(context, boxes);
 }
 
 // While the window slides: cover the results that are still to come.
-function coverComing(context, place, axes) {
-  const [i, j] = state.picked.at, [rows, columns] = axes;
-  const y = at(place, 0, edge(rows, i)), below = at(place, 0, edge(rows, i + 1));
-  const x = at(place, 1, edge(columns, state.leap > 1 ? columns.count : j + 1));
-  const [left, right] = [0, columns.count].map((n) => at(place, 1, edge(columns, n)));
-  const bottom = at(place, 0, edge(rows, rows.count));
-  fill(context, inks.card, [x, y, right - x, below - y], [left, below, right - left, bottom - below]);
+function coverComing(context, place, [rows, columns]) {
+  const [i, j] = state.picked.at, { width, height } = place;
+  const [y, below] = [i, i + 1].map((row) => at(place, 0, edge(rows, row)));
+  const x = state.leap > 1 ? width : at(place, 1, edge(columns, j + 1));
+  fill(context, inks.card, [x, y, width - x, below - y], [0, below, width, height - below]);
 }

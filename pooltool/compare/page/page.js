@@ -49,7 +49,7 @@ const answered = {
     if (id !== asked) return;
     info = have[state.key].info;
     const { height, width, busiest = [height / 2, width / 2] } = info, { picked } = state;
-    const isNew = !picked || state.arrived || !layout, middle = isNew ? null : middleOf(picked);
+    const middle = picked && pictures ? middleOf(picked) : null;
     const own = [height, width].map((size) => ({ size, count: size, origin: 0, pitch: 1 }));
     [pictures, layout] = [shown, axes];
     for (const name of NAMES) pictures[name].axes = name === "input" ? own : axes;
@@ -58,7 +58,7 @@ const answered = {
     const { name, at: cell } = state.picked; // which the address may have named
     state.picked.at = cell.map((i, k) => clamped(i, pictures[name].axes[k].count));
     const news = `${text("output")}: ${sizeWords(...countsOf())}.`;
-    Object.assign(state, { problem: null, largest, arrived: false, news });
+    Object.assign(state, { problem: null, largest, news });
     $("pictures").setAttribute("aria-busy", "false");
     render(true);
   },
@@ -308,18 +308,16 @@ function listen() {
   });
   addEventListener("popstate", () => {
     fromHash(location.hash);
-    state.arrived = true;
     applyLook();
+    pictures = null; // the place that the address names is one of those to come
     if (have.lecture) ask();
   });
   addEventListener("resize", () => render(true));
-  for (const event of ["beforeprint", "afterprint"]) {
-    addEventListener(event, () => {
-      state.printing = event === "beforeprint";
-      applyLook();
-      if (pictures && !state.problem) { NAMES.forEach(drawPicture); drawCloseUp(); describeSelection(); }
-    });
-  }
+  onbeforeprint = onafterprint = ({ type }) => {
+    state.printing = type === "beforeprint";
+    applyLook();
+    if (pictures && !state.problem) { NAMES.forEach(drawPicture); drawCloseUp(); describeSelection(); }
+  };
 }
 
 startPage();

@@ -213,9 +213,8 @@ function describeLessons() {
   $("layers").replaceChildren(...table.map(([name, ...cells], i) => make("tr", {},
     i ? make("th", { scope: "row", textContent: text(name) }) : make("td"),
     ...cells.map((words) => (i ? make("td", words) : make("th", text(words)))))));
-  const lessons = ["window", "channels", "choice", "noise", "shift"];
-  $("lesson").replaceChildren(...lessons.map((key) => make("article", {},
-    make("h3", text(`lesson_${key}`)), make("p", text(`lesson_${key}_text`, values)))));
+  const lessons = ["channels", "choice", "noise", "shift"];
+  $("lesson").replaceChildren(...lessons.map((key) => make("p", text(`lesson_${key}`, values))));
   $("notes").replaceChildren(...notes().map((words) => make("li", words)));
 }
 
