@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -25,7 +26,7 @@ from pooltool.job import Job, Outcome, Settings, pool_file
 AHEAD = 1000
 """Jobs that may be begun while an earlier one is not told yet."""
 PART_JOBS, PART_BYTES = 64, 1 << 18
-"""So many jobs are handed over at once, or fewer where their files are larger."""
+"""A part of the jobs holds so many, or fewer where their files are larger, but at least one."""
 POLL_SECONDS = 0.05
 """How soon a run notices that it was asked to stop."""
 CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -34,53 +35,42 @@ started; elsewhere than on Linux system libraries start some.
 """
 
 
-class Part:
-    """Jobs that one process does, and their outcomes once they are there: all of them, or after an
-    interrupt the first.
-    """
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self.jobs = jobs
-        self.outcomes: list[Outcome] | None = None
-
-
 class Worker:
-    """A process and the part that it does."""
+    """A process and the part of the jobs that it does."""
 
-    def __init__(self, settings: Settings, is_stopped: Any) -> None:
+    def __init__(self, jobs: Sequence[Job], settings: Settings, is_stopped: Any) -> None:
         self.connection, there = CONTEXT.Pipe()
         self.at_hand = CONTEXT.RawValue("i", 0)
-        words = (there, settings, self.at_hand, is_stopped, files.protected())
+        """The number of the job that it has begun last."""
+        words = (there, jobs, settings, self.at_hand, is_stopped, files.protected())
         self.process = CONTEXT.Process(target=_serve, args=words, daemon=True)
         self.process.start()
         there.close()
-        self.part = Part([])
+        self.part = range(0)
 
-    def begin(self, part: Part) -> None:
-        """Have the jobs of a part done."""
+    def begin(self, part: range) -> None:
+        """Have the jobs of these numbers done."""
         self.part = part
         with suppress(OSError):  # where it was killed meanwhile, as `receive` will see
-            self.connection.send(part.jobs)
+            self.connection.send(part)
 
-    def receive(self) -> None:
-        """Wait for the outcomes of the part; there are none where the process was killed."""
+    def receive(self) -> list[Outcome] | None:
+        """Wait for the outcomes of the part, or after an interrupt of the first jobs in it; None
+        where the process was killed.
+        """
         with suppress(EOFError, OSError):
-            self.part.outcomes = self.connection.recv()
+            outcomes: list[Outcome] = self.connection.recv()
+            return outcomes
+        return None
 
-    def end(self) -> None:
-        """Let the process end once its part is done."""
+    def end(self) -> str:
+        """Let the process end once its part is done; return why it did."""
         with suppress(OSError):
             self.connection.send(None)
         self.process.join()
-
-    def reason(self) -> str:
-        """Why the process ended."""
         status = self.process.exitcode
-        if status >= 0:
-            return f"the process that pooled it ended with status {status}"
-        name = signal.Signals(-status).name
-        why = ", mostly for want of memory" if name == "SIGKILL" else ""
-        return f"the process that pooled it was killed by {name}{why}"
+        name = signal.Signals(-status).name if status < 0 else f"status {status}"
+        return name + ", mostly for want of memory" * (name == "SIGKILL")
 
 
 def run(
@@ -91,18 +81,16 @@ def run(
     # leaves behind.
     native.import_cv2().setNumThreads(1)
     is_stopped = CONTEXT.RawValue("b", False)
-    parts, begun = _parts(jobs), deque[Part]()
+    start = partial(Worker, jobs, settings, is_stopped)
+    parts, begun = _parts(jobs), deque[range]()
+    done: dict[range, list[Outcome]] = {}
     idle: list[Worker] = []
     busy: dict[Any, Worker] = {}
-
-    def start() -> Worker:
-        return Worker(settings, is_stopped)
-
     try:
         while True:
             while not interrupts and (idle or len(busy) < count):
-                ahead = sum(len(part.jobs) for part in begun)
-                if ahead >= AHEAD or not (part := next(parts, None)):
+                is_far_ahead = begun and begun[-1].stop - begun[0].start >= AHEAD
+                if is_far_ahead or not (part := next(parts, None)):
                     break
                 worker = idle.pop() if idle else start()
                 worker.begin(part)
@@ -110,16 +98,17 @@ def run(
                 busy[worker.connection] = worker
             if not begun:
                 return
-            if begun[0].outcomes is not None or interrupts.is_overdue:
-                yield from begun.popleft().outcomes or []
+            if begun[0] in done or interrupts.is_overdue:
+                yield from done.pop(begun.popleft(), ())
                 continue
             for connection in wait(busy, POLL_SECONDS):
                 worker = busy.pop(connection)
-                worker.receive()
-                if worker.part.outcomes is not None:
-                    idle.append(worker)
+                outcomes = worker.receive()
+                if outcomes is None:
+                    outcomes = list(_again(jobs, worker, start, interrupts))
                 else:
-                    worker.part.outcomes = list(_again(worker, start, interrupts))
+                    idle.append(worker)
+                done[worker.part] = outcomes
             is_stopped.value = bool(interrupts)
     finally:
         is_stopped.value = True
@@ -127,42 +116,42 @@ def run(
             worker.end()
 
 
-def _again(lost: Worker, start: Callable[[], Worker], interrupts: Interrupts) -> Iterator[Outcome]:
+def _again(
+    jobs: Sequence[Job], lost: Worker, start: Callable[[], Worker], interrupts: Interrupts
+) -> Iterator[Outcome]:
     """Do the jobs of a process that was killed, each in a process of its own. One whose process is
     killed twice has failed.
     """
     lost.end()
-    for number, job in enumerate(lost.part.jobs):
+    for number in lost.part:
         for _ in range(1 if number == lost.at_hand.value else 2):
             if interrupts:
                 return
-            worker, part = start(), Part([job])
-            worker.begin(part)
-            worker.receive()
-            worker.end()
-            if part.outcomes is not None:
-                yield from part.outcomes
+            worker = start()
+            worker.begin(range(number, number + 1))
+            outcomes, reason = worker.receive(), worker.end()
+            if outcomes is not None:
+                yield from outcomes
                 break
         else:
-            yield Outcome(job, "failed", error=f"{worker.reason()}; tried twice, leave it out")
+            error = f"its process ended ({reason}); tried twice, leave it out"
+            yield Outcome(jobs[number], "failed", error=error)
 
 
-def _parts(jobs: Sequence[Job]) -> Iterator[Part]:
-    """The jobs in parts."""
-    part: list[Job] = []
-    total = 0.0
-    for job in jobs:
+def _parts(jobs: Sequence[Job]) -> Iterator[range]:
+    first, total = 0, 0.0
+    for number, job in enumerate(jobs):
         size = files.size(job.input)
-        if part and (len(part) == PART_JOBS or total + size > PART_BYTES):
-            yield Part(part)
-            part, total = [], 0
-        part.append(job)
+        if number > first and (number - first == PART_JOBS or total + size > PART_BYTES):
+            yield range(first, number)
+            first, total = number, 0
         total += size
-    yield Part(part)
+    yield range(first, len(jobs))
 
 
 def _serve(
     connection: Connection,
+    jobs: Sequence[Job],
     settings: Settings,
     at_hand: Any,
     is_stopped: Any,
@@ -176,13 +165,13 @@ def _serve(
     native.capture()
     native.import_cv2().setNumThreads(1)
     with suppress(EOFError, OSError):  # the run has ended
-        while jobs := connection.recv():
+        while part := connection.recv():
             outcomes = []
-            for number, job in enumerate(jobs):
+            for number in part:
                 if is_stopped.value:
                     break
                 at_hand.value = number
-                outcomes.append(pool_file(job, settings))
+                outcomes.append(pool_file(jobs[number], settings))
             connection.send(outcomes)
 
 

@@ -806,8 +806,8 @@ def test_a_picture_that_kills_its_process_ends_no_batch(tmp_path: Path, times: i
     assert [line.split(" ")[0] for line in done.stdout.splitlines()] == wanted
     assert done.stderr.splitlines() == [
         *(
-            f"pooltool: bad{number}.png: the process that pooled it was killed by SIGKILL, mostly "
-            "for want of memory; tried twice, leave it out"
+            f"pooltool: bad{number}.png: its process ended (SIGKILL, mostly for want of memory); "
+            "tried twice, leave it out"
             for number in ("009", "039")[:failed]
         ),
         f"pooltool: {len(names) - failed} done, 0 skipped, {failed} failed",
@@ -822,8 +822,8 @@ def test_a_process_that_is_killed_while_it_waits_is_replaced(
 ) -> None:
     begin = processes.Worker.begin
 
-    def begin_late(worker: processes.Worker, part: processes.Part) -> None:
-        if part.jobs[0] is small[64]:
+    def begin_late(worker: processes.Worker, part: range) -> None:
+        if part.start == 64:
             worker.process.kill()
             worker.process.join()
         begin(worker, part)
