@@ -82,30 +82,23 @@ class Axis:
         length = self.lengths[last - 1] if self.lengths else self.extent
         return self.starts[first], self.starts[last - 1] + length
 
-    def pixels(self, index: int, *, count_padding: bool = False) -> int:
-        """Pixels of window `index` inside the image, or inside image and padding together."""
-        if self.lengths:
-            return self.lengths[index]
-        start, first, end, size = self.starts[index], 0, self.pool_size, self.size
-        if count_padding:  # which no window reaches out of before the image
-            first, end, size = -self.unseen[0], end + self.unseen[1], size + self.after
-        else:
-            first = max(0, -(start // self.dilation))
-        return max(0, min(end, -((start - size) // self.dilation)) - first)
-
-    def own(self, index: int) -> slice:
-        """The pixels of window `index` inside the image."""
+    def pixels(self, index: int, *, count_padding: bool = False) -> range:
+        """The pixels of window `index` inside the image, or inside image and padding together."""
         length = self.lengths[index] if self.lengths else self.pool_size
-        start, step = self.starts[index], self.dilation
-        first = start + max(0, -(start // step)) * step
-        return slice(first, min(start + (length - 1) * step + 1, self.size), step)
+        start, end, step = self.starts[index], self.size, self.dilation
+        if count_padding:  # which no window reaches out of before the image
+            first, end = start - self.unseen[0] * step, end + self.after
+            length += self.unseen[1]
+        else:
+            first = start + max(0, -(start // step)) * step
+        return range(first, min(start + (length - 1) * step + 1, end), step)
 
     def counts(self, *, count_padding: bool = False) -> list[int]:
-        """`pixels` of every window. Only the few at the ends can hold less than the pool size."""
+        """How many `pixels` every window has: but for a few at the ends, the pool size."""
         whole = self.inside() if self.unseen == (0, 0) and not self.lengths else range(0)
         counts = [self.pool_size] * self.count
         for index in (*range(whole.start), *range(whole.stop, self.count)):
-            counts[index] = self.pixels(index, count_padding=count_padding)
+            counts[index] = len(self.pixels(index, count_padding=count_padding))
         return counts
 
     def inside(self) -> range:

@@ -131,7 +131,8 @@ class View(NamedTuple):
         held, seen = np.zeros(self.axis.size, bool), np.zeros(self.side, bool)
         for index in range(self.axis.count):
             start, stop = self.axis.span(index, index + 1)
-            held[self.axis.own(index) if self.is_input else slice(max(0, start), stop)] = True
+            pixels = self.axis.pixels(index)
+            held[pixels if self.is_input else slice(max(0, start), stop)] = True
         ends = np.flatnonzero(np.diff(held, prepend=True, append=True)).tolist()
         for first, last in zip(ends[::2], ends[1::2], strict=True):
             if (last - first) * self.scale >= VISIBLE:

@@ -142,10 +142,9 @@ def can_draw_lines(encoding: str | None) -> bool:
 
 def is_partition(axis: Axis) -> bool:
     """True when the windows of an axis lie side by side, without overlap, gap or dilation."""
-    spans = [axis.span(index, index + 1) for index in range(axis.count)]
-    inside = [(max(start, 0), min(stop, axis.size)) for start, stop in spans]
-    meet = all(one[1] == other[0] for one, other in pairwise(inside))
-    return meet and all(axis.pixels(i) == stop - start for i, (start, stop) in enumerate(inside))
+    windows = map(axis.pixels, range(axis.count))
+    is_solid = axis.dilation == 1 or axis.pool_size == 1
+    return is_solid and all(one.stop == other.start for one, other in pairwise(windows))
 
 
 def as_grids(pixels: Array, result: Result, width: int = 100) -> str:
