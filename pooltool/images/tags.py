@@ -92,8 +92,12 @@ class Directory(NamedTuple):
         return bytes(self.fields[tag].raw) if tag in self.fields else None
 
     def numbers(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """The integers of a tag; `default` when it is missing or holds no integers."""
-        return (tag in self.fields and self.fields[tag].integers(self.order)) or default
+        """The integers of a tag; `default` when it is missing."""
+        if tag not in self.fields:
+            return default
+        if not (integers := self.fields[tag].integers(self.order)):
+            raise DamageError(f"it is damaged: tag {tag} of a TIFF page holds no numbers")
+        return integers
 
     def number(self, tag: int, default: int) -> int:
         """The first integer of a tag."""

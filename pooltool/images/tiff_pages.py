@@ -24,7 +24,7 @@ from pooltool.images.tags import Directory, number_fields
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR = 266, 273, 277, 278, 279, 284
 PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_ROWS, TILES, TILE_BYTES = 317, 320, 322, 323, 324, 325
-INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, NO_DATA = 332, 338, 339, 42113
+INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT = 332, 338, 339
 
 RAW, LZW, JPEG, PACKBITS, DEFLATE, FAX = 1, 5, 7, 32773, (8, 32946), (2, 3, 4)
 COMPRESSIONS = {RAW: 1, **dict.fromkeys(DEFLATE, 1040), LZW: 2000, PACKBITS: 64, JPEG: 600,
@@ -53,21 +53,14 @@ GDAL writes 16-bit RGBA as gray with three more samples, the last one alpha. Gra
 with any other extra samples are bands.
 """
 _COMPRESSION_NAMES = {
-    1: "none", 5: "LZW", 6: "old-style JPEG", 7: "JPEG", 8: "deflate", 34661: "JBIG",
-    34676: "LogLuv", 34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 34926: "Zstandard",
-    34927: "WebP", 34933: "PNG", 34934: "JPEG XR", 50000: "Zstandard", 50001: "WebP",
+    1: "none", 5: "LZW", 6: "old-style JPEG", 7: "JPEG", 8: "deflate", 34712: "JPEG 2000",
+    34887: "LERC", 34925: "LZMA", 34926: "Zstandard", 34927: "WebP", 50000: "Zstandard",
     50002: "JPEG XL", 52546: "JPEG XL",
 }  # fmt: skip
-_COLORS = {2: 3, 5: 4, 6: 3, 8: 3}
-"""How many samples colors have, by their photometric interpretation, where it is not one."""
-_COLOR_NAMES = {0: "white as 0", 1: "gray", 2: "RGB", 3: "a palette", 4: "a mask", 5: "CMYK",
-                6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}  # fmt: skip
-_BY_LIBTIFF = (32766, 32809, 34661, 34676, 34677)
-"""Compressions (NeXT, ThunderScan, JBIG, LogLuv) that only libtiff reads, with its tools."""
+_COLORS = {0: ("white as 0", 1), 1: ("gray", 1), 2: ("RGB", 3), 3: ("a palette", 1),
+           5: ("CMYK", 4), 6: ("YCbCr", 3), 8: ("CIELab", 3)}  # fmt: skip
+"""What colors are, and how many samples they have, by their photometric interpretation."""
 _COMPLAINTS = r"TIFF_Error|error: .*TIFF|JPEGLib: (Premature|Corrupt)|Fax.*(Premature|mismatch)"
-_NUMBERS = (SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIPS, SAMPLES,
-            STRIP_ROWS, STRIP_BYTES, PLANAR, PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_ROWS, TILES,
-            TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT, tags.ORIENTATION)  # fmt: skip
 
 
 class Page(NamedTuple):
@@ -100,9 +93,8 @@ class Page(NamedTuple):
     @property
     def words(self) -> str:
         """The page for a message: "3 x 12-bit samples, RGB, compression LZMA"."""
-        number = self.directory.number(SAMPLE_FORMAT, 1)
-        kind = {3: " float", 5: " complex", 6: " complex"}.get(number, "")
-        color = _COLOR_NAMES.get(self.photometric, f"color space {self.photometric}")
+        kind = {3: " float", 5: " complex", 6: " complex"}.get(self.sample_format, "")
+        color, _ = _COLORS.get(self.photometric, (f"color space {self.photometric}", 1))
         compression = _COMPRESSION_NAMES.get(self.compression, self.compression)
         predictor = f", predictor {self.predictor}" if self.predictor != 1 else ""
         planes = " in planes" if self.planes > 1 else ""
@@ -131,30 +123,20 @@ def size(directory: Directory) -> tuple[int, int]:
     return height[0], width[0]
 
 
-def pixel_bytes(directory: Directory) -> int:
-    """Bytes of a pixel of a page; numbers that no TIFF has count as others, `page` refuses them."""
-    samples, bits = directory.number(SAMPLES, 1), directory.number(BITS, 1)
-    return min(max(1, samples), 1 << 16) * min(max(1, -(-bits // 8)), 16)
-
-
 def page(directory: Directory) -> Page:
     """What a directory says of its picture; raise `DamageError` for what cannot be."""
-    for tag in _NUMBERS:
-        if tag in directory.fields and not directory.numbers(tag):
-            raise DamageError(f"it is damaged: tag {tag} of a TIFF page holds no numbers")
     height, width = size(directory)
     number, tiled = directory.number, TILE_WIDTH in directory.fields
-    samples = number(SAMPLES, 1)
-    bits = number(BITS, 1)
+    samples, bits = number(SAMPLES, 1), number(BITS, 1)
     if not (0 < samples < 1 << 16 and 0 < bits < 1 << 16):
         raise DamageError(f"it is damaged: a TIFF page has {samples} samples of {bits} bits")
-    compression = number(COMPRESSION, RAW)
+    compression, sample_format = number(COMPRESSION, RAW), number(SAMPLE_FORMAT, 1)
     # Without the tag, libtiff's rule: by the number of samples; a fax is black on white.
     photometric = number(PHOTOMETRIC, 2 if samples in (3, 4) else 0 if compression in FAX else 1)
     extra = directory.numbers(EXTRA_SAMPLES)
     if photometric == 2 and samples == 4 and not extra:
         extra = (2,)  # OpenCV writes alpha so
-    colors = _COLORS.get(photometric, 1)
+    _, colors = _COLORS.get(photometric, ("", 1))
     extra = (*extra, *(0,) * samples)[: max(0, samples - colors)]
     rows, columns = min(number(STRIP_ROWS, height) or height, height), width
     if tiled:
@@ -164,7 +146,7 @@ def page(directory: Directory) -> Page:
     return Page(
         directory, height, width, tiled, rows, columns, samples,
         planes=samples if number(PLANAR, 1) == 2 else 1, bits=bits,
-        sample_format=max(1, number(SAMPLE_FORMAT, 1) % 4),  # 4: unknown to the writer: unsigned
+        sample_format=1 if sample_format in (0, 4) else sample_format,  # unknown to the writer
         compression=compression, predictor=number(PREDICTOR, 1), photometric=photometric,
         extra=extra,
         meaning=MEANINGS.get((photometric, extra), BANDS if photometric in (1, 2) else ""),
@@ -177,34 +159,28 @@ def rare_kind(page: Page) -> str:
     """
     bits, kinds = (page.directory.numbers(tag)[: page.samples] for tag in (BITS, SAMPLE_FORMAT))
     code, color, number = page.compression, page.photometric, (page.bits, page.sample_format)
-    sizes = page.directory.numbers(TILE_BYTES if page.tiled else STRIP_BYTES, (1,))
     predictors = range(1, 2)
     if page.bits in (8, 16, 32, 64) and code in (LZW, *DEFLATE):
         # 2: differences of samples of whole bytes; 3: of floats, byte by byte.
         predictors = range(1, 4 if page.sample_format == 3 else 3)
     is_misfit = (
         not page.meaning
-        or max(kinds, default=1) > 4  # complex numbers
-        or len({*bits}) > 1 or len({*kinds}) > 1 or page.bits > 64
-        or page.samples - len(page.extra) != _COLORS.get(color, 1)
+        or len({*bits}) > 1 or len({*kinds}) > 1 or page.bits > 64 or page.sample_format > 3
+        or page.samples - len(page.extra) != _COLORS[color][1]
         or (page.meaning == CMYK and page.directory.number(INK_SET, 1) != 1)
         or (color == 3 and page.bits > 8)
         or (color == 0 and page.sample_format != 1)
+        or (color == 6 and code not in (6, JPEG))
         or (code in FAX and page.bits * page.samples != 1)
         or (code in COMPRESSIONS and page.predictor not in predictors)
     )  # fmt: skip
     remedy = "in the program that made it" if is_misfit else ""
-    if code in _BY_LIBTIFF:
-        remedy = "with `tiffcp -c zip`"
-    elif color == 6 and code not in (6, JPEG):
-        remedy = "with `tiff2rgba`"
-    elif code == RAW and 0 in sizes and (NO_DATA in page.directory.fields or not any(sizes)):
+    if 0 in page.directory.numbers(TILE_BYTES if page.tiled else STRIP_BYTES):
         remedy = "with `gdal_translate -co SPARSE_OK=FALSE`, as parts of it were left empty"
     if remedy:
         raise ImageError(f"it is a TIFF of {page.words}, which is not read; convert it {remedy}")
     is_read_here = (
         code in COMPRESSIONS and number in DTYPES and page.planes == 1
-        and (code == RAW or 0 not in sizes)
         and page.meaning not in (CMYK, LAB) and (page.bits >= 8 or page.samples == 1)
         and (code != JPEG or (number == (8, 1) and page.samples in (1, 3)))
     )  # fmt: skip
@@ -221,25 +197,19 @@ def blocks(data: bytes, page: Page) -> list[memoryview]:
         sizes = (page.rows * page.row_bytes,) * len(starts)
     if min(len(starts), len(sizes)) < count:
         raise DamageError("it is damaged: a TIFF page does not say where all of its data lies")
-    step, parts, empty = page.rows * page.row_bytes, [], memoryview(b"")
-    if page.compression == RAW and 0 in sizes:  # zeros, as GDAL reads what was left out
-        allowed = (1 << 24) + 4 * page.height * page.width * pixel_bytes(page.directory)
-        require_plausible(page.height, page.width, count * step, allowed)
-        empty = memoryview(bytes(step))
-    for start, length in zip(starts[:count], sizes[:count], strict=True):
-        if start + length > len(data) and page.compression != RAW:
-            raise DamageError("it is truncated: a TIFF page lies beyond the end of the data")
-        parts.append(memoryview(data)[start : start + length] if length else empty)
+    spans, view = [*zip(starts[:count], sizes, strict=False)], memoryview(data)
+    parts = [view[start : start + size] for start, size in spans]
+    if page.compression != RAW and max(map(sum, spans)) > len(data):
+        raise DamageError("it is truncated: a TIFF page lies beyond the end of the data")
     # Bytes that several strips share count once.
     most = min(sum(map(len, parts)), len(data))
     most *= COMPRESSIONS.get(page.compression) or 8 * page.row_bytes
     rows = count * page.rows if page.tiled else page.planes * page.height
-    if 0 not in sizes:
-        require_plausible(page.height, page.width, rows * page.row_bytes, most)
-    adjacent = tuple(range(starts[0], starts[0] + count * step, step)) if step else ()
-    is_one_piece = starts[:count] == adjacent and {*sizes[: count - 1]} <= {step} and 0 not in sizes
-    if page.compression == RAW and not page.tiled and is_one_piece:  # it need not be copied
-        return [memoryview(data)[starts[0] : starts[count - 1] + sizes[count - 1]]]
+    require_plausible(page.height, page.width, rows * page.row_bytes, most)
+    step = page.rows * page.row_bytes
+    in_a_row = (*range(starts[0], starts[0] + count * step, step),)
+    if page.compression == RAW and not page.tiled and starts[:count] == in_a_row:
+        return [view[starts[0] : sum(spans[-1])]]  # which need not be copied
     return parts
 
 
@@ -309,16 +279,15 @@ def _joined(page: Page, blocks: Sequence[memoryview | bytes]) -> Array:
         if page.compression in DEFLATE:
             inflater = zlib.decompressobj()
             try:
-                part = inflater.decompress(part, whole)
-                more = inflater.decompress(inflater.unconsumed_tail, 1)
+                part = inflater.decompress(part, whole + 1)
             except zlib.error as error:
                 raise DamageError(f"it is damaged: {error}") from None
-            if more or not inflater.eof:
+            if len(part) > whole or not inflater.eof:
                 raise DamageError("it is damaged: a strip or tile does not end where it should")
         if len(part) < height * page.row_bytes:
             raise DamageError("it is truncated or damaged: a strip or tile holds too little data")
         parts.append(part[: height * page.row_bytes])
-    return np.frombuffer(bytearray().join(parts), np.uint8).reshape(-1, page.row_bytes)
+    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, page.row_bytes)
 
 
 def _by_opencv(page: Page, blocks: Sequence[memoryview | bytes], rows: int) -> Array:
