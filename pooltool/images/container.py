@@ -72,25 +72,27 @@ class Container(NamedTuple):
         Raise `DamageError` where one goes beyond the end, where its checksum is wrong, and where
         the last one is missing.
         """
-        parts, view, at, name = list[Part](), memoryview(data), start, b""
+        parts: list[Part] = []
+        view, at, name, unpack = memoryview(data), start, b"", struct.unpack_from
         end, size = len(view) if end is None else end, struct.calcsize(self.head)
-        while at + size <= end and not (self.last and name == self.last):
-            name, length = struct.unpack_from(self.head, view, at)
+        tail = 4 * self.checked
+        while at + size <= end:
+            name, length = unpack(self.head, view, at)
             if not self.name_first:
                 name, length = length, name
             begin, stop = at + size, at + size + length - self.counted
             if length < 2 and self.counted == 8:  # of a box: to the end, or as 64 bits say
                 begin += 8 * length
                 stop = at + int.from_bytes(view[at + 8 : begin], "big") if length else end
-            if stop + 4 * self.checked > end or stop < begin:
+            if stop + tail > end or stop < begin:
                 raise DamageError(f"it is truncated: a {self.part} goes beyond the end of the data")
-            if self.checked and zlib.crc32(view[begin - 4 : stop]) != int.from_bytes(
-                view[stop : stop + 4], "big"
-            ):
+            if self.checked and zlib.crc32(view[begin - 4 : stop]) != unpack(">I", view, stop)[0]:
                 words = f"{self.part} {name_of(name)}"
                 raise DamageError(f"it is damaged: the checksum of its {words} is wrong")
             parts.append(Part(name, view[begin:stop], at))
-            at = stop + 4 * self.checked + (stop % 2 if self.even else 0)
+            at = stop + tail + (stop % 2 if self.even else 0)
+            if name == self.last:
+                break
         if self.last and name != self.last:
             raise DamageError(f"it is truncated: its last {self.part} is missing")
         return parts

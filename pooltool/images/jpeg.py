@@ -25,6 +25,8 @@ _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOI, _EOI, _SOS, _APP0, _APP14, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xEE, 0xFE
 _BARE = frozenset((0x01, *range(0xD0, 0xD8)))
 """Markers of no segment."""
+_TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF))
+"""Markers of segments that are the decoder's alone."""
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _NEXT_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 """The same behind coded pixels, where a 0 or a restart marker goes after 0xFF."""
@@ -37,7 +39,7 @@ CONTAINER = Container(
     ">2sH", "JPEG segment", name_first=True, counted=2,
     # APP14 of Adobe tells the kind of colors.
     structural=frozenset(bytes((0xFF, code)) for code in
-                         (*_SOF, 0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF, _APP14)),
+                         (*_SOF, _SOS, _APP14)),
     places={
         _JFIF: ((b"JFIF\0", "density"), (b"JFXX\0", "thumbnail")),
         _APP1: ((EXIF_PREFIX, "exif"), (XMP_PREFIX, "xmp")),
@@ -91,17 +93,18 @@ def read_header(data: bytes) -> Header:
         )
     # Huffman codes take at least one bit for each block of 8 x 8 pixels.
     require_plausible(height, width, height * width // 64, len(data) * 8)
-    metadata, missing = _read_metadata(CONTAINER.sort(parts))
+    end = parts[-1]
+    metadata, missing = _read_metadata(CONTAINER.sort(parts if end.body else parts[:-1]))
     if metadata.icc and channels == 4:
         missing.append("ICC profile of the CMYK colors, which are RGB now")
         metadata = metadata._replace(icc=None)
     for scan in scans if coding in (0xC0, 0xC1) else ():
-        end = scan.at + 4 + len(scan.body)
+        start = scan.at + 4 + len(scan.body)
         # Phones write a spectrum that ends at 0. Zeros that go on are a hole.
-        if scan.body[-3:] == bytes(3) and any(data[end : end + 4]):
+        if scan.body[-3:] == bytes(3) and any(data[start : start + 4]):
             words = "Invalid SOS parameters for sequential JPEG"
-            repairs.append(_Repair(end - 3, end, _WHOLE_SPECTRUM, words))
-    details = _Details(repairs, len(data) - parts[-1].at, coding == _LOSSLESS)
+            repairs.append(_Repair(start - 3, start, _WHOLE_SPECTRUM, words))
+    details = _Details(repairs, len(data) - end.at, coding == _LOSSLESS)
     return Header(formats.JPEG, ((height, width),), metadata, tuple(missing), details=details)
 
 
@@ -174,12 +177,13 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
 
 
 def _segments(data: bytes) -> tuple[list[Part], list[_Repair]]:
-    """All segments, and last what lies behind the end of the image, each by its marker.
+    """All segments but tables, and last what lies behind the end of the image, by their markers.
 
     As libjpeg does it, what is no marker is stepped over in the header.
     """
-    parts, junk, view, pattern = list[Part](), list[_Repair](), memoryview(data), _MARKER
-    at = done = 2
+    parts: list[Part] = []
+    junk: list[_Repair] = []
+    view, pattern, before, at, done = memoryview(data), _MARKER, _COM, 2, 2
     while marker := pattern.search(data, at):
         start, at = marker.span()
         code = data[at - 1]
@@ -193,14 +197,15 @@ def _segments(data: bytes) -> tuple[list[Part], list[_Repair]]:
         # Bytes of 0xFF may precede a marker.
         if start > done and pattern is _MARKER and (count := len(data[done:start].rstrip(b"\xff"))):
             words = f"Corrupt JPEG data: {count} extraneous bytes before marker {code:#x}"
-            if parts and not _APP0 <= parts[-1].name[1] <= _COM:  # the end of a table perhaps
+            if not _APP0 <= before <= _COM:  # the end of a table perhaps
                 raise DamageError(f"it is damaged: {words}")
             junk.append(_Repair(done, start, b"", words))
         done = at + (data[at] << 8 | data[at + 1])
         if done < at + 2:
             raise DamageError("it is damaged: a JPEG segment is shorter than its length")
-        parts.append(Part(marker[0], view[at + 2 : done], start))
-        at = done
+        if code not in _TABLES:
+            parts.append(Part(marker[0], view[at + 2 : done], start))
+        at, before = done, code
         if code == _SOS:
             pattern = _NEXT_MARKER
     if pattern is _NEXT_MARKER:

@@ -113,7 +113,7 @@ def read_header(data: bytes) -> Header:
         metadata, missing = _read_metadata(CONTAINER.sort(parts))
     frames, loop = list[_Frame](), 0
     if not _ANIMATED.isdisjoint(names):
-        frames, loop, more = _animated(height, width, parts)
+        frames, loop, more = _animated(height, width, parts, before)
         missing += more
         # Frames may be small parts of a large picture, but hardly thousands of a pixel each.
         area = len(frames) * height * width
@@ -243,16 +243,11 @@ def _names_elsewhere(kept: Sequence[Part]) -> tuple[str, ...]:
 
 
 def _animated(
-    height: int, width: int, parts: Sequence[Part]
+    height: int, width: int, parts: Sequence[Part], before: Mapping[bytes, Body]
 ) -> tuple[list[_Frame], int, list[str]]:
-    """The frames of an animation, its loop count, and what is not among the frames.
-
-    An acTL chunk behind the picture, a second one, or one of no frames makes no animation.
-    """
-    names = [part.name for part in parts]
-    controls = [part.body for part in parts if part.name == b"acTL"]
-    count, loop = struct.unpack(">II", controls[0]) if len(controls) == 1 else (0, 0)
-    if not 0 < count < 1 << 31 or names.index(b"acTL") > names.index(b"IDAT"):
+    """The frames of an animation, its loop count, and what is not among the frames."""
+    count, loop = struct.unpack(">II", before.get(b"acTL", bytes(8)))
+    if not count:
         return [], 0, ["an animation whose header (acTL) is missing or not valid"]
     frames, number = list[_Frame](), 0
     for name, body, _ in parts:
@@ -269,14 +264,10 @@ def _animated(
             frames.append(_Frame(rows, columns, time, dispose, blend != 0, []))
         elif frames and name in (b"fdAT", b"IDAT"):
             frames[-1].data.append(body[4:] if name == b"fdAT" else body)
-    if len(frames) < count or not all(frame.data for frame in frames):
-        raise DamageError(f"it is damaged: only {len(frames)} of {count} frames can be read")
-    missing = []
-    if names.index(b"fcTL") > names.index(b"IDAT"):
-        missing.append("the picture for programs without animation")
-    if len(frames) > count:
-        missing.append(f"{len(frames) - count} more frames than its header gives")
-    return frames[:count], loop, missing
+    if len(frames) != count or not all(frame.data for frame in frames):
+        raise DamageError("it is damaged: its header gives another number of frames")
+    hidden = ["the picture for programs without animation"]
+    return frames, loop, [] if b"fcTL" in before else hidden
 
 
 def _decode_animation(header: Header, frame: int | None) -> Picture:
