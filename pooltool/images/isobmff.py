@@ -74,7 +74,11 @@ class _Details(NamedTuple):
 
 def read_header(data: bytes) -> Header:
     """Walk the boxes, and of JPEG 2000 the start of the codestream."""
-    return _avif_header(data) if data[4:8] == b"ftyp" else _jpeg_2000_header(data)
+    header = _avif_header(data) if data[4:8] == b"ftyp" else _jpeg_2000_header(data)
+    height, width = header.sizes[0]
+    # Of one color, 200,000 pixels took down to a byte; small pictures need not be checked.
+    require_plausible(height, width, (height * width - (1 << 24)) >> 18, len(data))
+    return header
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -114,14 +118,6 @@ def _refuse_if(is_odd: object, what: str) -> None:
         raise ImageError(f"{what} is not read; convert it, for example: {program}")
 
 
-def _require_room(height: int, width: int, size: int) -> None:
-    """Refuse a header that claims more pixels than `size` bytes of wavelets or of AV1 can hold.
-
-    Pictures of one color took down to a byte for 200,000 pixels; small ones need not be checked.
-    """
-    require_plausible(height, width, (height * width - (1 << 24)) >> 18, size)
-
-
 def _inside(boxes: dict[bytes, Body], *path: bytes) -> list[Part]:
     """The boxes in the first box on a path of names; none where a box is missing."""
     for name in path:
@@ -149,7 +145,6 @@ def _avif_header(data: bytes) -> Header:
         header = _described(properties, (height, width), has_alpha=bool(masks))
     else:
         header = _read_track(_inside(named, b"moov"))
-    _require_room(*header.sizes[0], len(data))
     exif = next((key for key, item in items.items() if item[:4] == b"Exif"), -1)
     xmp = next((key for key, item in items.items() if _XMP_TYPE in item), -1)
     stored = _stored(data, meta, {exif, xmp})
@@ -341,7 +336,6 @@ def _jpeg_2000_header(data: bytes) -> Header:
     samples = bytes(coded[42 : 42 + 3 * count])
     is_plain = 1 <= count <= 4 and bits <= 16 and samples[::3] == bytes([depth]) * count
     _refuse_if(not is_plain, f"JPEG 2000 with {count} channels of {bits} or of different bits")
-    _require_room(*size, len(coded))
     _require_packets(coded, size)
     icc, is_sycc = _colors(inner, count)
     is_subsampled = samples[1::3] + samples[2::3] != b"\1\1" * count

@@ -13,7 +13,7 @@ from pooltool.images import formats, opencv
 from pooltool.images.container import Container, Contents, Part, name_of
 from pooltool.images.formats import Format
 from pooltool.images.headers import left_out, require_plausible
-from pooltool.images.picture import Encoded, Header, Metadata, Picture, Verbatim
+from pooltool.images.picture import NO_METADATA, Encoded, Header, Metadata, Picture, Verbatim
 from pooltool.images.tags import EXIF_PREFIX, XMP_PREFIX, Resolution, read_exif
 
 CHECKED = {0xC0: (1, 3, 4), 0xC1: (1, 3, 4), 0xC2: (1, 3, 4), 0xC3: (1, 3)}
@@ -38,8 +38,7 @@ _ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 CONTAINER = Container(
     ">2sH", "JPEG segment", name_first=True, counted=2,
     # APP14 of Adobe tells the kind of colors.
-    structural=frozenset(bytes((0xFF, code)) for code in
-                         (*_SOF, _SOS, _APP14)),
+    structural=frozenset(bytes((0xFF, code)) for code in (*_SOF, _SOS, _APP14)),
     places={
         _JFIF: ((b"JFIF\0", "density"), (b"JFXX\0", "thumbnail")),
         _APP1: ((EXIF_PREFIX, "exif"), (XMP_PREFIX, "xmp")),
@@ -111,10 +110,8 @@ def read_header(data: bytes) -> Header:
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the picture as it is stored."""
     details: _Details = header.details
-    odd, gray = (
-        [repair.words for repair in details.repairs],
-        header.gray and not details.is_lossless,
-    )
+    odd = [repair.words for repair in details.repairs]
+    gray = header.gray and not details.is_lossless
     if odd:
         pieces, done = list[bytes](), 0
         for start, end, new, _ in details.repairs:
@@ -147,6 +144,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     settings = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     settings += [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality]
     data = opencv.encode_still(format, picture.frames[0], settings)
+    if metadata == NO_METADATA:
+        return Encoded(data)
     start = data[:20]  # the marker of the start, and the JFIF segment that OpenCV writes
     segments, missing = [], []
     if metadata.resolution:

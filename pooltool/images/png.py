@@ -156,6 +156,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     if picture.palette is not None:
         data = _with_palette(data, picture.palette)
     metadata, density = picture.metadata, b""
+    if metadata == NO_METADATA:
+        return Encoded(data)
     if metadata.resolution:
         down, across = (min(max(1, round(side)), (1 << 31) - 1) for side in metadata.resolution)
         density = struct.pack(">IIB", across, down, 1)
@@ -166,10 +168,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         (b"eXIf", metadata.exif and metadata.exif.to_bytes()),
         (b"iTXt", metadata.xmp and _XMP + bytes(4) + metadata.xmp),
     ]
-    chunks = [CONTAINER.pack(name, block) for name, block in blocks if block]
-    if chunks:
-        data = b"".join((data[:_BEHIND_IHDR], *chunks, data[_BEHIND_IHDR:]))
-    return Encoded(data)
+    chunks = (CONTAINER.pack(name, block) for name, block in blocks if block)
+    return Encoded(b"".join((data[:_BEHIND_IHDR], *chunks, data[_BEHIND_IHDR:])))
 
 
 def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
