@@ -55,8 +55,9 @@ _MOST_ITEMS, _MOST_BYTES = 4096, 1 << 26
 """Decoders take the square of the items in time, and copy the properties that items share."""
 
 _GRAY, _SRGB, _SYCC = 17, 16, 18
-_COLORS: dict[int | str, int] = {_GRAY: 1, _SRGB: 3, _SYCC: 3}
-"""Enumerated color spaces of JPEG 2000 that come out right, and how many channels have color."""
+_COLORS: dict[int | str, int] = {_GRAY: 1, _SRGB: 3, _SYCC: 3, "GRAY": 1, "RGB": 3}
+"""Color spaces of JPEG 2000 that come out right, enumerated or of a profile, and how many channels
+have color."""
 _COMPLAINTS = r"(ERROR:|WARN:).*(OpenJPEG2000|jpeg2000)"
 _HARMLESS = r"unspecified color space, SRGB is assumed"
 """What the decoder says of a codestream alone, and of a profile."""
@@ -224,19 +225,16 @@ def _items(meta: dict[bytes, Body]) -> dict[int, bytes]:
 
 def _properties(meta: dict[bytes, Body]) -> dict[int, list[Part]]:
     """The properties of each item, by its number."""
-    boxes, owned, size = _inside(meta, b"iprp"), dict[int, list[Part]](), 0
-    properties = _inside(first_of(boxes), b"ipco")
-    for name, body, _ in boxes:
-        if name != b"ipma":
-            continue
-        number = partial(_number, io.BytesIO(body))
-        version, wide = number(1), number(3) & 1
-        for _ in range(number(4)):
-            key = number(4 if version else 2)
-            marks = [number(1 + wide) & (0x7FFF if wide else 0x7F) for _ in range(number(1))]
-            owned[key] = [properties[mark - 1] for mark in marks if mark]
-            size += sum(len(part.body) for part in owned[key])
-            _refuse_if(size > _MOST_BYTES, "AVIF with so many properties")
+    boxes, owned, size = first_of(_inside(meta, b"iprp")), dict[int, list[Part]](), 0
+    properties = _inside(boxes, b"ipco")
+    number = partial(_number, io.BytesIO(boxes.get(b"ipma", bytes(8))))
+    version, wide = number(1), number(3) & 1
+    for _ in range(number(4)):
+        key = number(4 if version else 2)
+        marks = [number(1 + wide) & (0x7FFF if wide else 0x7F) for _ in range(number(1))]
+        owned[key] = [properties[mark - 1] for mark in marks if mark]
+        size += sum(len(part.body) for part in owned[key])
+        _refuse_if(size > _MOST_BYTES, "AVIF with so many properties")
     return owned
 
 
@@ -253,10 +251,7 @@ def _links(meta: dict[bytes, Body]) -> list[tuple[bytes, int, int]]:
 
 def _stored(data: bytes, meta: dict[bytes, Body], wanted: set[int]) -> dict[int, bytes]:
     """The data of some items, each of which may lie in several pieces."""
-    stored = dict[int, bytes]()
-    if b"iloc" not in meta:
-        return stored
-    number = partial(_number, io.BytesIO(meta[b"iloc"]))
+    number, stored = partial(_number, io.BytesIO(meta.get(b"iloc", bytes(8)))), dict[int, bytes]()
     version, _, sizes = number(1), number(3), number(2)
     wide = 4 if version == 2 else 2
     for _ in range(number(wide)):
@@ -383,10 +378,8 @@ def _colors(boxes: Sequence[Part], count: int) -> tuple[bytes | None, bool]:
     colors = [bytes(body) for name, body, _ in boxes if name == b"colr"]
     icc = next((color[3:] for color in colors if color[0] in (2, 3)), b"")
     spaces = [int.from_bytes(color[3:7], "big") for color in colors if color[0] == 1]
-    # A damaged profile has no name, and is left out by name.
-    by_profile = {"": _GRAY if count < 3 else _SRGB, "GRAY": _GRAY, "RGB": _SRGB}
-    kind = name_of(icc[16:20])
-    space = spaces[0] if spaces else by_profile.get(kind, kind)
+    # A damaged profile has no name.
+    space = spaces[0] if spaces else name_of(icc[16:20]) or (_GRAY if count < 3 else _SRGB)
     alphas, roles = count - _COLORS.get(space, count + 1), [1]
     if b"cdef" in named and alphas:
         roles = [role for _, role, _ in struct.iter_unpack(">HHH", named[b"cdef"][2:]) if role]

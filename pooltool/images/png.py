@@ -82,9 +82,7 @@ class _Details(NamedTuple):
     transparent: int | None
     """The level of a gray picture that stands for transparent."""
     has_alpha: bool
-    """True when a pixel may be transparent."""
     frames: Sequence[_Frame]
-    """The frames of an animation."""
     loop: int
     parts: Sequence[Part]
     before: Mapping[bytes, Body]
