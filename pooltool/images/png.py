@@ -275,16 +275,21 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
     Put together here, as PNG (11.3.4) says: OpenCV cuts 16 bits to 8, takes what becomes clear in
     pictures without alpha for black, and keeps gray of a transparent level.
     """
-    cv2, details, odd, shown = native.import_cv2(), header.details, list[str](), list[Array]()
-    codes = {1: cv2.COLOR_GRAY2BGRA, 3: cv2.COLOR_BGR2BGRA}
-    dtype = np.uint16 if details.bits == 16 else np.uint8
-    canvas = np.zeros((*header.sizes[0], 4), dtype)
+    details, (height, width) = header.details, header.sizes[0]
+    odd, shown = list[str](), list[Array]()
+    covers = details.frames[0][:2] == (slice(0, height), slice(0, width))
+    is_cleared = any(part.disposal for part in details.frames)
+    is_opaque = covers and not is_cleared and not details.has_alpha
     for index, part in enumerate(details.frames[: None if frame is None else frame + 1]):
         pixels = _decoded(_still(details.before, part), details, odd)
-        if channels(pixels) < 4:
-            pixels = cv2.cvtColor(pixels, codes[channels(pixels)])
+        if channels(pixels) < 4 and not is_opaque:
+            cv2 = native.import_cv2()
+            code = cv2.COLOR_GRAY2BGRA if channels(pixels) == 1 else cv2.COLOR_BGR2BGRA
+            pixels = cv2.cvtColor(pixels, code)
+        if not index:
+            canvas = np.zeros((height, width, *pixels.shape[2:]), pixels.dtype)
         area = canvas[part.rows, part.columns]
-        before = area.copy()
+        after = area.copy() if part.disposal == _PREVIOUS else 0
         if part.is_blended and details.has_alpha:
             _blend(pixels, area)
         else:
@@ -292,8 +297,8 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
         if frame in (None, index):
             shown.append(canvas.copy())
         if part.disposal in (_BACKGROUND, _PREVIOUS):
-            area[...] = before if part.disposal == _PREVIOUS else 0
-    if not details.has_alpha and all(pixels[..., 3].all() for pixels in shown):
+            area[...] = after
+    if not (details.has_alpha or is_opaque) and all(pixels[..., 3].all() for pixels in shown):
         shown = [pixels[..., 0] if details.color == _GRAY else pixels[..., :3] for pixels in shown]
     picture = Picture(tuple(shown), formats.PNG, warnings=tuple(odd))
     if len(details.frames) == 1 or frame is not None:
