@@ -193,8 +193,8 @@ SECTIONS: dict[str, list[Option]] = {
           for command, sentence in WHAT_PADDING_IS.items()),
         Option("--dilation", BOTH, "Step between the pixels of a window.  [default: 1]", **SIZE),
         Option("--ceil-mode", BOTH, "Keep the last, partial window.", **FLAG),
-        Option("--output-size", BOTH, "Pool to exactly this size (adaptive pooling); excludes the "
-               "options above.", **SIZE),
+        Option("--output-size", BOTH, "Pool to exactly this size (adaptive pooling); cannot be "
+               "combined with the options above.", **SIZE),
         Option("--count-include-pad", ("avg", "compare"), "Count padding as zeros in the mean.",
                **FLAG),
         Option("--alpha-weighted", ("avg",), "Weight colors by their opacity; alpha itself is "
@@ -210,8 +210,8 @@ SECTIONS: dict[str, list[Option]] = {
                "[default: all]", **NUMBER),
         Option("--frame", COMPARE, "Read this frame or page, counted from 0.  "
                "[default: the first]", **NUMBER),
-        Option("-r --recursive", POOLING, "Pool the images below directories, mirrored below "
-               "-o DIR; symbolic links to directories are not followed.", **FLAG),
+        Option("-r --recursive", POOLING, "Pool all images in directories and below them, "
+               "which -o DIR mirrors; symbolic links to directories are not followed.", **FLAG),
         Option("--files-from", POOLING, "Read more image names from this file, one a line; - is "
                "standard input. May be repeated.", multiple=True, **{**FILE, "metavar": "FILE"}),
         Option("-0 --null", POOLING, "Names in --files-from end with NUL.", **FLAG),
@@ -272,7 +272,7 @@ def _windows(words: dict[str, Any]) -> list[AnyWindows]:
     for name in (*settings, "count_include_pad"):
         if words.get(name):
             option = f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"{option} and --output-size exclude each other; give one")
+            raise click.UsageError(f"{option} and --output-size cannot be combined; give one")
     return [AdaptiveWindows.of(words["output_size"])]
 
 
@@ -299,15 +299,15 @@ def _compare(images: tuple[str, ...], **words: Any) -> int:
     pooltool compare a.png --pool-size 2 --pool-size 4    one row of the panel for each
     pooltool compare a.png -o page.html           a page to explore, for any browser
 
-    The panel shows the image and its three poolings, each value where its window lies. On the page
-    you move the windows yourself; that of a photograph begins with 8x8 windows. The table lists,
-    for the image and for each pooling, mean, standard deviation and three figures:
+    The panel shows the image and its three poolings, each value at the place of its window. The
+    page lets you move the windows; for a photograph they start at 8x8. The table lists, for the
+    image and for each pooling, mean, standard deviation and three figures:
 
     noise: the part of a faint random noise, 2% of the image's range, that remains. 1 is all of it;
     the average halves it each time the window size doubles.
 
     bias: how far this noise alone shifts the result, in units of the noise: up with max, down with
-    min, not with avg. It is the price of keeping the largest value.
+    min, not with avg.
 
     shift: how much the image changes when it is moved by one pixel, in units of its own contrast.
     A figure below that of the input means that small movements matter less after pooling.
@@ -342,9 +342,8 @@ def cli() -> None:
     pooltool avg --pool-size 3 --stride 2 *.png -o pooled/
     pooltool compare mountain.jpg --pool-size 8   max, min and average side by side
 
-    Exit status: 0 success, 1 an image failed, 2 wrong usage and nothing was written. An
-    interrupted run ends by the signal itself, which shells report as 130 (SIGTERM 143, SIGHUP
-    129).
+    Exit status: 0 success, 1 an image failed, 2 wrong usage (nothing was written). An interrupted
+    run ends with the signal, so that shells report 130 (SIGTERM 143, SIGHUP 129).
     """
 
 

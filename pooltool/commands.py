@@ -66,13 +66,13 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
                     except PooltoolError as error:
                         report.fail(str(error))
                         shows = False
-        except ClusterError as gone:
-            report.fail(str(gone))
+        except ClusterError as error:
+            report.fail(str(error))
             ended = "stopped"
         except OSError:
             if not interrupts:
                 raise
-            redirect_to_devnull(sys.stdout)  # with the terminal that has gone
+            redirect_to_devnull(sys.stdout)  # the terminal was closed
         finally:
             files.protect(())
             report.clear_bar()
@@ -81,11 +81,11 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
 
 
 def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
-    """Refuse options that do not go together, and a folder that was removed meanwhile."""
+    """Refuse options that cannot be combined, and a current directory that was removed."""
     try:
         os.getcwd()
     except OSError:
-        raise FileError("the current directory is gone; change to another one") from None
+        raise FileError("the current directory no longer exists; change to another one") from None
     output, suffix, indices = settings.output, settings.suffix, settings.indices
     reads, writes, has_directory = STREAM in names, output == STREAM, output not in (None, STREAM)
     has_many = has_many_inputs(names, settings)
@@ -94,11 +94,11 @@ def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
         "-0 is for the names in --files-from; give both": settings.null and not settings.files_from,
         "--recursive needs -o DIR, where the results are mirrored":
             settings.recursive and not has_directory,
-        "- (standard input) is pooled on its own, without other images": reads and has_many,
+        "- (standard input) cannot be combined with other images": reads and has_many,
         "-o - takes one image; name a directory for several": writes and has_many,
         "an empty --suffix needs -o DIR, or each result would have the name of its image":
             suffix == "" and not has_directory,
-        "--suffix is a part of a file's name; it holds no /":
+        "--suffix is part of a file name and cannot contain /":
             suffix is not None and os.path.basename(f"a{suffix}") != f"a{suffix}",
         "--indices takes one image and the name of a .npy file":
             indices is not None and (has_many or not indices.lower().endswith(".npy")),
@@ -111,11 +111,11 @@ def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
 
 
 def _require_no_terminal() -> None:
-    """Refuse to write a picture onto a terminal."""
+    """Refuse to write an image to a terminal."""
     if sys.stdout is not None and sys.stdout.isatty():
         raise UsageProblem(
-            "a picture would be written onto the terminal; redirect it with > picture.png, or "
-            "name a file with -o"
+            "the image would be written to the terminal; redirect it with > image.png, or name a "
+            "file with -o"
         )
 
 
@@ -202,7 +202,7 @@ def _compare(name: str, path: str, extension: str, settings: Comparison) -> None
 
 
 def _warnings(picture: images.Picture, is_page: bool) -> list[str]:
-    """What is odd in the image, which frame is compared, and what a page cannot show."""
+    """Warnings about the image, the frame that is compared, and what a page cannot show."""
     from pooltool.compare.page import reduction
 
     # What would be left out of a file of the same format is no loss of a panel or a page.

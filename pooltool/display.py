@@ -1,7 +1,7 @@
-"""A window on the screen, for as long as somebody looks at it. Main thread only.
+"""A window on the screen, open until a key is pressed. Main thread only.
 
-It is Tk's, which comes with Python: OpenCV's own ends the whole process where there is no display,
-does not know the size of the screen, and is missing from its headless builds.
+It uses Tk, which comes with Python: OpenCV's own window ends the whole process where there is no
+display, does not know the size of the screen, and is missing from the headless builds.
 """
 
 from __future__ import annotations

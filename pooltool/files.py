@@ -25,7 +25,7 @@ _REASONS = {
     "EACCES": "permission denied; check the permissions of the file and its folder",
     "EEXIST": "a file of that name is in the way; write elsewhere",
     "EISDIR": "it is a directory; name a file",
-    "ENOTDIR": "a part of its path is not a directory; check the name",
+    "ENOTDIR": "part of its path is not a directory; check the name",
     "ENOSPC": "no space left on the disk; free some or write elsewhere",
 }
 Identity = tuple[int, int]
@@ -55,7 +55,7 @@ def _read_stream(file: BinaryIO | FileIO) -> bytes:
         pieces.append(piece)
         total += len(piece)
         if total > STREAM_LIMIT:
-            raise FileError(f"it holds more than {STREAM_LIMIT} bytes; save it to a file first")
+            raise FileError(f"it has more than {STREAM_LIMIT} bytes; save it to a file first")
     return b"".join(pieces)
 
 
@@ -166,7 +166,7 @@ def replacing(path: str, *, folder: str = "") -> Iterator[BinaryIO]:
                     _keep_access(file.fileno(), before)
                 yield file
             if _inputs and identity(place) in _inputs:
-                raise FileError("an image that is read here lies there; write elsewhere")
+                raise FileError("it is one of the input images; write elsewhere")
             os.replace(name, place)  # once it is closed: Windows moves no open file
         except BaseException:
             with suppress(OSError):
@@ -177,7 +177,7 @@ def replacing(path: str, *, folder: str = "") -> Iterator[BinaryIO]:
 
 
 def _create(name: str, folder: str) -> BinaryIO:
-    """Make a hidden file, and the folder if that is missing, which is seldom."""
+    """Make a hidden file, and the folder if that is missing."""
     with _creating:
         _temporaries.add(name)
         try:
@@ -226,7 +226,7 @@ def reason(error: OSError, path: str = "") -> str:
     """What went wrong and what to do about it; `path` may be a link that leads nowhere."""
     name = errno.errorcode.get(error.errno or 0, "")
     if name in ("ENOENT", "EEXIST") and path and os.path.islink(path) and not os.path.exists(path):
-        return f"it is a link to {os.readlink(path)}, which is not there; mend or remove the link"
+        return f"it is a link to {os.readlink(path)}, which does not exist; fix or remove the link"
     return _REASONS.get(name) or f"{error.strerror or error}; check the file and its disk"
 
 

@@ -58,7 +58,7 @@ def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[s
     if settings.indices is not None:
         _require_folder("--indices", settings.indices)
         if jobs and os.path.realpath(settings.indices) == os.path.realpath(jobs[0].output):
-            raise UsageProblem(f"--indices {settings.indices}: the result goes there; name another")
+            raise UsageProblem(f"--indices {settings.indices} is the result; name another file")
     return _without_loss(jobs), warnings
 
 
@@ -143,7 +143,7 @@ def names_in(source: str, *, null: bool = False) -> Iterator[str]:
         if b"\0" in record or (null and record.endswith(b"\n") and not os.path.lexists(record)):
             remedy = "leave out -0" if null else "add -0"
             raise UsageProblem(
-                f"--files-from {source}: names end in line breaks, with -0 in NUL; {remedy}"
+                f"--files-from {source}: names must end with line breaks (-0: with NUL); {remedy}"
             )
         if name := record if null else record.removesuffix(b"\r"):
             yield os.fsdecode(name)

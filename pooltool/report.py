@@ -1,4 +1,4 @@
-"""What a run tells its user: lines, warnings, failures, a bar, the closing count, the status.
+"""What a run prints: lines, warnings, failures, a bar, the closing count, the status.
 
 Each line is one that a terminal can show, whatever file names hold.
 """
@@ -184,7 +184,7 @@ class Report:
             self.clear_bar()
             name = self._jobs[self._counts.total()].input
             complain(
-                f"interrupted: finishing {name}, for {GRACE_SECONDS} seconds at the most; "
+                f"interrupted: finishing {name}, for at most {GRACE_SECONDS} seconds; "
                 "a second Ctrl-C ends it now"
             )
 

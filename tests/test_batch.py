@@ -237,7 +237,7 @@ def test_an_interrupt_waits_for_what_never_ends_but_not_for_ever(tmp_path: Path)
     assert process.returncode == -signal.SIGTERM
     assert [line.split(" ")[0] for line in out.splitlines()] == ["a.png", "c.png"]
     assert err.splitlines() == [
-        "pooltool: interrupted: finishing b.png, for 5 seconds at the most; "
+        "pooltool: interrupted: finishing b.png, for at most 5 seconds; "
         "a second Ctrl-C ends it now",
         "pooltool: interrupted: 2 done, 0 skipped, 0 failed, 1 left",
     ]
@@ -348,18 +348,18 @@ def test_json(run: Run) -> None:
         ([], "no image is named; give IMAGES or --files-from"),
         (
             ["--files-from", "nul"],
-            "--files-from nul: names end in line breaks, with -0 in NUL; add -0",
+            "--files-from nul: names must end with line breaks (-0: with NUL); add -0",
         ),
         (["-0", "a.png"], "-0 is for the names in --files-from"),
         (
             ["-0", "--files-from", "lines"],
-            "lines: names end in line breaks, with -0 in NUL; leave out -0",
+            "lines: names must end with line breaks (-0: with NUL); leave out -0",
         ),
         (["", "a.png"], "'IMAGES...': the name is empty; check the variable"),
         (["a.png", "-o", ""], "'--output': the name is empty"),
         (["-r", "there", "-o", ""], "'--output': the name is empty"),
         (["-r", "there"], "--recursive needs -o DIR"),
-        (["-", "a.png"], "standard input) is pooled on its own"),
+        (["-", "a.png"], "standard input) cannot be combined"),
         (["a.png", "b.png", "-o", "-"], "-o - takes one image"),
         (["--files-from", "missing"], "--files-from missing: no such file"),
         (["--files-from", "there"], "--files-from there: it is a directory"),
@@ -597,7 +597,7 @@ def test_a_second_ctrl_c_ends_a_run_at_once(tmp_path: Path, wait: float) -> None
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=3)
     assert process.returncode == -signal.SIGINT
-    said = b"finishing a.png, for 5 seconds at the most; a second Ctrl-C ends it now\n"
+    said = b"finishing a.png, for at most 5 seconds; a second Ctrl-C ends it now\n"
     assert err == (b"pooltool: interrupted: " + said if wait > 1 else b"")
     assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png"]
 

@@ -436,7 +436,7 @@ def test_a_damaged_image_is_told_with_its_remedy(run: Run, tmp_path: Path, comma
         (["raw.cr2"], "raw.cr2: it is a camera's raw picture, which is not read; develop it"),
         (["deep.png", "--format", "jpg"], "deep.png: JPEG cannot hold uint16 values"),
         (["float.tif", "--format", "jpg"], "float.tif: JPEG cannot hold float32 values"),
-        (["dangling.png"], "dangling.png: it is a link to gone/x.png, which is not there; mend"),
+        (["dangling.png"], "dangling.png: it is a link to gone/x.png, which does not exist; fix"),
     ],
 )
 def test_a_failed_image_is_one_line_and_the_others_go_on(
@@ -470,7 +470,7 @@ def test_a_failed_image_is_one_line_and_the_others_go_on(
         (["--padding", "full"], "for example valid, same, 2 or 2x3"),
         (["--dilation", "0"], "'--dilation': '0' is not"),
         (["--output-size", "0"], "'--output-size': '0' is not"),
-        (["--output-size", "2", "--stride", "2"], "--stride and --output-size exclude each other"),
+        (["--output-size", "2", "--stride", "2"], "--stride and --output-size cannot be combined"),
         (["--format", "docx"], "'docx' is not a format that can be written; choose with --format"),
         (["-o", "a.docx"], "'docx' is not a format that can be written; choose"),
         (["-o", "none/deep/x.png"], "x.png: there is no folder none/deep; make it first"),
@@ -482,7 +482,7 @@ def test_a_failed_image_is_one_line_and_the_others_go_on(
         (["-r", "sub", "-o", "link.png"], "-o link.png: there are several images"),
         (["--suffix", ""], "an empty --suffix needs -o DIR"),
         (["--suffix", "", "-o", "."], "the result of good.png would overwrite the image good.png"),
-        (["--suffix", "/x"], "--suffix is a part of a file's name; it holds no /"),
+        (["--suffix", "/x"], "--suffix is part of a file name and cannot contain /"),
         (["--suffix", "_x", "-o", "one.png"], "-o one.png is the whole name; leave out --suffix"),
         (["--kernel_size", "3"], "No such option '--kernel_size'; it is called --pool-size here."),
         (["--strides", "3"], "No such option '--strides'; it is called --stride here."),
@@ -580,7 +580,7 @@ def test_positions_never_replace_an_input(run: Run) -> None:
     save("a.npy", np.arange(16.0).reshape(4, 4))
     refused = run("max", "a.npy", "--indices", "a.npy")
     assert refused.status == 1
-    assert "an image that is read here lies there; write elsewhere" in refused.err
+    assert "it is one of the input images; write elsewhere" in refused.err
     refused = run("max", "a.npy", "-o", "b.npy", "--indices", "./b.npy")
     assert (refused.status, os.path.exists("b.npy")) == (2, False)
     assert load("a.npy").shape == (4, 4)

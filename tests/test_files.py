@@ -341,7 +341,7 @@ def test_an_input_that_comes_to_lie_at_the_output_is_not_replaced(
     files.protect([known])
     try:
         with (
-            pytest.raises(FileError, match="is read here lies there; write elsewhere"),
+            pytest.raises(FileError, match="is one of the input images; write elsewhere"),
             files.replacing(str(output)) as file,
         ):
             file.write(b"result")

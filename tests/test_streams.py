@@ -81,7 +81,7 @@ def test_no_picture_is_written_onto_a_terminal(words: str) -> None:
     os.close(child)
     os.close(parent)
     assert done.returncode == 2
-    assert b"a picture would be written onto the terminal; redirect it" in done.stderr
+    assert b"the image would be written to the terminal; redirect it" in done.stderr
 
 
 def test_a_reader_that_goes_away() -> None:
@@ -135,7 +135,8 @@ def test_a_full_standard_error_stops_nothing() -> None:
 def test_a_directory_that_is_gone() -> None:
     done = shell(f"mkdir gone; cd gone; rmdir ../gone; {COMMAND} max ../a.png")
     assert done.returncode == 2
-    assert done.stderr == b"pooltool: the current directory is gone; change to another one\n"
+    wanted = b"pooltool: the current directory no longer exists; change to another one\n"
+    assert done.stderr == wanted
 
 
 def test_fifos_and_descriptors() -> None:
