@@ -403,7 +403,7 @@ def make_bad_inputs(folder: Path) -> None:
     (folder / "folder").mkdir()
     os.symlink("gone/x.png", "dangling.png")
     (folder / "bare").write_bytes((folder / "good.png").read_bytes())
-    (folder / "raw.cr2").write_bytes(b"II*\0\x10\0\0\0CR\2\0")
+    (folder / "raw.cr2").write_bytes(b"II*\0\x10\0\0\0CR\2\0" + bytes(20))
 
 
 @pytest.mark.parametrize("command", ["max", "compare"])
