@@ -7,8 +7,10 @@ let closeUps = []; // the places on the strip, each with the `name` of its pictu
 function closeUpPlaces() {
   const room = $("closeup").clientWidth, isNarrow = room < 640, gap = isNarrow ? 10 : 18;
   const side = (room - 3 * gap) / (isNarrow ? 3 : 4), tall = Math.min(side, 250);
-  const { shown } = selection(), unit = Math.max(...layout.map(({ pitch, step, windows }, k) => (
-    Math.max(pitch, (step * (windows[shown ? shown[k] : 0].length - 1) + 1) / 3))));
+  const { shown } = selection(), unit = Math.max(...layout.map(({ pitch, windows }, k) => {
+    const { start: first, end } = windows[shown ? shown[k] : 0];
+    return Math.max(pitch, (end - first) / 3);
+  }));
   const fitting = Math.min(tall / view.lengths[0], side / view.lengths[1]);
   const scale = Math.min(44, Math.max(tall / 8 / unit, fitting)), center = middleOf(state.picked);
   const parts = [tall, side].map((length, k) => {
@@ -85,7 +87,7 @@ function searchWindow(plane, shown, { max, min }) {
 function drawWindow(plane, { ys, xs }, winners) {
   const height = ys.length, width = xs.length, longest = Math.max(height, width);
   if (height * width > 4096) return [];
-  const scale = Math.min(Math.max(16, Math.min(56, Math.floor(224 / longest))), 240 / longest);
+  const scale = Math.min(56, 240 / longest);
   const canvas = make("canvas"), context = sized(canvas, width * scale + 4, height * scale + 4);
   fill(context, pattern(context, "hatch"), [2, 2, width * scale, height * scale]);
   const inside = [];
@@ -126,6 +128,5 @@ function channelCard(c, shown) {
   });
   const heading = make("h3", { textContent: channelName(c), className: info.channels[c] });
   const drawn = drawWindow(plane, search, hidden ? {} : search.winners);
-  const className = info.channels.length === 1 ? "beside" : "";
-  return make("article", { className }, heading, ...drawn, make("div", {}, ...lines));
+  return make("article", {}, heading, ...drawn, ...lines);
 }

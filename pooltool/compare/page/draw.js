@@ -71,11 +71,8 @@ function selection() {
 
 // Where the picture with its padding lies, and how large a pixel is drawn.
 function lookAt() {
-  const ends = layout.map(({ size, step, windows }) => {
-    const last = windows[windows.length - 1], end = last.start + step * (last.length - 1) + 1;
-    return [Math.min(0, windows[0].start), Math.max(size, end)];
-  });
-  const low = ends.map(([first]) => first), lengths = ends.map(([first, last]) => last - first);
+  const low = layout.map(({ windows }) => Math.min(0, windows[0].start));
+  const lengths = layout.map(({ size, windows }, k) => Math.max(size, windows.at(-1).end) - low[k]);
   const aspect = lengths[1] / lengths[0];
   $("pictures").dataset.columns = aspect > 3.2 ? 1 : aspect > 1.9 ? 2 : 4;
   const room = $("input").parentElement.clientWidth, small = Math.max(...lengths) <= LARGEST_GRID;

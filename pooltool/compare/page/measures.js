@@ -4,9 +4,10 @@ const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20, SAMPLE_SIDE = 1200, FEWEST
 
 // Mean and standard deviation of the finite ones of all values that were added.
 class Spread {
-  count = 0; origin = 0; total = 0; squares = 0;
+  count = 0; origin = 0; total = 0; squares = 0; hasNaN = false;
 
   add(value) {
+    if (value !== value) this.hasNaN = true;
     if (!Number.isFinite(value)) return;
     if (!this.count) this.origin = value;
     this.count += 1;
@@ -57,12 +58,11 @@ function cropped(planes, width, rows, columns) {
 
 // The windows in the middle of a large picture, as `_center` of measures.py cuts them.
 function sampleOf(planes, height, width, settings) {
-  const [rows, columns] = layOver(height, width, settings).map(({ size, count, step, windows }) => {
+  const [rows, columns] = layOver(height, width, settings).map(({ size, count, windows }) => {
     if (size <= SAMPLE_SIDE) return { low: 0, high: size, count };
     const few = Math.min(count, Math.max(FEWEST_WINDOWS, Math.floor(count * SAMPLE_SIDE / size)));
-    const first = Math.floor((count - few) / 2), last = windows[first + few - 1];
-    const high = last.start + step * (last.length - 1) + 1;
-    return { low: Math.max(0, windows[first].start), high: Math.min(size, high), count: few };
+    const first = Math.floor((count - few) / 2), { end } = windows[first + few - 1];
+    return { low: Math.max(0, windows[first].start), high: Math.min(size, end), count: few };
   });
   const output_size = settings.output_size && [rows.count, columns.count];
   return {

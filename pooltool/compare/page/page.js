@@ -35,7 +35,7 @@ const answered = {
   picture({ key, planes, info: own }) {
     have[key] = { planes, info: own };
     if (key === "dropped") Object.assign(state, { key, edits: [], picked: null, held: false });
-    if (have.lecture && (key === "dropped" || asked === 0)) change(() => {}, asked > 0);
+    if (have.lecture && (key === "dropped" || asked === 0)) change({}, asked > 0);
   },
 
   problem({ id = asked, problem }) {
@@ -86,25 +86,22 @@ async function save(name) {
 }
 
 // A change of the state that needs new numbers, and a step in the browser's history.
-function change(how, isStep = true) {
-  how();
-  state.revealed = false;
+function change(fields, isStep = true) {
+  Object.assign(state, fields, { revealed: false });
   remember(isStep);
   ask();
 }
 
 function set(key, value) {
-  change(() => {
-    const follows = strideFollows(), { settings } = state;
-    if (key === "stride" && value === null) settings.stride = settings.pool_size;
-    else settings[key] = value;
-    if (key === "pool_size" && follows) settings.stride = value;
-  });
+  const settings = { ...state.settings, [key]: value };
+  const follows = key === "pool_size" && strideFollows();
+  if (follows || !settings.stride) settings.stride = settings.pool_size;
+  change({ settings });
 }
 
 function setView(key, value) {
   state[key] = value;
-  if (key !== "predict") return change(() => {});
+  if (key !== "predict") return change({});
   state.revealed = false;
   remember(true);
   return render(true);
@@ -126,7 +123,7 @@ function edit(index, words) {
   if (!isNumber) return;
   const others = state.edits.filter(([channel, at_]) => channel !== c || at_ !== index);
   const edits = [...others, [c, index, value]].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  change(() => { state.edits = edits; }, false); // a letter is no step in the history
+  change({ edits }, false); // a letter is no step in the history
 }
 
 // Drawing: the pictures one after the other, so that no task of the page takes long.
@@ -143,16 +140,18 @@ function render(withWords = false) {
   });
 }
 
+// False while the pictures of what the address says are still to come.
+const isReady = () => Boolean(pictures && state.picked && !state.problem);
+
 async function draw() {
-  const parts = state.words ? [describeWords, describeControls, describeProblem] : [];
-  if (pictures && !state.problem) {
-    if (state.words) parts.push(describeAbout, describeFormula, describeFigures, describeLessons);
-    parts.push(lookAt, ...NAMES.map((name) => () => drawPicture(name)), placeFields, drawCloseUp,
-      describeSelection);
-  }
+  const words = [describeWords, describeControls, describeProblem];
+  const results = [describeAbout, describeFormula, describeFigures, describeLessons];
+  const parts = [...(state.words ? [...words, ...results] : []), lookAt,
+    ...NAMES.map((name) => () => drawPicture(name)), placeFields, drawCloseUp, describeSelection];
   Object.assign(state, { words: false, again: false });
   let begun = performance.now();
   for (const part of parts) {
+    if (!words.includes(part) && !isReady()) continue;
     part();
     if (performance.now() - begun < 6) continue;
     await new Promise((resolve) => { setTimeout(resolve, 0); });
@@ -203,7 +202,7 @@ function pickWindow(index, isRun = false) {
 
 // A run takes 15 seconds at most: window by window, or by rows where those are many.
 function play() {
-  if (state.problem || !pictures) return;
+  if (!isReady()) return;
   if (state.timer) return stop();
   const [rows, columns] = countsOf(), total = rows * columns;
   const seconds = Math.min(15, 0.9 * total) / SPEEDS[state.speed];
@@ -220,12 +219,13 @@ function play() {
 }
 
 function stepWindow(by) {
+  if (!isReady()) return;
   const { shown } = selection(), [i, j] = shown || [0, 0], [rows, columns] = countsOf();
   pickWindow(clamped(i * columns + j + by, rows * columns));
 }
 
 function onPointer(name, event, place = null) {
-  if (!pictures || state.problem) return;
+  if (!isReady()) return;
   const { low, scale, x, y } = place || { ...view, x: 0, y: 0 }, down = event.type === "pointerdown";
   const box = event.target.getBoundingClientRect();
   const offsets = [event.clientY - box.top - y, event.clientX - box.left - x];
@@ -244,7 +244,7 @@ function onKey(name, event) {
   const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
     Home: [0, -Infinity], End: [0, Infinity], PageUp: [-8, 0], PageDown: [8, 0] };
   const by = moves[event.key], { picked } = state;
-  if (!by || !pictures || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (!by || !isReady() || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
   const isHere = picked.name === name || (name !== "input" && picked.name !== "input");
   const from = isHere ? picked.at : cellAt(name, middleOf(picked));
@@ -285,13 +285,13 @@ function listen() {
   $("picture").onchange = () => {
     const isNoisy = $("picture").value === "noisy", key = isNoisy ? "lecture" : $("picture").value;
     if (key !== "written") {
-      change(() => Object.assign(state, { key, edits: isNoisy ? TWIN : [], picked: null, held: false }));
+      change({ key, edits: isNoisy ? TWIN : [], picked: null, held: false });
     }
   };
-  $("preset").onchange = () => change(() => { state.settings = { ...PRESETS[$("preset").value] }; });
+  $("preset").onchange = () => change({ settings: PRESETS[$("preset").value] });
   $("speed").onchange = () => { state.speed = $("speed").value; };
   $("channel").onchange = () => { state.channel = Number($("channel").value); render(true); };
-  $("restore").onclick = () => change(() => { state.edits = []; });
+  $("restore").onclick = () => change({ edits: [] });
   $("reveal").onclick = () => { state.revealed = true; render(); };
   $("play").onclick = play;
   $("back").onclick = () => stepWindow(-1);
@@ -302,7 +302,7 @@ function listen() {
   document.ondrop = (event) => { event.preventDefault(); openFile(event.dataTransfer.files[0]); };
   document.addEventListener("keydown", (event) => {
     const writing = event.target.matches("input:not([type=checkbox]), select");
-    if (!pictures || writing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!isReady() || writing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") { state.held = false; stop(); remember(false); render(); }
     if (event.code === "KeyP") play();
   });
@@ -316,7 +316,7 @@ function listen() {
   onbeforeprint = onafterprint = ({ type }) => {
     state.printing = type === "beforeprint";
     applyLook();
-    if (pictures && !state.problem) { NAMES.forEach(drawPicture); drawCloseUp(); describeSelection(); }
+    if (isReady()) { NAMES.forEach(drawPicture); drawCloseUp(); describeSelection(); }
   };
 }
 

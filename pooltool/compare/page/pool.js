@@ -39,7 +39,8 @@ function lay(size, settings, k) {
     const skipped = tapsBelow(0), taken = tapsBelow(size) - skipped;
     if (taken < 1) throw { reason: "no_pixel", k };
     const counted = tapsBelow(size + after) - tapsBelow(-before);
-    return { start, length, first: start + skipped * step, taken, counted };
+    const end = start + step * (length - 1) + 1;
+    return { start, end, length, first: start + skipped * step, taken, counted };
   });
   const pitch = adaptive ? size / count : count > 1 ? stride : extent;
   const origin = adaptive ? 0 : windows[0].start + (extent - pitch) / 2;

@@ -26,8 +26,7 @@ const start = {
   large: false, settings: DATA.settings, key: "file", edits: [], picked: null,
   noise: false, move: false, difference: false, predict: false,
 };
-const state = { ...start, settings: { ...start.settings }, held: false, timer: null, speed: "normal",
-  revealed: false, news: "" };
+const state = { ...start, held: false, timer: null, speed: "normal", revealed: false, news: "" };
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const clamped = (i, count) => Math.max(0, Math.min(count - 1, i));

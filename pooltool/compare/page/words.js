@@ -22,15 +22,10 @@ function fixed(value, places) {
 
 // A number in at most about three digits after the point.
 function number(value) {
-  if (value === null || value === undefined) return "–";
-  if (Number.isNaN(value)) return "NaN";
-  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-  const size = Math.abs(value);
-  let words = String(value);
-  if (!Number.isInteger(value)) {
-    words = size >= 1e6 || size < 1e-3 ? value.toExponential(2)
-      : String(Number(fixed(value, size >= 1 ? 2 : 3)));
-  } else if (size >= 1e9) words = value.toPrecision(4).replace(/\.?0*e\+?/, "e");
+  const size = Math.abs(value), isWhole = Number.isInteger(value);
+  let words = String(value).replace("Infinity", "∞");
+  if (isWhole ? size >= 1e9 : size < 1e-3 || (size >= 1e6 && size < Infinity)) words = general(value);
+  else if (size < 1e6 && !isWhole) words = String(Number(fixed(value, size >= 1 ? 2 : 3)));
   return words.replace("-", "−");
 }
 const isExact = (value) => Number(number(value).replace("−", "-")) === value;
@@ -71,7 +66,7 @@ const sizeWords = (rows, columns) => text("size", { rows, columns });
 const countsOf = () => layout.map((axis) => axis.count);
 
 function rangeText(axis, i) {
-  const taps = tapsOf(axis, i), [first, last] = [taps[0], taps[taps.length - 1]];
+  const taps = tapsOf(axis, i), first = taps[0], last = taps.at(-1);
   if (first === last) return String(first);
   return text(axis.step > 1 ? "every" : "to", { first, last, step: axis.step });
 }
@@ -92,8 +87,8 @@ function describeSelection() {
   const cards = shown ? info.channels.map((_, c) => channelCard(c, shown)) : [];
   $("channels").replaceChildren(...cards);
   const numbers = cards.map((card) => {
-    const results = [...card.querySelectorAll("p")].map((line) => `${line.firstChild.textContent} ${
-      line.children[1].textContent}`);
+    const results = [...card.querySelectorAll("p")].map(({ children: [name, value] }) => (
+      `${name.textContent} ${value.textContent}`));
     return `${cards.length > 1 ? card.firstChild.textContent : ""} ${results.join(", ")}`;
   });
   announce(`${state.news} ${words} ${numbers.join("; ")}`.trim());
@@ -196,12 +191,12 @@ function describeFigures() {
 // Why pool at all, beside a convolution; what the figures mean; and what to know of this picture.
 function describeLessons() {
   const { settings: s } = state, [rows, columns] = countsOf(), channels = info.file.channels;
-  const { height, width } = info, size = s.output_size
-    ? layout.map(({ windows }) => Math.max(...windows.map((w) => w.length))) : s.pool_size;
-  const reach = layout.map(({ step }, k) => step * (size[k] - 1) + 1);
+  const { height, width } = info, largest = (of) => (
+    layout.map(({ windows }) => windows.reduce((most, one) => Math.max(most, of(one)), 0)));
+  const size = largest((one) => one.length), reach = largest((one) => one.end - one.start);
   const [before, after] = [height * width, rows * columns].map((count) => count * channels);
-  const overlaps = layout.some(({ windows }, k) => windows[1]?.start < windows[0].start + reach[k]);
-  const values = { height, width, rows, columns, level: 100 * DATA.noise_level,
+  const overlaps = layout.some(({ windows }) => windows[1]?.start < windows[0].end);
+  const values = { level: 100 * DATA.noise_level,
     before: many(before), after: many(after), reach: reach.join(" × "), stride: s.stride.join(" × ") };
   const reasons = [after < before ? "fewer" : "not_fewer", "why_weights", "why_reach", "why_moves",
     overlaps ? "use_several" : "use_once"];

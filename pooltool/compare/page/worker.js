@@ -189,8 +189,7 @@ async function answer(question) {
   for (const name of ["input", ...METHODS]) {
     const planes = await pooledBy(name, disturbedPlanes);
     const [height, width] = name === "input" ? [info.height, info.width] : axes.map(({ count }) => count);
-    const { mean, std } = Spread.of(colorsOf(info, planes));
-    const hasNaN = planes.some((plane) => plane.some(Number.isNaN));
+    const { mean, std, hasNaN } = Spread.of(colorsOf(info, planes));
     const change = noise || move || edits.length
       ? changeOf(await pooledBy(name, own), planes, info) : null;
     pictures[name] = { planes, height, width, mean, std, hasNaN, change };
