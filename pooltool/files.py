@@ -148,16 +148,20 @@ def replacing(path: str, *, folder: str = "") -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             return
-        before = None
+        place, before = path, None
         with suppress(FileNotFoundError):
-            before = os.stat(path)
-        if before is not None and not stat.S_ISREG(before.st_mode):
-            with open(path, "wb") as file:
-                yield file
-            return
-        if before is not None and not os.access(path, os.W_OK):
-            raise OSError(errno.EACCES, "read-only")
-        place = os.path.realpath(path) if os.path.islink(path) else path
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                place = os.path.realpath(path)
+                status = os.stat(path)
+            before = status
+        if before is not None:
+            if not stat.S_ISREG(before.st_mode):
+                with open(path, "wb") as file:
+                    yield file
+                return
+            if not os.access(path, os.W_OK):
+                raise OSError(errno.EACCES, "read-only")
         own_name = f".pooltool-{_RUN}-{os.getpid()}-{next(_numbers)}.tmp"
         name = os.path.join(os.path.dirname(place), own_name)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
@@ -167,11 +167,9 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
         for pixels, layout in zip(frames, layouts, strict=True)
     )
     reduction = layouts[0].rows.reduction, layouts[0].columns.reduction
-    result = picture._replace(frames=pooled, reduction=reduction)
+    data_format = settings.data_format
+    result = picture._replace(frames=pooled, reduction=reduction, data_format=data_format)
     encoded = images.encode(result, format, quality=settings.quality)
-    data = encoded.data
-    if format is NPY:
-        data = _as_asked(data, frames[0], settings)
     preview = None
     if settings.show:
         from pooltool.compare.panel import side_by_side
@@ -180,8 +178,15 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
         pooling = settings.pooling
         preview = side_by_side(shown, pooling.windows, pooling.method, shown_result)
     if settings.indices is not None:
-        files.write(settings.indices, _indices(frames, pooled, layouts, settings))
-    files.write(job.output, data, folder=job.folder)
+        from pooltool.kernels.indices import indices2d
+
+        places = tuple(
+            indices2d(pixels, values, layout.rows, layout.columns)
+            for pixels, values, layout in zip(frames, pooled, layouts, strict=True)
+        )
+        encoded_places = npy.encode(Picture(places, NPY, data_format=data_format), NPY, None)
+        files.write(settings.indices, encoded_places.data)
+    files.write(job.output, encoded.data, folder=job.folder)
     shape, dtype = pooled[0].shape, pooled[0].dtype
     return Outcome(job, "ok", frames[0].shape, shape, dtype, count, encoded.warnings, None, preview)
 
@@ -224,25 +229,6 @@ def _pool_frame(pixels: Array, picture: Picture, alpha_weighted: bool, layout: L
         order = (2, 1, 0, 3)[: pixels.shape[2]] if pixels.shape[2] > 2 else (0, 1)
         return pool_colors(pixels, *layout, order)
     return pool_axes(pixels, *layout)
-
-
-def _indices(
-    frames: Sequence[Array], pooled: Sequence[Array], layouts: Sequence[Layout], settings: Settings
-) -> bytes:
-    """The positions of the values in each frame, as a .npy file."""
-    from pooltool.kernels.indices import indices2d
-
-    places = tuple(
-        indices2d(pixels, values, layout.rows, layout.columns)
-        for pixels, values, layout in zip(frames, pooled, layouts, strict=True)
-    )
-    return _as_asked(images.encode(Picture(places, NPY), NPY).data, places[0], settings)
-
-
-def _as_asked(data: bytes, first: Array, settings: Settings) -> bytes:
-    """A .npy file with its channels first if that is asked for."""
-    channels_first = settings.data_format == "channels_first" and first.ndim == 3
-    return npy.with_channels_first(data) if channels_first else data
 
 
 def _pool_array(job: Job, settings: Settings, array: npy.ArrayFile) -> Outcome:

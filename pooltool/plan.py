@@ -185,7 +185,7 @@ def expand(path: str, *, recursive: bool, results: str | None, needed: list[str]
             if extension in missing:
                 needed.append(missing[extension])
             else:
-                is_special = os.path.exists(image) and not os.path.isfile(image)
+                is_special = not os.path.isfile(image) and os.path.exists(image)
                 yield Name(image, below, NOT_A_FILE if is_special else "")
     for error in errors:
         yield Name(error.filename, problem=f"cannot be read: {files.reason(error)}")

@@ -122,8 +122,10 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
-    """A picture as an array, red first; of several frames (N, H, W) or (N, H, W, C)."""
+    """A picture as an array, red first, of the axes that `picture.data_format` names."""
     frames = [opencv.swapped(frame) for frame in picture.frames]
+    if picture.data_format == "channels_first" and frames[0].ndim == 3:
+        frames = [np.moveaxis(frame, 2, 0) for frame in frames]
     return Encoded(dumps(np.stack(frames) if len(frames) > 1 else frames[0]))
 
 
@@ -141,11 +143,6 @@ def dumps(array: Array) -> bytes:
     write_header(file, array.shape, array.dtype)
     write_part(file, array)
     return file.getvalue()
-
-
-def with_channels_first(data: bytes) -> bytes:
-    """The same file with its channels, its last axis, before rows and columns."""
-    return dumps(np.moveaxis(loads(data), -1, -3))
 
 
 def layout_warnings(shape: tuple[int, ...], data_format: str | None) -> tuple[str, ...]:

@@ -94,6 +94,8 @@ class Picture(NamedTuple):
     """What of the file is not in the picture."""
     reduction: tuple[float, float] = (1, 1)
     """Pixels of the file that one pixel stands for, (down, across): resolution is divided by it."""
+    data_format: DataFormat | None = None
+    """Axis order of the .npy file that it becomes."""
 
     def color_shape(self, pixels: Array) -> tuple[int, ...]:
         """The shape of a frame: (H, W, C) also where it holds indices of C channels."""
