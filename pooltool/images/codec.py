@@ -47,6 +47,9 @@ from pooltool.images.picture import (
 from pooltool.images.tags import Resolution
 
 _CODEC_OF = {format.name: name for name, (_, formats) in CODECS.items() for format in formats}
+_STARTS = (b"(?P<%b>%b)" % (name.encode(), start) for name, (start, _) in CODECS.items())
+_START = re.compile(b"|".join(_STARTS), re.DOTALL)
+"""How files begin, each in a group of its module's name."""
 _FEW_FRAMES, _BYTES_A_FRAME = 5000, 500
 """A file of more frames has so many bytes for each of the others."""
 
@@ -130,9 +133,8 @@ def read_header(data: bytes) -> tuple[ModuleType, Header]:
     """
     if not data:
         raise ImageError("it is empty; save it again, or leave it out")
-    starts = ((name, start) for name, (start, _) in CODECS.items())
-    name = next((name for name, start in starts if re.match(start, data, re.DOTALL)), "pillow")
-    module = import_module(f"pooltool.images.{name}")
+    match = _START.match(data)
+    module = import_module(f"pooltool.images.{match.lastgroup if match else 'pillow'}")
     try:
         return module, module.read_header(data)
     except MALFORMED:

@@ -81,7 +81,7 @@ def read_header(data: bytes) -> Header:
         elif body.startswith(_ICC) and profile_kind(body[11:]):
             metadata = metadata._replace(icc=body[11:])
         elif body:
-            missing.append(_NAMES.get(block.label, f"GIF extension {name_of(body[:11])}"))
+            missing.append(_NAMES.get(block.label) or f"GIF extension {name_of(body[:11])}")
     if not frames:
         raise DamageError("it is damaged: the GIF holds no picture")
     require_plausible(height, width, height * width, len(data) * _MOST_PIXELS)

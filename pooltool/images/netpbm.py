@@ -53,7 +53,7 @@ def read_header(data: bytes) -> Header:
             more = len(data) - at
             raise DamageError(f"it is damaged: {more} bytes follow its pixels that are no picture")
         rasters.append(_read_raster(data, at))
-    comments = re.findall(rb"#[^\r\n]*", data if kind in _TEXT else data[:start])
+    comments = re.findall(rb"#[^\r\n]*", data[:start])[:999]
     names = tuple(format.name for format in formats.NETPBM)
     lines = b"".join(comment + b"\n" for comment in comments)
     verbatim = Verbatim(names, (Part(b"#", lines),), ()) if comments else None
@@ -122,7 +122,7 @@ def _pixels(data: bytes, raster: _Raster) -> Array:
 
 def _text_numbers(text: bytes, kind: str, count: int) -> Array:
     """Decimal numbers with blanks between them, which the digits of a bitmap do not need."""
-    text = re.sub(rb"#[^\n]*", b"", text)
+    text = b"\n".join(line.partition(b"#")[0] for line in text.split(b"\n"))
     if re.search(rb"[^01\s]" if kind == "1" else rb"[^\d\s]", text):
         raise DamageError("it is damaged: it holds a word that is not a number")
     if kind == "1":
