@@ -98,14 +98,16 @@ def captured() -> Iterator[list[str]]:
         if file is None:
             file, before = _unnamed_file(), os.dup(_STDERR)
             os.dup2(file.fileno(), _STDERR)
-        file.seek(0)
-        file.truncate()  # a million noisy pictures are to fill no disk
+        if file.tell():  # descriptor 2 is a duplicate and shares the position
+            file.seek(0)
+            file.truncate()  # a million noisy pictures are to fill no disk
         try:
             yield lines
         finally:
-            file.seek(0)  # descriptor 2 is a duplicate and shares the position
-            text = file.read().decode("utf-8", "replace")
-            lines += [line for line in text.splitlines() if line]
+            if file.tell():
+                file.seek(0)
+                text = file.read().decode("utf-8", "replace")
+                lines += [line for line in text.splitlines() if line]
             if before is not None:
                 os.dup2(before, _STDERR)
                 os.close(before)
