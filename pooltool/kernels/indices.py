@@ -34,20 +34,16 @@ def indices2d(
     planes, results = as_planes(image, indices, first)
     _, wanted = as_planes(image, values, first)
     starts, first_taps, last_taps = zip(*map(own_taps, (rows, columns)), strict=True)
-    offsets = np.add.outer(
-        np.arange(rows.most) * rows.dilation * planes.shape[2],
-        np.arange(columns.most) * columns.dilation,
-    )
     corners = starts[0][:, None, None] * planes.shape[2] + starts[1][:, None]
     for tile in tiles(planes, rows, columns, most_windows(rows, columns, values.dtype)):
         _, down, across = tile.where
         numbers = _first_equal(gather(tile, values.dtype), wanted[tile.where])
+        row, column = np.divmod(numbers, columns.most)
         if not (tile.rows.is_regular and tile.columns.is_regular):
-            row, column = np.divmod(numbers, columns.most)
             row = np.clip(row, first_taps[0][down, None, None], last_taps[0][down, None, None])
             column = np.clip(column, first_taps[1][across, None], last_taps[1][across, None])
-            numbers = row * columns.most + column
-        results[tile.where] = offsets.take(numbers) + corners[down, across]
+        places = row * np.int64(rows.dilation * planes.shape[2]) + corners[down, across]
+        results[tile.where] = places + column * np.int64(columns.dilation)
     return indices
 
 
