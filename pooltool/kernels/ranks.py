@@ -223,7 +223,8 @@ def _modes_of_sorted(lines: list[Array], counts: means.Counts) -> Array:
     """The most frequent of sorted taps, an array for each. `lines[0]` is used up."""
     words = [line.view(f"u{line.itemsize}") for line in lines]
     modes, shape = words[0], words[0].shape  # to xor is several times as fast as to copy some
-    if len(lines) == 4 and isinstance(counts, int):
+    is_whole = isinstance(counts, int) and counts == len(lines)
+    if is_whole and counts == 4:
         a, b, c, d = lines  # c is most frequent if it has an equal, and a and b are not a pair
         modes ^= (modes ^ words[2]) * (((b == c) | (c == d)) & (a != b))
         return modes.view(lines[0].dtype)
@@ -232,8 +233,8 @@ def _modes_of_sorted(lines: list[Array], counts: means.Counts) -> Array:
         run *= lines[tap] == lines[tap - 1]
         run += 1
         is_longer = run > longest
-        if not isinstance(counts, int):
-            is_longer &= tap < counts
+        if not is_whole:
+            is_longer &= tap < np.asarray(counts)
         np.maximum(run, longest, out=longest)
         modes ^= (modes ^ words[tap]) * is_longer
     return modes.view(lines[0].dtype)
