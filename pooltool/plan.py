@@ -55,9 +55,10 @@ def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[s
     if len(images) == len(jobs) == 2 and settings.output is None and not os.path.exists(images[1]):
         remedy = f"check the name, or to write there: -o {shlex.quote(images[1])}"
         jobs[1] = jobs[1]._replace(problem=f"no such file or folder; {remedy}")
-    if settings.indices is not None:
+    if settings.indices is not None and jobs:
         _require_folder("--indices", settings.indices)
-        if jobs and os.path.realpath(settings.indices) == os.path.realpath(jobs[0].output):
+        _without_loss([jobs[0]._replace(output=settings.indices)])
+        if os.path.realpath(settings.indices) == os.path.realpath(jobs[0].output):
             raise UsageProblem(f"--indices {settings.indices} is the result; name another file")
     return _without_loss(jobs), warnings
 

@@ -576,22 +576,11 @@ def test_results_of_an_earlier_run_are_not_pooled_again(run: Run) -> None:
     assert run("max", "a.png", "a_max.png", "-o", "out").status == 0
 
 
-def test_positions_never_replace_an_input(run: Run) -> None:
-    save("a.npy", np.arange(16.0).reshape(4, 4))
-    refused = run("max", "a.npy", "--indices", "a.npy")
-    assert refused.status == 1
-    assert "it is one of the input images; write elsewhere" in refused.err
-    refused = run("max", "a.npy", "-o", "b.npy", "--indices", "./b.npy")
-    assert (refused.status, os.path.exists("b.npy")) == (2, False)
-    assert load("a.npy").shape == (4, 4)
-
-
 def test_a_dtype_that_holds_no_mean(run: Run) -> None:
     save("a.png", np.zeros((4, 4), np.uint8))
-    for name in ("nonsense", "complex64"):
-        refused = run("avg", "a.png", "--dtype", name)
-        assert (refused.status, refused.err.count("\n")) == (2, 1)
-        assert f"pooltool: --dtype {name} " in refused.err
+    refused = run("avg", "a.png", "--dtype", "nonsense")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert refused.err == "pooltool: --dtype nonsense is not a numpy dtype such as float32\n"
 
 
 def test_each_command_says_what_padding_is_to_it(run: Run) -> None:

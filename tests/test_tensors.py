@@ -99,10 +99,10 @@ def test_where_each_value_lies(run: Run) -> None:
             place = (2 * row + best[0]) * 10 + 2 * column + best[1]
             assert where[row, column, channel] == place
     for words, reason in [
-        (["a.png", "--indices", "where.txt"], "ends in .npy"),
+        (["a.png", "--indices", "where.txt"], "and the name of a .npy file"),
         (["a.png", "a.npy", "-o", "d/", "--indices", "w.npy"], "takes one image"),
         (["a.npy", "--indices", "a.npy", "-o", "b.npy"], "would overwrite the image a.npy"),
-        (["a.png", "--indices", "b.npy", "-o", "b.npy"], "the result goes there"),
+        (["a.png", "--indices", "b.npy", "-o", "b.npy"], "--indices b.npy is the result"),
     ]:
         refused = run("max", *words)
         assert (refused.status, refused.err.count("\n")) == (2, 1)
@@ -165,7 +165,7 @@ def test_means_that_are_not_rounded(run: Run) -> None:
     assert "PNG cannot hold float32 values; use tif, pfm or npy" in refused.err
     refused = run("avg", "a.png", "--dtype", "complex64")
     assert (refused.status, refused.err.count("\n")) == (2, 1)
-    assert "'complex64' is not a numpy dtype that can hold means" in refused.err
+    assert "--dtype complex64 cannot hold an average" in refused.err
     assert run("max", "a.png", "--dtype", "float32").status == 2
 
 
@@ -182,7 +182,7 @@ def test_indices_are_an_output_like_the_result(run: Run, tmp_path: Path) -> None
     save("a.png", rng.integers(0, 9, (4, 4), np.uint8))
     refused = run("max", "a.png", "-o", "b.png", "--indices", "no/i.npy")
     assert (refused.status, (tmp_path / "b.png").exists()) == (2, False)
-    assert refused.err == "pooltool: --indices no/i.npy: there is no folder no; make it\n"
+    assert refused.err == "pooltool: --indices no/i.npy: there is no folder no; make it first\n"
     run("max", "a.png", "-o", "b.png")
     words = ["max", "a.png", "-o", "b.png", "--indices", "i.npy", "--skip-existing"]
     assert "skipped" not in run(*words).out
