@@ -79,8 +79,6 @@ class _Frame(NamedTuple):
 class _Details(NamedTuple):
     bits: int
     color: int
-    transparent: int | None
-    """The level of a gray picture that stands for transparent."""
     has_alpha: bool
     frames: Sequence[_Frame]
     loop: int
@@ -99,13 +97,7 @@ def read_header(data: bytes) -> Header:
         raise DamageError(f"it is damaged: no PNG has color type {color} with {bits} bits")
     # Deflate makes at most 1032 bytes of one.
     require_plausible(height, width, height * width * bits // 8, len(data) * 1032)
-    transparent, clear = None, before.get(b"tRNS")
-    if color == _GRAY and clear is not None and len(clear) == 2:
-        top = (1 << bits) - 1
-        level = int.from_bytes(clear, "big") & top
-        transparent = level if bits > 8 else level * 255 // top
-    has_clear = transparent is not None if color == _GRAY else clear is not None
-    has_alpha = color in (_GRAY_ALPHA, _RGBA) or has_clear
+    has_alpha = color in (_GRAY_ALPHA, _RGBA) or b"tRNS" in before
     metadata, missing = NO_METADATA, list[str]()
     if not CONTAINER.structural.issuperset(names):  # else, as mostly, there is nothing to sort
         metadata, missing = _read_metadata(CONTAINER.sort(parts))
@@ -118,7 +110,7 @@ def read_header(data: bytes) -> Header:
         require_plausible(height, width, area - (1 << 28), len(data) << 12)
     if data[parts[-1].at + 12 :].strip(b"\0"):
         missing.append("data after the end of the picture")
-    details = _Details(bits, color, transparent, has_alpha, frames, loop, parts, before)
+    details = _Details(bits, color, has_alpha, frames, loop, parts, before)
     return Header(
         formats.PNG, repeated((height, width), len(frames) or 1), metadata, tuple(missing),
         animated=bool(frames), indexed=color == _PALETTE, details=details,
@@ -264,8 +256,8 @@ def _animated(
             frames[-1].data.append(body[4:] if name == b"fdAT" else body)
     if len(frames) != count or not all(frame.data for frame in frames):
         raise DamageError("it is damaged: its header gives another number of frames")
-    hidden = ["the picture for programs without animation"]
-    return frames, loop, [] if b"fcTL" in before else hidden
+    missing = [] if b"fcTL" in before else ["the picture for programs without animation"]
+    return frames, loop, missing
 
 
 def _decode_animation(header: Header, frame: int | None) -> Picture:
@@ -277,12 +269,11 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
     """
     details, (height, width) = header.details, header.sizes[0]
     odd, shown = list[str](), list[Array]()
-    covers = details.frames[0][:2] == (slice(0, height), slice(0, width))
-    is_cleared = any(part.disposal for part in details.frames)
-    is_opaque = covers and not is_cleared and not details.has_alpha
+    is_cleared = details.frames[0][:2] != (slice(0, height), slice(0, width))
+    is_cleared = is_cleared or any(part.disposal for part in details.frames)
     for index, part in enumerate(details.frames[: None if frame is None else frame + 1]):
         pixels = _decoded(_still(details.before, part), details, odd)
-        if channels(pixels) < 4 and not is_opaque:
+        if channels(pixels) < 4 and is_cleared:
             cv2 = native.import_cv2()
             code = cv2.COLOR_GRAY2BGRA if channels(pixels) == 1 else cv2.COLOR_BGR2BGRA
             pixels = cv2.cvtColor(pixels, code)
@@ -290,7 +281,7 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
             canvas = np.zeros((height, width, *pixels.shape[2:]), pixels.dtype)
         area = canvas[part.rows, part.columns]
         after = area.copy() if part.disposal == _PREVIOUS else 0
-        if part.is_blended and details.has_alpha:
+        if part.is_blended and channels(pixels) == 4:
             _blend(pixels, area)
         else:
             area[...] = pixels
@@ -298,7 +289,7 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
             shown.append(canvas.copy())
         if part.disposal in (_BACKGROUND, _PREVIOUS):
             area[...] = after
-    if not (details.has_alpha or is_opaque) and all(pixels[..., 3].all() for pixels in shown):
+    if is_cleared and not details.has_alpha and all(pixels[..., 3].all() for pixels in shown):
         shown = [pixels[..., 0] if details.color == _GRAY else pixels[..., :3] for pixels in shown]
     picture = Picture(tuple(shown), formats.PNG, warnings=tuple(odd))
     if len(details.frames) == 1 or frame is not None:
@@ -356,10 +347,12 @@ def _file_of(*chunks: tuple[bytes, Body]) -> bytes:
 
 
 def _decoded(data: bytes, details: _Details, odd: list[str], *, gray: bool = False) -> Array:
-    """The pixels of a still, a transparent gray level as alpha."""
+    """The pixels of a still; the level of gray that stands for transparent becomes alpha."""
     pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, _ODD, odd, gray=gray)
-    if gray or details.transparent is None or pixels.ndim == 3:
+    clear = details.before.get(b"tRNS", b"")
+    if gray or details.color != _GRAY or len(clear) != 2:
         return pixels
-    full = np.iinfo(pixels.dtype).max
-    alpha = np.where(pixels == details.transparent, 0, full).astype(pixels.dtype)
+    top, full = (1 << details.bits) - 1, np.iinfo(pixels.dtype).max
+    level = (int.from_bytes(clear, "big") & top) * int(full) // top
+    alpha = np.where(pixels == level, 0, full).astype(pixels.dtype)
     return np.dstack([pixels, pixels, pixels, alpha])
