@@ -6,7 +6,7 @@ Positions and sizes are in pixels. Pairs are (height, width): rows before column
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -21,8 +21,8 @@ OutputSize = int | tuple[int | None, int | None]
 
 LARGEST = 2**31 - 1
 """No setting is larger, so that what is computed of two of them fits into 64 bits."""
-LARGEST_EXTENT = 64
-"""Pixels, in addition to twice the image, that a window with its padding may span."""
+LARGEST_EXTENT = 1 << 16
+"""Pixels, in addition to 16 times the image, that a window with its padding may span."""
 MOST_OUTPUTS = 1 << 18
 """An adaptive result that has more rows or columns than its image has no more than these."""
 
@@ -42,6 +42,8 @@ class Axis:
     lengths: tuple[int, ...] = ()
     after: int = 0
     """Pixels of padding behind the image, which `count_include_pad` counts."""
+    unseen: Pair = (0, 0)
+    """Pixels that windows have before and after these, on padding in every window."""
 
     @cached_property
     def count(self) -> int:
@@ -66,8 +68,9 @@ class Axis:
     @cached_property
     def is_regular(self) -> bool:
         """True when every window holds `pool_size` pixels of the image."""
-        inside = self.starts[0] >= 0 and self.starts[-1] + self.extent <= self.size
-        return inside and not self.lengths
+        if self.lengths or self.unseen != (0, 0):
+            return False
+        return self.starts[0] >= 0 and self.starts[-1] + self.extent <= self.size
 
     @property
     def reduction(self) -> float:
@@ -83,16 +86,16 @@ class Axis:
         """The pixels of window `index` inside the image, or inside image and padding together."""
         length = self.lengths[index] if self.lengths else self.pool_size
         start, end, step = self.starts[index], self.size, self.dilation
-        first = start
-        if count_padding:
-            end += self.after
+        if count_padding:  # which no window reaches out of before the image
+            first, end = start - self.unseen[0] * step, end + self.after
+            length += self.unseen[1]
         else:
-            first += max(0, -(start // step)) * step
+            first = start + max(0, -(start // step)) * step
         return range(first, min(start + (length - 1) * step + 1, end), step)
 
     def counts(self, *, count_padding: bool = False) -> list[int]:
         """How many `pixels` every window has: but for a few at the ends, the pool size."""
-        whole = range(0) if self.lengths else self.inside()
+        whole = self.inside() if self.unseen == (0, 0) and not self.lengths else range(0)
         counts = [self.pool_size] * self.count
         for index in (*range(whole.start), *range(whole.stop, self.count)):
             counts[index] = len(self.pixels(index, count_padding=count_padding))
@@ -119,8 +122,10 @@ class Axis:
             moved: range | tuple[int, ...] = range(start - low, starts.stop - low, starts.step)
         else:
             moved = tuple(begin - low for begin in starts)
-        after, lengths = min(end, self.size + self.after) - high, self.lengths[first:last]
-        return low, high, Axis(high - low, moved, self.pool_size, self.dilation, lengths, after)
+        after = min(end + self.unseen[1] * self.dilation, self.size + self.after) - high
+        lengths = self.lengths[first:last]
+        size, pool_size, dilation = high - low, self.pool_size, self.dilation
+        return low, high, Axis(size, moved, pool_size, dilation, lengths, after, self.unseen)
 
 
 class _Settings:
@@ -207,11 +212,13 @@ class Windows(_Settings):
                 f"{{padding}} leaves a window without a {('row', 'column')[axis]} of the image "
                 "({pool_size}, {dilation}); use less padding"
             )
-        if extent > 2 * size + LARGEST_EXTENT:
-            raise self._refusal(
-                f"{{pool_size}} and {{dilation}} with {{padding}} make windows of {extent} "
-                f"{('rows', 'columns')[axis]} over an image of {size}; use less"
-            )
+        if extent > size:
+            windows = _without_unseen(windows)
+            if windows.extent > 16 * size + LARGEST_EXTENT:
+                raise self._refusal(
+                    f"{{pool_size}} and {{dilation}} with {{padding}} make windows of {extent} "
+                    f"{('rows', 'columns')[axis]} over an image of {size}; use less"
+                )
         return windows
 
     def _refusal(self, reason: str) -> WindowError:
@@ -229,6 +236,18 @@ def _misses_image(axis: Axis) -> bool:
     first = min(axis.count, -(axis.starts[0] // axis.stride), axis.size + 1)
     first = first if axis.dilation > 1 else 1
     return not all(map(axis.pixels, (*range(first), axis.count - 1)))
+
+
+def _without_unseen(axis: Axis) -> Axis:
+    """The same windows less the pixels that are padding in all of them: a window of any size then
+    costs no more than one of twice the image's.
+    """
+    first = max(0, -(axis.starts[-1] // axis.dilation))
+    last = min(axis.pool_size - 1, (axis.size - 1 - axis.starts[0]) // axis.dilation)
+    moved = first * axis.dilation
+    starts = range(axis.starts[0] + moved, axis.starts[-1] + moved + axis.stride, axis.stride)
+    unseen = first, axis.pool_size - 1 - last
+    return replace(axis, starts=starts, pool_size=last - first + 1, unseen=unseen)
 
 
 @dataclass(frozen=True)

@@ -140,14 +140,18 @@ def test_none_keeps_as_many_as_there_are() -> None:
             AdaptiveWindows.of(value)  # type: ignore[arg-type]
 
 
-def test_windows_far_larger_than_the_image_are_refused() -> None:
-    assert axis(10, 84, 3, padding="same").count == 4
-    for settings in ({"pool_size": 85}, {"pool_size": 3, "dilation": 10**9}):
-        with pytest.raises(WindowError, match=r"make windows of .* rows over an image of 10; use"):
-            axis(10, stride=1, padding="same", **settings)
+def test_taps_that_are_padding_in_every_window_are_left_out() -> None:
+    laid = axis(10, 10**9, 3, padding="same")
+    assert laid.pool_size <= 20
+    assert [len(laid.pixels(i)) for i in range(laid.count)] == [10] * 4
+    assert [len(laid.pixels(i, count_padding=True)) for i in range(laid.count)] == [10**9] * 4
+    assert sum(laid.unseen) + laid.pool_size == 10**9
     hanging = axis(5, 9, 2, padding=((4, 2), (0, 0)), ceil_mode=True)  # from -4 and -2, to 4 and 6
     assert [len(hanging.pixels(i)) for i in range(hanging.count)] == [5, 5]
     assert [len(hanging.pixels(i, count_padding=True)) for i in range(hanging.count)] == [9, 9]
+    middle = axis(7, 3, 1, padding="same", dilation=10**9)
+    assert [len(middle.pixels(i)) for i in range(middle.count)] == [1] * 7
+    assert middle.pool_size == 1
 
 
 def test_windows_with_gaps_that_miss_the_image() -> None:
@@ -170,6 +174,7 @@ def test_windows_with_gaps_that_miss_the_image() -> None:
             assert (count, misses) == (len(starts), False)
     with pytest.raises(WindowError, match="leaves a window without a row"):
         axis(4, (2**30, 1), 1, padding=((2**31 - 1, 0), (0, 0)), dilation=(2, 1))
+    assert axis(4, (2**30, 1), 1, padding=((2**31 - 4, 0), (0, 0)), dilation=(2, 1)).count == 2
 
 
 def test_rows_come_before_columns() -> None:
