@@ -104,10 +104,10 @@ class Tab:
 
     def settle(self) -> None:
         """Wait until nothing is computed or drawn any more."""
-        ready = "document.readyState === 'complete' && typeof atRest === 'function'"
+        ready = "document.readyState === 'complete' && window.isAtRest && isAtRest()"
         self.run(
             "new Promise((resolve) => { const look = () => "
-            f"({ready} ? atRest().then(resolve) : setTimeout(look, 10)); look(); }})"
+            f"({ready} ? resolve() : setTimeout(look, 10)); look(); }})"
         )
 
     def picture(self, *, full: bool = True) -> bytes:

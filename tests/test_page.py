@@ -507,7 +507,7 @@ def test_only_the_newest_question_is_answered(show: Open) -> None:
       const told = [], first = worker.onmessage;
       worker.onmessage = (event) => { told.push([event.data.kind, event.data.id]); first(event); };
       for (let size = 2; size < 30; size++) set("pool_size", [size, size]);
-      await atRest();
+      while (!isAtRest()) await new Promise((done) => setTimeout(done, 5));
       return [asked, told];
     })()""")
     asked, told = answers
@@ -538,7 +538,7 @@ def test_noise_gives_way_to_a_new_setting(show: Open) -> None:
       const slow = asked;
       while (!told.length) await new Promise((resolve) => setTimeout(resolve, 1));
       set("pool_size", [4, 4]);
-      await atRest();
+      while (!isAtRest()) await new Promise((done) => setTimeout(done, 5));
       return [told.some(([kind, id]) => kind === "figures" && id === slow), told.at(-1)[0]];
     })()""")
     assert order == [False, "figures"]

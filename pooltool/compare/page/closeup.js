@@ -3,10 +3,10 @@
 
 let closeUps = []; // the places on the strip, each with the `name` of its picture
 
-// Where the four enlarged parts go: side by side or, where that is narrow, the picture above.
+// Where the four enlarged parts go: in a row or, where that is narrow, in two.
 function closeUpPlaces() {
-  const room = $("closeup").clientWidth, isNarrow = room < 640, gap = isNarrow ? 10 : 18;
-  const side = (room - 3 * gap) / (isNarrow ? 3 : 4), tall = Math.min(side, 250);
+  const room = $("closeup").clientWidth, columns = room < 640 ? 2 : 4, gap = 18;
+  const side = (room - columns * gap) / columns, tall = Math.min(side, 250);
   const { shown } = selection(), unit = Math.max(...layout.map(({ pitch, windows }, k) => {
     const { start: first, end } = windows[shown ? shown[k] : 0];
     return Math.max(pitch, (end - first) / 3);
@@ -19,14 +19,14 @@ function closeUpPlaces() {
   });
   const [height, width] = parts.map(({ length }) => length), low = parts.map((part) => part.low);
   return NAMES.map((name, i) => {
-    const x = 3 + (isNarrow ? (i || 2) - 1 : i) * (width + gap), y = isNarrow && i ? height + 48 : 20;
+    const x = 3 + (i % columns) * (width + gap), y = 20 + Math.floor(i / columns) * (height + 46);
     return { name, x, y, width, height, low, scale: [scale, scale] };
   });
 }
 
 function drawCloseUp() {
   closeUps = closeUpPlaces();
-  const last = closeUps[3], narrow = closeUps[1].y > closeUps[0].y;
+  const last = closeUps[3];
   const context = sized($("strip"), last.x + last.width + 3, last.y + last.height + 24);
   const targets = [];
   for (const place of closeUps) {
@@ -50,8 +50,8 @@ function drawCloseUp() {
   results.forEach((to, i) => {
     if (!from || !to) return;
     const lane = closeUps[0].y + closeUps[0].height + 6 + 6 * i, begin = from.left + 4 * i;
-    const line = new Path2D(`M ${begin} ${from.bottom} V ${lane} H ${to.left} V ${
-      narrow ? to.top : to.bottom}`);
+    const end = to.top > lane ? to.top : to.bottom;
+    const line = new Path2D(`M ${begin} ${from.bottom} V ${lane} H ${to.left} V ${end}`);
     for (const [strokeStyle, lineWidth] of [[inks.card, 4], [inks[NAMES[i + 1]], 2]]) {
       Object.assign(context, { strokeStyle, lineWidth });
       context.stroke(line);

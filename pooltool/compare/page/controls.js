@@ -22,7 +22,7 @@ function buildControls() {
       <select id="speed" data-label="speed"></select></span>`;
   $("pictures").innerHTML = NAMES.map((name) => `<figure class="${name}">
     <figcaption><h2 data-text="${name}"></h2><span class="shape"></span>
-      <button class="save" data-text="save"></button></figcaption>
+      <button class="save">PNG</button></figcaption>
     <div class="frame"><canvas id="${name}" tabindex="0" role="application"></canvas>
       <div class="fields"></div></div>
     <dl></dl></figure>`).join("");
@@ -81,11 +81,11 @@ function describeSize(key, isWrong = false) {
   const isOff = key !== "output_size" && Boolean(state.settings.output_size);
   const hint = key === "padding" ? "bad_padding" : "bad_size";
   Object.assign(input, { placeholder: isStride ? sizeText(key, value) : text("off"), disabled: isOff,
-    title: text(isStride ? "stride_hint" : hint), ariaInvalid: isWrong });
+    title: text(hint), ariaInvalid: isWrong });
   $(`${key}_wrong`).textContent = isWrong ? text(hint) : "";
-  input.parentElement.querySelectorAll("button").forEach((button, i) => {
-    Object.assign(button, { ariaLabel: `${text(key)}: ${text(i ? "more" : "less")}`, disabled: isOff });
-  });
+  for (const button of input.parentElement.querySelectorAll("button")) {
+    Object.assign(button, { ariaLabel: `${text(key)} ${button.textContent}`, disabled: isOff });
+  }
   if (isWrong || document.activeElement === input) return;
   input.value = isStride && strideFollows() ? "" : sizeText(key, value);
 }

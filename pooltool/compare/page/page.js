@@ -67,7 +67,6 @@ const answered = {
     if (id !== asked) return;
     Object.assign(state, { figures, waiting: false });
     describeFigures();
-    resting();
   },
 };
 
@@ -100,9 +99,8 @@ function set(key, value) {
 }
 
 function setView(key, value) {
-  state[key] = value;
-  if (key !== "predict") return change({});
-  state.revealed = false;
+  if (key !== "predict") return change({ [key]: value });
+  Object.assign(state, { predict: value, revealed: false });
   remember(true);
   return render(true);
 }
@@ -128,16 +126,27 @@ function edit(index, words) {
 
 // Drawing: the pictures one after the other, so that no task of the page takes long.
 
-let drawing = null, waiters = [];
+let drawing = null;
 function render(withWords = false) {
   state.words = state.words || withWords;
   state.again = true;
-  if (drawing) return;
-  drawing = new Promise(requestAnimationFrame).then(draw).finally(() => {
+  drawing = drawing || drawAll();
+}
+
+async function drawAll() {
+  try {
+    while (state.again) {
+      await new Promise(requestAnimationFrame);
+      await draw();
+    }
+  } finally {
     drawing = null;
-    if (state.again) render();
-    else resting();
-  });
+  }
+}
+
+// True when nothing is computed or drawn any more.
+function isAtRest() {
+  return !drawing && !state.waiting && (asked > 0 || Boolean(state.problem));
 }
 
 // False while the pictures of what the address says are still to come.
@@ -157,15 +166,6 @@ async function draw() {
     await new Promise((resolve) => { setTimeout(resolve, 0); });
     begun = performance.now();
   }
-}
-
-// A promise for the moment when nothing is computed or drawn any more.
-function atRest() {
-  return new Promise((resolve) => { waiters.push(resolve); resting(); });
-}
-function resting() {
-  if (drawing || state.waiting || (asked === 0 && !state.problem)) return;
-  waiters.splice(0).forEach((resolve) => setTimeout(resolve, 0));
 }
 
 // The selection, and the window that slides.

@@ -100,10 +100,8 @@ let written = null;
 function remember(isStep) {
   clearTimeout(written);
   const write = () => {
-    const hash = toHash(), url = `#${hash}`;
-    if (hash === location.hash.slice(1)) return;
-    if (isStep) history.pushState(null, "", url);
-    else history.replaceState(null, "", url);
+    const hash = toHash(), how = isStep ? "pushState" : "replaceState";
+    if (hash !== location.hash.slice(1)) history[how](null, "", `#${hash}`);
   };
   if (isStep) write();
   else written = setTimeout(write, 300); // browsers allow so many a second

@@ -112,12 +112,10 @@ function describeFormula() {
   layout.forEach(({ size, before, after, count, dropped, uncovered }, k) => {
     const [pool, stride, dilation] = [s.pool_size[k], s.stride[k], s.dilation[k]];
     const padding = before === after ? `2 × ${before}` : `(${before} + ${after})`;
-    const sum = {
-      adaptive: `${size} → n = ${count}`,
-      same: `⌈${size} / ${stride}⌉ = ${count}`,
-      short: `⌊(${size} − ${pool}) / ${stride}⌋ + 1 = ${count}`,
-    }[kind] || `${open}(${size} + ${padding} − ${dilation} × (${pool} − 1) − 1) / ${stride}${close} + 1${
-      dropped ? " − 1" : ""} = ${count}`;
+    const room = `${size} + ${padding} − ${dilation} × (${pool} − 1) − 1`, less = dropped ? " − 1" : "";
+    const long = `${open}(${room}) / ${stride}${close} + 1${less} = ${count}`;
+    const sum = { adaptive: `${size} → n = ${count}`, same: `⌈${size} / ${stride}⌉ = ${count}`,
+      short: `⌊(${size} − ${pool}) / ${stride}⌋ + 1 = ${count}` }[kind] || long;
     const outside = uncovered.reduce((total, [first, end]) => total + end - first, 0);
     const rest = [kind === "same" && text("padded", { before, after }),
       dropped && text("dropped_window"),

@@ -174,45 +174,51 @@ async function compute(question) {
 }
 
 async function answer(question) {
-  const { settings, id, noise, move, edits } = question, { planes: own, info } = stored[question.key];
+  const { settings, id, noise, move, edits } = question, picture = stored[question.key], { info } = picture;
   const axes = layOver(info.height, info.width, settings), means = noise ? "f8" : info.means;
-  const pooledBy = async (name, planes) => {
-    const pooled = [];
-    for (const plane of name === "input" ? [] : planes) {
-      await pause();
-      const values = poolBy(name, plane, axes, settings.count_include_pad);
-      pooled.push(name === "avg" ? values.map((value) => asHeld(value, means)) : values);
+  const poolAll = async (planes) => {
+    const pooled = { input: planes, max: [], min: [], avg: [] };
+    for (const method of METHODS) {
+      for (const plane of planes) {
+        await pause();
+        const values = poolBy(method, plane, axes, settings.count_include_pad);
+        pooled[method].push(method === "avg" ? values.map((value) => asHeld(value, means)) : values);
+      }
     }
-    return name === "input" ? planes : pooled;
+    return pooled;
   };
-  const disturbedPlanes = disturbed(stored[question.key], question), pictures = {};
-  for (const name of ["input", ...METHODS]) {
-    const planes = await pooledBy(name, disturbedPlanes);
+  const after = await poolAll(disturbed(picture, question)), pictures = {};
+  const before = noise || move || edits.length ? await poolAll(picture.planes) : null;
+  for (const [name, planes] of Object.entries(after)) {
     const [height, width] = name === "input" ? [info.height, info.width] : axes.map(({ count }) => count);
     const { mean, std, hasNaN } = Spread.of(colorsOf(info, planes));
-    const change = noise || move || edits.length
-      ? changeOf(await pooledBy(name, own), planes, info) : null;
+    const change = before && changeOf(before[name], planes, info);
     pictures[name] = { planes, height, width, mean, std, hasNaN, change };
   }
-  const shown = Object.values(pictures), given = new Set();
-  const largest = Math.max(...shown.map(({ change }) => (change ? change.largest : 0)));
-  for (const one of shown) {
-    await pause();
-    const rgba = question.difference && one.change ? paintedChange(one.change, info, largest)
-      : painted(one.planes, info);
-    one.bitmap = await createImageBitmap(new ImageData(rgba, one.width, one.height));
-    given.add(one.bitmap);
-    for (const plane of [...one.planes, ...(one.change ? one.change.planes : [])]) given.add(plane.buffer);
-  }
-  own.forEach((plane) => given.delete(plane.buffer));
-  const layout = axes.map((axis) => ({ ...axis, uncovered: uncoveredBy(axis) }));
-  postMessage({ kind: "pictures", id, pictures, layout, largest }, [...given]);
-  const colors = colorsOf(info, disturbed(stored[question.key], { edits }));
+  await answerPictures(question, pictures, info, axes);
+  const colors = colorsOf(info, disturbed(picture, { edits }));
   const sample = sampleOf(colors, info.height, info.width, settings);
   const figures = { input: {}, max: {}, min: {}, avg: {} };
   if (noise) await measureNoise(figures, sample, info.noise);
   if (move) await measureShift(figures, sample);
   postMessage({ kind: "figures", id, figures });
+}
+
+// Paint the pictures and hand them over; what is stored here is copied.
+async function answerPictures({ id, key, difference }, pictures, info, axes) {
+  const shown = Object.values(pictures), given = new Set();
+  const largest = Math.max(...shown.map(({ change }) => (change ? change.largest : 0)));
+  for (const one of shown) {
+    await pause();
+    const { planes, change, width, height } = one;
+    const rgba = difference && change ? paintedChange(change, info, largest) : painted(planes, info);
+    one.bitmap = await createImageBitmap(new ImageData(rgba, width, height));
+    given.add(one.bitmap);
+    for (const plane of [...planes, ...(change ? change.planes : [])]) given.add(plane.buffer);
+  }
+  stored[key].planes.forEach((plane) => given.delete(plane.buffer));
+  const layout = axes.map((axis) => ({ ...axis, uncovered: uncoveredBy(axis) }));
+  postMessage({ kind: "pictures", id, pictures, layout, largest }, [...given]);
 }
 
 function startWorker() {
