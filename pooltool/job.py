@@ -13,7 +13,7 @@ import numpy as np
 
 from pooltool import files, images
 from pooltool.data_format import DataFormat, row_axis
-from pooltool.errors import ClusterError, ImageError, PooltoolError, one_line
+from pooltool.errors import ImageError, PooltoolError, one_line
 from pooltool.geometry import Axis
 from pooltool.images import Picture, npy
 from pooltool.images.formats import (
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 Shape = tuple[int, ...]
+Layout = tuple[Pooling, Axis, Axis]
+"""How frames of one kind are pooled: into which dtype, and where their windows lie."""
 Status = Literal["ok", "skipped", "failed", "planned"]
-NO_ALPHA = "it has no alpha to weigh by; leave out --alpha-weighted"
 PART_BYTES = 1 << 24
 """Bytes mapped at once of a .npy file that is pooled by parts."""
 
@@ -101,14 +102,6 @@ class Outcome(NamedTuple):
     """The image and its result side by side, if they are to be shown."""
 
 
-class Layout(NamedTuple):
-    """How frames of one kind are pooled: into which dtype, and where their windows lie."""
-
-    pooling: Pooling
-    rows: Axis
-    columns: Axis
-
-
 def pool_file(job: Job, settings: Settings) -> Outcome:
     """Do one job, or in a dry run say what would become of it; a failure is an outcome too."""
     try:
@@ -122,9 +115,9 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         except ImageError:
             images.read_header(files.read(job.input))  # that it cannot be read comes first
             raise
-        if format is not None:
-            require_quality(format, settings.quality)
         if settings.dry_run:
+            if format is not None:
+                require_quality(format, settings.quality)
             files.require_readable(job.input)
             for output in outputs:
                 files.require_writable(output, job.folder)
@@ -139,7 +132,7 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         if format is NPY and not is_picture and npy.is_array(data):
             return _pool_array(job, settings, npy.loaded(data))
         return _pool_picture(job, settings, format, data)
-    except (BrokenPipeError, ClusterError):  # which concern all jobs
+    except BrokenPipeError:  # which concerns all jobs
         raise
     except Exception as error:
         return Outcome(job, "failed", error=one_line(error))
@@ -166,8 +159,8 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
         _pool_frame(pixels, picture, settings.alpha_weighted, layout)
         for pixels, layout in zip(frames, layouts, strict=True)
     )
-    reduction = layouts[0].rows.reduction, layouts[0].columns.reduction
-    data_format = settings.data_format
+    _, rows, columns = layouts[0]
+    reduction, data_format = (rows.reduction, columns.reduction), settings.data_format
     result = picture._replace(frames=pooled, reduction=reduction, data_format=data_format)
     encoded = images.encode(result, format, quality=settings.quality)
     preview = None
@@ -181,8 +174,8 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
         from pooltool.kernels.indices import indices2d
 
         places = tuple(
-            indices2d(pixels, values, layout.rows, layout.columns)
-            for pixels, values, layout in zip(frames, pooled, layouts, strict=True)
+            indices2d(pixels, values, *axes)
+            for pixels, values, (_, *axes) in zip(frames, pooled, layouts, strict=True)
         )
         encoded_places = npy.encode(Picture(places, NPY, data_format=data_format), NPY, None)
         files.write(settings.indices, encoded_places.data)
@@ -210,20 +203,20 @@ def _layout(
     channels = shape[2] if len(shape) == 3 else 1
     result_dtype = pooling.dtype or dtype.newbyteorder("=")
     require_holds(format, result_dtype, channels, count, rows.count, columns.count, maxval=maxval)
-    return Layout(replace(pooling, dtype=result_dtype), rows, columns)
+    return replace(pooling, dtype=result_dtype), rows, columns
 
 
 def _pool_frame(pixels: Array, picture: Picture, alpha_weighted: bool, layout: Layout) -> Array:
     """Pool one frame: channel by channel, unless its channels are colors that belong together."""
     if alpha_weighted:
         if picture.bands or pixels.shape[2:] != (4,):
-            raise ImageError(NO_ALPHA)
+            raise ImageError("it has no alpha to weigh by; leave out --alpha-weighted")
         if not picture.premultiplied:  # else its colors are weighted already
             from pooltool.kernels.alpha import alpha_weighted as pool_weighted
 
-            return pool_weighted(pixels, layout.pooling)
+            return pool_weighted(pixels, layout[0])
     are_colors = pixels.ndim == 3 and not picture.bands and picture.format is not NPY
-    if layout.pooling.method == "mode" and are_colors:
+    if layout[0].method == "mode" and are_colors:
         from pooltool.kernels.colors import pool_colors
 
         order = (2, 1, 0, 3)[: pixels.shape[2]] if pixels.shape[2] > 2 else (0, 1)
