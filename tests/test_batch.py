@@ -602,6 +602,42 @@ def test_a_second_ctrl_c_ends_a_run_at_once(tmp_path: Path, wait: float) -> None
     assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png"]
 
 
+INSIDE_OPENCV = """
+import sys
+import numpy as np
+from pooltool import interrupts, native
+from pooltool.__main__ import main
+interrupts.GRACE_SECONDS = 1
+cv2 = native.import_cv2()
+plain = cv2.imdecode
+
+def imdecode(*words):
+    open("begun", "w").close()
+    cv2.setNumThreads(1)
+    cv2.bilateralFilter(np.zeros((4000, 4000), np.uint8), 61, 50, 50)  # takes much longer
+    return plain(*words)
+
+cv2.imdecode = imdecode
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("numbers", [["SIGTERM"], ["SIGINT", "SIGINT"]])
+def test_signals_end_a_run_while_opencv_works(tmp_path: Path, numbers: list[str]) -> None:
+    """Python's own handlers would wait for it to return."""
+    save(tmp_path / "a.png", np.zeros((4, 4), np.uint8))
+    process = subprocess.Popen(
+        [sys.executable, "-c", INSIDE_OPENCV, "max", "-q", "a.png"], env=ENVIRONMENT, cwd=tmp_path
+    )
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.01)
+    for number in numbers:
+        time.sleep(0.2)
+        process.send_signal(signal.Signals[number])
+    assert process.wait(timeout=5) == -signal.Signals[numbers[0]]
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "begun"]
+
+
 def test_an_interrupted_comparison_leaves_nothing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     process = subprocess.Popen(
