@@ -74,7 +74,8 @@ def palette(bits: int) -> Kind:
     colors = np.random.default_rng(bits).integers(0, 256, (1 << bits, 3), np.uint8)
     tags = {258: [bits], 262: [3], 320: (colors.T.astype(int) * 257).ravel().tolist()}
     return Kind(
-        f"tiff palette of {bits} bits", lambda: made(tags, packed(index, bits)),
+        f"tiff palette of {bits} bits",
+        lambda: made(tags, packed(index, bits) if bits < 16 else index.tobytes()),
         lambda: [colors[index]],
     )  # fmt: skip
 
@@ -300,7 +301,7 @@ READ = (
     rare(by_hand("24 bits", of_24_bits(), packed(of_24_bits(), 24), {258: [24]})),
     by_tifffile("white is 0 in 16 bits", pixels("uint16", 1, SIZE), photometric="miniswhite",
                 wanted=65535 - pixels("uint16", 1, SIZE)),
-    *(palette(bits) for bits in (1, 2, 4, 8)),
+    *(palette(bits) for bits in (1, 2, 4, 8, 16)),
     Kind("tiff palette of 1 bit by Pillow", lambda: opened_palette()[0],
          lambda: [opened_palette()[1]]),
     # Compressions and layouts.
@@ -398,8 +399,6 @@ REFUSED = (
             "2 x 8-bit samples, white as 0"),
     refused("palette with alpha", lambda: made({262: [3], 277: [2]}, GRAY.tobytes()),
             "2 x 8-bit samples, a palette"),
-    refused("palette of 16 bits", lambda: made({262: [3], 258: [16]}, GRAY.tobytes()),
-            "1 x 16-bit samples, a palette"),
     refused("RGB of 2", lambda: made({262: [2], 277: [2]}, GRAY.tobytes()), "2 x 8-bit .*RGB"),
     refused("RGB of 1", lambda: made({262: [2]}, GRAY.tobytes()), "1 x 8-bit .*RGB"),
     refused("CMYK of 1", lambda: made({262: [5]}, GRAY.tobytes()), "1 x 8-bit .*CMYK"),
@@ -410,7 +409,7 @@ REFUSED = (
                          (34887, "damaged LERC"), (777, "compression 777"), (34661, "JBIG"))),
     rare(refused("damaged JPEG 2000", partial(made, {259: [34712]}, GRAY.tobytes()), "JPEG 2000")),
     rare(refused("damaged WebP", partial(made, {259: [50001]}, GRAY.tobytes()), "truncated")),
-    refused("128 bits", lambda: made({258: [128]}, GRAY.tobytes()), "1 x 128-bit samples"),
+    refused("128 bits", lambda: made({258: [128]}, GRAY.tobytes()), "truncated or damaged"),
     refused("24 bits that are cut", lambda: made({258: [24]}, GRAY.tobytes()),
             "(cut|truncated) or damaged"),
     refused("samples of 5, 6 and 5 bits", lambda: made(

@@ -18,7 +18,7 @@ from samples import pil, pil_frames, pixels, swapped, tiff
 from pooltool import images
 from pooltool.errors import ImageError
 from pooltool.images import formats, tags, tiff_pages
-from pooltool.images.tags import Field, packed_behind
+from pooltool.images.tags import Field, packed
 
 SIZE = (37, 45)
 BANDS = {"photometric": "minisblack", "planarconfig": "contig"}
@@ -206,7 +206,7 @@ def exif_of_camera(order: str) -> bytes:
         65000: field(65000, 7, b"private"),
         0x8769: field(0x8769, 4, bytes(4), exif),
     }
-    return packed_behind(b"", main, order)
+    return packed([], [main], order)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

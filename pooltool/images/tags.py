@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -24,10 +24,6 @@ _WIDTHS, _HEIGHTS, _PLACES = (0x100, 0xA002, 0x1001), (0x101, 0xA003, 0x1002), (
 _ACROSS, _DOWN = (X_RESOLUTION, 0xA20E), (Y_RESOLUTION, 0xA20F)
 """Pixels a unit of the picture, and of the plane that the lens drew it on."""
 _OTHER_WAY = dict(zip(_ACROSS + _DOWN, _DOWN + _ACROSS, strict=True))
-_FEW_DIRECTORIES, _BYTES_A_DIRECTORY = 5000, 2000
-"""So many directories may be of any size; a file of more has so many bytes for each of the others.
-"""
-
 _ORDERS = {b"II": "<", b"MM": ">"}
 _CODES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i", 10: "ii",
           11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}  # fmt: skip
@@ -176,9 +172,9 @@ class Exif(NamedTuple):
         inner = self.fields[EXIF].inner if EXIF in self.fields else None
         notes = inner.get(MAKER_NOTES) if inner else None
         if notes is None or notes.at < 8:
-            return packed_behind(b"", self.fields, self.order)
-        content, raw = bytes(notes.at - 8) + notes.raw, bytes(notes.raw)
-        return packed_behind(content, self.fields, self.order, {raw: notes.at})
+            return packed([], [self.fields], self.order)
+        content, known = (bytes(notes.at - 8), notes.raw), {bytes(notes.raw): notes.at}
+        return packed(content, [self.fields], self.order, known)
 
     def _number(self, tag: int) -> float:
         return self.fields[tag].number(self.order) if tag in self.fields else 0
@@ -209,18 +205,14 @@ def directories(data: bytes) -> Iterator[Directory]:
         raise DamageError("it is damaged: the header of its tags is not one")
     big = struct.unpack_from(order + "H", data, 2) == (43,)
     position = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
-    seen: set[int] = set()
+    room = len(data)
     while position:
-        if position in seen:
-            raise DamageError("it is damaged: its tag directories run in a circle")
-        if len(seen) >= _FEW_DIRECTORIES + len(data) // _BYTES_A_DIRECTORY:
-            raise DamageError(
-                f"it is damaged: {len(seen)} pages are more than its size makes likely"
-            )
-        seen.add(position)
         directory = _directory(data, order, big, position)
         if not directory.is_whole:
             raise DamageError("it is truncated: its tags lie beyond the end of the data")
+        room -= 6 + 12 * struct.unpack_from(order + ("Q" if big else "H"), data, position)[0]
+        if room < 0:
+            raise DamageError("it is damaged: its tag directories overlap, or run in a circle")
         yield directory
         position = directory.following
 
@@ -262,17 +254,43 @@ def resolution_fields(resolution: Resolution, order: str) -> dict[int, Field]:
     return ratios | number_fields({RESOLUTION_UNIT: [2]}, order)
 
 
-def pack(fields: Mapping[int, Field], order: str, base: int, known: dict[bytes, int]) -> bytes:
-    """Lay fields out as a classic directory that will lie at `base`, its values behind it.
-
-    `known` tells where values of the file lie already; equal ones are written once.
+def packed(
+    content: Iterable[bytes | memoryview],
+    directories: Sequence[Mapping[int, Field]],
+    order: str,
+    known: dict[bytes, int] | None = None,
+) -> bytes:
+    """An EXIF block or TIFF file, with `content` between its header and directories. `known` tells
+    where values lie already; equal ones are written once. Raise `struct.error` above 4 GB.
     """
+    parts, known, referenced = [b"", *content], known or {}, 0
+    position = 8 + sum(map(len, parts))
+    if position % 2:
+        parts.append(b"\0")
+        position += 1
+    parts[0] = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, position)
+    for count, fields in enumerate(directories, 1):
+        # Values that pages share are written once, until Pillow would take the file for a bomb:
+        # it adds up what all pages refer to, and ignores what is more than the file's size.
+        referenced += sum(len(field.raw) for field in fields.values())
+        if count > 1 and referenced > position:
+            known.clear()
+        table = _table(fields, order, position, known, is_last=count == len(directories))
+        position += len(table)
+        parts.append(table)
+    return b"".join(parts)
+
+
+def _table(
+    fields: Mapping[int, Field], order: str, base: int, known: dict[bytes, int], *, is_last: bool
+) -> bytes:
+    """Fields as a classic directory that will lie at `base`, its values behind it."""
     table, values = bytearray(struct.pack(order + "H", len(fields))), bytearray()
     behind = base + 2 + 12 * len(fields) + 4
     for tag, field in sorted(fields.items()):
         raw, end = bytes(field.raw), behind + len(values)
         if field.inner is not None:
-            values += pack(field.inner, order, end, known)
+            values += _table(field.inner, order, end, known, is_last=True)
             raw = struct.pack(order + "I", end)
         elif len(raw) > 4:
             if raw not in known:
@@ -280,17 +298,8 @@ def pack(fields: Mapping[int, Field], order: str, base: int, known: dict[bytes, 
                 values += raw + bytes(len(raw) % 2)
             raw = struct.pack(order + "I", known[raw])
         table += struct.pack(order + "HHI4s", tag, field.kind, field.count, raw)
-    return bytes(table + bytes(4) + values)
-
-
-def packed_behind(
-    content: bytes, fields: Mapping[int, Field], order: str, known: dict[bytes, int] | None = None
-) -> bytes:
-    """An EXIF block or TIFF file of one directory, with `content` between header and directory."""
-    content += bytes(len(content) % 2)
-    mark, at = (b"II" if order == "<" else b"MM"), 8 + len(content)
-    head = struct.pack(order + "2sHI", mark, 42, at)
-    return head + content + pack(fields, order, at, known or {})
+    following = 0 if is_last else behind + len(values)
+    return bytes(table + struct.pack(order + "I", following) + values)
 
 
 def turned(pixels: Array, orientation: int) -> Array:

@@ -73,10 +73,10 @@ def read_header(data: bytes) -> Header:
     if is_raw or (not pictures and 330 in directories[0].fields):  # of Canon, of Adobe, of others
         raise ImageError(RAW)
     pictures = pictures or {0: directories[0]}
-    metadata, missing = _describe(data, [*pictures.values()])
-    if len(pictures) < len(directories):
-        missing.append("overviews or masks")
     pages = {index: tiff_pages.page(directory) for index, directory in pictures.items()}
+    metadata, missing = _describe(data, [*pages.values()])
+    if len(pages) < len(directories):
+        missing.append("overviews or masks")
     sizes = tuple((page.height, page.width) for page in pages.values())
     if len(directories) == 1:
         sizes = repeated(sizes[0], _planes(data, pages[0]))
@@ -178,33 +178,26 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
             fields[_ICC] = Field(7, len(metadata.icc), metadata.icc)
         parts += strips
         pages.append(fields)
-    if position % 2:
-        parts.append(b"\0")
-        position += 1
-    head = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, position)
-    data = b"".join([head, *parts, _directories(pages, order, position)])
-    if len(data) >= 1 << 32:
-        raise ImageError("TIFF files above 4 GB are not written; write npy")
+    try:
+        data = tags.packed(parts, pages, order)
+    except struct.error:
+        raise ImageError("TIFF files above 4 GB are not written; write npy") from None
     return Encoded(data, left_out(missing, ", as TIFF cannot hold it"))
 
 
-def _strips(frame: Array, order: str) -> tuple[list[bytes | memoryview], int]:
+def _strips(frame: Array, order: str) -> tuple[Sequence[bytes | memoryview], int]:
     """The data of a page in strips, and how many rows each has, the last one excepted."""
     height, width = frame.shape[:2]
     kind, size = frame.dtype.kind, frame.itemsize
     pixels = opencv.swapped(frame).reshape(height, width, -1)
-    rows = min(height, max(1, _STRIP_BYTES // (pixels[0].size * size)))
-    strips: list[bytes | memoryview] = []
+    if kind == "f":
+        return [np.ascontiguousarray(pixels, f"{order}f{size}").data.cast("B")], height
+    pixels = np.ascontiguousarray(pixels).view(f"u{size}")
+    rows, strips = min(height, max(1, _STRIP_BYTES // pixels[0].nbytes)), []
     for top in range(0, height, rows):
         strip = pixels[top : top + rows]
-        if kind == "f":
-            stored = np.ascontiguousarray(strip, f"{order}f{size}")
-            strips.append(stored.reshape(-1).view(np.uint8).data)
-            continue
-        strip = np.ascontiguousarray(strip, f"={kind}{size}").view(f"u{size}")
-        differences = np.empty(strip.shape, strip.dtype)
-        differences[:, 0] = strip[:, 0]
-        np.subtract(strip[:, 1:], strip[:, :-1], out=differences[:, 1:])
+        differences = strip.copy()
+        differences[:, 1:] -= strip[:, :-1]
         deflater = zlib.compressobj(1, strategy=zlib.Z_RLE)
         stored = differences.astype(f"{order}u{size}", copy=False)
         strips.append(deflater.compress(stored.data) + deflater.flush())
@@ -231,24 +224,6 @@ def _layout(frame: Array, picture: Picture) -> dict[int, Sequence[int]]:
         table = padded(picture.palette)[:, 2::-1].T.ravel().astype(int) * 257
         numbers |= {tiff_pages.PHOTOMETRIC: [3], tiff_pages.COLOR_MAP: table.tolist()}
     return numbers
-
-
-def _directories(pages: Sequence[dict[int, Field]], order: str, position: int) -> bytes:
-    """The directories of all pages, of which the first will lie at `position`."""
-    out, known, referenced, pointer = bytearray(), dict[bytes, int](), 0, -1
-    for fields in pages:
-        # Values that pages share are written once, until Pillow would take the file for a bomb:
-        # it adds up what all pages refer to, and ignores what is more than the file's size.
-        referenced += sum(len(field.raw) for field in fields.values())
-        if referenced > position + len(out):
-            known.clear()
-        out += bytes(len(out) % 2)
-        at = len(out)
-        if pointer > 0:
-            struct.pack_into(order + "I", out, pointer, position + at)
-        out += tags.pack(fields, order, position + at, known)
-        pointer = at + 2 + 12 * len(fields)
-    return bytes(out)
 
 
 def _movable(
@@ -295,9 +270,9 @@ def _planes(data: bytes, page: Page) -> int:
     return count
 
 
-def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[str]]:
+def _describe(data: bytes, pages: Sequence[Page]) -> tuple[Metadata, list[str]]:
     """The metadata of the first page, and what else is in the file."""
-    first, missing = pages[0], list[str]()
+    first, missing = pages[0].directory, list[str]()
     own = {tag: field for tag, field in first.fields.items() if tag not in (_XMP, _ICC)}
     exif = tags.with_inner(data, first._replace(fields=own))
     if not exif.is_whole:
@@ -305,7 +280,7 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[s
     kept = _movable(exif.fields, missing)
     values: dict[int, dict[int, bytes | memoryview]] = {}
     for page in pages:
-        for tag, field in page.fields.items():
+        for tag, field in page.directory.fields.items():
             values.setdefault(tag, {})[field.at] = field.raw
     outdated = {
         tag
@@ -328,7 +303,7 @@ def _describe(data: bytes, pages: Sequence[Directory]) -> tuple[Metadata, list[s
         dropped |= {*_RESOLUTION}
     kept = {tag: field for tag, field in kept.items() if tag not in dropped}
     turn = first.number(tags.ORIENTATION, 1)
-    sides = tiff_pages.size(first)[:: -1 if turn in (5, 6, 7, 8) else 1]
+    sides = (pages[0].height, pages[0].width)[:: -1 if turn in (5, 6, 7, 8) else 1]
     exif = exif._replace(fields=kept, is_whole=True).upright(turn, *sides)
     icc = None if _ICC in outdated else first.raw(_ICC)
     return Metadata(exif if kept else None, first.raw(_XMP), icc), missing

@@ -115,18 +115,10 @@ class Page(NamedTuple):
         return -(-self.height // self.rows), -(-self.width // self.columns)
 
 
-def size(directory: Directory) -> tuple[int, int]:
-    """(height, width) of a page."""
-    width, height = directory.numbers(WIDTH), directory.numbers(HEIGHT)
-    if not width or not height:
-        raise DamageError("it is damaged: a TIFF page has no size")
-    return height[0], width[0]
-
-
 def page(directory: Directory) -> Page:
     """What a directory says of its picture; raise `DamageError` for what cannot be."""
-    height, width = size(directory)
     number, tiled = directory.number, TILE_WIDTH in directory.fields
+    height, width = number(HEIGHT, 0), number(WIDTH, 0)
     samples, bits = number(SAMPLES, 1), number(BITS, 1)
     if not (0 < samples < 1 << 16 and 0 < bits < 1 << 16):
         raise DamageError(f"it is damaged: a TIFF page has {samples} samples of {bits} bits")
@@ -165,11 +157,10 @@ def rare_kind(page: Page) -> str:
         predictors = range(1, 4 if page.sample_format == 3 else 3)
     is_misfit = (
         not page.meaning
-        or len({*bits}) > 1 or len({*kinds}) > 1 or page.bits > 64 or page.sample_format > 3
+        or len({*bits}) > 1 or len({*kinds}) > 1 or page.sample_format > 3
         or page.samples - len(page.extra) != _COLORS[color][1]
         or (page.meaning == CMYK and page.directory.number(INK_SET, 1) != 1)
-        or (color == 3 and page.bits > 8)
-        or (color == 0 and page.sample_format != 1)
+        or (color in (0, 3) and page.sample_format != 1)
         or (color == 6 and code not in (6, JPEG))
         or (code in FAX and page.bits * page.samples != 1)
         or (code in COMPRESSIONS and page.predictor not in predictors)
@@ -224,9 +215,11 @@ def stored(page: Page, blocks: Sequence[memoryview]) -> Array:
 
 
 def shared_palette(pages: Sequence[Page]) -> Array | None:
-    """The palette that all of the pages have: (K, 4), blue first; None where there is no such."""
-    maps = {page.meaning == PALETTE and page.directory.numbers(COLOR_MAP) for page in pages}
-    return None if len(maps) > 1 or False in maps else np.insert(_palette(pages[0]), 3, 255, axis=1)
+    """The palette of at most 256 colors that all of the pages have: (K, 4), blue first; or None."""
+    maps = {page.directory.numbers(COLOR_MAP) for page in pages}
+    if len(maps) > 1 or any(page.meaning != PALETTE or page.bits > 8 for page in pages):
+        return None
+    return np.insert(_palette(pages[0]), 3, 255, axis=1)
 
 
 def _palette(page: Page) -> Array:
@@ -306,7 +299,7 @@ def _by_opencv(page: Page, blocks: Sequence[memoryview | bytes], rows: int) -> A
         STRIPS: [*accumulate(map(len, blocks[:-1]), initial=8)], STRIP_BYTES: [*map(len, blocks)],
     }  # fmt: skip
     made = {tag: fields[tag] for tag in copied if tag in fields} | number_fields(numbers, order)
-    data = tags.packed_behind(b"".join(blocks), made, order)
+    data = tags.packed(blocks, [made], order)
     decoded = opencv.decode_still(data, formats.TIFF, _COMPLAINTS)
     if decoded.shape[:2] != (rows, columns) or decoded.size != rows * columns * samples:
         raise DamageError("it is damaged: a strip or tile inflates to another size")
