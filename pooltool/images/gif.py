@@ -6,7 +6,6 @@ whether there is transparency, so each file is put together again for it.
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -45,31 +44,22 @@ class _Block(NamedTuple):
     """What its sub-blocks hold."""
 
 
-class _Details(NamedTuple):
-    canvas: tuple[int, int]
-    """(height, width) with all that frames draw beyond what is shown."""
-    frames: list[tuple[bytes, _Block]]
-    """What controls a frame, and its image."""
-    loop: int
+_Details = tuple[list[tuple[bytes, _Block]], int]
+"""For each frame what controls it and its image, and how often all of them play."""
 
 
 def read_header(data: bytes) -> Header:
     """Walk all blocks."""
     width, height = struct.unpack_from("<HH", data, 6)
     frames, control, loop = list[tuple[bytes, _Block]](), bytes(4), 1
-    metadata, missing, bottom, right = NO_METADATA, list[str](), 0, 0
+    metadata, missing = NO_METADATA, list[str]()
     for block in _blocks(data):
+        body = block.body
         if block.label == _IMAGE:
-            left, top, across, down = struct.unpack_from("<4H", data, block.start + 1)
-            _require_image(data, block, across, down)
-            if not frames:  # a first frame that leaves the canvas makes it larger
-                height, width = max(height, top + down), max(width, left + across)
-            bottom, right = max(bottom, top + down), max(right, left + across)
+            _require_image(data, block, height, width)
             frames.append((control, block))
             control = bytes(4)
-            continue
-        body = block.body
-        if block.label == _CONTROL:
+        elif block.label == _CONTROL:
             control = body[:4].ljust(4, b"\0")
         elif body.startswith(_LOOPS):
             times = int.from_bytes(body[12:14], "little")  # after the first time
@@ -85,12 +75,8 @@ def read_header(data: bytes) -> Header:
     if not frames:
         raise DamageError("it is damaged: the GIF holds no picture")
     require_plausible(height, width, height * width, len(data) * _MOST_PIXELS)
-    canvas = max(height, bottom), max(width, right)
-    if max(canvas) > 0xFFFF or math.prod(canvas) > 2 * height * width + (1 << 24) // len(frames):
-        raise ImageError(opencv.unread("GIF", "a frame lies far beyond its canvas"))
-    sizes, details = repeated((height, width), len(frames)), _Details(canvas, frames, loop)
-    return Header(formats.GIF, sizes, metadata, tuple(missing), animated=len(frames) > 1,
-                  indexed=True, details=details)  # fmt: skip
+    return Header(formats.GIF, repeated((height, width), len(frames)), metadata, tuple(missing),
+                  animated=len(frames) > 1, indexed=True, details=(frames, loop))  # fmt: skip
 
 
 def _blocks(data: bytes) -> Iterator[_Block]:
@@ -117,27 +103,28 @@ def _table(data: bytes, flags_at: int, at: int) -> bytes:
     return data[at : at + (3 << ((data[flags_at] & 7) + 1))] if data[flags_at] & 0x80 else b""
 
 
-def _require_image(data: bytes, block: _Block, width: int, height: int) -> None:
-    """Refuse an image without pixels, data or colors."""
-    if not height or not width:
-        raise DamageError("it is damaged: a frame of the GIF has no pixels")
-    require_plausible(height, width, height * width, len(block.body) * _MOST_PIXELS)
+def _require_image(data: bytes, block: _Block, height: int, width: int) -> None:
+    """Refuse an image beyond the canvas, which is so high and wide, or without data or colors."""
+    left, top, across, down = struct.unpack_from("<4H", data, block.start + 1)
+    if left + across > width or top + down > height:
+        raise ImageError(opencv.unread("GIF", "a frame lies beyond its canvas"))
     if not (data[10] | data[block.start + 9]) & 0x80:
         raise ImageError(opencv.unread("GIF", "it has no table of its colors"))
+    require_plausible(down, across, max(1, down * across), len(block.body) * _MOST_PIXELS)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the frames as browsers show them, or the indices of a single one that covers all."""
     details: _Details = header.details
-    shown, (canvas, blocks, loop) = header.sizes[0], details
+    (height, width), (blocks, loop) = header.sizes[0], details
     if header.labels and len(blocks) == 1:
-        left, top, width, height = struct.unpack_from("<4H", data, blocks[0][1].start + 1)
-        if (left, top, height, width) == (0, 0, *shown):
+        place = struct.unpack_from("<4H", data, blocks[0][1].start + 1)
+        if place == (0, 0, width, height):
             return _decoded_indices(data, *blocks[0])
     flags, table = data[10], _table(data, 10, 13)
     if not table:  # without one OpenCV does not clear what lies outside of the next frame
         flags, table = 0x80, bytes(6)
-    parts = [data[:6] + struct.pack("<HHBBB", *canvas[::-1], flags, 0, 0) + table]
+    parts = [data[:6] + struct.pack("<HHBBB", width, height, flags, 0, 0) + table]
     for control, block in blocks:
         flags, delay, clear = struct.unpack("<BHB", control)
         flags = _DISPOSALS.get(flags >> 2 & 7, 0) << 2 | flags & 1
@@ -146,8 +133,6 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     parts.append(b"!\xf9\4\1\0\0\0\0;")
     picture = opencv.decode_animation(b"".join(parts), header, frame)
     cv2, frames = native.import_cv2(), picture.frames
-    if canvas != shown:
-        frames = tuple(pixels[: shown[0], : shown[1]].copy() for pixels in frames)
     masks = [cv2.extractChannel(pixels, 3) for pixels in frames]
     if all(mask.min() == 255 for mask in masks):
         frames = tuple(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR) for pixels in frames)

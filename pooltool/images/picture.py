@@ -113,13 +113,10 @@ def colored(picture: Picture) -> Picture:
     """The picture with the colors of its palette in place of the indices."""
     if picture.palette is None:
         return picture
-    table = padded(picture.palette)
-    if has_alpha(picture.palette):
-        frames = tuple(table.take(indices, axis=0) for indices in picture.frames)
-    else:  # several times as fast
-        cv2, colors = native.import_cv2(), np.ascontiguousarray(table[:, None, :3])
-        frames = tuple(cv2.applyColorMap(indices, colors) for indices in picture.frames)
-    return picture._replace(frames=frames, palette=None)
+    cv2, count = native.import_cv2(), 4 if has_alpha(picture.palette) else 3
+    levels = np.ascontiguousarray(padded(picture.palette).T[:count])
+    frames = (cv2.merge([cv2.LUT(indices, c) for c in levels]) for indices in picture.frames)
+    return picture._replace(frames=tuple(frames), palette=None)
 
 
 def padded(palette: Array) -> Array:
