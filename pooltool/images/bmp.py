@@ -1,5 +1,5 @@
 """BMP of Windows and OS/2, read here: OpenCV takes the palettes of OS/2 for gray and ignores bit
-masks. Pillow reads masks and run lengths, OpenCV writes.
+masks. Pillow reads masks, OpenCV run lengths, and it writes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,14 @@ from pooltool.images.headers import require_plausible
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, colored, padded
 from pooltool.images.tags import Resolution
 
-_RUNS, _MASKS = "BMP with run lengths", "BMP with bit masks"
-_BY_PILLOW = {(1, 8): _RUNS, (2, 4): _RUNS, (0, 16): _MASKS, (3, 16): _MASKS, (3, 32): _MASKS,
-              (6, 16): _MASKS, (6, 32): _MASKS}  # fmt: skip
-"""The coding and the bits of a pixel in files that Pillow reads, and what they are."""
+_RUNS, _MASKS = ((1, 8), (2, 4)), ((0, 16), (3, 16), (3, 32), (6, 16), (6, 32))
+"""The coding and the bits of a pixel in files that OpenCV and Pillow read."""
+_RAMP = bytes(level * (place < 3) for level in range(256) for place in range(4))
 
 
 class _Details(NamedTuple):
-    what: str
-    """What it is where Pillow reads it."""
-    bits: int
+    kind: tuple[int, int]
+    """The coding and the bits of a pixel."""
     palette: Array
     """(K, 3), blue first."""
     start: int
@@ -39,46 +37,25 @@ def read_header(data: bytes) -> Header:
     form = "<IHHHH" if size == 12 else "<IiiHHIIiiI"
     _, width, height, _, bits, *more = struct.unpack_from(form, head)
     coding, _, across, down, used = more or (0, 0, 0, 0, 0)
-    what = _BY_PILLOW.get((coding, bits), "")
-    has_deep_alpha = bits == 16 and coding and size >= 56 and any(head[52:56])
-    if has_deep_alpha or not (what or (coding == 0 and bits in (1, 2, 4, 8, 24, 32))):
+    kind, has_deep_alpha = (coding, bits), bits == 16 and size >= 56 and any(head[52:56])
+    is_flat = not coding and bits in (1, 2, 4, 8, 24, 32)
+    if has_deep_alpha or not (is_flat or kind in _RUNS + _MASKS):
         raise ImageError(opencv.unread("BMP", f"{bits} bits a pixel, compression {coding}"))
     is_upwards, height, stride = height > 0, abs(height), (width * bits + 31) // 32 * 4
     least, room = stride * (height - 1) + (width * bits + 7) // 8, len(data) - start
-    if what == _RUNS:  # a code of two bytes stands for at most 255 pixels
+    if kind in _RUNS:  # a code of two bytes stands for at most 255 pixels
         least, room = height * width, room * 128
     require_plausible(height, width, least, room)
-    if what == _RUNS:
-        _require_runs(data, start, stride * 8 // bits, height, bits)
     entry = 3 if size == 12 else 4
     count = min(used or 1 << bits, 1 << bits, max(start - 14 - size, 0) // entry)
     table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry]
     palette = table.reshape(count, entry)[:, :3]
     missing = ("ICC profile",) if size >= 124 and any(head[116:120]) else ()
     metadata = Metadata(resolution=Resolution(down, across) if min(down, across) > 0 else None)
-    details = _Details(what, bits, palette, start, is_upwards)
+    details = _Details(kind, palette, start, is_upwards)
     indexed = bits <= 8 and not _is_ramp(palette)
     return Header(formats.BMP, ((height, width),), metadata, missing, indexed=indexed,
                   details=details)  # fmt: skip
-
-
-def _require_runs(data: bytes, at: int, width: int, height: int, bits: int) -> None:
-    """Refuse run-length data that ends early or leaves the picture, which Pillow does not see."""
-    row = column = 0
-    while (code := data[at : at + 2]) != b"\0\1":
-        if len(code) < 2:
-            raise DamageError("it is truncated: its run-length data has no end")
-        count, value = code
-        at += 2
-        if count or value > 2:  # a run, or pixels one by one, padded to words
-            column += count or value
-            at += 0 if count else -(-value * bits // 16) * 2
-        elif value == 2:
-            column, row, at = column + data[at], row + data[at + 1], at + 2
-        else:
-            column, row = 0, row + 1
-        if column > width or row > height or (column and row == height):
-            raise DamageError("it is damaged: its run-length data goes beyond the picture")
 
 
 def _is_ramp(palette: Array) -> bool:
@@ -91,19 +68,23 @@ def _is_ramp(palette: Array) -> bool:
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The pixels: gray where the palette holds nothing but gray."""
     details: _Details = header.details
-    what, bits, palette, start, is_upwards = details
-    if what:
-        return pillow.decode_as(data, header, what)
-    ((height, width),) = header.sizes
-    stride = (width * bits + 31) // 32 * 4
-    body = data.ljust(start + height * stride, b"\0")  # the last row may end early
-    rows = np.frombuffer(body, np.uint8, height * stride, start).reshape(height, stride)
-    rows = rows[:: -1 if is_upwards else 1]
-    if bits > 8:
-        pixels = rows[:, : width * bits // 8].reshape(height, width, -1)[..., :3]
-        return Picture((np.ascontiguousarray(pixels),), formats.BMP)
-    shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
-    indices = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)[:, :width]
+    kind, palette, start, is_upwards = details
+    ((height, width),), bits = header.sizes, kind[1]
+    if kind in _MASKS:
+        return pillow.decode_as(data, header, "BMP with bit masks")
+    if kind in _RUNS:  # with levels of gray for a palette OpenCV gives the indices
+        head = data[:10] + struct.pack("<II", 54 + 1024, 40) + data[18:46] + bytes(8)
+        indices = opencv.decode_still(head + _RAMP + data[start:], formats.BMP)
+    else:
+        stride = (width * bits + 31) // 32 * 4
+        body = data.ljust(start + height * stride, b"\0")  # the last row may end early
+        rows = np.frombuffer(body, np.uint8, height * stride, start).reshape(height, stride)
+        rows = rows[:: -1 if is_upwards else 1]
+        if bits > 8:
+            pixels = rows[:, : width * bits // 8].reshape(height, width, -1)[..., :3]
+            return Picture((np.ascontiguousarray(pixels),), formats.BMP)
+        shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
+        indices = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)[:, :width]
     if indices.max() >= len(palette):
         raise DamageError("it is damaged: it holds an index beyond its palette")
     if (palette == palette[:, :1]).all() and not header.labels:

@@ -97,9 +97,6 @@ def _picture(image: Any, header: Header) -> Picture:
     """Pixels as Pillow decodes them, with all their bits."""
     format = header.format
     others.attempt(format.name, image.load)
-    if image.mode == "P" and header.labels:
-        table = np.frombuffer(bytes(image.getpalette("BGR")), np.uint8).reshape(-1, 3)
-        return Picture((np.asarray(image),), format, palette=np.insert(table, 3, 255, axis=1))
     has_alpha = "transparency" in image.info or getattr(image.palette, "mode", "") == "RGBA"
     modes = {
         "1": "L",
