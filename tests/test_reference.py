@@ -315,7 +315,6 @@ def test_sums_divided_in_parts_or_each(
     for windows in (Windows.of(3, 1, "same"), Windows.of(4, 3, 2, 1, True)):
         each = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
         monkeypatch.setattr(tiles, "NARROW", 0)
-        monkeypatch.setattr(means, "PIECE", 40)
         parts = pool2d(image, Pooling("avg", windows, dtype=np.dtype(result)))
         monkeypatch.undo()
         assert parts.tobytes() == each.tobytes()

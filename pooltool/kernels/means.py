@@ -35,8 +35,6 @@ EXACT_COUNT = 2**28
 """Below this many pixels the same holds when the quotient is rounded on to float32."""
 FEW = 2**12
 """So few values are added 0 to sooner than looked at."""
-PIECE = 2**14
-"""So many windows are divided at a time in float64: what that takes stays small."""
 
 
 def mean_dtype(image: np.dtype[Any], wanted: np.dtype[Any] | None) -> np.dtype[Any]:
@@ -110,44 +108,20 @@ def divide_integers(sums: Array, count: Counts, limits: tuple[int, int], out: Ar
     """
     most = max(-limits[0], limits[1])
     if isinstance(count, int) and not sums.dtype.hasobject:
-        if out.dtype == np.float32 and count <= SINGLE_SUM and _is_small(sums, most):
-            singles = sums if sums.dtype == np.float32 else out
-            if singles is out:
-                np.copyto(out, sums, casting="unsafe")
-            divide_floats(singles, count, out)
+        is_single = out.dtype == np.float32 and count <= SINGLE_SUM
+        if is_single and most > SINGLE_SUM:
+            is_single = max(-int(sums.min()), int(sums.max())) <= SINGLE_SUM
+        if is_single:
+            divide_floats(sums.astype(np.float32, copy=False), count, out)
             return
         if out.dtype.kind != "f" and out.itemsize <= 2 and most < SINGLE_ROUNDED:
             if not opencv.scale(sums, count, out):
-                _round_quotient(sums, count, limits, out)
+                means = sums.astype(np.float32, copy=False)
+                divide_floats(means, count, means)
+                rounded = np.clip(np.rint(means, out=means), *integer_range(out.dtype), out=means)
+                np.copyto(out, rounded, casting="unsafe")
             return
-    counts = np.broadcast_to(np.asarray(count), sums.shape)
-    step = max(1, PIECE // (sums.size // sums.shape[1]))
-    for first in range(0, sums.shape[1], step):
-        piece = slice(first, first + step)
-        divide_each(sums[:, piece], counts[:, piece], most, out[:, piece])
-
-
-def _round_quotient(sums: Array, count: int, limits: tuple[int, int], out: Array) -> None:
-    """Divide in float32 and round half to even into an integer dtype of 8 or 16 bits.
-
-    A float32 from 2**23 to 2**24 holds integers only: adding 1.5 * 2**23 rounds, and leaves the
-    integer in the low bits. That is faster than `np.rint` and a cast of floats.
-    """
-    means = sums
-    if sums.dtype != np.float32:
-        means = np.empty(sums.shape, np.dtype(np.float32))
-        np.copyto(means, sums, casting="unsafe")
-    divide_floats(means, count, means)
-    low, high = integer_range(out.dtype)
-    if limits[0] < count * low or limits[1] > count * high:
-        np.clip(means, low, high, out=means)
-    np.add(means, np.float32(3 * 2**22), out=means)
-    np.copyto(out.view(f"u{out.itemsize}"), means.view(np.uint32), casting="unsafe")
-
-
-def _is_small(sums: Array, most: int) -> bool:
-    """True when float32 holds all sums; they are looked at where `most` does not say so."""
-    return most <= SINGLE_SUM or max(-int(sums.min()), int(sums.max())) <= SINGLE_SUM
+    divide_each(sums, np.broadcast_to(np.asarray(count), sums.shape), most, out)
 
 
 def divide_each(sums: Array, count: Array, most: int, out: Array) -> None:
@@ -190,20 +164,10 @@ def _nearest_float(total: int, count: int, dtype: np.dtype[Any]) -> Any:
 def canonicalize(values: Array, *, finite: bool = False) -> None:
     """Give floats one zero and one NaN in place; they compare equal but differ in their bits."""
     if not finite and np.isnan(np.maximum.reduce(values, axis=None)):
-        overwrite(values, np.isnan(values), np.nan)
+        np.copyto(values, np.nan, where=np.isnan(values))
     signed = np.dtype(f"i{values.itemsize}")
     if values.size < FEW or values.view(signed).min() == integer_range(signed)[0]:
         np.add(values, values.dtype.type(0), out=values)  # only -0.0 has such bits
-
-
-def overwrite(values: Array, where: NDArray[np.bool_], value: Any) -> None:
-    """Write one value where that is true, which is seldom: then indices are several times as fast
-    as a mask.
-    """
-    if values.flags.c_contiguous:
-        values.reshape(-1)[np.flatnonzero(where)] = value
-    else:
-        values[where] = value
 
 
 def store(means: Array, out: Array, *, finite: bool = False) -> None:
@@ -220,7 +184,7 @@ def store(means: Array, out: Array, *, finite: bool = False) -> None:
         reason = "{dtype}: the average of a window is NaN, which it lacks"
         raise ArrayTypeError(reason, dtype=out.dtype)
     low, high = integer_range(out.dtype)
-    rounded = np.rint(means, dtype=np.float64)
-    out[...] = np.where((rounded > low) & (rounded < high), rounded, 0).astype(out.dtype)
-    out[rounded <= low] = low
-    out[rounded >= high] = high
+    rounded = np.clip(np.rint(means, dtype=np.float64), low, high)
+    np.copyto(out, rounded, casting="unsafe")
+    if out.itemsize == 8:  # as a float the largest integer is one more, which a cast overflows
+        out[rounded >= high] = high

@@ -107,15 +107,11 @@ def scale(sums: Array, count: int, out: Array) -> bool:
     exact = count & (count - 1) == 0 or (count % 2 == 1 and count < MOST_SCALED)
     if not exact or out.dtype != np.uint8 or sums.dtype.kind != "u":
         return False
-    pixels = sums.view(np.int32) if sums.itemsize == 4 else sums
-    flat, target = (array.reshape(-1, array.shape[2] * array.shape[3]) for array in (pixels, out))
-    column, row = target.strides[1], target.strides[0]
-    in_order = column == 1 and row >= target.shape[1] and np.may_share_memory(target, out)
-    if not in_order:  # OpenCV writes into no other layout
-        return False
-    scaled = cv2.convertScaleAbs(flat, target, 1 / count)
-    if not np.may_share_memory(scaled, target):
-        np.copyto(target, scaled.reshape(target.shape))
+    lines = sums.reshape(-1, sums.shape[2] * sums.shape[3])
+    scaled = cv2.convertScaleAbs(
+        lines.view(np.int32) if sums.itemsize == 4 else lines, None, 1 / count
+    )
+    np.copyto(out, scaled.reshape(out.shape))
     return True
 
 

@@ -27,6 +27,8 @@ from pooltool.kernels.reduce import SUM, Reduction, reduce_windows
 from pooltool.kernels.tiles import Tile, copy_pixels, tiles
 
 Array = NDArray[Any]
+CHECKED_BYTES = 1 << 28
+"""Results that are larger are compared with the memory of this machine."""
 Method = Literal["max", "min", "avg", "median", "mode"]
 
 TILE_BYTES = 5 << 19
@@ -98,7 +100,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Memory for a result; a `PooltoolError` where it is more than this machine has."""
     size = prod(shape) * dtype.itemsize
     try:
-        if size > CHECKED_BYTES and size > _memory():
+        if size > CHECKED_BYTES and size > memory_bytes():
             raise MemoryError
         return np.empty(shape, dtype)
     except (MemoryError, ValueError):
@@ -108,17 +110,11 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         ) from None
 
 
-CHECKED_BYTES = 1 << 28
-"""Results that are larger are compared with the memory of this machine."""
-
-
-def _memory() -> float:
-    """Bytes of memory that this machine has; infinite where Python cannot tell."""
-    try:
-        sysconf = getattr(os, "sysconf", None)  # not on Windows
-        return float(sysconf("SC_PHYS_PAGES") * sysconf("SC_PAGE_SIZE")) if sysconf else inf
-    except (ValueError, OSError):
-        return inf
+def memory_bytes() -> float:
+    """What this machine has; infinite where Python cannot tell."""
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):  # not on Windows
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return inf
 
 
 def as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
@@ -278,6 +274,4 @@ def _without(nan: NDArray[np.bool_], tile: Tile) -> tuple[Tile, Array]:
     skipped = np.empty(tile.shape, dtype)
     holes = replace(tile, pixels=nan.view(np.uint8))
     reduce_windows(holes, SUM, dtype, skipped)
-    pixels = np.array(tile.pixels, tile.pixels.dtype.newbyteorder("="), order="C")
-    means.overwrite(pixels, nan, 0)
-    return replace(tile, pixels=pixels), skipped
+    return replace(tile, pixels=np.where(nan, tile.pixels.dtype.type(0), tile.pixels)), skipped
