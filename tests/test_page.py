@@ -255,7 +255,7 @@ def test_pictures_and_figures_are_those_of_the_package(show: Open, seed: int) ->
             )
         rows = measure(image, result)
         for column, kind in enumerate(("mean", "std")):
-            printed = numerals([getattr(row, kind) for row in rows], at_least=2)
+            printed = numerals([getattr(row, kind) for row in rows], keep_zeros=True)
             assert [cells[column] for cells in table_of(tab)] == [
                 "–" if cell == "-" else cell for cell in printed
             ], windows

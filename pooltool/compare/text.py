@@ -67,7 +67,7 @@ def as_table(measures: Sequence[Measures], width: int = 100) -> str:
     Columns that do not fit into lines of `width` stand below, the methods again before them.
     """
     methods, shapes, means, stds, *ratios = zip(*measures, strict=True)
-    columns = [methods, map(str, shapes), numerals(means, at_least=2), numerals(stds, at_least=2)]
+    columns = [methods, map(str, shapes), *(numerals(c, keep_zeros=True) for c in (means, stds))]
     for values in ratios:  # adding 0 makes 0.00 of -0.00
         columns.append([MISSING if v is None else f"{round(v, 2) + 0:.2f}" for v in values])
     aligned = []
@@ -78,10 +78,10 @@ def as_table(measures: Sequence[Measures], width: int = 100) -> str:
     return "\n".join(_in_rows(aligned[1:], width, "  ", begin=aligned[0]))
 
 
-def numerals(values: Iterable[float | None], *, at_least: int | None = None) -> list[str]:
+def numerals(values: Iterable[float | None], *, keep_zeros: bool = False) -> list[str]:
     """Write numbers to about three digits of the largest, all with as many decimals.
 
-    `at_least` so many decimals are shown; when it is None, zeros at the end of all are cut.
+    Unless `keep_zeros`, zeros at the end of all are cut.
     """
     numbers = [None if value is None else float(value) for value in values]
     finite = [number for number in numbers if number is not None and isfinite(number)]
@@ -89,11 +89,9 @@ def numerals(values: Iterable[float | None], *, at_least: int | None = None) -> 
     if largest and not 1e-4 <= largest < 1e9:
         return [MISSING if number is None else f"{number:.3g}" for number in numbers]
     places = 2 if largest >= 1 or not largest else 2 - floor(log10(largest))
-    if at_least is None:
+    if not keep_zeros:
         decimals = (f"{number:.{places}f}".partition(".")[2].rstrip("0") for number in finite)
         places = max(map(len, decimals), default=0)
-    else:
-        places = max(at_least, places)
     return [MISSING if number is None else f"{number:.{places}f}" for number in numbers]
 
 

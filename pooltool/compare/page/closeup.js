@@ -59,28 +59,35 @@ function drawCloseUp() {
   });
 }
 
+// [row, column] where a value stands first among these; null where it does not.
+function firstPlace(plane, rows, columns, value) {
+  const isDense = columns.at(-1) - columns[0] < columns.length;
+  for (const y of rows) {
+    const from = y * info.width; // a line of a typed array is searched many times faster
+    const line = isDense ? plane.subarray(from + columns[0], from + columns.at(-1) + 1)
+      : columns.map((x) => plane[from + x]);
+    const i = Number.isNaN(value) ? line.findIndex(Number.isNaN) : line.indexOf(value);
+    if (i >= 0) return [y, columns[i]];
+  }
+  return null;
+}
+
 // The window [i, j] in a plane: its taps along rows and columns, the padding's too (of very long
 // windows only what lies in the picture), where the largest and the smallest stand first, how many
 // pixels there are, and so many of their values as a sum is written with.
 function searchWindow(plane, shown, { max, min }) {
-  const [ys, xs] = AXES.map((k) => {
-    const { start: first, length } = layout[k].windows[shown[k]];
+  const [ys, xs] = layout.map(({ windows, step }, k) => {
+    const { start: first, length } = windows[shown[k]];
     return length > 64 ? tapsOf(layout[k], shown[k])
-      : Array.from({ length }, (_, tap) => first + tap * layout[k].step);
+      : Array.from({ length }, (_, tap) => first + tap * step);
   });
-  const winners = {}, values = [], [rows, columns] = AXES.map((k) => tapsOf(layout[k], shown[k]));
-  const count = rows.length * columns.length;
-  for (const y of rows) {
-    if (winners.max && winners.min && values.length > 25) break;
-    for (const x of columns) {
-      const value = plane[y * info.width + x] + 0; // + 0 makes 0 of -0
-      if (values.length < 26) values.push(value);
-      if (!winners.max && Object.is(value, max + 0)) winners.max = [y, x];
-      if (!winners.min && Object.is(value, min + 0)) winners.min = [y, x];
-    }
-  }
-  if (count > 25) values.splice(4, values.length, plane[rows.at(-1) * info.width + columns.at(-1)]);
-  return { ys, xs, winners, values, count };
+  const [rows, columns] = layout.map((axis, k) => tapsOf(axis, shown[k]));
+  const valueAt = (y, x) => plane[y * info.width + x] + 0; // + 0 makes 0 of -0
+  const values = rows.slice(0, 26).flatMap((y) => columns.slice(0, 26).map((x) => valueAt(y, x)));
+  const count = rows.length * columns.length, places = Object.entries({ max, min }).map(
+    ([name, value]) => [name, firstPlace(plane, rows, columns, value)]);
+  if (count > 25) values.splice(4, values.length, valueAt(rows.at(-1), columns.at(-1)));
+  return { ys, xs, values, count, winners: Object.fromEntries(places.filter(([, place]) => place)) };
 }
 
 // A window's pixels enlarged, the winners framed; nothing of one that is too large for that.

@@ -104,24 +104,26 @@ function announce(words) {
 
 // The output size, in words and with the numbers filled in; short where that is all.
 function describeFormula() {
-  const { settings: s } = state, isSame = s.padding === "same";
+  const { settings: s } = state, [open, close] = s.ceil_mode ? "⌈⌉" : "⌊⌋";
   const isShort = !s.ceil_mode && same(s.dilation, [1, 1]) && same(s.padding, NO_PADDING);
-  const [open, close] = s.ceil_mode ? "⌈⌉" : "⌊⌋", kind = s.output_size ? "adaptive"
-    : isSame ? "same" : isShort ? "short" : s.ceil_mode ? "ceil" : "floor";
-  $("rule").textContent = text(`formula_${kind}`);
+  const kind = s.output_size ? "adaptive" : s.padding === "same" ? "same" : isShort ? "short" : "long";
+  $("rule").textContent = text(`formula_${kind}`, { open, close });
   layout.forEach(({ size, before, after, count, dropped, uncovered }, k) => {
     const [pool, stride, dilation] = [s.pool_size[k], s.stride[k], s.dilation[k]];
     const padding = before === after ? `2 × ${before}` : `(${before} + ${after})`;
-    const room = `${size} + ${padding} − ${dilation} × (${pool} − 1) − 1`, less = dropped ? " − 1" : "";
-    const long = `${open}(${room}) / ${stride}${close} + 1${less} = ${count}`;
-    const sum = { adaptive: `${size} → n = ${count}`, same: `⌈${size} / ${stride}⌉ = ${count}`,
-      short: `⌊(${size} − ${pool}) / ${stride}⌋ + 1 = ${count}` }[kind] || long;
+    const room = `${size} + ${padding} − ${dilation} × (${pool} − 1) − 1`;
+    const sum = {
+      adaptive: `${size} → n`,
+      same: `⌈${size} / ${stride}⌉`,
+      short: `⌊(${size} − ${pool}) / ${stride}⌋ + 1`,
+      long: `${open}(${room}) / ${stride}${close} + 1${dropped ? " − 1" : ""}`,
+    }[kind];
     const outside = uncovered.reduce((total, [first, end]) => total + end - first, 0);
     const rest = [kind === "same" && text("padded", { before, after }),
       dropped && text("dropped_window"),
       text(outside ? "uncovered" : "all_covered", { count: outside })].filter(Boolean);
     const name = k ? "columns" : "rows";
-    $(name).replaceChildren(make("b", text(name)), make("span", sum), make("small", rest.join("; ")));
+    $(name).replaceChildren(make("b", text(name)), make("span", `${sum} = ${count}`), make("small", rest.join("; ")));
   });
 }
 
