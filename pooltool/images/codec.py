@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from itertools import islice
-from math import prod
+from operator import mul
 from types import ModuleType
 
 import numpy as np
@@ -145,23 +144,20 @@ def _require_sizes(header: Header, frame: int | None, size: int) -> None:
     """Refuse frames without pixels, more of them than a file of this size has, and more pixels,
     rows or columns than OpenCV's limits. A pixel of more than 4 bytes counts as more than one.
     """
-    sizes, unit = header.sizes, "pixels"
-    if min(map(min, sizes)) < 1:
-        raise DamageError("it is damaged: its header declares a picture without pixels")
-    if not header.format.limits:
-        return
-    if len(sizes) > _FEW_FRAMES + size // _BYTES_A_FRAME:
+    sizes, unit, limits = header.sizes, "pixels", header.format.limits
+    if limits and len(sizes) > _FEW_FRAMES + size // _BYTES_A_FRAME:
         raise DamageError(f"it is damaged: its {size} bytes hold hardly {len(sizes)} frames")
     if frame is not None and not header.animated:
         sizes = sizes[frame : frame + 1]
-    pixels, (heights, widths) = sum(map(prod, sizes)), zip(*sizes, strict=True)
+    heights, widths = zip(*sizes, strict=True)
+    if min(heights) < 1 or min(widths) < 1:
+        raise DamageError("it is damaged: its header declares a picture without pixels")
+    pixels = sum(map(mul, heights, widths))
     if header.pixel_bytes > 4:
         pixels, unit = -(-pixels * header.pixel_bytes // 4), "pixels of 4 bytes"
     numbers = ((pixels, unit), (max(widths), "columns"), (max(heights), "rows"))
-    limits = zip(numbers, native.LIMITS, strict=True)
-    for (number, unit), variable in islice(limits, header.format.limits):
-        limit = native.limit(variable)
-        if number > limit:
+    for (number, unit), variable in zip(numbers[:limits], native.LIMITS, strict=False):
+        if number > (limit := native.limit(variable)):
             raise ImageError(
                 f"its header declares {number} {unit}, more than the limit of {limit}; "
                 f"if that is right, set the environment variable {variable}={number}"
