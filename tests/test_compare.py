@@ -872,7 +872,7 @@ def test_a_name_and_a_format_that_disagree_are_wrong_usage(run: Run) -> None:
         (["-o", "b.html", "--format", "png"], "-o b.html and --format png disagree"),
         (["-o", "b.png", "--format", "html"], "-o b.png and --format html disagree"),
         (["-o", "b"], "needs an extension"),
-        (["-o", "b.gif"], "GIF is read, not written"),
+        (["-o", "b.gif"], "'gif' is not a format that can be written"),
     ]:
         refused = run("compare", "a.png", *words)
         assert (refused.status, refused.err.count("\n")) == (2, 1)

@@ -141,30 +141,19 @@ def format_for(extension_or_name: str) -> Format:
     """The format to write by `png`, `.PNG` or `some/picture.png`; raise `ImageError` if none."""
     name = os.path.basename(extension_or_name.rstrip("/"))
     extension = name.rpartition(".")[2].lower()
-    if extension in _BY_EXTENSION:
-        require_written(_BY_EXTENSION[extension])
-        return _BY_EXTENSION[extension]
+    format = _BY_EXTENSION.get(extension)
+    if format and format.written:
+        return format
     known = ", ".join(format.extensions[0] for format in FORMATS if format.written)
-    problem = (
-        f"{extension!r} is not a format that can be written"
-        if extension
-        else "the name has no extension of a format"
-    )
+    problem = f"{extension!r} is not a format that can be written"
+    if not extension:
+        problem = "the name has no extension of a format"
     raise ImageError(f"{problem}; choose with --format from {known}")
 
 
 def written_for(format: Format) -> Format:
     """The format of a result that no name tells: the image's own, or PNG if that is only read."""
     return format if format.written else PNG
-
-
-def require_written(format: Format) -> None:
-    """Raise `ImageError`, naming formats instead, when the format is only read."""
-    if not format.written:
-        raise ImageError(
-            f"{format.name} is read, not written; choose --format png or webp, "
-            "which hold all colors and the timing"
-        )
 
 
 @lru_cache
@@ -182,7 +171,6 @@ def require_holds(
 
     `maxval` is the value of full brightness where it is less than the dtype's largest.
     """
-    require_written(format)
     asked = (str(dtype), channels, frames, (height, width), maxval)
     objections = format.objections(*asked)
     if objections:

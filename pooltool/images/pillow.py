@@ -44,9 +44,9 @@ def read_header(data: bytes) -> Header:
         return _read_heic(data)
     if format is formats.JXL:
         return _read_jpeg_xl(data)
-    for png in re.finditer(rb"\x89PNG\r\n\x1a\n....IHDR(....)(....)", data, re.DOTALL):
-        if format is formats.ICO and max(png.groups()) > struct.pack(">I", 1024):
-            raise DamageError("it is damaged: an icon holds a picture larger than it says")
+    sides = re.findall(rb"\x89PNG\r\n\x1a\n....IHDR(....)(....)", data, re.DOTALL)
+    if format is formats.ICO and any(max(pair) > struct.pack(">I", 1024) for pair in sides):
+        raise DamageError("it is damaged: an icon holds a picture larger than it says")
     image = _opened(data, format, format.name)
     height, width = image.size[::-1]
     # No run of these formats has more pixels a byte; an icon may hold a small PNG.
@@ -97,15 +97,9 @@ def _picture(image: Any, header: Header) -> Picture:
     """Pixels as Pillow decodes them, with all their bits."""
     format = header.format
     others.attempt(format.name, image.load)
-    has_alpha = "transparency" in image.info or getattr(image.palette, "mode", "") == "RGBA"
-    modes = {
-        "1": "L",
-        "P": "RGBA" if has_alpha else "RGB",
-        "PA": "RGBA",
-        "LA": "RGBA",
-        "RGBX": "RGB",
-    }
-    mode = modes.get(image.mode, image.mode)
+    mode = {"1": "L", "P": "RGB", "RGBX": "RGB"}.get(image.mode, image.mode)
+    if image.has_transparency_data:
+        mode = "RGBA"
     if mode == "CMYK":
         colors, warning = _rgb_of_cmyk(image, header.metadata.icc)
         return Picture((opencv.swapped(np.asarray(colors)),), format, warnings=(warning,))
