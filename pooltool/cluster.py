@@ -37,7 +37,6 @@ def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iter
     cluster = Cluster(str(settings.scheduler))
     rest, begun = iter(jobs), deque[tuple[Job, Any]]()
     try:
-        cluster.require_workers()
         # One job that is done and one that waits, for each thread of the cluster.
         ahead = 2 * sum(cluster.client.nthreads().values())
         while True:
@@ -50,8 +49,7 @@ def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iter
             if outcome:
                 yield outcome
     finally:
-        with suppress(Exception):
-            cluster.client.close(timeout=CONNECT_SECONDS)
+        cluster.close()
 
 
 class Cluster:
@@ -71,22 +69,20 @@ class Cluster:
             ) from None
         try:
             self.client: Any = Client(address, timeout=CONNECT_SECONDS)
-        except (OSError, ValueError) as error:
+            self.client.wait_for_workers(1, CONNECT_SECONDS)
+            self.client.run(exec, "import pooltool.job, cv2")
+        except Exception as error:
+            self.close()
             reason = " ".join(str(error).split())
             raise UsageProblem(
-                f"cannot reach the scheduler {address}: {reason}; check that it runs"
+                f"cannot use the scheduler {address}: {reason}; check that it runs and has "
+                "workers, with pooltool installed for their Python"
             ) from None
 
-    def require_workers(self) -> None:
-        """Raise `UsageProblem` unless there are workers, which all can do jobs."""
-        tried = self.client.run(exec, "import pooltool.job, cv2", on_error="return")
-        problem = "" if tried else "has no worker; start one with `dask worker`"
-        for worker, error in tried.items():
-            if error is not None:
-                advice = "install pooltool for its Python"
-                problem = f"has a worker, {worker}, that cannot pool ({error}); {advice}"
-        if problem:
-            raise UsageProblem(f"the scheduler {self._address} {problem}")
+    def close(self) -> None:
+        """End the connection, if it is still there."""
+        with suppress(Exception):
+            self.client.close(timeout=CONNECT_SECONDS)
 
     def _require_alive(self) -> None:
         """Raise `ClusterError` once nobody is left to do a job: Dask itself waits for ever."""
