@@ -76,10 +76,10 @@ class Directory(NamedTuple):
 
     order: str
     """Byte order, as struct writes it."""
-    big: bool
-    """True for the wider numbers of BigTIFF."""
     fields: dict[int, Field]
     following: int
+    size: int
+    """Bytes of its table."""
     is_whole: bool
     """False when a part of it lies beyond the end of the data."""
 
@@ -191,30 +191,24 @@ def read_exif(block: bytes | memoryview | None) -> Exif | None:
     if not block:
         return None
     data = bytes(block).removeprefix(EXIF_PREFIX)
-    order = _ORDERS.get(data[:2])
-    if order is None or len(data) < 16:
+    if data[:2] not in _ORDERS or len(data) < 16:
         return Exif("<", {}, is_whole=False)
-    main = _directory(data, order, False, struct.unpack_from(order + "I", data, 4)[0])
-    return with_inner(data, main)
+    return with_inner(data, _directory(data))
 
 
 def directories(data: bytes) -> Iterator[Directory]:
     """Walk the main directories of a TIFF file; raise `DamageError` if they are broken."""
-    order = _ORDERS.get(data[:2])
-    if order is None or len(data) < 16:
-        raise DamageError("it is damaged: the header of its tags is not one")
-    big = struct.unpack_from(order + "H", data, 2) == (43,)
-    position = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
-    room = len(data)
-    while position:
-        directory = _directory(data, order, big, position)
+    directory, room = _directory(data), len(data)
+    while True:
+        room -= directory.size
         if not directory.is_whole:
             raise DamageError("it is truncated: its tags lie beyond the end of the data")
-        room -= 6 + 12 * struct.unpack_from(order + ("Q" if big else "H"), data, position)[0]
         if room < 0:
             raise DamageError("it is damaged: its tag directories overlap, or run in a circle")
         yield directory
-        position = directory.following
+        if not directory.following:
+            return
+        directory = _directory(data, directory.following)
 
 
 def with_inner(data: bytes, directory: Directory, pointers: Sequence[int] = (EXIF, GPS)) -> Exif:
@@ -226,7 +220,7 @@ def with_inner(data: bytes, directory: Directory, pointers: Sequence[int] = (EXI
         return Exif(directory.order, {}, is_whole=False)  # values share their bytes
     for tag in fields.keys() & {*pointers}:
         position, *_ = fields.pop(tag).integers(directory.order) or (-1,)
-        below = _directory(data, directory.order, directory.big, position)
+        below = _directory(data, position)
         if tag in below.fields or not (below.fields or below.is_whole):  # to itself, or nowhere
             is_whole = False
             continue
@@ -310,14 +304,17 @@ def turned(pixels: Array, orientation: int) -> Array:
     return pixels[::rows, :: -1 if orientation in (2, 3, 6, 7) else 1]
 
 
-def _directory(data: bytes, order: str, big: bool, position: int) -> Directory:
-    """Read a directory without what lies beyond the end of the data; the first of equal tags
-    counts.
+def _directory(data: bytes, position: int | None = None) -> Directory:
+    """Read a directory, the first one by default, without what lies beyond the end of the data; the
+    first of equal tags counts.
     """
-    head, word, room = ("Q", "Q", 8) if big else ("H", "I", 4)
+    order, is_big = _ORDERS[data[:2]], data[2:4] in (b"+\0", b"\0+")
+    head, word, room = ("Q", "Q", 8) if is_big else ("H", "I", 4)
+    if position is None:
+        position = int(struct.unpack_from(order + word, data, room)[0])
     start, size = position + struct.calcsize("=" + head), 4 + 2 * room
     if position < 0 or start > len(data):
-        return Directory(order, big, {}, 0, is_whole=False)
+        return Directory(order, {}, 0, 0, is_whole=False)
     end = start + struct.unpack_from(order + head, data, position)[0] * size
     fields, view, is_whole = dict[int, Field](), memoryview(data), end <= len(data)
     for at in range(start, min(end, len(data) - size + 1), size):
@@ -332,7 +329,7 @@ def _directory(data: bytes, order: str, big: bool, position: int) -> Directory:
             fields.setdefault(tag, Field(kind, count, raw, where))
     is_followed = end + room <= len(data)
     following = struct.unpack_from(order + word, data, end)[0] if is_followed else 0
-    return Directory(order, big, fields, following, is_whole)
+    return Directory(order, fields, following, end - position, is_whole)
 
 
 def _changed(

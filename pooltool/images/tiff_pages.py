@@ -52,11 +52,6 @@ MEANINGS = {
 GDAL writes 16-bit RGBA as gray with three more samples, the last one alpha. Gray and RGB (1, 2)
 with any other extra samples are bands.
 """
-_COMPRESSION_NAMES = {
-    1: "none", 5: "LZW", 6: "old-style JPEG", 7: "JPEG", 8: "deflate", 34712: "JPEG 2000",
-    34887: "LERC", 34925: "LZMA", 34926: "Zstandard", 34927: "WebP", 50000: "Zstandard",
-    50002: "JPEG XL", 52546: "JPEG XL",
-}  # fmt: skip
 _COLORS = {0: ("white as 0", 1), 1: ("gray", 1), 2: ("RGB", 3), 3: ("a palette", 1),
            5: ("CMYK", 4), 6: ("YCbCr", 3), 8: ("CIELab", 3)}  # fmt: skip
 """What colors are, and how many samples they have, by their photometric interpretation."""
@@ -92,15 +87,14 @@ class Page(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The page for a message: "3 x 12-bit samples, RGB, compression LZMA"."""
+        """The page for a message: "3 x 12-bit samples, RGB, compression 34925"."""
         kind = {3: " float", 5: " complex", 6: " complex"}.get(self.sample_format, "")
         color, _ = _COLORS.get(self.photometric, (f"color space {self.photometric}", 1))
-        compression = _COMPRESSION_NAMES.get(self.compression, self.compression)
         predictor = f", predictor {self.predictor}" if self.predictor != 1 else ""
         planes = " in planes" if self.planes > 1 else ""
         return (
             f"{self.samples} x {self.bits}-bit{kind} samples{planes}, {color}, "
-            f"compression {compression}{predictor}"
+            f"compression {self.compression}{predictor}"
         )
 
     @property

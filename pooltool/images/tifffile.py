@@ -15,7 +15,7 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images import isobmff, others, pillow, png, webp
 from pooltool.images.headers import MALFORMED
 from pooltool.images.picture import Array
-from pooltool.images.tiff_pages import LAB, Page
+from pooltool.images.tiff_pages import CMYK, LAB, Page
 
 _SIZED = {**dict.fromkeys((33003, 33004, 33005, 34712), isobmff), 34927: webp, 50001: webp,
           34933: png, 50002: pillow, 52546: pillow}  # fmt: skip
@@ -49,25 +49,22 @@ def stacked(file: Any, page: Page, count: int) -> Array:
 
 def in_rgb(page: Page, values: Array, profile: bytes | None) -> tuple[Array, str]:
     """CMYK and CIELab samples as (H, W, 3) red, green and blue of their depth, with a warning."""
-    codecs, top = others.imported("imagecodecs", "a TIFF with CMYK colors"), (1 << page.bits) - 1
+    codecs = others.imported("imagecodecs", f"a TIFF with {page.meaning} colors")
     if values.dtype.kind != "u" or page.bits not in (8, 16):
         raise ImageError(f"{page.meaning} colors of {page.bits} bits are not read; convert to RGB")
-
-    def transformed(values: Array, profile: bytes, space: str) -> Array:
-        settings = {"colorspace": space, "outcolorspace": "rgb", "outdtype": f"u{page.bits // 8}"}
-        screen = codecs.cms_profile("srgb")
-        colors: Array = _tried(partial(codecs.cms_transform, **settings), values, profile, screen)
-        return colors
-
+    top, space, words = (1 << page.bits) - 1, "cmyk", "its CMYK colors became RGB"
+    if page.meaning == CMYK and not profile:
+        inks = top - values.astype(np.float64)
+        colors = np.rint(inks[..., :3] * inks[..., 3:] / top).astype(values.dtype)
+        return colors, f"{words} without a profile: they may look different"
+    words += " by its profile"
     if page.meaning == LAB:
-        signed = values[..., 1:].view(f"i{page.bits // 8}") / (1 << (page.bits - 8))
-        lab = np.concatenate([values[..., :1] * (100 / top), signed], axis=2)
-        return transformed(lab, codecs.cms_profile("lab4"), "lab"), "its Lab colors became RGB"
-    if profile:
-        return transformed(values, profile, "cmyk"), "its CMYK colors became RGB by its profile"
-    inks = top - values.astype(np.float64)
-    colors = np.rint(inks[..., :3] * inks[..., 3:] / top).astype(values.dtype)
-    return colors, "its CMYK colors became RGB without a profile: they may look different"
+        signed = values[..., 1:].view(f"i{values.itemsize}") / (1 << (page.bits - 8))
+        values = np.concatenate([values[..., :1] * (100 / top), signed], axis=2)
+        profile, space, words = codecs.cms_profile("lab4"), "lab", "its Lab colors became RGB"
+    settings = {"colorspace": space, "outcolorspace": "rgb", "outdtype": f"u{page.bits // 8}"}
+    transform = partial(codecs.cms_transform, **settings)
+    return _tried(transform, values, profile, codecs.cms_profile("srgb")), words
 
 
 def _tried(action: Callable[..., Any], *words: Any) -> Any:
