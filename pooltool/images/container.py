@@ -34,10 +34,6 @@ class Contents(NamedTuple):
     others: list[Part]
     """What the table does not name."""
 
-    def block(self, name: str) -> bytes:
-        """A block whose pieces lie in several parts; empty where there is none."""
-        return b"".join(self.blocks.get(name, ()))
-
     def first(self, name: str) -> bytes:
         """The first of the blocks of a name; empty where there is none."""
         return bytes(self.blocks.get(name, (b"",))[0])

@@ -351,14 +351,13 @@ def _jpeg_2000_header(data: bytes) -> Header:
 
 def _require_packets(data: Body, size: tuple[int, int]) -> None:
     """Refuse what takes a decoder more memory than the data can be worth: a packet for every
-    precinct takes a byte of it at least, a tile fourteen, and a code block 256 bytes of memory.
+    precinct takes a byte of it at least, a tile fourteen; a code block takes 256 bytes of memory.
     """
     at = 2
     while data[at : at + 2] != b"\xff\x52":  # COD
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     style, layers, levels, across, down = struct.unpack_from(">BxHx3B", data, at + 4)
-    pixels = size[0] * size[1]
-    is_many = 256 * (pixels >> across + down + 4) > 4 * pixels + (1 << 26)
+    is_many = across + down < 2 and size[0] * size[1] > 1 << 20
     _refuse_if(is_many, "JPEG 2000 with so many small code blocks")
     tile_width, tile_height = struct.unpack_from(">II", data, 24)
     packets = 14 * -(-size[0] // (tile_height or 1)) * -(-size[1] // (tile_width or 1))
@@ -375,11 +374,12 @@ def _colors(boxes: Sequence[Part], count: int) -> tuple[bytes | None, bool]:
     named = first_of(boxes)
     if b"pclr" in named:
         count = named[b"pclr"][2]
-    colors = [bytes(body) for name, body, _ in boxes if name == b"colr"]
-    icc = next((color[3:] for color in colors if color[0] in (2, 3)), b"")
-    spaces = [int.from_bytes(color[3:7], "big") for color in colors if color[0] == 1]
+    colors = {body[0]: bytes(body[3:]) for name, body, _ in reversed(boxes) if name == b"colr"}
+    icc = colors.get(2) or colors.get(3) or b""
     # A damaged profile has no name.
-    space = spaces[0] if spaces else name_of(icc[16:20]) or (_GRAY if count < 3 else _SRGB)
+    space = name_of(icc[16:20]) or (_GRAY if count < 3 else _SRGB)
+    if 1 in colors:
+        space = int.from_bytes(colors[1][:4], "big")
     alphas, roles = count - _COLORS.get(space, count + 1), [1]
     if b"cdef" in named and alphas:
         roles = [role for _, role, _ in struct.iter_unpack(">HHH", named[b"cdef"][2:]) if role]

@@ -41,8 +41,10 @@ CONTAINER = Container(
     structural=frozenset(bytes((0xFF, code)) for code in (*_SOF, _SOS, _APP14)),
     places={
         _JFIF: ((b"JFIF\0", "density"), (b"JFXX\0", "thumbnail")),
-        _APP1: ((EXIF_PREFIX, "exif"), (XMP_PREFIX, "xmp")),
-        _APP2: ((_ICC, "icc"),), _APP13: ((_PHOTOSHOP, "photoshop"),),
+        _APP1: ((EXIF_PREFIX, "exif"), (XMP_PREFIX, "xmp"),
+                (b"http://ns.adobe.com/xmp/extension/\0", "XMP beyond 64 KB")),
+        _APP2: ((_ICC, "icc"), (b"MPF\0", "a second picture")),
+        _APP13: ((_PHOTOSHOP, "photoshop"),),
     },
     copied=frozenset((b"\xff\xfe",)),
 )  # fmt: skip
@@ -225,14 +227,14 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
             missing.append("shape of pixels")
     if blocks.keys() <= {"density", "thumbnail"} and not contents.copied:
         return Metadata(resolution=resolution), missing
+    missing += [name for name in ("a second picture", "XMP beyond 64 KB") if name in blocks]
     exif, *more = blocks.get("exif", [b""])  # a large block goes on in the next segment
     going_on = [piece for piece in more if piece[:2] not in (b"II", b"MM")]
     missing += ["a second EXIF block"] if len(going_on) < len(more) else []
     missing += ["a second XMP packet"] if len(blocks.get("xmp", ())) > 1 else []
     pieces = {piece[0]: piece[2:] for piece in blocks.get("icc", ()) if len(piece) > 2}
-    resources, kept, names = contents.block("photoshop"), list(contents.copied), list[str]()
-    if kept:
-        names.append("comment")
+    resources, kept = b"".join(blocks.get("photoshop", ())), contents.copied
+    names = ["comment"] if kept else []
     if head := _IPTC.search(resources):
         iptc = resources[head.start() : head.end() + int.from_bytes(head[1], "big")]
         kept.append(Part(_APP13, _PHOTOSHOP + iptc + b"\0" * (len(iptc) % 2)))
@@ -250,16 +252,9 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
 
 def _name(part: Part) -> str:
     """What a segment that is not copied is called; nothing if it says nothing."""
-    code, body = part.name[1], part.body
-    if code == _EOI:  # the second picture of MPO files and gain maps lies behind the first
-        if b"\xff\xd8\xff" in bytes(body):
-            return "a second picture"
-        return "data after the end of the picture" if bytes(body).strip(b"\0\r\n ") else ""
-    if body[:35] == b"http://ns.adobe.com/xmp/extension/\0":
-        return "XMP beyond 64 KB"
-    if part.name == _APP2 and body[:4] == b"MPF\0":
+    number, body = part.name[1] - _APP0, bytes(part.body)
+    if part.name[1] != _EOI:
+        return f"APP{number} ({name_of(body)})" if name_of(body) else f"APP{number}"
+    if b"\xff\xd8\xff" in body:  # the second picture of MPO files and gain maps
         return "a second picture"
-    if _APP0 <= code <= _APP0 + 15:
-        name = name_of(body)
-        return f"APP{code - _APP0} ({name})" if name else f"APP{code - _APP0}"
-    return f"segment {code:#x}"
+    return "data after the end of the picture" if body.strip(b"\0\r\n ") else ""
