@@ -48,11 +48,7 @@ def read_header(data: bytes) -> Header:
     rasters = [_read_raster(data, 0)]
     kind, start = rasters[0].kind, rasters[0].start
     while following := re.compile(rb"\S").search(data, rasters[-1].end):
-        at = following.start()
-        if not re.compile(formats.CODECS["netpbm"][0]).match(data, at):
-            more = len(data) - at
-            raise DamageError(f"it is damaged: {more} bytes follow its pixels that are no picture")
-        rasters.append(_read_raster(data, at))
+        rasters.append(_read_raster(data, following.start()))
     comments = re.findall(rb"#[^\r\n]*", data[:start])[:999]
     names = tuple(format.name for format in formats.NETPBM)
     lines = b"".join(comment + b"\n" for comment in comments)
@@ -67,7 +63,7 @@ def _read_raster(data: bytes, at: int) -> _Raster:
     """Read the header that begins at `at`: one blank lies between it and its numbers."""
     header = _HEADER.match(data, at)
     if not header:
-        raise DamageError("it is truncated or damaged: its header is not complete")
+        raise DamageError(f"it is truncated or damaged: no whole header begins at byte {at}")
     kind, start, last = chr(data[at + 1]), header.end(), float(header[4] or 255)
     dtype: np.dtype[Any] = np.dtype("u1" if last < 256 else ">u2")
     if kind in _FLOAT:
