@@ -155,7 +155,7 @@ def run_length(*codes: int) -> bytes:
     return bmp_of([bytes(codes)], 8, 1, palette=COLORS[:8])
 
 
-CODINGS = (*((0, bits) for bits in (1, 2, 4, 8, 16, 24, 32)), (1, 8), (2, 4),
+CODINGS = (*((0, bits) for bits in (1, 4, 8, 16, 24, 32)), (1, 8), (2, 4),
            (3, 16), (3, 32), (6, 16), (6, 32))  # fmt: skip
 PADDED = (8, 1, 0, 0, 2, 2, 0, 3, 3, 4, 5, 0, 3, 7, 0, 0, 8, 6, 0, 0, 0, 1)
 EIGHT = numbers(8)
@@ -200,6 +200,8 @@ BMP_KINDS = (
          refusal="1 bits a pixel, compression 3.*PNG"),
     Kind("BMP, 24-bit runs of OS/2", made(bmp_of([b""], 24, 4, header=64)),
          refusal="24 bits a pixel, compression 4.*PNG"),
+    Kind("BMP, 2 bits", made(bmp_of([bytes(4)] * 3, 2, palette=COLORS[:4])),
+         refusal="2 bits a pixel.*PNG"),
     Kind("BMP, 64 bits", made(bmp_of([bytes(40)] * 3, 64)), refusal="64 bits a pixel.*PNG"),
     odd_kind("more than 8 bits a color",
              bmp_of([bytes(20)] * 3, 32, 3, masks=(0x3FF, 0xFFC00, 0x3FF00000))),

@@ -1,5 +1,5 @@
-"""BMP of Windows and OS/2, read here: OpenCV takes the palettes of OS/2 for gray and ignores bit
-masks. Pillow reads masks, OpenCV run lengths, and it writes.
+"""BMP of Windows and OS/2. OpenCV takes the palettes of OS/2 for gray, so it is given a plain
+header and levels of gray for a palette: then it gives the indices. Pillow reads bit masks.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, c
 from pooltool.images.tags import Resolution
 
 _RUNS, _MASKS = ((1, 8), (2, 4)), ((0, 16), (3, 16), (3, 32), (6, 16), (6, 32))
-"""The coding and the bits of a pixel in files that OpenCV and Pillow read."""
+"""The coding and the bits of a pixel in files of two kinds."""
 _RAMP = bytes(level * (place < 3) for level in range(256) for place in range(4))
 
 
 class _Details(NamedTuple):
     kind: tuple[int, int]
-    """The coding and the bits of a pixel."""
     palette: Array
-    """(K, 3), blue first."""
+    """(K, 3), blue first; empty above 8 bits."""
     start: int
     is_upwards: bool
 
@@ -38,7 +37,7 @@ def read_header(data: bytes) -> Header:
     _, width, height, _, bits, *more = struct.unpack_from(form, head)
     coding, _, across, down, used = more or (0, 0, 0, 0, 0)
     kind, has_deep_alpha = (coding, bits), bits == 16 and size >= 56 and any(head[52:56])
-    is_flat = not coding and bits in (1, 2, 4, 8, 24, 32)
+    is_flat = not coding and bits in (1, 4, 8, 24, 32)
     if has_deep_alpha or not (is_flat or kind in _RUNS + _MASKS):
         raise ImageError(opencv.unread("BMP", f"{bits} bits a pixel, compression {coding}"))
     is_upwards, height, stride = height > 0, abs(height), (width * bits + 31) // 32 * 4
@@ -47,7 +46,7 @@ def read_header(data: bytes) -> Header:
         least, room = height * width, room * 128
     require_plausible(height, width, least, room)
     entry = 3 if size == 12 else 4
-    count = min(used or 1 << bits, 1 << bits, max(start - 14 - size, 0) // entry)
+    count = min(used or 1 << bits, 1 << bits, max(start - 14 - size, 0) // entry) * (bits <= 8)
     table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry]
     palette = table.reshape(count, entry)[:, :3]
     missing = ("ICC profile",) if size >= 124 and any(head[116:120]) else ()
@@ -69,28 +68,24 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The pixels: gray where the palette holds nothing but gray."""
     details: _Details = header.details
     kind, palette, start, is_upwards = details
-    ((height, width),), bits = header.sizes, kind[1]
+    ((height, width),), (coding, bits) = header.sizes, kind
     if kind in _MASKS:
         return pillow.decode_as(data, header, "BMP with bit masks")
-    if kind in _RUNS:  # with levels of gray for a palette OpenCV gives the indices
-        head = data[:10] + struct.pack("<II", 54 + 1024, 40) + data[18:46] + bytes(8)
-        indices = opencv.decode_still(head + _RAMP + data[start:], formats.BMP)
-    else:
+    if bits > 8:
         stride = (width * bits + 31) // 32 * 4
         body = data.ljust(start + height * stride, b"\0")  # the last row may end early
         rows = np.frombuffer(body, np.uint8, height * stride, start).reshape(height, stride)
-        rows = rows[:: -1 if is_upwards else 1]
-        if bits > 8:
-            pixels = rows[:, : width * bits // 8].reshape(height, width, -1)[..., :3]
-            return Picture((np.ascontiguousarray(pixels),), formats.BMP)
-        shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
-        indices = (rows[..., None] >> shifts & ((1 << bits) - 1)).reshape(height, -1)[:, :width]
+        pixels = rows[:: -1 if is_upwards else 1, : width * bits // 8].reshape(height, width, -1)
+        return Picture((np.ascontiguousarray(pixels[..., :3]),), formats.BMP)
+    sides = width, height if is_upwards else -height
+    head = data[:10] + struct.pack("<IIiiHHI20x", 54 + 1024, 40, *sides, 1, bits, coding)
+    indices = opencv.decode_still(head + _RAMP + data[start:] + bytes(3), formats.BMP)
     if indices.max() >= len(palette):
         raise DamageError("it is damaged: it holds an index beyond its palette")
     if (palette == palette[:, :1]).all() and not header.labels:
         return Picture((palette[:, 0].take(indices),), formats.BMP)
     table = np.insert(palette, 3, 255, axis=1)
-    picture = Picture((np.ascontiguousarray(indices),), formats.BMP, palette=table)
+    picture = Picture((indices,), formats.BMP, palette=table)
     return picture if header.labels else colored(picture)
 
 
