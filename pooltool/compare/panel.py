@@ -237,6 +237,8 @@ def checkerboard(height: int, width: int) -> Array:
 
 def _shades(values: Array, tones: Tones) -> Bgr:
     """(H, W, 1 or 3) of any real dtype -> (H, W, 3) from 0, black, to 255, white."""
+    if values.dtype == np.uint8 and (tones.black, tones.white) == (0, 255):
+        return values.repeat(3 // values.shape[2], axis=2)
     exact = np.dtype(np.float64 if values.dtype.itemsize > 2 else np.float32)
     black, spread = exact.type(tones.black), exact.type(tones.white - tones.black)
     with np.errstate(all="ignore"):

@@ -123,7 +123,8 @@ function describeFormula() {
       dropped && text("dropped_window"),
       text(outside ? "uncovered" : "all_covered", { count: outside })].filter(Boolean);
     const name = k ? "columns" : "rows";
-    $(name).replaceChildren(make("b", text(name)), make("span", `${sum} = ${count}`), make("small", rest.join("; ")));
+    const parts = [make("b", text(name)), make("span", `${sum} = ${count}`)];
+    $(name).replaceChildren(...parts, make("small", rest.join("; ")));
   });
 }
 
