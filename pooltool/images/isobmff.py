@@ -108,9 +108,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     """Encode AVIF with OpenCV's default quality of 50 or another one, JPEG 2000 without loss."""
-    if format is formats.AVIF:
-        return _encode_avif(picture, quality)
-    return Encoded(_encode_jpeg_2000(picture))
+    return _encode_avif(picture, quality) if format is formats.AVIF else _encode_jpeg_2000(picture)
 
 
 def _refuse_if(is_odd: object, what: str) -> None:
@@ -388,7 +386,7 @@ def _colors(boxes: Sequence[Part], count: int) -> tuple[bytes | None, bool]:
     return icc or None, space == _SYCC
 
 
-def _encode_jpeg_2000(picture: Picture) -> bytes:
+def _encode_jpeg_2000(picture: Picture) -> Encoded:
     """The boxes are written here: OpenCV tells neither what is alpha nor a profile."""
     frame, metadata, pack = picture.frames[0], picture.metadata, BOXES.pack
     count, (height, width) = channels(frame), frame.shape[:2]
@@ -404,8 +402,8 @@ def _encode_jpeg_2000(picture: Picture) -> bytes:
         inner += pack(b"cdef", struct.pack(">13H", 4, 0, 0, 1, 1, 0, 2, 2, 0, 3, 3, 1, 0))
     exif = metadata.exif.to_bytes() if metadata.exif else b""
     blocks = ((_EXIF, exif), (_XMP, metadata.xmp or b""))
-    return b"".join((
+    return Encoded(b"".join((
         pack(b"jP  ", b"\r\n\x87\n"), pack(b"ftyp", b"jp2 \0\0\0\0jp2 "), pack(b"jp2h", inner),
         pack(b"jp2c", written[b"jp2c"]),
         *(pack(b"uuid", name + block) for name, block in blocks if block),
-    ))  # fmt: skip
+    )))  # fmt: skip

@@ -156,24 +156,21 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
             start = start[:13] + struct.pack(">BHH", 1, across, down) + start[18:]
         else:
             missing.append("resolution (JPEG holds whole pixels an inch)")
-    parts = list[tuple[str, Part]]()
-    if metadata.exif:
-        parts.append(("EXIF", Part(_APP1, EXIF_PREFIX + metadata.exif.to_bytes())))
-    if metadata.xmp:
-        parts.append(("XMP", Part(_APP1, XMP_PREFIX + metadata.xmp)))
+    exif = EXIF_PREFIX + metadata.exif.to_bytes() if metadata.exif else b""
+    xmp = XMP_PREFIX + metadata.xmp if metadata.xmp else b""
+    parts = [("EXIF", Part(_APP1, exif)), ("XMP", Part(_APP1, xmp))]
     profile, room = metadata.icc or b"", _ROOM - len(_ICC) - 2
-    if len(profile) > 255 * room:
-        missing.append("ICC (it has more bytes than JPEG holds)")
-        profile = b""
     pieces = [profile[at : at + room] for at in range(0, len(profile), room)]
+    if len(pieces) > 255:
+        pieces, missing = [], ["ICC (it has more bytes than JPEG holds)", *missing]
     for number, piece in enumerate(pieces, 1):
         parts.append(("ICC", Part(_APP2, _ICC + bytes((number, len(pieces))) + piece)))
     parts += [("IPTC", part) for part in (metadata.verbatim.parts if metadata.verbatim else ())]
-    for name, part in parts:
-        if len(part.body) <= _ROOM:
-            segments.append(CONTAINER.pack(part.name, part.body))
-        else:
-            missing.append(f"{name} (it has more bytes than JPEG holds)")
+    for what, (name, body, _) in parts:
+        if len(body) > _ROOM:
+            missing.append(f"{what} (it has more bytes than JPEG holds)")
+        elif body:
+            segments.append(CONTAINER.pack(name, body))
     return Encoded(b"".join((start, *segments, data[20:])), left_out(missing))
 
 
