@@ -1,4 +1,4 @@
-"""Where windows lie along the rows and columns of an image: integers only, no arrays.
+"""The positions of windows along the rows and columns of an image: integers only, no arrays.
 
 Positions and sizes are in pixels. Pairs are (height, width): rows before columns.
 """
@@ -20,11 +20,11 @@ ResolvedPadding = Literal["valid", "same"] | tuple[Pair, Pair]
 OutputSize = int | tuple[int | None, int | None]
 
 LARGEST = 2**31 - 1
-"""No setting is larger, so that what is computed of two of them fits into 64 bits."""
+"""Largest value of a setting, so that products of two fit into 64 bits."""
 LARGEST_EXTENT = 1 << 16
 """Pixels, in addition to 16 times the image, that a window with its padding may span."""
 MOST_OUTPUTS = 1 << 18
-"""An adaptive result that has more rows or columns than its image has no more than these."""
+"""Most rows or columns of an adaptive result that is larger than its image."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Axis:
     """Windows along `size` pixels, each of `pool_size` pixels that are `dilation` apart.
 
     Window `i` begins at `starts[i]`; its pixels below 0 or from `size` on are padding. Adaptive
-    windows hold `lengths[i]` pixels, `pool_size` or one more; they never reach out of the image.
+    windows hold `lengths[i]` pixels, `pool_size` or one more; they are always inside the image.
     """
 
     size: int
@@ -41,13 +41,13 @@ class Axis:
     dilation: int = 1
     lengths: tuple[int, ...] = ()
     after: int = 0
-    """Pixels of padding behind the image, which `count_include_pad` counts."""
+    """Pixels of padding after the image, which `count_include_pad` counts."""
     unseen: Pair = (0, 0)
     """Pixels that windows have before and after these, on padding in every window."""
 
     @cached_property
     def count(self) -> int:
-        """How many windows there are."""
+        """Number of windows."""
         return len(self.starts)
 
     @cached_property
@@ -94,7 +94,7 @@ class Axis:
         return range(first, min(start + (length - 1) * step + 1, end), step)
 
     def counts(self, *, count_padding: bool = False) -> list[int]:
-        """How many `pixels` every window has: but for a few at the ends, the pool size."""
+        """`pixels` of every window; only a few at the ends have less than the pool size."""
         whole = self.inside() if self.unseen == (0, 0) and not self.lengths else range(0)
         counts = [self.pool_size] * self.count
         for index in (*range(whole.start), *range(whole.stop, self.count)):
@@ -102,7 +102,7 @@ class Axis:
         return counts
 
     def inside(self) -> range:
-        """The windows that lie in the image as a whole."""
+        """The windows that are completely inside the image."""
         if self.lengths:
             return range(self.count)
         first = min(self.count, max(0, -(self.starts[0] // self.stride)))
@@ -145,7 +145,7 @@ class _Settings:
         except WindowError as error:
             error = with_shape(error, shape)
             if other := likelier(shape, data_format):
-                error.reason += f"; if it is {other.replace('_', ' ')}, say {{data_format}}"
+                error.reason += f"; if it is {other.replace('_', ' ')}, use {{data_format}}"
                 error.settings["data_format"] = other
             raise error from None
 
@@ -312,7 +312,7 @@ def pair(name: str, value: object, *, at_least: int = 1) -> Pair:
 
 
 def is_integer(value: object) -> bool:
-    """True for int and its kin, numpy's included; bool, float, arrays and str are refused."""
+    """True for Python and numpy integers; False for bool, float, arrays and str."""
     is_bool = type(value).__name__ in ("bool", "bool_")
     return hasattr(value, "__index__") and not is_bool and not hasattr(value, "__len__")
 

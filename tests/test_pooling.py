@@ -473,8 +473,8 @@ def test_windows_that_do_not_fit_may_lie_on_the_wrong_axes(
     for function in (*FUNCTIONS, pooltool.median_pool2d, pooltool.mode_pool2d):
         with pytest.raises(WindowError) as caught:
             function(np.zeros(shape), 4, data_format=data_format)
-        assert (f"say data_format='{other}'" in str(caught.value)) == (other is not None)
-        assert (f"say --data-format {other}" in one_line(caught.value)) == (other is not None)
+        assert (f"use data_format='{other}'" in str(caught.value)) == (other is not None)
+        assert (f"use --data-format {other}" in one_line(caught.value)) == (other is not None)
 
 
 def test_sizes_of_other_types_are_refused_with_what_is_taken() -> None:

@@ -1,7 +1,7 @@
 """Where OpenCV gives exactly what the rules ask for, and faster.
 
-Each function here looks at a tile and does it, or leaves it: False or None where OpenCV is not
-faster or not exact. None of these windows reaches into the padding.
+Each function here pools a tile, or returns False or None where OpenCV is not faster or not exact.
+None of these windows reaches into the padding.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LARGE_MEDIAN = 16
 def extreme(tile: Tile, reduction: Reduction, out: Array) -> bool:
     """Largest or smallest pixels of small windows that start at every pixel, by morphology.
 
-    What OpenCV makes of NaN depends on where it lies in a window, so tiles with one are left.
+    OpenCV's result for NaN depends on its position in a window, so tiles with NaN are left out.
     Zeros become +0.0.
     """
     sides = tile.rows.pool_size, tile.columns.pool_size
@@ -54,7 +54,7 @@ def extreme(tile: Tile, reduction: Reduction, out: Array) -> bool:
 def mean(tile: Tile, out: Array) -> bool:
     """Rounded means of an odd number of bytes, by the box filter, of windows at every pixel.
 
-    It rounds ties up, but an odd number of pixels has none: a mean lies at least 1 / (2 * count)
+    It rounds ties up, but an odd number of pixels has none: a mean is at least 1 / (2 * count)
     from one. OpenCV errs by less for all the sizes here, which a test tries sum by sum.
     """
     sides = tile.columns.pool_size, tile.rows.pool_size
@@ -73,7 +73,7 @@ def median(tile: Tile, out: Array) -> bool:
     """Medians of square windows of an odd size, without gaps, that overlap so much that filtering
     at every pixel is the faster way. An odd number of values has one in the middle.
 
-    What OpenCV makes of NaN is something else, so tiles with one are left.
+    OpenCV treats NaN differently, so tiles with NaN are left out.
     """
     pixels, rows, columns = tile.pixels, tile.rows, tile.columns
     side, kept = rows.pool_size, rows.stride * columns.stride
@@ -101,7 +101,7 @@ def scale(sums: Array, count: int, out: Array) -> bool:
     """Divide sums below 2**23 and round them into bytes.
 
     OpenCV multiplies by 1 / count in float32 and rounds half to even. Of a power of two that is
-    exact. An odd count has no ties: a mean lies at least 1 / (2 * count) from one, and two
+    exact. An odd count has no ties: a mean is at least 1 / (2 * count) from one, and two
     roundings of a float32 below 256 err by no more than 2**-15.
     """
     exact = count & (count - 1) == 0 or (count % 2 == 1 and count < MOST_SCALED)
@@ -131,7 +131,7 @@ def _stacked_pixels(tile: Tile) -> Array:
 
 
 def _keep_results(filtered: Array, out: Array) -> None:
-    """A filter gives as many pixels as it takes; keep those whose windows lie in one plane."""
+    """A filter gives as many pixels as it takes; keep those whose windows are in one plane."""
     planes = filtered.reshape(len(out), -1, filtered.shape[1], out.shape[3])
     kept = planes[:, : out.shape[1], : out.shape[2]]
     np.add(kept, 0, out=out) if out.dtype.kind == "f" else np.copyto(out, kept)

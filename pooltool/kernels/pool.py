@@ -4,7 +4,7 @@ A window is reduced in two steps: its rows into one row, then that row's columns
 an average is then divided. The output is worked through in tiles whose input stays in the
 processor's cache, so the memory taken beyond input and output stays small whatever the image's
 size. Inside, arrays are (planes, rows, columns, channels): planes and channels are independent,
-and which of the two an image's channels become depends on how they lie in memory.
+and which of the two an image's channels become depends on the memory layout.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ instead of starting anew with each row."""
 
 @dataclass(frozen=True)
 class Pooling:
-    """What is taken from each window, and where the windows lie."""
+    """What is taken from each window, and the settings of the windows."""
 
     method: Method
     windows: AnyWindows
@@ -52,7 +52,7 @@ class Pooling:
     divisor_override: int | None = None
     """avg: what sums are divided by instead of the number of pixels."""
     skip_nan: bool = False
-    """NaN takes part in nothing; a window of NaN alone gives NaN."""
+    """Ignore NaN; a window that holds only NaN gives NaN."""
 
 
 def pool2d(
@@ -79,7 +79,7 @@ def pool_axes(
     data_format: DataFormat = "channels_last",
     tile_bytes: int = TILE_BYTES,
 ) -> Array:
-    """Pool `image` as `pool2d` does, by windows that lie over its rows and columns already."""
+    """Pool `image` as `pool2d` does, by windows that are already fitted to its rows and columns."""
     is_bool, is_mean = image.dtype.kind == "b", pooling.method == "avg"
     pixels = image.view(np.uint8) if is_bool else image
     dtype = pixels.dtype.newbyteorder("=")
@@ -119,7 +119,7 @@ def memory_bytes() -> float:
 
 def as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
     """View an image, whose rows are its axis `first`, and its result as (planes, rows, columns,
-    channels). Channels that lie side by side in memory stay so, others become planes.
+    channels). Channels that are adjacent in memory stay channels, others become planes.
     """
     if image.ndim == 2:
         return image[None, :, :, None], out[None, :, :, None]
@@ -174,7 +174,7 @@ def _pool_planes(
 
 
 def _stack(pixels: Array) -> Array:
-    """Make planes channels of one plane, which lie side by side."""
+    """Make planes the channels of one plane, adjacent in memory."""
     planes, height, width, channels = pixels.shape
     dtype = pixels.dtype.newbyteorder("=")
     stacked = np.empty((height, width, channels, planes), dtype)

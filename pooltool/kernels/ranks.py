@@ -37,7 +37,7 @@ def pool(tile: Tile, method: str, skip_nan: bool, out: Array) -> None:
     """Write the lower median or the most frequent value of each window into `out`.
 
     Of several values that are most frequent, the smallest. A NaN in a window gives NaN; with
-    `skip_nan`, which is for medians only, it takes part in nothing.
+    `skip_nan`, which is for medians only, NaN is ignored.
     """
     if method == "mode" or not opencv.median(tile, out):
         # numpy compares float16 one by one, and float32 with vector units.
@@ -241,7 +241,7 @@ def _modes_of_sorted(lines: list[Array], counts: means.Counts) -> Array:
 
 
 def _modes_of_many(taps: Array, counts: means.Counts) -> Array:
-    """The same of windows whose taps lie side by side: sorted, by the lengths of runs."""
+    """The same of windows whose taps are adjacent: sorted, by the lengths of runs."""
     values = np.moveaxis(taps, 0, -1)
     values.sort(kind="stable" if values.itemsize == 1 else None)  # of bytes a radix sort
     size, flat = values.shape[-1], values.reshape(-1)

@@ -1,6 +1,6 @@
 """Reduce the rows of each window to one row, then the columns of that row to one pixel.
 
-A window is reduced by the same operations in the same order wherever it lies, so that equal input
+A window is reduced by the same operations in the same order everywhere, so that equal input
 gives equal bits whatever the tiles, the memory layout or the number of channels.
 
 The cost should not grow with the size of windows that overlap. Runs do that: two runs of n values
@@ -53,7 +53,7 @@ def _is_separate(axis: Axis) -> bool:
 
 @lru_cache(maxsize=64)
 def depth(rows: Axis, columns: Axis) -> int:
-    """Additions in a row, at the most, that a sum over a window goes through."""
+    """The longest chain of additions in a sum over a window."""
     if _is_separate(rows):
         chunk = min(_chunk(rows), rows.most)
         down = 2 * chunk.bit_length() + rows.most // chunk
@@ -123,7 +123,7 @@ def _reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Arra
 def _reduce_together(tile: Tile, reduction: Reduction, out: Array) -> None:
     """Reduce the rows of all windows at once: each step takes one tap of every window.
 
-    Taps a period apart lie a whole number of windows apart. So the taps of one period are
+    Taps a period apart are a whole number of windows apart. So the taps of one period are
     combined once, and the windows are runs of periods and a rest.
     """
     axis = tile.rows

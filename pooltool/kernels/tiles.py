@@ -44,7 +44,7 @@ class Tile:
 
     @cached_property
     def is_in_order(self) -> bool:
-        """True when each row lies in one piece, in this machine's byte order."""
+        """True when each row is in one piece, in this machine's byte order."""
         pixels = self.pixels
         return pixels.dtype.isnative and pixels.flags.aligned and has_whole_rows(pixels)
 
@@ -69,7 +69,7 @@ def tiles(planes: Array, rows: Axis, columns: Axis, most: int) -> Iterator[Tile]
     """Cut planes and windows into tiles of `most` windows, times channels, or of one window.
 
     Windows that reach into the padding become tiles of their own along the edges: the others hold
-    all the same number of pixels and are read where they lie.
+    all the same number of pixels and are read without a copy.
     """
     most = max(1, most // planes.shape[3])
     if len(planes) * rows.count * columns.count <= most and rows.count <= NARROW >= columns.count:
@@ -102,12 +102,12 @@ def _slices(windows: range, count: int) -> Iterator[slice]:
 
 
 def has_whole_rows(pixels: Array) -> bool:
-    """True when each row of (planes, rows, columns, channels) lies in one piece."""
+    """True when each row of (planes, rows, columns, channels) is in one piece."""
     return pixels[:1, :1].flags.c_contiguous
 
 
 def copy_pixels(pixels: Array, out: Array) -> None:
-    """Copy (planes, rows, columns, channels), whatever lies side by side in either."""
+    """Copy (planes, rows, columns, channels), in any memory layout of either."""
     if abs(out.strides[1]) < abs(out.strides[2]):
         pixels, out = pixels.swapaxes(1, 2), out.swapaxes(1, 2)
     is_turned = abs(pixels.strides[1]) < abs(pixels.strides[2])
