@@ -58,9 +58,8 @@ _GRAY, _SRGB, _SYCC = 17, 16, 18
 _COLORS: dict[int | str, int] = {_GRAY: 1, _SRGB: 3, _SYCC: 3, "GRAY": 1, "RGB": 3}
 """Color spaces of JPEG 2000 that come out right, enumerated or of a profile, and how many channels
 have color."""
-_COMPLAINTS = r"(ERROR:|WARN:).*(OpenJPEG2000|jpeg2000)"
-_HARMLESS = r"unspecified color space, SRGB is assumed"
-"""What the decoder says of a codestream alone, and of a profile."""
+_COMPLAINTS = r"(ERROR:|WARN:)(?!.*unspecified color space).*(OpenJPEG2000|jpeg2000)"
+"""A codestream alone has no color space, nor has a profile one for the decoder."""
 
 
 class _Details(NamedTuple):
@@ -92,7 +91,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         picture = opencv.decode_animation(data, header, frame)
     elif not details.what:
         complaints = _COMPLAINTS if header.format is formats.JP2 else None
-        pixels = opencv.decode_still(data, header.format, complaints, _HARMLESS)
+        pixels = opencv.decode_still(data, header.format, complaints)
         picture = Picture((pixels,), header.format)
     if details.what:
         codec = "avif" if header.format is formats.AVIF else "jpeg2k"

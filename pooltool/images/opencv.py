@@ -1,8 +1,7 @@
 """OpenCV's codecs: run with what they print caught, their complaints judged, failures in words.
 
 Some damaged files decode with success, and a line on standard error is the only sign. Each format
-says which of its decoder's lines are complaints about the picture: they refuse it, except those
-that it knows to be odd but harmless, which become warnings.
+says which of its decoder's lines are complaints about the picture: they refuse it.
 """
 
 from __future__ import annotations
@@ -29,13 +28,7 @@ _MISSING = r"(?i)unexpected end|read error|bad scanline|corrupt"
 
 
 def decode_still(
-    data: bytes,
-    format: Format,
-    complaints: str | None = None,
-    odd: str | None = None,
-    warnings: list[str] | None = None,
-    *,
-    gray: bool = False,
+    data: bytes, format: Format, complaints: str | None = None, *, gray: bool = False
 ) -> Array:
     """Decode the only or first picture, or as `gray` what IMREAD_GRAYSCALE gives in the depth of
     the file; see `run`.
@@ -43,7 +36,7 @@ def decode_still(
     decode, buffer, flags = native.import_cv2().imdecode, _buffer(data), _ANY_COLOR
     if gray:
         flags = _ANY_DEPTH
-    pixels: Array = run(format, lambda: decode(buffer, flags), complaints, odd, warnings)
+    pixels: Array = run(format, lambda: decode(buffer, flags), complaints)
     return pixels
 
 
@@ -60,24 +53,16 @@ def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
     return Picture(frames, header.format, durations, int(read.loop_count))
 
 
-def run(
-    format: Format,
-    attempt: Callable[[], Any],
-    complaints: str | None = None,
-    odd: str | None = None,
-    warnings: list[str] | None = None,
-) -> Any:
+def run(format: Format, attempt: Callable[[], Any], complaints: str | None = None) -> Any:
     """Run a decoder: what it returns, or of a pair (success, result) the result.
 
-    A line that `complaints` matches refuses the picture, unless `odd` matches it: then a warning
-    that quotes it is added to `warnings`.
+    A line that `complaints` matches refuses the picture.
     """
     with native.captured() as lines:
         result, reason = _tried(attempt)
     if result is not None and not lines:
         return result
-    judged = [line for line in lines if complaints and re.search(complaints, line)]
-    missing = [line for line in judged if not odd or not re.search(odd, line)]
+    missing = [line for line in lines if complaints and re.search(complaints, line)]
     if (missing or result is None) and re.search(_NO_MEMORY, " ".join([*lines, reason])):
         raise MemoryError
     if missing:
@@ -88,9 +73,6 @@ def run(
         if re.search(_MISSING, words):
             raise DamageError(f"it is truncated or damaged: {words}")
         raise ImageError(unread(format.name, words))
-    if warnings is not None:
-        quotes = (f"read, though the decoder says: {_words(line)}" for line in judged)
-        warnings += [quote for quote in dict.fromkeys(quotes) if quote not in warnings]
     return result
 
 

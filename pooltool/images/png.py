@@ -52,8 +52,8 @@ CONTAINER = Container(
 )  # fmt: skip
 _RAW_PROFILE = re.compile(rb"Raw profile type (exif|xmp|APP1)\0")
 """How texts begin in which exiv2, GIMP and ImageMagick write EXIF and XMP in hexadecimal digits."""
-_COMPLAINTS = r"libpng .*(IDAT|compress|image data)"
-_ODD = r"(?i)extra compress|too much image data"
+_COMPLAINTS = r"(?i)libpng (?!.*(extra compress|too much)).*(IDAT|compress|image data)"
+"""More data than the picture takes is no harm."""
 _SRGB = {
     b"gAMA": struct.pack(">I", 45455),
     b"cHRM": struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),
@@ -122,21 +122,20 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the pictures as they are stored; a transparent gray level becomes alpha. Frames of an
     animation have no indices, as they are put together by their colors.
     """
-    odd: list[str] = []
     details: _Details = header.details
     if details.frames:
         return _decode_animation(header, frame)
     if header.labels:
-        return _indexed(details, odd)
+        return _indexed(details)
     if any(part.name not in _DECODED for part in details.parts):
         spans = ((at, at + 12 + len(body)) for name, body, at in details.parts if name in _DECODED)
         view = memoryview(data)
         data = b"".join((_SIGNATURE, *(view[start:end] for start, end in spans)))
-    pixels = _decoded(data, details, odd, gray=header.gray and not details.has_alpha)
+    pixels = _decoded(data, details, gray=header.gray and not details.has_alpha)
     if header.gray and details.has_alpha and pixels.ndim == 3:
         # The decoder weighs colors by itself, as light where the file tells its gamma.
-        pixels[..., :3] = _decoded(data, details, [], gray=True)[..., None]
-    return Picture((pixels,), formats.PNG, warnings=tuple(odd))
+        pixels[..., :3] = _decoded(data, details, gray=True)[..., None]
+    return Picture((pixels,), formats.PNG)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -268,11 +267,11 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
     pictures without alpha for black, and keeps gray of a transparent level.
     """
     details, (height, width) = header.details, header.sizes[0]
-    odd, shown = list[str](), list[Array]()
+    shown = list[Array]()
     is_cleared = details.frames[0][:2] != (slice(0, height), slice(0, width))
     is_cleared = is_cleared or any(part.disposal for part in details.frames)
     for index, part in enumerate(details.frames[: None if frame is None else frame + 1]):
-        pixels = _decoded(_still(details.before, part), details, odd)
+        pixels = _decoded(_still(details.before, part), details)
         if channels(pixels) < 4 and is_cleared:
             cv2 = native.import_cv2()
             code = cv2.COLOR_GRAY2BGRA if channels(pixels) == 1 else cv2.COLOR_BGR2BGRA
@@ -291,7 +290,7 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
             area[...] = after
     if is_cleared and not details.has_alpha and all(pixels[..., 3].all() for pixels in shown):
         shown = [pixels[..., 0] if details.color == _GRAY else pixels[..., :3] for pixels in shown]
-    picture = Picture(tuple(shown), formats.PNG, warnings=tuple(odd))
+    picture = Picture(tuple(shown), formats.PNG)
     if len(details.frames) == 1 or frame is not None:
         return picture
     durations = tuple(part.duration for part in details.frames)
@@ -318,7 +317,7 @@ def _still(before: Mapping[bytes, Body], frame: _Frame) -> bytes:
     return _file_of((b"IHDR", header), *colors, (b"IDAT", data), (b"IEND", b""))
 
 
-def _indexed(details: _Details, odd: list[str]) -> Picture:
+def _indexed(details: _Details) -> Picture:
     """The indices of a picture with a palette: they are the levels once its header says gray."""
     colors, clear = details.before.get(b"PLTE", b""), details.before.get(b"tRNS", b"")
     if len(colors) % 3 or not 0 < len(colors) <= 768:
@@ -329,9 +328,9 @@ def _indexed(details: _Details, odd: list[str]) -> Picture:
     header = bytes(details.before[b"IHDR"])
     body = b"".join(part.body for part in details.parts if part.name == b"IDAT")
     data = _file_of((b"IHDR", header[:9] + b"\0" + header[10:]), (b"IDAT", body), (b"IEND", b""))
-    levels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, _ODD, odd)
+    levels = opencv.decode_still(data, formats.PNG, _COMPLAINTS)
     top = (1 << details.bits) - 1
-    return Picture((levels // (255 // top),), formats.PNG, palette=palette, warnings=tuple(odd))
+    return Picture((levels // (255 // top),), formats.PNG, palette=palette)
 
 
 def _with_palette(data: bytes, palette: Array) -> bytes:
@@ -346,9 +345,9 @@ def _file_of(*chunks: tuple[bytes, Body]) -> bytes:
     return b"".join((_SIGNATURE, *(CONTAINER.pack(name, body) for name, body in chunks)))
 
 
-def _decoded(data: bytes, details: _Details, odd: list[str], *, gray: bool = False) -> Array:
+def _decoded(data: bytes, details: _Details, *, gray: bool = False) -> Array:
     """The pixels of a still; the level of gray that stands for transparent becomes alpha."""
-    pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, _ODD, odd, gray=gray)
+    pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, gray=gray)
     clear = details.before.get(b"tRNS", b"")
     if gray or details.color != _GRAY or len(clear) != 2:
         return pixels
