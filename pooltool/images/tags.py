@@ -119,10 +119,8 @@ class Exif(NamedTuple):
         """Pixels a meter; None where nothing is said, or no unit."""
         unit = self._number(RESOLUTION_UNIT) if RESOLUTION_UNIT in self.fields else 2
         meter = {2: 1 / 0.0254, 3: 100.0}.get(int(unit), 0.0)
-        resolution = Resolution(
-            self._number(Y_RESOLUTION) * meter, self._number(X_RESOLUTION) * meter
-        )
-        return resolution if min(resolution) > 0 else None
+        down, across = self._number(Y_RESOLUTION) * meter, self._number(X_RESOLUTION) * meter
+        return Resolution(down, across) if min(down, across) > 0 else None
 
     @property
     def describes(self) -> bool:
@@ -151,14 +149,14 @@ class Exif(NamedTuple):
         down, across = reduction
 
         def change(tag: int, field: Field) -> tuple[int, Field]:
-            value, place = field.number(self.order), field.integers(self.order)
-            if tag in _OTHER_WAY and value > 0 and reduction != (1, 1):
-                side = across if tag in _ACROSS else down
-                field = Field(_RATIONAL, 1, _as_ratio(value / side, self.order))
-            elif tag in _PLACES and place:
+            if tag in _PLACES and (place := field.integers(self.order)):
                 sides = zip(place, (across, down) * 2, strict=False)
                 field = self._field(*(round(number / side) for number, side in sides))
-            elif value and tag in _WIDTHS + _HEIGHTS:
+            elif tag in _OTHER_WAY and (value := field.number(self.order)) > 0:
+                side = across if tag in _ACROSS else down
+                if side != 1:
+                    field = Field(_RATIONAL, 1, _as_ratio(value / side, self.order))
+            elif tag in _WIDTHS + _HEIGHTS and field.number(self.order):
                 field = self._field(width if tag in _WIDTHS else height)
             return tag, field
 
