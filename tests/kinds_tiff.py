@@ -409,7 +409,9 @@ REFUSED = (
                          (34887, "damaged LERC"), (777, "compression 777"), (34661, "JBIG"))),
     rare(refused("damaged JPEG 2000", partial(made, {259: [34712]}, GRAY.tobytes()), "JPEG 2000")),
     rare(refused("damaged WebP", partial(made, {259: [50001]}, GRAY.tobytes()), "truncated")),
-    refused("128 bits", lambda: made({258: [128]}, GRAY.tobytes()), "truncated or damaged"),
+    refused("128 bits", lambda: made({258: [128]}, GRAY.tobytes()), "1 x 128-bit samples"),
+    refused("palette of 65535 bits", lambda: made(
+        {262: [3], 258: [65535], 320: [1, 2, 3], 256: [1], 257: [1]}, bytes(8192)), "65535-bit"),
     refused("24 bits that are cut", lambda: made({258: [24]}, GRAY.tobytes()),
             "(cut|truncated) or damaged"),
     refused("samples of 5, 6 and 5 bits", lambda: made(

@@ -151,7 +151,7 @@ def rare_kind(page: Page) -> str:
         predictors = range(1, 4 if page.sample_format == 3 else 3)
     is_misfit = (
         not page.meaning
-        or len({*bits}) > 1 or len({*kinds}) > 1 or page.sample_format > 3
+        or len({*bits}) > 1 or len({*kinds}) > 1 or page.bits > 64 or page.sample_format > 3
         or page.samples - len(page.extra) != _COLORS[color][1]
         or (page.meaning == CMYK and page.directory.number(INK_SET, 1) != 1)
         or (color in (0, 3) and page.sample_format != 1)
