@@ -118,8 +118,11 @@ def divide_integers(sums: Array, count: Counts, limits: tuple[int, int], out: Ar
             if not opencv.scale(sums, count, out):
                 means = sums.astype(np.float32, copy=False)
                 divide_floats(means, count, means)
-                rounded = np.clip(np.rint(means, out=means), *integer_range(out.dtype), out=means)
-                np.copyto(out, rounded, casting="unsafe")
+                np.rint(means, out=means)
+                low, high = integer_range(out.dtype)
+                if limits[0] < count * low or limits[1] > count * high:
+                    np.clip(means, low, high, out=means)
+                np.copyto(out, means, casting="unsafe")
             return
     divide_each(sums, np.broadcast_to(np.asarray(count), sums.shape), most, out)
 

@@ -23,8 +23,8 @@ from pooltool.data_format import DataFormat, row_axis
 from pooltool.errors import PooltoolError
 from pooltool.geometry import AnyWindows, Axis
 from pooltool.kernels import means, opencv
-from pooltool.kernels.reduce import SUM, Reduction, reduce_windows
-from pooltool.kernels.tiles import Tile, copy_pixels, tiles
+from pooltool.kernels.reduce import MANY, SUM, Reduction, reduce_windows
+from pooltool.kernels.tiles import Tile, copy_pixels, tiles, transposed
 
 Array = NDArray[Any]
 CHECKED_BYTES = 1 << 28
@@ -149,7 +149,7 @@ def _pool_planes(
         return
     count, _, _, channels = planes.shape
     if count >= MANY_PLANES and planes[0, 0].size <= SHORT:
-        step = max(MANY_PLANES, tile_bytes // planes[0].nbytes)
+        step = max(MANY_PLANES, tile_bytes // (4 * planes[0].nbytes))
         for part in (slice(first, first + step) for first in range(0, count, step)):
             stack = _stack(planes[part])
             shape = 1, rows.count, columns.count, stack.shape[3]
@@ -159,14 +159,15 @@ def _pool_planes(
             np.copyto(out[part], planes_last.transpose(3, 0, 1, 2))
         return
     size = planes.itemsize
+    pool = _pool_extreme
     if pooling.method in ("median", "mode"):
-        pool = _pool_ranks
+        pool, tile_bytes = _pool_ranks, 8 * tile_bytes  # these cut it once more
+    elif planes.dtype.kind == "f" and pooling.method == "avg":
+        pool = _average_floats
     elif pooling.method == "avg":
-        pool = _average_floats if planes.dtype.kind == "f" else average_integers
-        size = min(2 * size, 8)
-    else:
-        pool = _pool_extreme
-    most = tile_bytes // (size * (rows.stride + 1) * (columns.stride + 1))
+        pool, size = average_integers, min(2 * size, 8)
+    # Of high windows that stand apart only a chunk is in the cache.
+    most = tile_bytes // (size * (min(rows.stride, MANY) + 1) * (columns.stride + 1))
     if rows.extent > rows.stride:  # what two tiles share is reduced twice
         most = max(most, 4 * columns.count * channels * rows.extent // rows.stride)
     for tile in tiles(planes, rows, columns, most):
@@ -176,10 +177,8 @@ def _pool_planes(
 def _stack(pixels: Array) -> Array:
     """Make planes the channels of one plane, adjacent in memory."""
     planes, height, width, channels = pixels.shape
-    dtype = pixels.dtype.newbyteorder("=")
-    stacked = np.empty((height, width, channels, planes), dtype)
-    copy_pixels(pixels.reshape(1, planes, -1, 1).swapaxes(1, 2), stacked.reshape(1, -1, planes, 1))
-    return stacked.reshape(1, height, width, channels * planes)
+    lines = np.ascontiguousarray(pixels.reshape(planes, -1), pixels.dtype.newbyteorder("="))
+    return transposed(lines).reshape(1, height, width, channels * planes)
 
 
 def _pool_ranks(tile: Tile, pooling: Pooling, out: Array) -> None:

@@ -181,13 +181,13 @@ def _reduce_all(rows: Array, reduction: Reduction, out: Array) -> None:
     if reduction.idempotent or out.dtype.kind != "f":
         combine.reduce(rows, axis=1, dtype=out.dtype, out=out)
         return
-    while rows.shape[1] > 1:
+    while rows.shape[1] > 3:
         half, is_odd = divmod(rows.shape[1], 2)
         halved = combine(rows[:, :half], rows[:, half : 2 * half], dtype=out.dtype)
         if is_odd:
             combine(halved[:, -1], rows[:, -1], out=halved[:, -1])
         rows = halved
-    np.copyto(out, rows[:, 0])
+    _fold(list(rows.swapaxes(0, 1)), combine, out)
 
 
 def _chunk(axis: Axis) -> int:

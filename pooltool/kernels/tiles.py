@@ -110,17 +110,23 @@ def copy_pixels(pixels: Array, out: Array) -> None:
     """Copy (planes, rows, columns, channels), in any memory layout of either."""
     if abs(out.strides[1]) < abs(out.strides[2]):
         pixels, out = pixels.swapaxes(1, 2), out.swapaxes(1, 2)
-    is_turned = abs(pixels.strides[1]) < abs(pixels.strides[2])
-    word = {1: "u1", 2: "u2", 4: "i4", 8: "f8"}.get(pixels.itemsize)  # bits that are only moved
+    is_turned = abs(pixels.strides[1]) < abs(pixels.strides[2]) and pixels.itemsize <= 8
     if len(out) > FEW or not out.size:
         np.copyto(out, pixels)
         return
     for plane, target in zip(pixels, out, strict=True):
-        if is_turned and word and out.shape[3] <= 4 and pixels.dtype == out.dtype:
-            turned = cv2.transpose(plane.swapaxes(0, 1).view(word))  # 1.8 times as fast
-            np.copyto(target, turned.view(out.dtype).reshape(target.shape))
+        if is_turned and out.shape[3] <= 4 and pixels.dtype == out.dtype:
+            np.copyto(target, transposed(plane.swapaxes(0, 1)).reshape(target.shape))
         elif out.shape[3] > FEW or (plane[0].flags.c_contiguous and target[0].flags.c_contiguous):
             np.copyto(target, plane)
         else:
             for channel in range(out.shape[3]):
                 np.copyto(target[..., channel], plane[..., channel])
+
+
+def transposed(pixels: Array) -> Array:
+    """(columns, rows, ...) of (rows, columns, ...), by OpenCV: it goes about it in blocks, which is
+    1.8 times as fast.
+    """
+    word = {1: "u1", 2: "u2", 4: "i4", 8: "f8"}[pixels.itemsize]  # bits that are only moved
+    return np.asarray(cv2.transpose(pixels.view(word)).view(pixels.dtype))
