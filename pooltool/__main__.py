@@ -29,7 +29,7 @@ def main() -> int:
 
     status = main()
     if threading.active_count() == 1:
-        # Python would now take numpy and OpenCV apart again, which takes 20 ms of 145.
+        # Python would now unload numpy and OpenCV, which takes 20 ms of 145.
         with suppress(OSError):
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:

@@ -1,4 +1,4 @@
-"""Many images in one run: pooled here, by other processes or by a Dask cluster, told in order."""
+"""Many images in one run: pooled here, by other processes or by a Dask cluster, in order."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pooltool.interrupts import Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
 
 EACH_BYTES = 20_000
-"""What an image costs beside its bytes, in bytes: 0.4 ms where 50 MB are pooled a second."""
+"""Fixed cost of an image, in bytes of its file: 0.4 ms at 50 MB a second."""
 WORTH_BYTES = 1 << 20 if sys.platform == "linux" else 1 << 25
-"""So much is worth other processes: to fork them takes 10 ms, elsewhere they start in 300."""
+"""Least work for which other processes pay: a fork takes 10 ms, a start elsewhere 300."""
 
 
 def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iterator[Outcome]:
     """Pool every image; yield the outcomes in the order of the jobs.
 
-    One that fails is an outcome too and does not stop the others. After an interrupt nothing more
-    is begun. Raises `ClusterError` when there are no workers any more.
+    An image that fails is an outcome too and does not stop the others. After an interrupt no new
+    image is started. Raises `ClusterError` when no workers are left.
     """
     if settings.scheduler is not None:
         from pooltool import cluster
@@ -39,10 +39,10 @@ def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iter
 
 
 def _processes(jobs: Sequence[Job], settings: Settings) -> int:
-    """How many processes do the jobs; 1 for this one, where others are not worth their start."""
+    """Number of processes to use; 1 means this process, where starting others does not pay."""
     usable = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0))
     count = min(settings.jobs or usable or os.cpu_count() or 1, len(jobs))
-    if count < 2 or settings.show:  # a preview of megabytes waits for the window before it
+    if count < 2 or settings.show:  # a large preview would wait for the window of the one before
         return 1
     first = jobs[: WORTH_BYTES // EACH_BYTES + 1]
     return count if sum(EACH_BYTES + files.size(job.input) for job in first) > WORTH_BYTES else 1

@@ -18,19 +18,19 @@ POLL_SECONDS = 0.05
 CONNECT_SECONDS = 5
 CHECK_SECONDS = 5
 WORKERLESS_SECONDS = 60
-"""How long a run waits for a worker to come back when the cluster has lost the last one."""
+"""How long a run waits for a worker to return when the cluster has none."""
 SHARED_SECONDS = 10
-"""How long a result may take to appear here: network disks remember what a folder held."""
+"""How long a result may take to appear here: network disks cache the contents of folders."""
 DASK_LOGGERS = (
     "distributed", "distributed.client", "tornado.application", "concurrent.futures", "asyncio"
 )  # fmt: skip
-"""Silenced: what a job's worker did is told by its outcome, a cluster that is gone by an error."""
+"""Silenced: outcomes and errors say the same."""
 
 
 def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iterator[Outcome]:
     """Do the jobs by the workers of the scheduler; yield the outcomes as `batch.run` does.
 
-    Dask gives a job of a lost worker, or one whose outcome was lost, to another. Raises
+    Dask repeats the jobs of a worker that stopped. Raises
     `UsageProblem` when the scheduler cannot be reached within a few seconds, has no worker, or one
     that cannot do the jobs.
     """
@@ -85,7 +85,7 @@ class Cluster:
             self.client.close(timeout=CONNECT_SECONDS)
 
     def _require_alive(self) -> None:
-        """Raise `ClusterError` once nobody is left to do a job: Dask itself waits for ever."""
+        """Raise `ClusterError` when no worker is left: Dask itself would wait forever."""
         if self.client.status != "running":
             raise self._gone("went away")
         now = time.monotonic()
@@ -121,12 +121,12 @@ class Cluster:
         while written and written != _written(job.output):
             if time.monotonic() > until:
                 raise ClusterError(
-                    f"a worker wrote {job.output}, but here it is not to be seen: the workers need "
+                    f"a worker wrote {job.output}, but it is not visible here: the workers need "
                     "the same folders as this machine, under the same names"
                 )
             time.sleep(POLL_SECONDS)
             with suppress(OSError):
-                os.listdir(os.path.dirname(job.output) or os.curdir)  # look at the disk again
+                os.listdir(os.path.dirname(job.output) or os.curdir)  # refresh its cache
         return Outcome(*outcome)
 
     def _gone(self, reason: str) -> ClusterError:

@@ -18,7 +18,7 @@ from pooltool.errors import PooltoolError
 FITS = 0.9
 """Part of the screen's width and height that a window may take."""
 POLL = 0.03
-"""Seconds between two looks at the window; Ctrl-C waits no longer than this."""
+"""Seconds between two checks of the window; Ctrl-C waits no longer than this."""
 
 
 def show(

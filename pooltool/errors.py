@@ -93,7 +93,7 @@ class FileError(PooltoolError):
 
 
 class UsageProblem(PooltoolError):
-    """Options that do not go together, or a run that would lose a file."""
+    """Options that cannot be combined, or a run that would lose a file."""
 
 
 class ClusterError(PooltoolError):

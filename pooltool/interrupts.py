@@ -1,4 +1,4 @@
-"""What a run does when it is asked to stop: Ctrl-C, `kill`, a terminal that goes away."""
+"""What a run does when it is asked to stop: Ctrl-C, `kill`, a terminal that is closed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from typing import Any, NoReturn
 from pooltool import files
 
 SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
-"""Ctrl-C, what `kill` and `timeout` send, and that the terminal has gone."""
+"""Sent by Ctrl-C, by `kill` and `timeout`, and when the terminal is closed."""
 GRACE_SECONDS = 5
-"""How long what has begun may take to finish: a pipe may never end, a network disk never answer."""
+"""Time to finish the images at hand: a pipe may never end, a network disk never answer."""
 SILENT_SECONDS = 0.3
-"""What takes longer to finish is named, with what ends it now."""
+"""If an image takes longer to finish, the run says so."""
 SAME_SECONDS: dict[int, float] = {signal.SIGINT: 0.02}
-"""Of two signals that come so soon after each other, the second is the first again; 0.5 where it
-is not said. `timeout` sends its signal to the command and to its group, and when a terminal goes
-away the kernel and the shell tell it; but fingers do press Ctrl-C twice."""
+"""Two signals within this time (0.5 if not listed) count as one: `timeout` sends its signal to the
+command and to its group, and a closed terminal causes two. Only Ctrl-C is pressed twice by hand."""
 
 
 class Interrupts:
@@ -41,7 +40,7 @@ class Interrupts:
         self._before: dict[int, Any] = {}
         self._watcher: Thread | None = None
         self.is_overdue = False
-        """True when a signal came so long ago that what has not ended is given up."""
+        """True when the time to finish is over."""
 
     def __enter__(self) -> Interrupts:
         for number in SIGNALS:
@@ -101,8 +100,8 @@ class Interrupts:
 
 
 def end(number: int) -> NoReturn:
-    """End the process by a signal, so that shells know and stop their loops; leave nothing half
-    done. Windows has no such end: there it is the exit status that shells give it elsewhere.
+    """End the process by a signal, so that shells stop their loops, without temporary files. On
+    Windows it ends with the exit status that shells report for the signal elsewhere.
     """
     files.remove_temporaries()
     if os.name == "posix":

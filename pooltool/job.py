@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Layout = tuple[Pooling, Axis, Axis]
-"""How frames of one kind are pooled: into which dtype, and where their windows lie."""
+"""How frames of one kind are pooled: the dtype of the result and the windows."""
 Status = Literal["ok", "skipped", "failed", "planned"]
 PART_BYTES = 1 << 24
-"""Bytes mapped at once of a .npy file that is pooled by parts."""
+"""Bytes of a .npy file that are mapped at once."""
 
 
 class Settings(NamedTuple):
@@ -103,7 +103,7 @@ class Outcome(NamedTuple):
 
 
 def pool_file(job: Job, settings: Settings) -> Outcome:
-    """Do one job, or in a dry run say what would become of it; a failure is an outcome too."""
+    """Do one job, or in a dry run check it; a failure is an outcome too."""
     try:
         outputs = [job.output] if settings.indices is None else [job.output, settings.indices]
         if job.repeated or (settings.skip_existing and all(map(files.is_done, outputs))):
@@ -113,7 +113,7 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         try:
             format = None if job.format is None else format_for(job.format)
         except ImageError:
-            images.read_header(files.read(job.input))  # that it cannot be read comes first
+            images.read_header(files.read(job.input))  # report first if it cannot be read
             raise
         if settings.dry_run:
             if format is not None:
@@ -211,7 +211,7 @@ def _pool_frame(pixels: Array, picture: Picture, alpha_weighted: bool, layout: L
     if alpha_weighted:
         if picture.bands or pixels.shape[2:] != (4,):
             raise ImageError("it has no alpha to weigh by; leave out --alpha-weighted")
-        if not picture.premultiplied:  # else its colors are weighted already
+        if not picture.premultiplied:  # else its colors are already weighted
             from pooltool.kernels.alpha import alpha_weighted as pool_weighted
 
             return pool_weighted(pixels, layout[0])

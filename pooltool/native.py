@@ -1,4 +1,4 @@
-"""OpenCV as a guest in this process: how it is imported, and what its codecs print.
+"""How OpenCV is imported, and how the messages of its codecs are captured.
 
 libjpeg, libpng, libtiff and OpenCV write their complaints straight to file descriptor 2, where no
 setting stops them, and for some damaged pictures those lines are the only sign. A program calls
@@ -26,7 +26,7 @@ LARGEST_KEPT = (32 << 20) - (1 << 16)
 _file: IO[bytes] | None = None
 """Where descriptor 2 leads after `capture`."""
 _lock = Lock()
-"""Held by the one decoder whose lines are captured."""
+"""Held while a decoder runs."""
 
 PIXEL_LIMIT = "OPENCV_IO_MAX_IMAGE_PIXELS"
 LIMITS = {
@@ -41,7 +41,7 @@ its limits without them."""
 @cache
 def limit(variable: str) -> int:
     """The number in one of OpenCV's variables, or its default; raise `PooltoolError` for others.
-    Like OpenCV this looks once.
+    Like OpenCV, it is read once.
     """
     text = os.environ.get(variable)
     if text is None:
@@ -53,7 +53,7 @@ def limit(variable: str) -> int:
 
 @cache
 def import_cv2() -> Any:
-    """Import OpenCV; raise `PooltoolError` that names what to mend when it cannot be loaded."""
+    """Import OpenCV; raise `PooltoolError` with a remedy when it cannot be loaded."""
     for variable in LIMITS:
         limit(variable)
     try:
@@ -91,7 +91,7 @@ def capture() -> None:
 
 @contextmanager
 def captured() -> Iterator[list[str]]:
-    """Give a list that holds, when the block ends, the lines that native code printed meanwhile."""
+    """Yield a list that is filled, when the block ends, with the lines that native code printed."""
     lines: list[str] = []
     with _lock:
         file, before = _file, None
@@ -100,7 +100,7 @@ def captured() -> Iterator[list[str]]:
             os.dup2(file.fileno(), _STDERR)
         if file.tell():  # descriptor 2 is a duplicate and shares the position
             file.seek(0)
-            file.truncate()  # a million noisy pictures are to fill no disk
+            file.truncate()  # else many warnings could fill the disk
         try:
             yield lines
         finally:

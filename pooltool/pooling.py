@@ -138,7 +138,7 @@ def max_pool2d(
     padding
         "valid" (none), "same" (output is ceil(size / stride), the odd pixel goes to the bottom and
         right, as in Keras on TensorFlow), an int, (height, width), or ((top, bottom), (left,
-        right)) pixels. Padding never takes part in a max.
+        right)) pixels. Padding is never the maximum.
     dilation
         Pixels from one value of a window to its next.
     ceil_mode
@@ -450,8 +450,8 @@ def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Arr
     masked = sys.modules.get("numpy.ma")  # which takes 12 ms to load, and loads where one is made
     if masked and isinstance(image, masked.MaskedArray):
         raise ArrayTypeError(
-            f"image is a masked array (image shape {array.shape}), whose mask pooling would not "
-            "see; use image.filled(value), or filled(nan) and skip_nan=True"
+            f"image is a masked array (image shape {array.shape}), whose mask pooling "
+            "would ignore; use image.filled(value), or filled(nan) and skip_nan=True"
         )
     return array
 

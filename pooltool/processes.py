@@ -24,11 +24,11 @@ from pooltool.interrupts import SIGNALS, Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
 
 AHEAD = 1000
-"""Jobs that may be begun while an earlier one is not told yet."""
+"""Jobs that may be started before an earlier one is reported."""
 PART_JOBS, PART_BYTES = 64, 1 << 18
 """A part of the jobs holds so many, or fewer where their files are larger, but at least one."""
 POLL_SECONDS = 0.05
-"""How soon a run notices that it was asked to stop."""
+"""Interval in which a run checks for interrupts."""
 CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 """To fork a process costs almost nothing once OpenCV is loaded, and is safe before any thread is
 started; elsewhere than on Linux system libraries start some.
@@ -51,7 +51,7 @@ class Worker:
     def begin(self, part: range) -> None:
         """Have the jobs of these numbers done."""
         self.part = part
-        with suppress(OSError):  # where it was killed meanwhile, as `receive` will see
+        with suppress(OSError):  # it was killed, which `receive` notices
             self.connection.send(part)
 
     def receive(self) -> list[Outcome] | None:
@@ -70,15 +70,15 @@ class Worker:
         self.process.join()
         status = self.process.exitcode
         name = signal.Signals(-status).name if status < 0 else f"status {status}"
-        return name + ", mostly for want of memory" * (name == "SIGKILL")
+        return name + ", probably because memory ran out" * (name == "SIGKILL")
 
 
 def run(
     jobs: Sequence[Job], settings: Settings, interrupts: Interrupts, count: int
 ) -> Iterator[Outcome]:
     """Do the jobs by so many processes; yield the outcomes as `batch.run` does."""
-    # Here, not only in every process: OpenCV waits for ever for its own threads, which a fork
-    # leaves behind.
+    # Here, not only in every process: OpenCV waits forever for its own threads, which a fork
+    # does not copy.
     native.import_cv2().setNumThreads(1)
     is_stopped = CONTEXT.RawValue("b", False)
     start = partial(Worker, jobs, settings, is_stopped)
@@ -134,7 +134,7 @@ def _again(
                 yield from outcomes
                 break
         else:
-            error = f"its process ended ({reason}); tried twice, leave it out"
+            error = f"its process ended ({reason}); tried twice; leave it out"
             yield Outcome(jobs[number], "failed", error=error)
 
 
@@ -157,7 +157,7 @@ def _serve(
     is_stopped: Any,
     protected: tuple[files.Identity, ...],
 ) -> None:
-    """Do the jobs that come, until there are no more. A signal is for those who send them."""
+    """Do the jobs that arrive, until there are no more. Only the parent handles signals."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -842,8 +842,8 @@ def test_a_picture_that_kills_its_process_ends_no_batch(tmp_path: Path, times: i
     assert [line.split(" ")[0] for line in done.stdout.splitlines()] == wanted
     assert done.stderr.splitlines() == [
         *(
-            f"pooltool: bad{number}.png: its process ended (SIGKILL, mostly for want of memory); "
-            "tried twice, leave it out"
+            f"pooltool: bad{number}.png: its process ended (SIGKILL, probably because memory ran "
+            "out); tried twice; leave it out"
             for number in ("009", "039")[:failed]
         ),
         f"pooltool: {len(names) - failed} done, 0 skipped, {failed} failed",

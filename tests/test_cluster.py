@@ -223,7 +223,7 @@ def test_a_folder_that_the_workers_do_not_share(
     assert result.status == 1
     assert result.out == ""
     assert result.err.startswith(
-        "pooltool: a worker wrote out/0_max.png, but here it is not to be seen: the workers need "
+        "pooltool: a worker wrote out/0_max.png, but it is not visible here: the workers need "
         "the same folders"
     )
     assert "stopped: 0 done" in result.err

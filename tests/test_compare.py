@@ -765,7 +765,7 @@ def test_the_detail_is_where_it_is_asked_for(run: Run) -> None:
     run("compare", "a.png", "-o", "corner.png", "--detail", "0,0")
     run("compare", "a.png", "-o", "middle.png", "--detail", "250,200")
     assert (load("corner.png") != load("middle.png")).any()
-    for detail, told in [("500,0", "--detail 500,0 lies outside the image"), ("3", "ROW,COLUMN")]:
+    for detail, told in [("500,0", "--detail 500,0 is outside the image"), ("3", "ROW,COLUMN")]:
         refused = run("compare", "a.png", "--detail", detail)
         assert (refused.status, refused.err.count("\n")) == (2, 1)
         assert told in refused.err

@@ -166,7 +166,7 @@ def test_quality_makes_a_difference(name: str) -> None:
 
 
 def test_quality_where_it_has_no_use() -> None:
-    with pytest.raises(ImageError, match=r"PNG has no quality .* jpg, webp or avif"):
+    with pytest.raises(ImageError, match=r"PNG has no quality; .* jpg, webp or avif"):
         formats.require_quality(formats.PNG, 90)
     with pytest.raises(ImageError, match=r"quality 101 is not"):
         formats.require_quality(formats.JPEG, 101)

@@ -245,7 +245,7 @@ def test_what_tiff_tags_lose_is_told() -> None:
     scale = (33550, 12, 3, (10.0, 10.0, 0.0), True)
     data = tiff(PHOTO, extratags=[scale])
     (warning,) = images.encode(images.decode(data), formats.TIFF).warnings
-    assert warning == "left out: GeoTIFF tags (pooling moves what they place)"
+    assert warning == "left out: GeoTIFF tags (pooling moves their positions)"
 
 
 def test_thumbnails_are_cut_off() -> None:
@@ -387,7 +387,7 @@ def test_avif_animations() -> None:
         assert np.abs(swapped(frame).astype(int) - wanted).max() < 9
     once = Picture(picture.frames, formats.AVIF, DURATIONS, 2, Metadata(xmp=XMP))
     assert images.encode(once, formats.AVIF).warnings == (
-        "left out of the AVIF animation: XMP and loop count (AVIF plays for ever)",
+        "left out of the AVIF animation: XMP and loop count (AVIF plays forever)",
     )
 
 
@@ -411,7 +411,7 @@ def test_one_frame_of_several() -> None:
     pages = tiff(np.stack(MOVING), photometric="rgb")
     np.testing.assert_array_equal(swapped(images.decode(pages, frame=3).frames[0]), MOVING[3])
     for several in (data, pages):
-        with pytest.raises(ImageError, match="no frame 4; it holds frames 0 to 3"):
+        with pytest.raises(ImageError, match="no frame 4; it has frames 0 to 3"):
             images.decode(several, frame=4)
     with pytest.raises(ImageError, match="no frame 1; it holds only one frame"):
         images.decode(pil(PHOTO, "PNG"), frame=1)

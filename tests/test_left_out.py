@@ -95,7 +95,7 @@ LEFT_OUT = {
     "tiff-tifffile": (tiff(PHOTO, photometric="rgb"), None),
     "tiff-iptc": (tag(33723), "IPTC (tag 33723)"),
     "tiff-unknown": (tag(65000), "tag 65000"),
-    "tiff-geo": (tag(34735), "GeoTIFF tags (pooling moves what they place)"),
+    "tiff-geo": (tag(34735), "GeoTIFF tags (pooling moves their positions)"),
     "tiff-imagej": (
         tiff(PHOTO[..., 0], imagej=True, resolution=(5, 5), metadata={"unit": "um"}),
         "description (the array's layout)",
@@ -253,7 +253,7 @@ def test_the_shape_of_pixels_without_a_unit_is_named() -> None:
 def test_a_resolution_below_one_pixel_an_inch_is_named() -> None:
     picture = images.decode(DENSE["PNG"])._replace(reduction=(1000, 1000))
     assert images.encode(picture, formats.JPEG).warnings == (
-        "left out: resolution (JPEG holds whole pixels an inch)",
+        "left out: resolution (JPEG stores whole pixels per inch)",
     )
 
 

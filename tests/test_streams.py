@@ -164,9 +164,7 @@ def test_all_pages_or_one(run: Run) -> None:
     refused = run("max", "pages.tif", "-o", "all.jpg")
     assert refused.status == 1
     assert "JPEG cannot hold 3 frames; use png, tif" in refused.err
-    assert (
-        "it has no frame 3; it holds frames 0 to 2" in run("max", "pages.tif", "--frame", "3").err
-    )
+    assert "it has no frame 3; it has frames 0 to 2" in run("max", "pages.tif", "--frame", "3").err
     assert json.loads(run("max", "pages.tif", "--json").out)["frames"] == 3
     compared = run("compare", "pages.tif")
     assert "frame 0 of 3 is compared; choose another with --frame" in compared.err
@@ -207,7 +205,7 @@ def test_quality(run: Run) -> None:
     assert os.path.getsize("q10.jpg") * 2 < os.path.getsize("q90.jpg")
     refused = run("max", "a.jpg", "--quality", "50", "--format", "png")
     assert refused.status == 2
-    assert "PNG has no quality setting" in refused.err
+    assert "PNG has no quality" in refused.err
 
 
 TIGHT = """

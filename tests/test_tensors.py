@@ -60,7 +60,7 @@ def test_a_shape_that_looks_like_channels_first_is_told(run: Run) -> None:
     for shape, told in [((3, 20, 30), True), ((2, 3, 20, 30), True), ((20, 30, 3), False),
                         ((3, 20, 4), False), ((20, 30), False), ((5, 64, 64), True)]:  # fmt: skip
         save("a.npy", np.zeros(shape, np.uint8))
-        assert ("say --data-format channels_first" in run("max", "a.npy").err) == told
+        assert ("use --data-format channels_first" in run("max", "a.npy").err) == told
         assert run("max", "a.npy", "--data-format", "channels_last").err == ""
 
 

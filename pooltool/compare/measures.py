@@ -37,7 +37,7 @@ windows along an axis that the center holds, however large they are.
 MOST_ALONG = 2048
 """Results along an axis that are compared, where those are more than the image has pixels."""
 BAND = 1 << 20
-"""Values that are looked at in one go, to save memory."""
+"""Values that are measured at once, to save memory."""
 
 
 class Result(NamedTuple):
@@ -157,7 +157,7 @@ def _colors(pixels: Array) -> Array:
 
 
 def _center(pixels: Array, windows: AnyWindows) -> tuple[Array, AnyWindows]:
-    """Cut the windows in the middle of a large image, with the settings that lie on them alike.
+    """Crop the windows in the center of a large image, with settings that give the same windows.
 
     Adaptive windows are as many as were cut, so theirs is the same size up to a pixel.
     """

@@ -1,8 +1,8 @@
 """The picture that `compare` writes: an image and its pooled results, side by side.
 
-A value of a result is a block that lies where its window lies in the image, enlarged without
-smoothing. A picture that is larger than its place is reduced as every viewer does it, by averaging;
-where that leaves blocks too small to see, a close-up of each picture stands beneath it. Colors are
+A value of a result is a block at the position of its window in the image, enlarged without
+smoothing. A picture that is larger than its place is reduced by averaging, as in other viewers;
+where that leaves blocks too small to see, a close-up is drawn below each picture. Colors are
 blue, green, red throughout, as in OpenCV. Lengths are in pixels of the panel unless said otherwise.
 """
 
@@ -88,7 +88,7 @@ class View(NamedTuple):
     """True where the image is drawn, False where a result is."""
 
     def at(self, position: float) -> int:
-        """Where a position in the image lies on the panel."""
+        """The place on the panel of a position in the image."""
         return floor((position - self.low) * self.scale + 0.5)
 
     @property
@@ -154,12 +154,12 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
     `tones_of`; a caption says when they are stretched. NaN is magenta; transparent parts show a
     checkerboard. Up to 16 x 16 pixels and their results are drawn with their numbers.
 
-    Raises `UsageProblem` where `detail` lies outside the image.
+    Raises `UsageProblem` where `detail` is outside the image.
     """
     height, width = pixels.shape[:2]
     if detail is not None and not (0 <= detail[0] < height and 0 <= detail[1] < width):
         raise UsageProblem(
-            f"--detail {detail[0]},{detail[1]} lies outside the image, whose rows are 0 to "
+            f"--detail {detail[0]},{detail[1]} is outside the image, whose rows are 0 to "
             f"{height - 1} and columns 0 to {width - 1}"
         )
     tones = tones_of(pixels)
@@ -286,7 +286,7 @@ def _band(pixels: Array, result: Result, tones: Tones, center: Pair, *, always: 
 
 
 def _captions(parts: Sequence[Views], pixels: Array) -> list[str]:
-    """What a reader has to know to read the pictures of a band right."""
+    """Notes that explain the pictures of a band."""
     whole, views = parts[0], [view for part in parts for view in part]
     axes, captions = [view.axis for view in whole], []
     if len(parts) > 1:
@@ -361,7 +361,7 @@ def _close_up(views: Views, height: int, center: Pair, *, always: bool) -> Views
 
 
 def _draw(values: Array, views: Views, tones: Tones) -> Bgr:
-    """Paint the image or a result, each value where it lies; hatch what is in no window."""
+    """Paint the image or a result, each value at its place; hatch what is in no window."""
     is_input, parts, ends = views[0].is_input, [], []
     for view in views:
         starts, stops = zip(*view.blocks(), strict=True)
@@ -390,7 +390,7 @@ def _shows_numbers(views: Views) -> bool:
 
 def _number(sheet: Bgr, values: Array, views: Views) -> None:
     """Draw the blocks of a small picture apart and frame its windows, only the first where they
-    do not lie side by side; write the values into the blocks, if type that fits can be read.
+    are not side by side; write the values into the blocks, if type that fits can be read.
 
     The values of three or four channels stand one below the other, red first.
     """
@@ -458,5 +458,5 @@ def _strip(text: str, size: int, color: Color, height: int, face: int = PLAIN) -
 
 
 def _text_width(text: str, size: int, face: int = PLAIN) -> int:
-    """Pixels that a line of type takes; `size` is about its height."""
+    """Width and height of a line of type in pixels; `size` is about its height."""
     return cv2.getTextSize(text, face, size / 32, 1)[0][0]

@@ -139,7 +139,7 @@ def can_draw_lines(encoding: str | None) -> bool:
 
 
 def is_partition(axis: Axis) -> bool:
-    """True when the windows of an axis lie side by side, without overlap, gap or dilation."""
+    """True when the windows of an axis are side by side, without overlap, gap or dilation."""
     windows = map(axis.pixels, range(axis.count))
     is_solid = axis.dilation == 1 or axis.pool_size == 1
     return is_solid and all(one.stop == other.start for one, other in pairwise(windows))

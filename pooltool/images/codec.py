@@ -48,7 +48,7 @@ from pooltool.images.tags import Resolution
 _CODEC_OF = {format.name: name for name, (_, formats) in CODECS.items() for format in formats}
 _STARTS = (b"(?P<%b>%b)" % (name.encode(), start) for name, (start, _) in CODECS.items())
 _START = re.compile(b"|".join(_STARTS), re.DOTALL)
-"""How files begin, each in a group of its module's name."""
+"""The first bytes of each kind of file, in a group named after its module."""
 _FEW_FRAMES, _BYTES_A_FRAME = 5000, 500
 """A file of more frames has so many bytes for each of the others."""
 
@@ -74,7 +74,7 @@ def decode(
     count, labels = len(header.sizes), labels and header.indexed and not gray
     if frame is not None and not 0 <= frame < count:
         only = "only one frame" if count == 1 else f"frames 0 to {count - 1}"
-        raise ImageError(f"it has no frame {frame}; it holds {only}")
+        raise ImageError(f"it has no frame {frame}; it has {only}")
     _require_sizes(header, frame, len(data))
     if gray or labels or data_format:
         header = header._replace(gray=gray, labels=labels, data_format=data_format)
@@ -127,8 +127,8 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
 
 
 def read_header(data: bytes) -> tuple[ModuleType, Header]:
-    """The module of a file's format, and what its header tells; raise `ImageError` with what the
-    file is when it is not read, and `DamageError` when its header is damaged.
+    """The module of a file's format, and its header; raise `ImageError` that names the kind of a
+    file that is not read, and `DamageError` when the header is damaged.
     """
     if not data:
         raise ImageError("it is empty; save it again, or leave it out")
@@ -146,7 +146,7 @@ def _require_sizes(header: Header, frame: int | None, size: int) -> None:
     """
     sizes, unit, limits = header.sizes, "pixels", header.format.limits
     if limits and len(sizes) > _FEW_FRAMES + size // _BYTES_A_FRAME:
-        raise DamageError(f"it is damaged: its {size} bytes hold hardly {len(sizes)} frames")
+        raise DamageError(f"it is damaged: its {size} bytes are too few for {len(sizes)} frames")
     if frame is not None and not header.animated:
         sizes = sizes[frame : frame + 1]
     heights, widths = zip(*sizes, strict=True)
@@ -165,7 +165,7 @@ def _require_sizes(header: Header, frame: int | None, size: int) -> None:
 
 
 def _upright(picture: Picture, header: Header) -> Picture:
-    """Turn pixels and metadata upright, and tell what is left out of the file."""
+    """Turn pixels and metadata upright, and warn of what is left out of the file."""
     metadata, missing = header.metadata, list(header.left_out)
     block, text, resolution = metadata.exif, metadata.xmp, metadata.resolution
     turn = header.orientation or (block.orientation if block else 1)

@@ -1,7 +1,7 @@
 """Files that are lists of named parts: JPEG segments, PNG and RIFF chunks, ISO boxes.
 
-A table a format says how the parts lie and which of them hold what. A walk copies nothing: a part
-is a view of the file.
+A table for each format describes its parts and what they hold. A walk copies nothing: a part is a
+view of the file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Part(NamedTuple):
     name: bytes
     body: Body
     at: int = 0
-    """Where all of it begins, in bytes of what was walked."""
+    """Position of its first byte, header included, in the data that was walked."""
 
 
 class Contents(NamedTuple):
@@ -32,7 +32,7 @@ class Contents(NamedTuple):
     """The pieces of each block of metadata, in the order of the file."""
     copied: list[Part]
     others: list[Part]
-    """What the table does not name."""
+    """Parts that are not in the table."""
 
     def first(self, name: str) -> bytes:
         """The first of the blocks of a name; empty where there is none."""
@@ -40,7 +40,7 @@ class Contents(NamedTuple):
 
 
 class Container(NamedTuple):
-    """How the parts of a format lie, and what they hold."""
+    """How the parts of a format are stored, and what they hold."""
 
     head: str
     """Name and length of a part as struct packs them, or length and name."""
@@ -56,9 +56,9 @@ class Container(NamedTuple):
     last: bytes = b""
     """The part that ends the file, where one does."""
     structural: frozenset[bytes] = frozenset()
-    """Parts that hold pixels, and what nobody misses."""
+    """Parts that hold pixels or need no warning when they are left out."""
     places: Mapping[bytes, Sequence[tuple[bytes, str]]] = {}
-    """What lies in the parts of a name behind a prefix: {name: ((prefix, block), ...)}."""
+    """The blocks in parts of a name, after a prefix: {name: ((prefix, block), ...)}."""
     copied: frozenset[bytes] = frozenset()
     """Parts that are copied as they are."""
 
@@ -108,7 +108,7 @@ class Container(NamedTuple):
         return contents
 
     def pack(self, name: bytes, body: Body) -> bytes:
-        """A part as it lies in a file."""
+        """A part as bytes of a file."""
         length = len(body) + self.counted
         head = struct.pack(self.head, *((name, length) if self.name_first else (length, name)))
         tail = b"\0" * (len(body) % 2) if self.even else b""

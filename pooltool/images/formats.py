@@ -41,20 +41,20 @@ class Format(NamedTuple):
     metadata: frozenset[str] = frozenset()
     """Those of exif, xmp, icc and resolution that are written into it."""
     sides: tuple[int, int] = (1, (1 << 31) - 1)
-    """Smallest and largest height or width in pixels, by writing and reading at each edge."""
+    """Smallest and largest height or width in pixels (tested)."""
     area: int = 1 << 62
     """The most pixels of a frame."""
     limits: int = 3
-    """How many of OpenCV's limits hold when it is read: of pixels, of columns, of rows."""
+    """How many of OpenCV's limits apply when it is read: of pixels, of columns, of rows."""
     gray_bits: int = 15
-    """Bits of the weights by which OpenCV's decoder makes gray of colors; 15 is as cvtColor."""
+    """Bits of the weights with which OpenCV's decoder converts colors to gray; cvtColor has 15."""
     module: str = ""
     """The module of the extra `[formats]` that reads it, where OpenCV does not."""
 
     def objections(
         self, dtype: str, channels: int, frames: int, sides: tuple[int, int], maxval: int | None
     ) -> list[str]:
-        """What of this picture the format cannot hold, as phrases; nothing when it holds it."""
+        """The properties of this picture that the format cannot hold, as phrases."""
         objections = []
         is_full = self.levels and dtype == "uint16" and maxval not in self.levels
         if dtype not in self.dtypes or is_full:
@@ -152,7 +152,7 @@ def format_for(extension_or_name: str) -> Format:
 
 
 def written_for(format: Format) -> Format:
-    """The format of a result that no name tells: the image's own, or PNG if that is only read."""
+    """The format of a result without a name: the image's own, or PNG if that is only read."""
     return format if format.written else PNG
 
 
@@ -176,7 +176,7 @@ def require_holds(
     if objections:
         written = [other for other in FORMATS if other.written]
         suitable = [other.extensions[0] for other in written if not other.objections(*asked)]
-        remedy = f"use {listed(suitable, 'or')}" if suitable else "no format here can"
+        remedy = f"use {listed(suitable, 'or')}" if suitable else "no format can"
         remedy += ", or choose one with --frame" * (frames > 1 and not format.frames)
         raise ImageError(f"{format.name} cannot hold {' and '.join(objections)}; {remedy}")
 
@@ -187,7 +187,7 @@ def require_quality(format: Format, quality: int | None) -> None:
         return
     if not format.quality:
         suitable = listed([other.extensions[0] for other in FORMATS if other.quality], "or")
-        raise ImageError(f"{format.name} has no quality setting; leave it out or write {suitable}")
+        raise ImageError(f"{format.name} has no quality; leave out --quality or write {suitable}")
     if not 0 <= quality <= 100:
         raise ImageError(f"quality {quality} is not between 0 and 100")
 

@@ -1,7 +1,7 @@
 """GIF (87a and 89a), which is only read: OpenCV decodes the bare frames.
 
-It stops at extensions and numbers that have no meaning, and takes from the last control block
-whether there is transparency, so each file is put together again for it.
+It stops at unknown extensions and numbers, and takes the transparency from the last control block
+only, so each file is rebuilt for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _XMP, _ICC = b"XMP DataXMP", b"ICCRGBG1012"
 _XMP_END = b"\1" + bytes(range(255, -1, -1)) + b"\0"
 """Read as blocks, a packet of XMP is skipped through this ramp of ever shorter steps."""
 _DISPOSALS = {2: 2, 3: 3, 4: 3}
-"""Browsers know that old programs wrote 4 for 3. Other numbers have no meaning: the frame stays."""
+"""Old programs wrote 4 for 3. Other numbers are not defined: the frame stays, as in browsers."""
 _MOST_PIXELS = 2731
 """Pixels of a byte: a code has at most 12 bits and stands for at most 4096."""
 _RAMP = bytes(level for level in range(256) for _ in range(3))
@@ -88,7 +88,7 @@ def _blocks(data: bytes) -> Iterator[_Block]:
         elif data[at] == _EXTENSION:
             label, content = data[at + 1], at + 2
         else:
-            words = "the GIF data does not go on as it should"
+            words = "a GIF block is not valid"
             raise DamageError(f"it is truncated or damaged: {words}")
         start, at, pieces = at, content, []
         while data[at]:
@@ -122,7 +122,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         if place == (0, 0, width, height):
             return _decoded_indices(data, *blocks[0])
     flags, table = data[10], _table(data, 10, 13)
-    if not table:  # without one OpenCV does not clear what lies outside of the next frame
+    if not table:  # without one OpenCV does not clear the area outside the next frame
         flags, table = 0x80, bytes(6)
     parts = [data[:6] + struct.pack("<HHBBB", width, height, flags, 0, 0) + table]
     for control, block in blocks:

@@ -1,4 +1,4 @@
-"""What the walks through files share: checks of what a header tells, and names for warnings."""
+"""Checks of headers and names for warnings, shared by the formats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pooltool.images.formats import listed
 from pooltool.images.picture import Sizes
 
 MALFORMED = (struct.error, LookupError, ValueError)
-"""What walking through a broken header raises where no check of ours comes first."""
+"""Exceptions that a broken header can raise while it is parsed."""
 _MAX_FRAMES = 1 << 20
 
 
@@ -28,7 +28,7 @@ def repeated(size: tuple[int, int], count: int) -> Sizes:
 
 
 def require_plausible(height: int, width: int, least: int, most: int) -> None:
-    """Refuse a header that lies about the size, before memory is taken for its pixels.
+    """Refuse a header whose size cannot be right, before memory is taken for its pixels.
 
     Its pixels take at least `least` of what the file's data can hold, at most `most`.
     """
@@ -40,5 +40,5 @@ def require_plausible(height: int, width: int, least: int, most: int) -> None:
 
 
 def profile_kind(profile: bytes) -> str | None:
-    """What colors an ICC profile is for; None when it is not a profile."""
+    """The color space of an ICC profile; None when it is not a profile."""
     return {b"GRAY": "gray", b"RGB ": "RGB", b"CMYK": "CMYK", b"Lab ": "Lab"}.get(profile[16:20])

@@ -40,11 +40,11 @@ BOXES = Container(
     places={b"uuid": ((_EXIF, "exif"), (_ADOBE_EXIF, "exif"), (_XMP, "xmp"))},
 )  # fmt: skip
 _FIELDS = {b"meta": 4, b"iref": 4, b"stsd": 8, b"av01": 78}
-"""Bytes of a box that lie before the boxes in it."""
+"""Bytes of a box before the boxes in it."""
 
 _PROPERTIES = {b"ispe", b"pixi", b"av1C", b"colr", b"irot", b"imir", b"auxC", b"free", b"ccst",
                b"btrt", b"a1lx", b"a1op"}  # fmt: skip
-"""Properties that are done here, or that change no pixel."""
+"""Properties that are handled here, or that change no pixel."""
 _XMP_TYPE = b"\0application/rdf+xml\0"
 _ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"
 _UPRIGHT = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
@@ -192,7 +192,7 @@ def _described(properties: list[Part], size: tuple[int, int], *, has_alpha: bool
     icc, nclx = colors.get(b"prof") or colors.get(b"rICC"), colors.get(b"nclx", bytes(7))
     primaries, transfer, _, limits = struct.unpack_from(">HHHB", nclx)
     verbatim, what = None, ""
-    # 1 and 13 are those of sRGB, 2 says nothing; a profile tells colors better than numbers.
+    # 1 and 13 are those of sRGB, 2 is unspecified; a profile takes precedence over numbers.
     if primaries and not icc and (primaries not in (1, 2) or transfer not in (2, 13)):
         words = f"colors that are not sRGB (primaries {primaries}, transfer {transfer})"
         verbatim = Verbatim(("AVIF",), (Part(b"colr", nclx[:4]),), (words,))
@@ -247,7 +247,7 @@ def _links(meta: dict[bytes, Body]) -> list[tuple[bytes, int, int]]:
 
 
 def _stored(data: bytes, meta: dict[bytes, Body], wanted: set[int]) -> dict[int, bytes]:
-    """The data of some items, each of which may lie in several pieces."""
+    """The data of some items, which may be split into pieces."""
     number, stored = partial(_number, io.BytesIO(meta.get(b"iloc", bytes(8)))), dict[int, bytes]()
     version, _, sizes = number(1), number(3), number(2)
     wide = 4 if version == 2 else 2
@@ -308,11 +308,11 @@ def _encode_avif(picture: Picture, quality: int | None) -> Encoded:
     data = opencv.encoded(formats.AVIF, lambda: cv2.imencodeanimation(".avif", moving, settings))
     missing = [name for name, block in blocks.items() if block]
     missing += metadata.verbatim.names if metadata.verbatim else ()
-    missing += ["loop count (AVIF plays for ever)"] if picture.loop else []
+    missing += ["loop count (AVIF plays forever)"] if picture.loop else []
     return Encoded(data, left_out(missing, " of the AVIF animation"))
 
 
-# JPEG 2000 (ISO/IEC 15444-1): a codestream, alone or in boxes that tell what its channels mean
+# JPEG 2000 (ISO/IEC 15444-1): a codestream, alone or in boxes that describe its channels
 
 
 def _jpeg_2000_header(data: bytes) -> Header:
@@ -386,7 +386,7 @@ def _colors(boxes: Sequence[Part], count: int) -> tuple[bytes | None, bool]:
 
 
 def _encode_jpeg_2000(picture: Picture) -> Encoded:
-    """The boxes are written here: OpenCV tells neither what is alpha nor a profile."""
+    """The boxes are written here: OpenCV writes neither which channel is alpha nor a profile."""
     frame, metadata, pack = picture.frames[0], picture.metadata, BOXES.pack
     count, (height, width) = channels(frame), frame.shape[:2]
     settings = (native.import_cv2().IMWRITE_JPEG2000_COMPRESSION_X1000, 1000)

@@ -31,13 +31,13 @@ _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _NEXT_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 """The same behind coded pixels, where a 0 or a restart marker goes after 0xFF."""
 _MOST_SCANS = 128
-"""Each scan takes as long as the picture is large; programs write a dozen."""
+"""Each scan takes time for the whole picture; programs write a dozen."""
 
 _JFIF, _APP1, _APP2, _APP13 = b"\xff\xe0", b"\xff\xe1", b"\xff\xe2", b"\xff\xed"
 _ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 CONTAINER = Container(
     ">2sH", "JPEG segment", name_first=True, counted=2,
-    # APP14 of Adobe tells the kind of colors.
+    # APP14 of Adobe gives the kind of colors.
     structural=frozenset(bytes((0xFF, code)) for code in (*_SOF, _SOS, _APP14)),
     places={
         _JFIF: ((b"JFIF\0", "density"), (b"JFXX\0", "thumbnail")),
@@ -62,7 +62,7 @@ _INCH = 0.0254
 
 
 class _Repair(NamedTuple):
-    """What is odd in the headers without harm to the picture."""
+    """Harmless oddities in the headers, as warnings."""
 
     start: int
     end: int
@@ -123,8 +123,8 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     try:
         pixels = opencv.decode_still(data, formats.JPEG, _COMPLAINTS, gray=gray)
     except DamageError as error:
-        # Zeros may fill the file up. Was data lost instead, then zeros were taken for codes, and
-        # the decoder will miss them.
+        # Zeros may pad the file. If they replace lost data instead, the decoder reads them as codes
+        # and complains.
         complaint, end = re.search(_EXTRANEOUS, str(error)), len(data) - details.rest
         if not complaint or data[end - 1]:
             raise
@@ -155,7 +155,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         if down and across:
             start = start[:13] + struct.pack(">BHH", 1, across, down) + start[18:]
         else:
-            missing.append("resolution (JPEG holds whole pixels an inch)")
+            missing.append("resolution (JPEG stores whole pixels per inch)")
     exif = EXIF_PREFIX + metadata.exif.to_bytes() if metadata.exif else b""
     xmp = XMP_PREFIX + metadata.xmp if metadata.xmp else b""
     parts = [("EXIF", Part(_APP1, exif)), ("XMP", Part(_APP1, xmp))]
@@ -175,9 +175,9 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
 
 
 def _segments(data: bytes) -> tuple[list[Part], list[_Repair]]:
-    """All segments but tables, and last what lies behind the end of the image, by their markers.
+    """All segments but tables, and last the data after the end of the image, by their markers.
 
-    As libjpeg does it, what is no marker is stepped over in the header.
+    Like libjpeg, it skips bytes of the header that are no marker.
     """
     parts: list[Part] = []
     junk: list[_Repair] = []
@@ -208,7 +208,7 @@ def _segments(data: bytes) -> tuple[list[Part], list[_Repair]]:
             pattern = _NEXT_MARKER
     if pattern is _NEXT_MARKER:
         raise DamageError("it is truncated: the JPEG data has no end-of-image marker")
-    raise DamageError("it is truncated or damaged: the JPEG header has no picture behind it")
+    raise DamageError("it is truncated or damaged: there is no picture after the JPEG header")
 
 
 def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:

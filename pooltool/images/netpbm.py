@@ -29,7 +29,7 @@ _HEADER = re.compile(
 
 
 class _Raster(NamedTuple):
-    """One picture of a file: what its header says and where its numbers lie."""
+    """One picture of a file: its header and the position of its numbers."""
 
     kind: str
     """The character after the P."""
@@ -40,7 +40,7 @@ class _Raster(NamedTuple):
     little-endian."""
     start: int
     end: int
-    """Where they end; text goes on to the end of the file."""
+    """Where they end; for text, the end of the file."""
 
 
 def read_header(data: bytes) -> Header:
@@ -60,7 +60,7 @@ def read_header(data: bytes) -> Header:
 
 
 def _read_raster(data: bytes, at: int) -> _Raster:
-    """Read the header that begins at `at`: one blank lies between it and its numbers."""
+    """Read the header that begins at `at`: one blank separates it from its numbers."""
     header = _HEADER.match(data, at)
     if not header:
         raise DamageError(f"it is truncated or damaged: no whole header begins at byte {at}")
@@ -132,7 +132,7 @@ def _text_numbers(text: bytes, kind: str, count: int) -> Array:
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
-    """Write the pictures one behind the other, as text where a single one came as text."""
+    """Write the pictures one after the other; a single one that was text as text."""
     verbatim, is_text = picture.metadata.verbatim, picture.text and len(picture.frames) == 1
     comments, out = verbatim.parts[0].body if verbatim else b"", []
     for pixels in picture.frames:

@@ -43,7 +43,7 @@ class ArrayFile(NamedTuple):
     dtype: np.dtype[Any]
     """The dtype, in the byte order of the file."""
     order: Literal["C", "F"]
-    """C where neighbors along the last axis lie side by side, F where those along the first do."""
+    """C if neighbors along the last axis are adjacent in memory, F if those along the first are."""
     start: int
     """Where the numbers begin, in bytes."""
 
@@ -146,12 +146,12 @@ def dumps(array: Array) -> bytes:
 
 
 def layout_warnings(shape: tuple[int, ...], data_format: str | None) -> tuple[str, ...]:
-    """A warning where nobody said how the array lies, and its shape looks channels first."""
+    """A warning if no data format was given and the shape looks channels first."""
     if data_format is not None or not looks_channels_first(shape):
         return ()
     return (
         f"its shape {shape} looks like channels first, and it was pooled over its first axes; "
-        "if it is, say --data-format channels_first",
+        "if so, use --data-format channels_first",
     )
 
 
@@ -164,7 +164,7 @@ def _array(file: BinaryIO | bytes, data: bytes, size: int) -> ArrayFile:
     if start > min(len(data), _MAX_HEADER):
         raise DamageError("it is truncated or damaged: its .npy header is not complete")
     text = data[8 + width : start].decode("utf-8" if version == b"\3" else "latin-1", "replace")
-    # Python 2 wrote sizes as 10L, and careless writers np.int64(10): no literals of Python 3.
+    # Python 2 wrote sizes as 10L, and some programs np.int64(10): no literals of Python 3.
     text = re.sub(r"\b(?:np|numpy)\.(?:(True|False)_|\w+\(([^()]*)\))|(?<=\d)L\b", r"\1\2", text)
     try:
         fields = ast.literal_eval(text)

@@ -1,4 +1,4 @@
-"""OpenCV's codecs: run with what they print caught, their complaints judged, failures in words.
+"""OpenCV's codecs: run with their messages captured and classified, failures in words.
 
 Some damaged files decode with success, and a line on standard error is the only sign. Each format
 says which of its decoder's lines are complaints about the picture: they refuse it.
@@ -22,9 +22,9 @@ _ANY_DEPTH = 2 | 128
 _ANY_COLOR = _ANY_DEPTH | 1 | 4
 """IMREAD_COLOR and ANYCOLOR as well: gray, color and alpha as they are."""
 _NO_MEMORY = r"(?i)memory|failed to alloc|bad_alloc|system limits"
-"""Words of decoders that got no memory."""
+"""Messages of decoders that got no memory."""
 _MISSING = r"(?i)unexpected end|read error|bad scanline|corrupt"
-"""Words of decoders that fail for want of data."""
+"""Messages of decoders when data is missing."""
 
 
 def decode_still(
@@ -77,7 +77,7 @@ def run(format: Format, attempt: Callable[[], Any], complaints: str | None = Non
 
 
 def unread(kind: str, words: str = "") -> str:
-    """That a file is of a kind which is not read, and what to do."""
+    """The message for a kind of file that is not read."""
     return (
         f"it is damaged, or a kind of {kind} that is not read{words and f' ({words})'}; "
         "if another program opens it, convert it to PNG there"

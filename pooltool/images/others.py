@@ -1,4 +1,4 @@
-"""Kinds of files that OpenCV does not read, by how they begin, and where to go with each."""
+"""Kinds of files that OpenCV does not read, by their first bytes, and what to do with each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KINDS = (
     (rb"version https://git-lfs", "a pointer of Git LFS, not the picture itself",
      "run `git lfs pull`"),
 )  # fmt: skip
-"""How files of other kinds begin, what they are, and where to go with them."""
+"""The first bytes of other kinds of files, what they are, and what to do with them."""
 RAW = f"it is a camera's raw picture, which is not read; {_DEVELOP}"
 
 
@@ -63,7 +63,7 @@ def is_installed(module: str) -> bool:
 
 
 def attempt(kind: str, action: Callable[[], Any]) -> Any:
-    """Run what a package of the extra does with a file, which may raise and warn of anything."""
+    """Run a package of the extra on a file; it may raise and warn of anything."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -76,7 +76,7 @@ def attempt(kind: str, action: Callable[[], Any]) -> Any:
 
 
 def by_imagecodecs(codec: str, what: str, data: bytes) -> Array:
-    """What one of the codecs of imagecodecs makes of a file."""
+    """Decode a file with one of the codecs of imagecodecs."""
     decoder = getattr(imported("imagecodecs", what), f"{codec}_decode")
     pixels: Array = attempt(what, lambda: decoder(data))
     return pixels

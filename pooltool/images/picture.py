@@ -1,4 +1,4 @@
-"""What passes between the formats and everybody else: pictures, metadata and encoded files."""
+"""The data that formats exchange with other modules: pictures, metadata and encoded files."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Header(NamedTuple):
     labels: bool = False
     """True when the indices are wanted as labels, not the colors."""
     data_format: DataFormat | None = None
-    """How a .npy array lies, if that is said."""
+    """Axis order of a .npy array, if it was given."""
     gray: bool = False
     """True when only gray is wanted, for decoders that give another gray than their colors do."""
     pixel_bytes: int = 4
@@ -77,7 +77,7 @@ class Picture(NamedTuple):
     durations: tuple[int, ...] | None = None
     """Milliseconds of each frame of an animation."""
     loop: int = 0
-    """How often an animation plays; 0: for ever."""
+    """How often an animation plays; 0: forever."""
     metadata: Metadata = NO_METADATA
     maxval: int | None = None
     """Value of full brightness, where it is less than the dtype's largest."""

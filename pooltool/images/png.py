@@ -72,7 +72,7 @@ class _Frame(NamedTuple):
     disposal: int
     """What becomes of its area: nothing, clear (_BACKGROUND), or as before (_PREVIOUS)."""
     is_blended: bool
-    """True when it lies over what is there, False when it replaces it."""
+    """True when it is blended over the canvas, False when it replaces it."""
     data: list[Body]
 
 
@@ -99,7 +99,7 @@ def read_header(data: bytes) -> Header:
     require_plausible(height, width, height * width * bits // 8, len(data) * 1032)
     has_alpha = color in (_GRAY_ALPHA, _RGBA) or b"tRNS" in before
     metadata, missing = NO_METADATA, list[str]()
-    if not CONTAINER.structural.issuperset(names):  # else, as mostly, there is nothing to sort
+    if not CONTAINER.structural.issuperset(names):  # else there is nothing to sort
         metadata, missing = _read_metadata(CONTAINER.sort(parts))
     frames, loop = list[_Frame](), 0
     if not _ANIMATED.isdisjoint(names):
@@ -133,7 +133,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         data = b"".join((_SIGNATURE, *(view[start:end] for start, end in spans)))
     pixels = _decoded(data, details, gray=header.gray and not details.has_alpha)
     if header.gray and details.has_alpha and pixels.ndim == 3:
-        # The decoder weighs colors by itself, as light where the file tells its gamma.
+        # The decoder weights colors itself, as linear light where the file gives its gamma.
         pixels[..., :3] = _decoded(data, details, gray=True)[..., None]
     return Picture((pixels,), formats.PNG)
 
@@ -247,7 +247,7 @@ def _animated(
         if name == b"fcTL":
             wide, high, left, top, time, unit, dispose, blend = struct.unpack(">4x4IHHBB", body)
             if not (0 < wide <= width - left and 0 < high <= height - top):
-                raise DamageError("it is damaged: a frame of its animation lies beyond the picture")
+                raise DamageError("it is damaged: a frame of its animation is outside the picture")
             rows, columns = slice(top, top + high), slice(left, left + wide)
             time = round(1000 * time / (unit or 100))
             frames.append(_Frame(rows, columns, time, dispose, blend != 0, []))
@@ -298,7 +298,7 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
 
 
 def _blend(front: Array, back: Array) -> None:
-    """Lay the front over the back, with straight alpha, rounded once."""
+    """Blend the front over the back, with straight alpha, rounded once."""
     alpha, opaque = front[..., 3:], int(np.iinfo(front.dtype).max)
     np.copyto(back, front, where=alpha == opaque)
     mixed = ((alpha > 0) & (alpha < opaque))[..., 0]

@@ -48,7 +48,7 @@ class Field(NamedTuple):
     raw: bytes | memoryview
     """The values as they are stored. Of an unknown kind: the bytes that hold or place them."""
     at: int = 0
-    """Where `raw` lies in what it was read from; 0 for a value that is new."""
+    """Position of `raw` in the data that it was read from; 0 for a new value."""
     inner: dict[int, Field] | None = None
 
     @property
@@ -72,7 +72,7 @@ class Field(NamedTuple):
 
 
 class Directory(NamedTuple):
-    """The fields of one directory by tag, and where the next one lies."""
+    """The fields of one directory by tag, and the position of the next one."""
 
     order: str
     """Byte order, as struct writes it."""
@@ -81,7 +81,7 @@ class Directory(NamedTuple):
     size: int
     """Bytes of its table."""
     is_whole: bool
-    """False when a part of it lies beyond the end of the data."""
+    """False when a part of it is beyond the end of the data."""
 
     def raw(self, tag: int) -> bytes | None:
         """The bytes of a tag; None when it is missing."""
@@ -110,13 +110,13 @@ class Exif(NamedTuple):
 
     @property
     def orientation(self) -> int:
-        """How the picture is to be turned, 1 to 8; 1 when nothing or nonsense is said."""
+        """How the picture is to be turned, 1 to 8; 1 when the tag is missing or not valid."""
         value = self._number(ORIENTATION)
         return int(value) if value in range(1, 9) else 1
 
     @property
     def resolution(self) -> Resolution | None:
-        """Pixels a meter; None where nothing is said, or no unit."""
+        """Pixels per meter; None if it, or its unit, is missing."""
         unit = self._number(RESOLUTION_UNIT) if RESOLUTION_UNIT in self.fields else 2
         meter = {2: 1 / 0.0254, 3: 100.0}.get(int(unit), 0.0)
         down, across = self._number(Y_RESOLUTION) * meter, self._number(X_RESOLUTION) * meter
@@ -124,11 +124,11 @@ class Exif(NamedTuple):
 
     @property
     def describes(self) -> bool:
-        """True when it says more than orientation and resolution."""
+        """True when it holds more than orientation and resolution."""
         return not self.fields.keys() <= {ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
 
     def upright(self, turn: int, height: int, width: int) -> Exif:
-        """The block of the turned picture, which is so high and wide."""
+        """The block of the turned picture of this height and width."""
 
         def change(tag: int, field: Field) -> tuple[int, Field]:
             if tag == ORIENTATION:
@@ -200,9 +200,9 @@ def directories(data: bytes) -> Iterator[Directory]:
     while True:
         room -= directory.size
         if not directory.is_whole:
-            raise DamageError("it is truncated: its tags lie beyond the end of the data")
+            raise DamageError("it is truncated: its tags are beyond the end of the data")
         if room < 0:
-            raise DamageError("it is damaged: its tag directories overlap, or run in a circle")
+            raise DamageError("it is damaged: its tag directories overlap or form a loop")
         yield directory
         if not directory.following:
             return
@@ -240,7 +240,7 @@ def number_fields(numbers: Mapping[int, Sequence[int]], order: str = "<") -> dic
 
 
 def resolution_fields(resolution: Resolution, order: str) -> dict[int, Field]:
-    """The fields of a directory that tell a resolution in inches."""
+    """The fields of a directory for a resolution in inches."""
     sides = zip((Y_RESOLUTION, X_RESOLUTION), resolution, strict=True)
     ratios = {tag: Field(_RATIONAL, 1, _as_ratio(side * 0.0254, order)) for tag, side in sides}
     return ratios | number_fields({RESOLUTION_UNIT: [2]}, order)

@@ -39,7 +39,7 @@ _SHARED = (*_RESOLUTION, _NO_DATA)
 _DESCRIPTIVE = (11, 269, _DESCRIPTION, 271, 272, *_SHARED, 285, 301, 305, 306, 315, 316, 318, 319,
                 18246, 18249, 33432, *range(0x9C9B, 0x9CA0), 50708, 50709,
                 tags.EXIF, tags.GPS)  # fmt: skip
-"""The tags that describe the picture, and where more of them lie; they travel as an EXIF block."""
+"""The tags that describe the picture or point to such tags; they are kept as an EXIF block."""
 _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *range(277, 282), 284,
                          *range(288, 294), 297, 317, 320, *range(322, 326), 332, *range(338, 342),
                          347, *range(512, 522), *range(529, 533), _DEPTH, 32998, 50674, 59932,
@@ -53,7 +53,7 @@ _NAMES = {
     tags.MAKER_NOTES: "maker notes", 33723: "IPTC (tag 33723)",
     34377: "Photoshop data (tag 34377)", 42112: "GDAL metadata (tag 42112)",
     **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737),
-                    "GeoTIFF tags (pooling moves what they place)"),
+                    "GeoTIFF tags (pooling moves their positions)"),
 }  # fmt: skip
 _STRIP_BYTES = 1 << 18
 
@@ -63,7 +63,7 @@ def read_header(data: bytes) -> Header:
     directories = tuple(tags.directories(data))
     spans = {(field.at, len(field.raw)) for page in directories for field in page.fields.values()}
     if sum(length for _, length in spans) > 2 * len(data):
-        raise DamageError("it is damaged: its tags share their bytes")
+        raise DamageError("it is damaged: its tags overlap")
     pictures = {
         index: directory
         for index, directory in enumerate(directories)
@@ -251,7 +251,7 @@ def _movable(
 def _planes(data: bytes, page: Page) -> int:
     """How many planes the only page of a file describes.
 
-    It is a volume, or they lie uncompressed in a row: ImageJ writes stacks above 4 GB so, tifffile
+    It is a volume, or they are stored in a row, uncompressed: ImageJ does so above 4 GB, tifffile
     those that it was asked to truncate, MetaMorph all.
     """
     directory = page.directory

@@ -173,7 +173,7 @@ def rare_kind(page: Page) -> str:
 
 
 def blocks(data: bytes, page: Page) -> list[memoryview]:
-    """The strips or tiles of a page as they lie in the file; raise `DamageError` if they do not."""
+    """The strips or tiles of a page, as stored; raise `DamageError` if they are not in the file."""
     tags = (TILES, TILE_BYTES) if page.tiled else (STRIPS, STRIP_BYTES)
     starts, sizes = map(page.directory.numbers, tags)
     down, across = page.grid
@@ -185,7 +185,7 @@ def blocks(data: bytes, page: Page) -> list[memoryview]:
     spans, view = [*zip(starts[:count], sizes, strict=False)], memoryview(data)
     parts = [view[start : start + size] for start, size in spans]
     if page.compression != RAW and max(map(sum, spans)) > len(data):
-        raise DamageError("it is truncated: a TIFF page lies beyond the end of the data")
+        raise DamageError("it is truncated: a TIFF page is beyond the end of the data")
     # Bytes that several strips share count once.
     most = min(sum(map(len, parts)), len(data))
     most *= COMPRESSIONS.get(page.compression) or 8 * page.row_bytes
@@ -310,7 +310,7 @@ def _values(page: Page, rows: Array) -> Array:
         bits = np.unpackbits(rows, axis=1, count=page.columns * page.bits)
         bits = bits.reshape(*shape, page.bits)
         return np.packbits(bits, axis=3)[..., 0] >> (8 - page.bits)
-    if page.predictor == 3:  # Adobe's TIFF technical note 3: bytes of one rank lie together
+    if page.predictor == 3:  # Adobe's TIFF technical note 3: bytes of one rank are adjacent
         summed = _summed(rows.reshape(len(rows), -1, page.samples))
         ranks = summed.reshape(len(rows), dtype.itemsize, -1).swapaxes(1, 2)
         floats = np.ascontiguousarray(ranks).view(dtype.newbyteorder(">"))

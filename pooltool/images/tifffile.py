@@ -85,7 +85,7 @@ def _require_fitting(page: Page, block: memoryview) -> None:
         try:
             ((height, width),) = module.read_header(data).sizes
         except (*MALFORMED, StopIteration):
-            raise DamageError("it is damaged: the header of a strip or tile is cut") from None
+            raise DamageError("it is damaged: the header of a strip or tile is truncated") from None
     if height > page.rows or width > page.columns:
         raise DamageError("it is damaged: a strip or tile is larger than its TIFF tags say")
 

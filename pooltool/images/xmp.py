@@ -33,7 +33,7 @@ _NUMBER = rb"\d{1,9}(?:/[1-9]\d{,8}|\.\d{1,9})?"
 def upright(xmp: bytes, turn: int, *, is_turned: bool) -> tuple[bytes, list[str]]:
     """The packet without other pictures, and the names of what cannot be kept of a picture that
     was turned by the EXIF orientation `turn`. Its own orientation is reset if the picture
-    `is_turned`: else nobody obeys it.
+    `is_turned`: otherwise programs ignore it.
     """
     xmp, _ = _without(xmp, "other pictures")
     if is_turned:
