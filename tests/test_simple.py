@@ -14,7 +14,7 @@ from conftest import Run
 from samples import Array, swapped
 
 from pooltool import images
-from pooltool.errors import ImageError
+from pooltool.errors import DamageError, ImageError
 from pooltool.images import Picture, formats
 
 TOP = np.nextafter(np.float32(2.0**127), np.float32(0))
@@ -134,3 +134,19 @@ def test_a_gif_of_one_frame_is_no_animation() -> None:
     moving = kinds.gif_of(*[kinds.control(), kinds.gif_image(kinds.A)] * 3)
     assert images.decode(moving).durations == (50, 50, 50)
     assert images.decode(moving, frame=1).durations is None
+
+
+def test_what_pillow_says_of_a_file_names_no_address() -> None:
+    with pytest.raises(
+        ImageError, match=r"a kind of PSD that is not read \(cannot .*\)"
+    ) as refused:
+        images.decode(b"8BPS\0\1" + bytes(60))
+    assert "0x" not in str(refused.value)
+
+
+def test_more_frames_than_the_size_of_a_file_makes_likely_are_refused() -> None:
+    small, large = b"P5 1 1 255\n\0", b"P5 50 20 255\n" + bytes(1000)
+    assert len(images.decode(small * 5000).frames) == 5000
+    assert len(images.decode(large * 6000).frames) == 6000
+    with pytest.raises(DamageError, match="its 72000 bytes hold hardly 6000 frames"):
+        images.decode(small * 6000)
