@@ -413,7 +413,7 @@ def test_one_frame_of_several() -> None:
     for several in (data, pages):
         with pytest.raises(ImageError, match="no frame 4; it has frames 0 to 3"):
             images.decode(several, frame=4)
-    with pytest.raises(ImageError, match="no frame 1; it holds only one frame"):
+    with pytest.raises(ImageError, match="no frame 1; it has only one frame"):
         images.decode(pil(PHOTO, "PNG"), frame=1)
     with pytest.raises(ImageError, match="no frame -1"):
         images.decode(pages, frame=-1)
