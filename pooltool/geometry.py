@@ -60,7 +60,7 @@ class Axis:
         """Pixels from the first to the last of the largest window, gaps included."""
         return self.dilation * (self.most - 1) + 1
 
-    @property
+    @cached_property
     def most(self) -> int:
         """Pixels of the largest window."""
         return self.pool_size + bool(self.lengths)
@@ -71,6 +71,17 @@ class Axis:
         if self.lengths or self.unseen != (0, 0):
             return False
         return self.starts[0] >= 0 and self.starts[-1] + self.extent <= self.size
+
+    @cached_property
+    def taps(self) -> list[slice]:
+        """Where each tap of all windows is, of windows inside the image that are not adaptive."""
+        end = (self.count - 1) * self.stride + 1
+        return [slice(tap, tap + end, self.stride) for tap in range(0, self.extent, self.dilation)]
+
+    @cached_property
+    def whole(self) -> tuple[int, int, Axis]:
+        """`part` of all windows."""
+        return self.part(0, self.count)
 
     @property
     def reduction(self) -> float:

@@ -73,14 +73,17 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
     by_taps = not axis.lengths and axis.pool_size <= min(2 * axis.stride, MANY)
     by_taps &= channels >= FEW or is_small
     if by_taps and is_small and _period(rows) == rows.pool_size < MANY:
-        reduced, *others = _taps(tile.pixels, rows, 1)
-        for tap in others:
-            reduced = combine(reduced, tap, dtype=dtype)
+        reduced, *others = [tile.pixels[:, tap] for tap in rows.taps]
+        for other in others:
+            reduced = combine(reduced, other, dtype=dtype)
     else:
         reduced = _reduce_rows(tile, reduction, dtype)
     reduced = reduced.astype(out.dtype, copy=False)
-    if by_taps:
-        _tree(_taps(reduced, axis, 2), combine, out)
+    if by_taps and channels < FEW:  # as planes, in whose order ufuncs then go through them
+        reduced, out = reduced.transpose(0, 3, 1, 2), out.transpose(0, 3, 1, 2)
+        _tree([reduced[..., tap] for tap in axis.taps], combine, out)
+    elif by_taps:
+        _tree([reduced[:, :, tap] for tap in axis.taps], combine, out)
     elif axis.lengths:
         _reduce_adaptive_columns(axis, reduced, reduction, out)
     elif reduced.shape[2] == axis.extent + axis.count - 1 and axis.pool_size > 1:
@@ -208,7 +211,8 @@ def _tree(taps: list[Array], combine: np.ufunc, out: Array | None = None) -> Arr
         return taps[0]
     largest = 1 << len(taps).bit_length() - 1
     half = len(taps) - largest or largest // 2
-    combined: Array = combine(_tree(taps[:half], combine), _tree(taps[half:], combine), out=out)
+    first, second = _tree(taps[:half], combine), _tree(taps[half:], combine)
+    combined: Array = combine(first, second, out=out, order="C")
     return combined
 
 

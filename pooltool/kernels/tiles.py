@@ -73,8 +73,8 @@ def tiles(planes: Array, rows: Axis, columns: Axis, most: int) -> Iterator[Tile]
     """
     most = max(1, most // planes.shape[3])
     if len(planes) * rows.count * columns.count <= most and rows.count <= NARROW >= columns.count:
-        top, bottom, rows = rows.part(0, rows.count)
-        left, right, columns = columns.part(0, columns.count)
+        top, bottom, rows = rows.whole
+        left, right, columns = columns.whole
         yield Tile(planes[:, top:bottom, left:right], rows, columns)
         return
     for high, wide in product(_around_inside(rows), _around_inside(columns)):
