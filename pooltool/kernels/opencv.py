@@ -1,7 +1,7 @@
 """Where OpenCV gives exactly what the rules ask for, and faster.
 
 Each function here pools a tile, or returns False or None where OpenCV is not faster or not exact.
-None of these windows reaches into the padding.
+None of these windows reaches into the padding, but those of medians of 3x3.
 """
 
 from __future__ import annotations
@@ -77,8 +77,13 @@ def median(tile: Tile, out: Array) -> bool:
     """
     pixels, rows, columns = tile.pixels, tile.rows, tile.columns
     side, kept = rows.pool_size, rows.stride * columns.stride
-    if not all(a.is_regular and a.dilation == 1 and a.pool_size == side for a in (rows, columns)):
-        return False
+    frame = 0 if rows.is_regular and columns.is_regular else 1
+    for axis in rows, columns:
+        if axis.dilation > 1 or axis.lengths or axis.unseen != (0, 0) or axis.pool_size != side:
+            return False
+        outside = max(-axis.starts[0], axis.starts[-1] + side - axis.size)
+        if frame and (side > 3 or outside > 1 or axis.size < 2):
+            return False
     if side % 2 == 0 or pixels.shape[3] not in MEDIAN_CHANNELS:
         return False
     if side in (3, 5):
@@ -87,14 +92,32 @@ def median(tile: Tile, out: Array) -> bool:
         is_faster = out.dtype == np.uint8 and side > 5 and LARGE_MEDIAN * kept <= side * side
     if not is_faster or (out.dtype.kind == "f" and np.isnan(pixels.max())):
         return False
+    middle = side // 2 + frame
     down, across = (
-        slice(side // 2, side // 2 + axis.stride * axis.count, axis.stride)
+        slice(axis.starts[0] + middle, axis.starts[-1] + middle + 1, axis.stride)
         for axis in (rows, columns)
     )
     for plane, results in zip(pixels, out, strict=True):
-        filtered = cv2.medianBlur(np.ascontiguousarray(plane, out.dtype), side)
-        results[...] = filtered.reshape(plane.shape)[down, across]
+        source = _framed(plane, out.dtype) if frame else np.ascontiguousarray(plane, out.dtype)
+        filtered = cv2.medianBlur(source, side)
+        results[...] = filtered.reshape(source.shape)[down, across]
     return True
+
+
+def _framed(plane: Array, dtype: np.dtype[Any]) -> Array:
+    """The pixels in a frame of small and large values, with which the middle of all 9 pixels of a
+    3x3 window is the lower median of its own: 2 of any 3 adjacent ones are small, and the corners.
+    A window at an edge has 6 pixels, whose 3rd is the 5th behind 2 small ones; one in a corner has
+    4, whose 2nd is the 5th behind 3.
+    """
+    low, high = (-np.inf, np.inf) if dtype.kind == "f" else (0, np.iinfo(dtype).max)
+    height, width, channels = plane.shape
+    framed = np.full((height + 2, width + 2, channels), low, dtype)
+    for side in (0, -1):
+        framed[2 if height % 3 == 0 else 1 : -1 : 3, side] = high
+        framed[side, 2 if width % 3 == 0 else 1 : -1 : 3] = high
+    framed[1:-1, 1:-1] = plane
+    return framed
 
 
 def scale(sums: Array, count: int, out: Array) -> bool:

@@ -101,26 +101,31 @@ def gather(tile: Tile, dtype: np.dtype[Any], outside: Any = None) -> Array:
 
     A tap outside of the image holds the value `outside`, or the nearest of its window.
     """
-    windows = _windows(tile, outside)
-    down, across, *shape = windows.shape
-    if down * across > FEW_TAPS:
-        values = np.empty((*shape, down, across), dtype)
-        np.copyto(values, np.moveaxis(windows, (0, 1), (-2, -1)))
-        return np.moveaxis(values.reshape(*shape, -1), -1, 0)
-    stack, size = np.empty((down * across, *shape), dtype), dtype.itemsize
-    rows, columns, is_pairs = tile.rows, tile.columns, tile.pixels.dtype == dtype and size <= 2
-    is_pairs &= rows.is_regular and columns.is_regular and tile.is_in_order and np.little_endian
-    if is_pairs and (across, columns.stride, columns.dilation, shape[3]) == (2, 2, 1, 1):
+    rows, columns, shape, size = tile.rows, tile.columns, tile.shape, dtype.itemsize
+    down, across = rows.most, columns.most
+    is_few, is_regular = down * across <= FEW_TAPS, rows.is_regular and columns.is_regular
+    if is_few and is_regular:
+        views = [tile.pixels[:, row, column] for row in rows.taps for column in columns.taps]
+    else:
+        windows = _windows(tile, outside)
+        if not is_few:
+            values = np.empty((*shape, down, across), dtype)
+            np.copyto(values, np.moveaxis(windows, (0, 1), (-2, -1)))
+            return np.moveaxis(values.reshape(*shape, -1), -1, 0)
+        views = [windows[place] for place in np.ndindex(down, across)]
+    stack = np.empty((down * across, *shape), dtype)
+    is_pairs = (across, columns.stride, columns.dilation, shape[3]) == (2, 2, 1, 1) and is_regular
+    is_pairs &= tile.pixels.dtype == dtype and size <= 2 and tile.is_in_order and np.little_endian
+    if is_pairs:
         # Two pixels are one integer: to cut it is 3 times as fast as steps through memory.
         pairs = tile.pixels[:, :, : 2 * columns.count, 0].view(f"u{2 * size}")
         narrow = stack.view(f"u{size}")[..., 0]
-        for row in range(down):
-            line = pairs[:, row * rows.dilation :: rows.stride][:, : rows.count]
-            np.copyto(narrow[2 * row], line, casting="unsafe")
-            np.copyto(narrow[2 * row + 1], line >> 8 * size, casting="unsafe")
+        for number, row in enumerate(rows.taps):
+            np.copyto(narrow[2 * number], pairs[:, row], casting="unsafe")
+            np.copyto(narrow[2 * number + 1], pairs[:, row] >> 8 * size, casting="unsafe")
         return stack
-    for (row, column), line in zip(np.ndindex(down, across), stack, strict=True):
-        copy_pixels(windows[row, column], line)
+    for view, line in zip(views, stack, strict=True):
+        copy_pixels(view, line)
     return stack
 
 
