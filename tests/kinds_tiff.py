@@ -178,14 +178,16 @@ def _lab() -> Kind:
     ))  # fmt: skip
 
 
-def _sparse(**settings: Any) -> bytes:
+def _sparse(**settings: Any) -> Kind:
     """A file of tiles whose second one was left out."""
     data = bytearray(tiff(GRAY, tile=(16, 16), **settings))
     fields = next(directories(bytes(data))).fields
     for field in (fields[324], fields[325]):
         size = len(field.raw) // field.count
         data[field.at + size : field.at + 2 * size] = bytes(size)
-    return bytes(data)
+    right = GRAY.copy()
+    right[:16, 16:32] = 0
+    return Kind(f"tiff left out tiles {settings}", lambda: bytes(data), lambda: [right])
 
 
 def _metamorph() -> Kind:
@@ -337,7 +339,7 @@ READ = (
               lambda: [RAMP], levels=2)),
     _cmyk("uint8"), _cmyk("uint16"), _cmyk("uint8", planarconfig="separate"),
     _cmyk("uint8", compression="lzw"), _lab(),
-    _metamorph(),
+    _sparse(), _sparse(compression="zlib"), rare(_sparse(compression="zstd")), _metamorph(),
     Kind("tiff without strip sizes", lambda: made({279: []}, GRAY.tobytes()), lambda: [GRAY]),
     # What directories tell of pages.
     *(rare(Kind(f"tiff stack {settings}", partial(tiff, _stack(), **settings),
@@ -426,8 +428,6 @@ REFUSED = (
     refused("predictor 3 of integers", lambda: made({317: [3], 259: [8]}, GRAY.tobytes()),
             "compression 8, predictor 3,"),
     refused("empty strips", lambda: made({279: [0]}, b""), "SPARSE_OK=FALSE.*left empty"),
-    refused("left out tiles", _sparse, "SPARSE_OK=FALSE.*left empty"),
-    refused("left out deflated tiles", lambda: _sparse(compression="zlib"), "SPARSE_OK=FALSE"),
     refused("pages of colors and of bands", lambda: pages(
         (PHOTO, {"photometric": "rgb"}),
         (PHOTO, {"photometric": "minisblack", "planarconfig": "contig"})), FRAME),

@@ -30,11 +30,11 @@ from pooltool.images.picture import (
     padded,
 )
 from pooltool.images.tags import Directory, Field, number_fields
-from pooltool.images.tiff_pages import BANDS, CMYK, LAB, WITH_ALPHA, Page
+from pooltool.images.tiff_pages import BANDS, CMYK, LAB, NO_DATA, WITH_ALPHA, Page
 
-_DESCRIPTION, _XMP, _DEPTH, _STACK, _ICC, _NO_DATA = 270, 700, 32997, 33629, 34675, 42113
+_DESCRIPTION, _XMP, _DEPTH, _STACK, _ICC = 270, 700, 32997, 33629, 34675
 _RESOLUTION = (tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT)
-_SHARED = (*_RESOLUTION, _NO_DATA)
+_SHARED = (*_RESOLUTION, NO_DATA)
 """What describes all pages of a file alike."""
 _DESCRIPTIVE = (11, 269, _DESCRIPTION, 271, 272, *_SHARED, 285, 301, 305, 306, 315, 316, 318, 319,
                 18246, 18249, 33432, *range(0x9C9B, 0x9CA0), 50708, 50709,
@@ -48,7 +48,7 @@ _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *ran
 _LAYOUT = rb'\{"shape"|ImageJ=|(<\?xml.*?)?<OME|<\?xml'
 """How descriptions begin that programs read the array's layout from, which pooling changes."""
 _NAMES = {
-    _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", _NO_DATA: "no-data value",
+    _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", NO_DATA: "no-data value",
     **dict.fromkeys(_RESOLUTION, "resolution"), tags.EXIF: "EXIF", tags.GPS: "GPS",
     tags.MAKER_NOTES: "maker notes", 33723: "IPTC (tag 33723)",
     34377: "Photoshop data (tag 34377)", 42112: "GDAL metadata (tag 42112)",
@@ -311,7 +311,7 @@ def _describe(data: bytes, pages: Sequence[Page]) -> tuple[Metadata, list[str]]:
 
 def _pooled_no_data(page: Directory, pixels: Array) -> list[str]:
     """A warning where pixels are equal to GDAL's no-data value, a number in words."""
-    text = name_of(page.raw(_NO_DATA) or b"")
+    text = name_of(page.raw(NO_DATA) or b"")
     try:
         value = pixels.dtype.type(text) if pixels.dtype.kind == "f" else float(text)
     except ValueError:

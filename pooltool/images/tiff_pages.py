@@ -24,7 +24,7 @@ from pooltool.images.tags import Directory, number_fields
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR = 266, 273, 277, 278, 279, 284
 PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_ROWS, TILES, TILE_BYTES = 317, 320, 322, 323, 324, 325
-INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT = 332, 338, 339
+INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, NO_DATA = 332, 338, 339, 42113
 
 RAW, LZW, JPEG, PACKBITS, DEFLATE, FAX = 1, 5, 7, 32773, (8, 32946), (2, 3, 4)
 COMPRESSIONS = {RAW: 1, **dict.fromkeys(DEFLATE, 1040), LZW: 2000, PACKBITS: 64, JPEG: 600,
@@ -160,12 +160,14 @@ def rare_kind(page: Page) -> str:
         or (code in COMPRESSIONS and page.predictor not in predictors)
     )  # fmt: skip
     remedy = "in the program that made it" if is_misfit else ""
-    if 0 in page.directory.numbers(TILE_BYTES if page.tiled else STRIP_BYTES):
+    sizes = page.directory.numbers(TILE_BYTES if page.tiled else STRIP_BYTES, (1,))
+    if 0 in sizes and (NO_DATA in page.directory.fields or not any(sizes)):
         remedy = "with `gdal_translate -co SPARSE_OK=FALSE`, as parts of it were left empty"
     if remedy:
         raise ImageError(f"it is a TIFF of {page.words}, which is not read; convert it {remedy}")
     is_read_here = (
         code in COMPRESSIONS and number in DTYPES and page.planes == 1
+        and (0 not in sizes or code in (RAW, *DEFLATE))
         and page.meaning not in (CMYK, LAB) and (page.bits >= 8 or page.samples == 1)
         and (code != JPEG or (number == (8, 1) and page.samples in (1, 3)))
     )  # fmt: skip
@@ -189,11 +191,14 @@ def blocks(data: bytes, page: Page) -> list[memoryview]:
     # Bytes that several strips share count once.
     most = min(sum(map(len, parts)), len(data))
     most *= COMPRESSIONS.get(page.compression) or 8 * page.row_bytes
+    if 0 in sizes:  # zeros, as GDAL reads what was left out
+        most = (1 << 24) + 4 * page.height * page.width * page.samples * page.bits // 8
     rows = count * page.rows if page.tiled else page.planes * page.height
     require_plausible(page.height, page.width, rows * page.row_bytes, most)
     step = page.rows * page.row_bytes
     in_a_row = (*range(starts[0], starts[0] + count * step, step),)
-    if page.compression == RAW and not page.tiled and starts[:count] == in_a_row:
+    is_in_a_row = starts[:count] == in_a_row and 0 not in sizes
+    if page.compression == RAW and not page.tiled and is_in_a_row:
         return [view[starts[0] : sum(spans[-1])]]  # which need not be copied
     return parts
 
@@ -263,7 +268,9 @@ def _joined(page: Page, blocks: Sequence[memoryview | bytes]) -> Array:
             for at in range(0, len(blocks), step)
         ])  # fmt: skip
     for part, height in zip(blocks, heights, strict=True):
-        if page.compression in DEFLATE:
+        if not part:
+            part = bytes(whole)
+        elif page.compression in DEFLATE:
             inflater = zlib.decompressobj()
             try:
                 part = inflater.decompress(part, whole + 1)
