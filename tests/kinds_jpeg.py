@@ -430,7 +430,7 @@ def animations() -> Iterator[Kind]:
             f"apng-{name}", broken, "damaged: chunks of its animation are missing or twice"
         )
     beyond = apng([plain[0], (gray[1], (1, 0), 0, 0)], 0)
-    yield refused("apng-beyond", beyond, "damaged: a frame of its animation lies beyond")
+    yield refused("apng-beyond", beyond, "damaged: a frame of its animation is outside the picture")
 
 
 # WebP
