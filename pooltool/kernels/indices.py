@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pooltool.data_format import DataFormat, row_axis
 from pooltool.geometry import Axis
 from pooltool.kernels.pool import as_planes
-from pooltool.kernels.ranks import FEW_TAPS, gather, most_windows, own_taps
-from pooltool.kernels.tiles import tiles
+from pooltool.kernels.ranks import FEW_TAPS, gather, most_windows, own_taps, view_windows
+from pooltool.kernels.tiles import Tile, tiles
 
 Array = NDArray[Any]
 
@@ -35,11 +35,17 @@ def indices2d(
     _, wanted = as_planes(image, values, first)
     starts, first_taps, last_taps = zip(*map(own_taps, (rows, columns)), strict=True)
     corners = starts[0][:, None, None] * planes.shape[2] + starts[1][:, None]
+    row, column = np.divmod(np.arange(FEW_TAPS, dtype=np.int64), columns.most)
+    steps = row * rows.dilation * planes.shape[2] + column * columns.dilation
     for tile in tiles(planes, rows, columns, most_windows(rows, columns, values.dtype)):
         _, down, across = tile.where
-        numbers = _first_equal(gather(tile, values.dtype), wanted[tile.where])
+        numbers = _first_equal(tile, wanted[tile.where])
+        is_regular = tile.rows.is_regular and tile.columns.is_regular
+        if is_regular and rows.most * columns.most <= FEW_TAPS:
+            np.add(steps.take(numbers), corners[down, across], out=results[tile.where])
+            continue
         row, column = np.divmod(numbers, columns.most)
-        if not (tile.rows.is_regular and tile.columns.is_regular):
+        if not is_regular:
             row = np.clip(row, first_taps[0][down, None, None], last_taps[0][down, None, None])
             column = np.clip(column, first_taps[1][across, None], last_taps[1][across, None])
         places = row * np.int64(rows.dilation * planes.shape[2]) + corners[down, across]
@@ -47,14 +53,17 @@ def indices2d(
     return indices
 
 
-def _first_equal(values: Array, wanted: Array) -> Array:
+def _first_equal(tile: Tile, wanted: Array) -> Array:
     """Number of the first tap of each window that holds the value `wanted`."""
     has_nan = wanted.dtype.kind == "f" and bool(np.isnan(wanted).any())
-    if len(values) > FEW_TAPS:
-        equal = values == wanted
+    if tile.rows.most * tile.columns.most > FEW_TAPS:
+        windows = np.moveaxis(view_windows(tile), (0, 1), (4, 5))
+        windows, value = np.ascontiguousarray(windows, wanted.dtype), wanted[..., None, None]
+        equal = windows == value
         if has_nan:
-            equal |= np.isnan(values) & np.isnan(wanted)
-        return np.asarray(np.moveaxis(equal, 0, -1).argmax(-1))
+            equal |= np.isnan(windows) & np.isnan(value)
+        return np.asarray(equal.reshape(*wanted.shape, -1).argmax(-1))
+    values = gather(tile, wanted.dtype)
     numbers, missed = np.zeros(wanted.shape, np.uint8), np.ones(wanted.shape, np.bool_)
     for tap in values[:-1]:  # what no other tap holds, the last one does
         other = tap != wanted

@@ -72,7 +72,7 @@ def own_taps(axis: Axis) -> tuple[Array, Array, Array]:
     return starts, np.maximum(0, -(starts // step)), last
 
 
-def _windows(tile: Tile, outside: Any) -> Array:
+def view_windows(tile: Tile, outside: Any = None) -> Array:
     """(taps down, taps across, planes, rows, columns, channels), a view where it can be one.
 
     A tap outside of the image holds the value `outside`, or the nearest of its window.
@@ -107,7 +107,7 @@ def gather(tile: Tile, dtype: np.dtype[Any], outside: Any = None) -> Array:
     if is_few and is_regular:
         views = [tile.pixels[:, row, column] for row in rows.taps for column in columns.taps]
     else:
-        windows = _windows(tile, outside)
+        windows = view_windows(tile, outside)
         if not is_few:
             values = np.empty((*shape, down, across), dtype)
             np.copyto(values, np.moveaxis(windows, (0, 1), (-2, -1)))
