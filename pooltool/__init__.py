@@ -46,7 +46,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from pooltool import pooling
 
-        return getattr(pooling, name)
+        function = globals()[name] = getattr(pooling, name)
+        return function
     words = sorted(OTHER_NAMES.get(word, word) for word in name.split("_"))
     meant = [known for known in __all__ if sorted(known.split("_")) == words]
     hint = f"; it is called {meant[0]}" if meant else ""

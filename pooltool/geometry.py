@@ -106,7 +106,9 @@ class Axis:
 
     def counts(self, *, count_padding: bool = False) -> list[int]:
         """`pixels` of every window; only a few at the ends have less than the pool size."""
-        whole = self.inside() if self.unseen == (0, 0) and not self.lengths else range(0)
+        if self.lengths:
+            return list(self.lengths)
+        whole = self.inside() if self.unseen == (0, 0) else range(0)
         counts = [self.pool_size] * self.count
         for index in (*range(whole.start), *range(whole.stop, self.count)):
             counts[index] = len(self.pixels(index, count_padding=count_padding))

@@ -74,8 +74,11 @@ def float_sum_dtype(
     image: np.dtype[Any], result: np.dtype[Any], rows: Axis, columns: Axis
 ) -> np.dtype[Any]:
     """What floats are summed in: float32 only where its roundings stay within 1e-6."""
-    single = image == result == np.float32 and depth(rows, columns) <= SINGLE_DEPTH
-    return np.dtype(np.float32 if single else np.float64)
+    if image == result == np.float32:
+        is_shallow = rows.most * columns.most <= SINGLE_DEPTH + 1  # whatever their order
+        if is_shallow or depth(rows, columns) <= SINGLE_DEPTH:
+            return image
+    return np.dtype(np.float64)
 
 
 def counts(rows: Axis, columns: Axis, count_padding: bool) -> Counts:

@@ -70,9 +70,9 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
     """
     rows, axis, combine, channels = tile.rows, tile.columns, reduction.combine, out.shape[3]
     is_small = tile.pixels.size <= FEW_VALUES and rows.is_regular and axis.is_regular
-    by_taps = not axis.lengths and axis.pool_size <= min(2 * axis.stride, MANY)
-    by_taps &= channels >= FEW or is_small
-    if by_taps and is_small and _period(rows) == rows.pool_size < MANY:
+    by_taps = (is_small or channels >= FEW) and not axis.lengths
+    by_taps = by_taps and axis.pool_size <= 2 * axis.stride and axis.pool_size <= MANY
+    if by_taps and is_small and rows.pool_size < MANY and _period(rows) == rows.pool_size:
         reduced, *others = [tile.pixels[:, tap] for tap in rows.taps]
         for other in others:
             reduced = combine(reduced, other, dtype=dtype)
