@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.kernels import means
-from pooltool.kernels.pool import TILE_BYTES, Pooling, empty, pool_axes
+from pooltool.kernels.pool import TILE_BYTES, Pooling, average_integers, empty
 from pooltool.kernels.reduce import SUM, reduce_windows
 from pooltool.kernels.tiles import Tile, tiles
 from pooltool.native import import_cv2
@@ -27,17 +27,18 @@ def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYT
     that is NaN is left out, and all of a pixel whose alpha is NaN.
     """
     rows, columns = pooling.windows.axes(image.shape)
-    if image.dtype.kind != "f" and not pooling.count_include_pad:
-        low = image[..., 3].min()
-        if low > 0 and low == image[..., 3].max():  # all weigh the same
-            return pool_axes(image, pooling, rows, columns)
     planes = image if image.ndim == 4 else image[None]
     dtype = means.mean_dtype(image.dtype.newbyteorder("="), pooling.dtype)
     out = empty((len(planes), rows.count, columns.count, 4), dtype)
     sums = _sum_dtype(image.dtype, dtype, rows.most * columns.most)
-    most = tile_bytes // (4 * sums.itemsize * rows.stride * columns.stride)
+    most = tile_bytes // (2 * sums.itemsize * rows.stride * columns.stride)
     with np.errstate(all="ignore"):
         for tile in tiles(planes, rows, columns, most):
+            if image.dtype.kind in "iu" and not pooling.count_include_pad:
+                low = tile.pixels[..., 3].min()
+                if low > 0 and low == tile.pixels[..., 3].max():  # all weigh the same
+                    average_integers(tile, pooling, out[tile.where])
+                    continue
             _average(tile, pooling, sums, out[tile.where])
     return out if image.ndim == 4 else out[0]
 

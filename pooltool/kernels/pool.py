@@ -165,7 +165,7 @@ def _pool_planes(
     elif planes.dtype.kind == "f" and pooling.method == "avg":
         pool = _average_floats
     elif pooling.method == "avg":
-        pool, size = _average_integers, min(2 * size, 8)
+        pool, size = average_integers, min(2 * size, 8)
     # Of high windows that stand apart only a chunk is in the cache.
     most = tile_bytes // (size * (min(rows.stride, MANY) + 1) * (columns.stride + 1))
     if rows.extent > rows.stride:  # what two tiles share is reduced twice
@@ -206,7 +206,7 @@ def _pool_extreme(tile: Tile, pooling: Pooling, out: Array) -> None:
         means.canonicalize(out)
 
 
-def _average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
+def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
     """Means of integers: their sum is exact, and divided and rounded once."""
     divisor = pooling.divisor_override
     if divisor is None and opencv.mean(tile, out):
