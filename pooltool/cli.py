@@ -318,9 +318,11 @@ def _compare(images: tuple[str, ...], **words: Any) -> int:
     their opacity.
     """
     if len(images) > 1:
-        raise click.UsageError(
-            f"compare takes one image; to write there: -o {shlex.quote(images[1])}"
+        other = shlex.quote(images[1])
+        remedy = (
+            "run it once for each" if os.path.exists(images[1]) else f"to write there: -o {other}"
         )
+        raise click.UsageError(f"compare takes one image; {remedy}")
     is_given = words["output_size"] or any(words[name] for name in WINDOW_NAMES)
     windows = _windows(words) if is_given else []
     from pooltool import commands

@@ -14,6 +14,7 @@ OTHER_NAMES = {
     "window_shape": "pool_size", "size": "pool_size", "ksize": "pool_size",
     "strides": "stride", "step": "stride", "pad": "padding", "pads": "padding",
     "dilations": "dilation", "dilation_rate": "dilation", "layout": "data_format",
+    "channels_first": "data_format", "ceil": "ceil_mode",
 }  # fmt: skip
 """What commands, options and parameters are called elsewhere."""
 

@@ -145,6 +145,10 @@ def replacing(path: str, *, folder: str = "") -> Iterator[BinaryIO]:
     with reasons(path, f"cannot write {path}: "):
         if path == STREAM:
             stream = _standard(sys.stdout, "output")
+            if isinstance(stream, FileIO):  # PYTHONUNBUFFERED: a write may end before its data
+                with open(stream.fileno(), "wb", closefd=False) as file:
+                    yield file
+                return
             yield stream
             stream.flush()
             return

@@ -54,6 +54,9 @@ def _hinting(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **named)
         except TypeError as error:
+            if "positional argument" in str(error) and len(args) > 1:
+                words = "; arguments behind the first ones need their names, such as padding=1"
+                raise TypeError(f"{error}{words}") from None
             other = next((name for name in named if f"keyword argument {name!r}" in str(error)), "")
             parameters = signature(function).parameters
             name = OTHER_NAMES.get(other, "")
@@ -431,6 +434,8 @@ def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Arr
         raise ArrayTypeError(
             f"image is {image!r}, not an array; read it first, for example with cv2.imread"
         )
+    if image is None:
+        raise ArrayTypeError("image is None; cv2.imread gives that for a file it cannot read")
     try:
         array = np.asarray(image)
     except ValueError as error:

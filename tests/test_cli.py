@@ -544,7 +544,7 @@ def test_first_mistakes_get_the_answer(run: Run) -> None:
         ("compare", "-y.jpg"): "if it is a file: -- -y.jpg",
         ("max", "a.png", "--kernel=2.5"): "it is called --pool-size here",
         ("compare", "a.png", "b.png"): "compare takes one image; to write there: -o b.png",
-        ("compare", "a.png", "-q", "a.png"): "compare takes one image; to write there: -o a.png",
+        ("compare", "a.png", "-q", "a.png"): "compare takes one image; run it once for each",
     }.items():
         refused = run(*words)
         assert (refused.status, refused.out) == (2, "")

@@ -421,6 +421,16 @@ def test_names_of_other_libraries_are_answered_with_those_here() -> None:
             getattr(pooltool, name)
 
 
+def test_first_mistakes_in_python() -> None:
+    nothing: Any = None
+    with pytest.raises(TypeError, match=r"image is None; cv2\.imread gives that"):
+        max_pool2d(nothing)
+    functions: list[Any] = [max_pool2d, avg_pool2d]
+    for function in functions:
+        with pytest.raises(TypeError, match=r"need their names, such as padding=1$"):
+            function(np.zeros((4, 4)), 3, 2, 1)
+
+
 @pytest.mark.parametrize("image", ["x.jpg", Path("x.jpg"), b"\xff\xd8"])
 def test_a_file_name_is_not_an_image(image: Any) -> None:
     for function in [*FUNCTIONS, *ADAPTIVE]:

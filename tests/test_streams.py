@@ -102,6 +102,20 @@ def test_a_full_standard_output(words: str) -> None:
     assert done.stderr.startswith(b"pooltool: ")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["max a.npy -o -", "compare a.npy -q --format html -o -"])
+def test_standard_output_that_takes_a_part(words: str, unbuffered: str) -> None:
+    np.save("a.npy", np.random.default_rng(1).integers(0, 256, (1000, 1000)).astype(np.uint8))
+    done = shell(f"ulimit -f 40; PYTHONUNBUFFERED={unbuffered} {COMMAND} {words} > taken")
+    assert os.stat("taken").st_size <= 40 * 1024
+    assert done.returncode == 1
+    assert (
+        done.stderr == b"pooltool: a.npy: cannot write -: File too large; check the file and "
+        b"its disk\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "status", "reason"),
     [

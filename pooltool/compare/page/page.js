@@ -154,9 +154,10 @@ const isReady = () => Boolean(pictures && state.picked && !state.problem);
 
 async function draw() {
   const words = [describeWords, describeControls, describeProblem];
-  const results = [describeAbout, describeFormula, describeFigures, describeLessons];
+  const results = [describeAbout, describeFormula, describeFigures];
   const parts = [...(state.words ? [...words, ...results] : []), lookAt,
-    ...NAMES.map((name) => () => drawPicture(name)), placeFields, drawCloseUp, describeSelection];
+    ...NAMES.map((name) => () => drawPicture(name)), placeFields, drawCloseUp, describeSelection,
+    ...(state.words ? [describeLessons] : [])]; // whose notes tell how the pictures are drawn
   Object.assign(state, { words: false, again: false });
   let begun = performance.now();
   for (const part of parts) {
