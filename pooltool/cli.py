@@ -310,7 +310,7 @@ def _compare(images: tuple[str, ...], **words: Any) -> int:
     min, not with avg.
 
     shift: how much the image changes when it is moved by one pixel, in units of its own contrast.
-    A figure below that of the input means that small movements matter less after pooling.
+    A shift below the input's means that small movements matter less after pooling.
 
     All figures are of colors, without alpha. If the image has more than 1200 rows or columns,
     noise, bias and shift are those of its center. NaN and infinity are left out. A dash means that
