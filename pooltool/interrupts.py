@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from threading import Thread
@@ -65,7 +66,7 @@ class Interrupts:
     def watch(self) -> None:
         """Have a thread note the signals from now on: Python's own handlers wait for OpenCV."""
         reader, writer = os.pipe()
-        if os.name == "posix":
+        if sys.platform != "win32":
             os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer)
         self._watcher = Thread(target=self._watch, args=[reader], daemon=True)

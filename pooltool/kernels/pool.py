@@ -10,6 +10,7 @@ and which of the two an image's channels become depends on the memory layout.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -112,7 +113,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 def memory_bytes() -> float:
     """What this machine has; infinite where Python cannot tell."""
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):  # not on Windows
+    if sys.platform != "win32" and "SC_PHYS_PAGES" in os.sysconf_names:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return inf
 
