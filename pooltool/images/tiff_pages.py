@@ -281,7 +281,8 @@ def _joined(page: Page, blocks: Sequence[memoryview | bytes]) -> Array:
         if len(part) < height * page.row_bytes:
             raise DamageError("it is truncated or damaged: a strip or tile holds too little data")
         parts.append(part[: height * page.row_bytes])
-    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, page.row_bytes)
+    joined = b"".join(parts) if len(parts) > 1 else parts[0]  # one part is not copied
+    return np.frombuffer(joined, np.uint8).reshape(-1, page.row_bytes)
 
 
 def _by_opencv(page: Page, blocks: Sequence[memoryview | bytes], rows: int) -> Array:
