@@ -47,7 +47,7 @@ R = TypeVar("R")
 
 
 def _hinting(function: Callable[P, R]) -> Callable[P, R]:
-    """Answer a parameter's name of other libraries with the one that it has here."""
+    """Say how to pass an argument that other libraries take under another name or by position."""
 
     @wraps(function)
     def call(*args: P.args, **named: P.kwargs) -> R:
