@@ -2,13 +2,11 @@
 
 from pooltool.images.codec import decode, encode, read_header
 from pooltool.images.picture import Encoded, Metadata, Picture, colored
-from pooltool.images.tags import Resolution
 
 __all__ = [
     "Encoded",
     "Metadata",
     "Picture",
-    "Resolution",
     "colored",
     "decode",
     "encode",

@@ -12,9 +12,16 @@ import numpy as np
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, pillow
 from pooltool.images.formats import Format
-from pooltool.images.headers import require_plausible
-from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, colored, padded
-from pooltool.images.tags import Resolution
+from pooltool.images.picture import (
+    Array,
+    Encoded,
+    Header,
+    Metadata,
+    Picture,
+    colored,
+    padded,
+    require_plausible,
+)
 
 _RUNS, _MASKS = ((1, 8), (2, 4)), ((0, 16), (3, 16), (3, 32), (6, 16), (6, 32))
 """The coding and the bits of a pixel in files of two kinds."""
@@ -50,7 +57,7 @@ def read_header(data: bytes) -> Header:
     table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry]
     palette = table.reshape(count, entry)[:, :3]
     missing = ("ICC profile",) if size >= 124 and any(head[116:120]) else ()
-    metadata = Metadata(resolution=Resolution(down, across) if min(down, across) > 0 else None)
+    metadata = Metadata(resolution=(down, across) if min(down, across) > 0 else None)
     details = _Details(kind, palette, start, is_upwards)
     indexed = bits <= 8 and not _is_ramp(palette)
     return Header(formats.BMP, ((height, width),), metadata, missing, indexed=indexed,

@@ -25,14 +25,9 @@ from pooltool import native
 from pooltool.data_format import DataFormat
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import tags
-from pooltool.images.formats import (
-    CODECS,
-    Format,
-    require_holds,
-    require_quality,
-)
-from pooltool.images.headers import MALFORMED, left_out, profile_kind
+from pooltool.images.formats import CODECS, Format, require_holds, require_quality
 from pooltool.images.picture import (
+    MALFORMED,
     NO_METADATA,
     Array,
     Encoded,
@@ -42,8 +37,9 @@ from pooltool.images.picture import (
     channels,
     colored,
     has_alpha,
+    left_out,
+    profile_kind,
 )
-from pooltool.images.tags import Resolution
 
 _CODEC_OF = {format.name: name for name, (_, formats) in CODECS.items() for format in formats}
 _STARTS = (b"(?P<%b>%b)" % (name.encode(), start) for name, (start, _) in CODECS.items())
@@ -184,7 +180,7 @@ def _upright(picture: Picture, header: Header) -> Picture:
         text, names = xmp.upright(text, turn, is_turned=is_turned)
         missing += names
     if resolution and turn >= 5:
-        resolution = Resolution(*reversed(resolution))
+        resolution = resolution[::-1]
     resolution = resolution or (block.resolution if block else None)
     metadata = metadata._replace(exif=block, xmp=text, resolution=resolution)
     warnings = (*picture.warnings, *left_out(missing))
@@ -231,7 +227,7 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
             profile = None
     if resolution:
         down, across = picture.reduction
-        resolution = Resolution(resolution.rows / down, resolution.columns / across)
+        resolution = (resolution[0] / down, resolution[1] / across)
         if "resolution" not in format.metadata and not (block and block.resolution):
             missing.append("resolution")
     if verbatim and format.name not in verbatim.formats:

@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple
 
 from pooltool.errors import ImageError
 
+EXIF_PREFIX, XMP_PREFIX = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+"""What stands before blocks of metadata in JPEG, and by some programs elsewhere."""
 _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
 _ANY_REAL = ("bool", *_INTEGERS, "uint64", "int64", "float16", "float32", "float64")
 

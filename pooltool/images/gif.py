@@ -17,8 +17,14 @@ from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.container import name_of
-from pooltool.images.headers import profile_kind, repeated, require_plausible
-from pooltool.images.picture import NO_METADATA, Header, Picture
+from pooltool.images.picture import (
+    NO_METADATA,
+    Header,
+    Picture,
+    profile_kind,
+    repeated,
+    require_plausible,
+)
 
 _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
 _CONTROL, _NAMES = 0xF9, {0x01: "text", 0xFE: "comment"}

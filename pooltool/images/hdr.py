@@ -8,8 +8,7 @@ from pooltool.errors import ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.container import name_of
 from pooltool.images.formats import Format
-from pooltool.images.headers import require_plausible
-from pooltool.images.picture import Encoded, Header, Picture
+from pooltool.images.picture import Encoded, Header, Picture, require_plausible
 
 
 def read_header(data: bytes) -> Header:

@@ -19,7 +19,6 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, others, tags
 from pooltool.images.container import Body, Container, Part, first_of, name_of
 from pooltool.images.formats import Format
-from pooltool.images.headers import left_out, repeated, require_plausible
 from pooltool.images.picture import (
     Encoded,
     Header,
@@ -27,6 +26,9 @@ from pooltool.images.picture import (
     Picture,
     Verbatim,
     channels,
+    left_out,
+    repeated,
+    require_plausible,
 )
 
 _EXIF = b"JpgTiffExif->JP2"
@@ -195,7 +197,7 @@ def _described(properties: list[Part], size: tuple[int, int], *, has_alpha: bool
     # 1 and 13 are those of sRGB, 2 is unspecified; a profile takes precedence over numbers.
     if primaries and not icc and (primaries not in (1, 2) or transfer not in (2, 13)):
         words = f"colors that are not sRGB (primaries {primaries}, transfer {transfer})"
-        verbatim = Verbatim(("AVIF",), (Part(b"colr", nclx[:4]),), (words,))
+        verbatim = Verbatim(("AVIF",), ((b"colr", nclx[:4]),), (words,))
     if is_gray and (has_alpha or limits < 0x80):
         what = "AVIF of gray with alpha or in a limited range"
     missing = (
@@ -300,7 +302,7 @@ def _encode_avif(picture: Picture, quality: int | None) -> Encoded:
         data = opencv.encoded(formats.AVIF, lambda: cv2.imencodeWithMetadata(*call))
         if metadata.verbatim:  # primaries and curve; the matrix is the encoder's
             at = data.index(b"colrnclx") + 8
-            data = data[:at] + metadata.verbatim.parts[0].body + data[at + 4 :]
+            data = data[:at] + metadata.verbatim.parts[0][1] + data[at + 4 :]
         return Encoded(data)
     moving = cv2.Animation()
     moving.frames = frames

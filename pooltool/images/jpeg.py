@@ -11,10 +11,18 @@ from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.container import Container, Contents, Part, name_of
-from pooltool.images.formats import Format
-from pooltool.images.headers import left_out, require_plausible
-from pooltool.images.picture import NO_METADATA, Encoded, Header, Metadata, Picture, Verbatim
-from pooltool.images.tags import EXIF_PREFIX, XMP_PREFIX, Resolution, read_exif
+from pooltool.images.formats import EXIF_PREFIX, XMP_PREFIX, Format
+from pooltool.images.picture import (
+    NO_METADATA,
+    Encoded,
+    Header,
+    Metadata,
+    Picture,
+    Verbatim,
+    left_out,
+    require_plausible,
+)
+from pooltool.images.tags import read_exif
 
 CHECKED = {0xC0: (1, 3, 4), 0xC1: (1, 3, 4), 0xC2: (1, 3, 4), 0xC3: (1, 3)}
 """Codings of 8 bits a sample that come out right, by the marker of the frame, and their numbers of
@@ -165,7 +173,8 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         pieces, missing = [], ["ICC (it has more bytes than JPEG holds)", *missing]
     for number, piece in enumerate(pieces, 1):
         parts.append(("ICC", Part(_APP2, _ICC + bytes((number, len(pieces))) + piece)))
-    parts += [("IPTC", part) for part in (metadata.verbatim.parts if metadata.verbatim else ())]
+    for pair in metadata.verbatim.parts if metadata.verbatim else ():
+        parts.append(("IPTC", Part(*pair)))
     for what, (name, body, _) in parts:
         if len(body) > _ROOM:
             missing.append(f"{what} (it has more bytes than JPEG holds)")
@@ -219,7 +228,7 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
         unit, across, down = struct.unpack_from(">BHH", density.ljust(7, b"\0"), 2)
         meter = {1: 1 / _INCH, 2: 100.0}.get(unit, 0)
         if meter and across and down:
-            resolution = Resolution(down * meter, across * meter)
+            resolution = (down * meter, across * meter)
         elif not meter and across != down:
             missing.append("shape of pixels")
     if blocks.keys() <= {"density", "thumbnail"} and not contents.copied:
@@ -237,12 +246,13 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
         kept.append(Part(_APP13, _PHOTOSHOP + iptc + b"\0" * (len(iptc) % 2)))
         names.append("IPTC")
     missing += ["Photoshop data (APP13)"] if _RESOURCE.search(resources) else []
+    pairs = tuple((name, bytes(body)) for name, body, _ in kept)
     metadata = Metadata(
         read_exif(b"".join((exif, *going_on))),
         contents.first("xmp") or None,
         b"".join(pieces[number] for number in sorted(pieces)) or None,
         resolution,
-        Verbatim(("JPEG",), tuple(kept), tuple(names)) if kept else None,
+        Verbatim(("JPEG",), pairs, tuple(names)) if kept else None,
     )
     return metadata, missing
 

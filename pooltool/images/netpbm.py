@@ -14,7 +14,6 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats
-from pooltool.images.container import Part
 from pooltool.images.formats import Format
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Verbatim
 
@@ -52,7 +51,7 @@ def read_header(data: bytes) -> Header:
     comments = re.findall(rb"#[^\r\n]*", data[:start])[:999]
     names = tuple(format.name for format in formats.NETPBM)
     lines = b"".join(comment + b"\n" for comment in comments)
-    verbatim = Verbatim(names, (Part(b"#", lines),), ()) if comments else None
+    verbatim = Verbatim(names, ((b"#", lines),), ()) if comments else None
     sizes = tuple((raster.shape[0], raster.shape[1]) for raster in rasters)
     pixel_bytes = max(math.prod(raster.shape[2:]) * raster.dtype.itemsize for raster in rasters)
     return Header(_FORMATS[kind], sizes, Metadata(verbatim=verbatim), details=rasters,
@@ -134,7 +133,7 @@ def _text_numbers(text: bytes, kind: str, count: int) -> Array:
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     """Write the pictures one after the other; a single one that was text as text."""
     verbatim, is_text = picture.metadata.verbatim, picture.text and len(picture.frames) == 1
-    comments, out = verbatim.parts[0].body if verbatim else b"", []
+    comments, out = verbatim.parts[0][1] if verbatim else b"", []
     for pixels in picture.frames:
         height, width, *more = pixels.shape
         is_gray = more in ([], [1])

@@ -26,8 +26,7 @@ from pooltool.data_format import looks_channels_first
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.formats import Format
-from pooltool.images.headers import repeated
-from pooltool.images.picture import Array, Encoded, Header, Picture
+from pooltool.images.picture import Array, Encoded, Header, Picture, repeated
 
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 1 << 16

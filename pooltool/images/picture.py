@@ -1,27 +1,35 @@
-"""The data that formats exchange with other modules: pictures, metadata and encoded files."""
+"""The data that formats exchange with other modules, and the checks of headers that they share."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import struct
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool import native
 from pooltool.data_format import DataFormat
-from pooltool.images.container import Part
-from pooltool.images.formats import Format
-from pooltool.images.tags import Exif, Resolution
+from pooltool.errors import DamageError
+from pooltool.images.formats import Format, listed
+
+if TYPE_CHECKING:
+    from pooltool.images.tags import Exif
 
 Array = NDArray[Any]
 Sizes = tuple[tuple[int, int], ...]
+MALFORMED = (struct.error, LookupError, ValueError)
+"""Exceptions that a broken header can raise while it is parsed."""
+_MAX_FRAMES = 1 << 20
 
 
 class Verbatim(NamedTuple):
     """Parts that are copied as they are, into the formats that have them."""
 
     formats: tuple[str, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[tuple[bytes, bytes], ...]
+    """Their names and what they hold."""
     names: tuple[str, ...]
     """What other formats lose, in words."""
 
@@ -36,7 +44,8 @@ class Metadata(NamedTuple):
     exif: Exif | None = None
     xmp: bytes | None = None
     icc: bytes | None = None
-    resolution: Resolution | None = None
+    resolution: tuple[float, float] | None = None
+    """Pixels a meter, down and across."""
     verbatim: Verbatim | None = None
 
 
@@ -134,3 +143,33 @@ class Encoded(NamedTuple):
 
     data: bytes
     warnings: tuple[str, ...] = ()
+
+
+def left_out(names: Iterable[str], why: str = "") -> tuple[str, ...]:
+    """The one warning that names what is not in the result; none where nothing is missing."""
+    names = tuple(names)
+    return (f"left out{why}: {listed(names)}",) if names else ()
+
+
+def repeated(size: tuple[int, int], count: int) -> Sizes:
+    """The sizes of the frames of an animation."""
+    if not 0 < count <= _MAX_FRAMES:
+        raise DamageError(f"it is damaged: its header declares {count} frames")
+    return (size,) * count
+
+
+def require_plausible(height: int, width: int, least: int, most: int) -> None:
+    """Refuse a header whose size cannot be right, before memory is taken for its pixels.
+
+    Its pixels take at least `least` of what the file's data can hold, at most `most`.
+    """
+    if least > most:
+        raise DamageError(
+            f"it is truncated or damaged: its header declares {height} x {width} pixels, "
+            "more than its data can hold"
+        )
+
+
+def profile_kind(profile: bytes) -> str | None:
+    """The color space of an ICC profile; None when it is not a profile."""
+    return {b"GRAY": "gray", b"RGB ": "RGB", b"CMYK": "CMYK", b"Lab ": "Lab"}.get(profile[16:20])

@@ -16,9 +16,8 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, others, tags
 from pooltool.images.container import Part, first_of, name_of
 from pooltool.images.formats import Format
-from pooltool.images.headers import require_plausible
 from pooltool.images.isobmff import BOXES
-from pooltool.images.picture import Header, Metadata, Picture
+from pooltool.images.picture import Header, Metadata, Picture, require_plausible
 
 _STARTS = {
     formats.HEIC: rb"....ftyp(hei[cxms]|hev[cxms]|mif[12]|msf1)",

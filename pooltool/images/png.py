@@ -14,8 +14,7 @@ from pooltool import native
 from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
 from pooltool.images.container import Body, Container, Contents, Part, first_of
-from pooltool.images.formats import Format
-from pooltool.images.headers import repeated, require_plausible
+from pooltool.images.formats import XMP_PREFIX, Format
 from pooltool.images.picture import (
     NO_METADATA,
     Array,
@@ -25,8 +24,10 @@ from pooltool.images.picture import (
     Picture,
     Verbatim,
     channels,
+    repeated,
+    require_plausible,
 )
-from pooltool.images.tags import XMP_PREFIX, Resolution, read_exif
+from pooltool.images.tags import read_exif
 
 CHECKED = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Color types and their bits a sample, all of which come out right, interlaced or not, with a
@@ -151,7 +152,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         down, across = (min(max(1, round(side)), (1 << 31) - 1) for side in metadata.resolution)
         density = struct.pack(">IIB", across, down, 1)
     blocks = [
-        *(part[:2] for part in (metadata.verbatim.parts if metadata.verbatim else ())),
+        *(metadata.verbatim.parts if metadata.verbatim else ()),
         (b"pHYs", density),
         (b"iCCP", metadata.icc and b"icc\0\0" + zlib.compress(metadata.icc)),
         (b"eXIf", metadata.exif and metadata.exif.to_bytes()),
@@ -196,9 +197,10 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     missing += ["damaged ICC profile"] if "icc" in contents.blocks and not icc else []
     missing += ["damaged XMP"] if text and not xmp else []
     across, down, unit = struct.unpack(">IIB", contents.first("density")[:9].ljust(9, b"\0"))
-    resolution = Resolution(down, across) if unit == 1 and across and down else None
+    resolution = (down, across) if unit == 1 and across and down else None
     missing += ["shape of pixels"] if unit != 1 and across != down else []
-    verbatim = Verbatim(("PNG",), tuple(kept), _names_elsewhere(kept)) if kept else None
+    pairs = tuple((name, bytes(body)) for name, body, _ in kept)
+    verbatim = Verbatim(("PNG",), pairs, _names_elsewhere(kept)) if kept else None
     return Metadata(read_exif(exif), xmp or None, icc or None, resolution, verbatim), missing
 
 

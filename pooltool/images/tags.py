@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from pooltool.errors import DamageError
+from pooltool.images.formats import EXIF_PREFIX
 
 Array = NDArray[Any]
-EXIF_PREFIX, XMP_PREFIX = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-"""What stands before blocks of metadata in JPEG."""
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 EXIF, GPS, MAKER_NOTES = 0x8769, 0x8825, 0x927C
 POINTERS: dict[int, tuple[int, ...]] = {EXIF: (0xA005,), GPS: (), 0xA005: ()}
@@ -31,13 +30,6 @@ _CODES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i
 _SIZES = {kind: struct.calcsize("=" + codes) for kind, codes in _CODES.items()}
 _SHORT, _LONG, _RATIONAL, _IFD, _LONG8 = 3, 4, 5, 13, 16
 _INTEGERS = (1, 3, 4, 6, 8, 9, 13, 16, 17, 18)
-
-
-class Resolution(NamedTuple):
-    """Pixels a meter, down and across."""
-
-    rows: float
-    columns: float
 
 
 class Field(NamedTuple):
@@ -115,12 +107,12 @@ class Exif(NamedTuple):
         return int(value) if value in range(1, 9) else 1
 
     @property
-    def resolution(self) -> Resolution | None:
-        """Pixels per meter; None if it, or its unit, is missing."""
+    def resolution(self) -> tuple[float, float] | None:
+        """Pixels a meter, down and across; None if it, or its unit, is missing."""
         unit = self._number(RESOLUTION_UNIT) if RESOLUTION_UNIT in self.fields else 2
         meter = {2: 1 / 0.0254, 3: 100.0}.get(int(unit), 0.0)
         down, across = self._number(Y_RESOLUTION) * meter, self._number(X_RESOLUTION) * meter
-        return Resolution(down, across) if min(down, across) > 0 else None
+        return (down, across) if min(down, across) > 0 else None
 
     @property
     def describes(self) -> bool:
@@ -239,7 +231,7 @@ def number_fields(numbers: Mapping[int, Sequence[int]], order: str = "<") -> dic
     return fields
 
 
-def resolution_fields(resolution: Resolution, order: str) -> dict[int, Field]:
+def resolution_fields(resolution: tuple[float, float], order: str) -> dict[int, Field]:
     """The fields of a directory for a resolution in inches."""
     sides = zip((Y_RESOLUTION, X_RESOLUTION), resolution, strict=True)
     ratios = {tag: Field(_RATIONAL, 1, _as_ratio(side * 0.0254, order)) for tag, side in sides}

@@ -18,7 +18,6 @@ from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, tags, tiff_pages, tifffile
 from pooltool.images.container import name_of
 from pooltool.images.formats import Format
-from pooltool.images.headers import left_out, profile_kind, repeated
 from pooltool.images.others import RAW
 from pooltool.images.picture import (
     Array,
@@ -27,7 +26,10 @@ from pooltool.images.picture import (
     Metadata,
     Picture,
     channels,
+    left_out,
     padded,
+    profile_kind,
+    repeated,
 )
 from pooltool.images.tags import Directory, Field, number_fields
 from pooltool.images.tiff_pages import BANDS, CMYK, LAB, NO_DATA, WITH_ALPHA, Page

@@ -17,8 +17,7 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, tags
-from pooltool.images.headers import require_plausible
-from pooltool.images.picture import Array
+from pooltool.images.picture import Array, require_plausible
 from pooltool.images.tags import Directory, number_fields
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262

@@ -13,8 +13,7 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import isobmff, others, pillow, png, webp
-from pooltool.images.headers import MALFORMED
-from pooltool.images.picture import Array
+from pooltool.images.picture import MALFORMED, Array
 from pooltool.images.tiff_pages import CMYK, LAB, Page
 
 _SIZED = {**dict.fromkeys((33003, 33004, 33005, 34712), isobmff), 34927: webp, 50001: webp,

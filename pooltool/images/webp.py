@@ -13,8 +13,15 @@ from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
 from pooltool.images.container import Container, Part
 from pooltool.images.formats import Format
-from pooltool.images.headers import repeated, require_plausible
-from pooltool.images.picture import Encoded, Header, Metadata, Picture, channels
+from pooltool.images.picture import (
+    Encoded,
+    Header,
+    Metadata,
+    Picture,
+    channels,
+    repeated,
+    require_plausible,
+)
 from pooltool.images.tags import read_exif
 
 CONTAINER = Container(
