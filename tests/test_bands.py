@@ -103,7 +103,7 @@ def test_parts_are_small(data_format: DataFormat, monkeypatch: pytest.MonkeyPatc
     for shape in SHAPES[data_format]:
         axis = len(shape) - 2 if data_format == "channels_first" else max(0, len(shape) - 3)
         rows, _ = Windows.of(2).axes(shape, data_format)
-        array = npy.ArrayFile(bytes(math.prod(shape)), shape, np.dtype("u1"), "C", 0)
+        array = npy.ArrayFile(bytes(math.prod(shape)), shape, np.dtype("u1"), 0)
         parts = [pixels.nbytes for pixels, _, _ in job._parts(array, rows, axis)]
         assert max(parts) <= 700
         assert sum(parts) == math.prod(shape) // 41 * 40  # the last row is in no window

@@ -44,10 +44,11 @@ def test_rows_are_those_of_numpy(
             part = opened.part(rows.start * array[0].size, array[rows].shape)
             assert not part.flags.writeable
             np.testing.assert_array_equal(part, array[rows])
-    np.testing.assert_array_equal(npy.loads(Path(path).read_bytes()), array)
+    loaded = npy.loaded(Path(path).read_bytes())
+    np.testing.assert_array_equal(loaded.part(0, shape), array)
 
 
-@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
 def test_versions(tmp_path: Path, version: tuple[int, int]) -> None:
     path = saved(tmp_path / "a.npy", sample((3, 4), "u1"), version)
     with npy.open_array(path) as opened:
@@ -60,18 +61,9 @@ def with_header(text: str, numbers: bytes, version: int = 1) -> bytes:
     return b"\x93NUMPY" + bytes([version, 0]) + length + text.encode() + numbers
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 3L), }",
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (np.int64(2), 3)}",
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (np.intp(2), np.uint8(3))}",
-        "{'descr': np.str_('|u1'), 'fortran_order': numpy.bool_(False), 'shape': (2, 3)}",
-        "{'descr': '|u1', 'fortran_order': np.False_, 'shape': (2, 3)}",
-    ],
-)
-def test_headers_of_careless_writers(text: str) -> None:
-    array = npy.loads(with_header(text, bytes(range(6))))
+def test_a_header_of_python_2() -> None:
+    text = "{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 3L), }"
+    array = npy.loaded(with_header(text, bytes(range(6)))).part(0, (2, 3))
     np.testing.assert_array_equal(array, np.arange(6).reshape(2, 3))
 
 
@@ -123,7 +115,7 @@ def test_cut_files_are_refused(tmp_path: Path) -> None:
 
 def test_a_second_array_is_not_lost_in_silence() -> None:
     with pytest.raises(ImageError, match="more than one array"):
-        npy.loads(npy.dumps(sample((5, 6), "u1")) * 2)
+        npy.loaded(npy.dumps(sample((5, 6), "u1")) * 2)
 
 
 @pytest.mark.parametrize(
@@ -145,12 +137,12 @@ def test_a_second_array_is_not_lost_in_silence() -> None:
 def test_lying_headers(shape: str) -> None:
     text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n"
     with pytest.raises(ImageError, match=r"^.{1,250}$"):
-        npy.loads(with_header(text, bytes(25), 2))
+        npy.loaded(with_header(text, bytes(25), 2))
 
 
 def test_huge_header_is_refused_before_it_is_read() -> None:
     with pytest.raises(ImageError, match="header"):
-        npy.loads(b"\x93NUMPY\x02\x00" + b"\xff" * 4 + b" " * 100)
+        npy.loaded(b"\x93NUMPY\x02\x00" + b"\xff" * 4 + b" " * 100)
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:

@@ -8,16 +8,15 @@ read and written here never become a picture and keep their order.
 
 from __future__ import annotations
 
-import ast
 import io
 import math
 import os
-import re
 import stat
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -29,6 +28,11 @@ from pooltool.images.formats import Format
 from pooltool.images.picture import Array, Encoded, Header, Picture, repeated
 
 _MAGIC = b"\x93NUMPY"
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+"""What reads the header of a version; numbers are never written as version 3."""
 _MAX_HEADER = 1 << 16
 _MAX_AXIS = 1 << 48
 """More rows, columns or channels than any file holds."""
@@ -41,13 +45,11 @@ class ArrayFile(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     """The dtype, in the byte order of the file."""
-    order: Literal["C", "F"]
-    """C if neighbors along the last axis are adjacent in memory, F if those along the first are."""
     start: int
-    """Where the numbers begin, in bytes."""
+    """Where the numbers begin, in bytes. Neighbors along the last axis are adjacent."""
 
     def part(self, first: int, shape: tuple[int, ...]) -> Array:
-        """Numbers from the one of number `first` on, as a read-only view, of an array of order C.
+        """Numbers from the one of number `first` on, as a read-only view.
 
         It is mapped into memory: what is not looked at is not read, and all of it is given back
         with the view. Raise `DamageError` when the file has become shorter.
@@ -73,8 +75,7 @@ def is_array_file(path: str) -> bool:
 def open_array(path: str) -> Iterator[ArrayFile]:
     """Open a .npy file to read by parts; raise `FileError` or, for its content, `ImageError`."""
     with files.reasons(), open(path, "rb") as file:
-        array = _array(file, file.read(_MAX_HEADER), os.fstat(file.fileno()).st_size)
-        yield array if array.order == "C" else loaded(files.read(path))
+        yield loaded(file.read(_MAX_HEADER), file)
 
 
 def is_array(data: bytes) -> bool:
@@ -82,10 +83,37 @@ def is_array(data: bytes) -> bool:
     return data.startswith(_MAGIC)
 
 
-def loaded(data: bytes) -> ArrayFile:
-    """The array in a .npy file's bytes, in order C; raise `ImageError` as `open_array`."""
-    array = _array(data, data, len(data))
-    return array if array.order == "C" else loaded(dumps(loads(data)))
+def loaded(data: bytes, file: BinaryIO | None = None) -> ArrayFile:
+    """The array in the bytes of a file, or in an open one that begins with them; raise `ImageError`
+    when it is not an image of numbers.
+    """
+    head, size = io.BytesIO(data), os.fstat(file.fileno()).st_size if file else len(data)
+    try:
+        with warnings.catch_warnings():  # numpy warns of sizes that Python 2 wrote, as 10L
+            warnings.simplefilter("ignore")
+            read = _HEADERS[np.lib.format.read_magic(head)]
+            shape, is_fortran, dtype = read(head, max_header_size=_MAX_HEADER)
+        if any(type(side) is not int or not 0 <= side <= _MAX_AXIS for side in shape):
+            raise ValueError
+    except Exception:
+        raise DamageError("it is truncated or damaged: its .npy header cannot be read") from None
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
+        kind = str(dtype)[:60]
+        raise ImageError(f"it holds {kind} values; save real numbers of at most 64 bits")
+    if len(shape) not in (2, 3, 4) or 0 in shape:
+        raise ImageError(
+            f"its array has shape {str(shape)[:60]}; save one that is not empty as (height, "
+            "width), (height, width, channels) or (frames, height, width, channels)"
+        )
+    start = head.tell()
+    whole = start + math.prod(shape) * dtype.itemsize
+    if size != whole:
+        state = "truncated" if size < whole else "damaged, or holds more than one array"
+        raise DamageError(f"it is {state}: {size} bytes where {whole} belong to {shape} {dtype}")
+    if is_fortran:
+        numbers = data[start:] + (file.read() if file else b"")
+        return ArrayFile(np.ndarray(shape, dtype, numbers, order="F").tobytes(), shape, dtype, 0)
+    return ArrayFile(file or data, shape, dtype, start)
 
 
 def write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -104,14 +132,15 @@ def write_part(file: BinaryIO, part: Array) -> None:
 
 def read_header(data: bytes) -> Header:
     """Read the header."""
-    shape = _array(data, data, len(data)).shape
-    count, height, width = (shape if len(shape) == 4 else (1, *shape))[:3]
-    return Header(formats.NPY, repeated((height, width), count))
+    array = loaded(data)
+    count, height, width = (array.shape if len(array.shape) == 4 else (1, *array.shape))[:3]
+    return Header(formats.NPY, repeated((height, width), count), details=array)
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The array as a picture, blue first; (N, H, W, C) are N frames."""
-    array, data_format = loads(data), header.data_format
+    details: ArrayFile = header.details
+    array, data_format = details.part(0, details.shape), header.data_format
     warnings = layout_warnings(array.shape, data_format)
     if data_format == "channels_first" and array.ndim > 2:
         array = np.moveaxis(array, -3, -1)
@@ -126,14 +155,6 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     if picture.data_format == "channels_first" and frames[0].ndim == 3:
         frames = [np.moveaxis(frame, 2, 0) for frame in frames]
     return Encoded(dumps(np.stack(frames) if len(frames) > 1 else frames[0]))
-
-
-def loads(data: bytes) -> Array:
-    """The array in a .npy file's bytes, as a read-only view of them; raise `ImageError` when it is
-    not an image of numbers.
-    """
-    _, shape, dtype, order, start = _array(data, data, len(data))
-    return np.ndarray(shape, dtype, data, start, order=order)
 
 
 def dumps(array: Array) -> bytes:
@@ -152,38 +173,3 @@ def layout_warnings(shape: tuple[int, ...], data_format: str | None) -> tuple[st
         f"its shape {shape} looks like channels first, and it was pooled over its first axes; "
         "if so, use --data-format channels_first",
     )
-
-
-def _array(file: BinaryIO | bytes, data: bytes, size: int) -> ArrayFile:
-    """Read the header of version 1, 2 or 3 that `data`, the start of `size` bytes, begins with."""
-    version, width = data[6:7], 2 if data[6:7] == b"\1" else 4
-    if version not in (b"\1", b"\2", b"\3"):
-        raise ImageError("it is a .npy file of an unknown version; save it with numpy.save")
-    start = 8 + width + int.from_bytes(data[8 : 8 + width], "little")
-    if start > min(len(data), _MAX_HEADER):
-        raise DamageError("it is truncated or damaged: its .npy header is not complete")
-    text = data[8 + width : start].decode("utf-8" if version == b"\3" else "latin-1", "replace")
-    # Python 2 wrote sizes as 10L, and some programs np.int64(10): no literals of Python 3.
-    text = re.sub(r"\b(?:np|numpy)\.(?:(True|False)_|\w+\(([^()]*)\))|(?<=\d)L\b", r"\1\2", text)
-    try:
-        fields = ast.literal_eval(text)
-        shape, order, dtype = fields["shape"], fields["fortran_order"], np.dtype(fields["descr"])
-        if type(shape) is not tuple:
-            raise TypeError
-        if any(type(n) is not int or not 0 <= n <= _MAX_AXIS for n in shape):
-            raise ValueError
-    except Exception:
-        raise DamageError("it is damaged: its .npy header cannot be understood") from None
-    if dtype.kind not in "buif" or dtype.itemsize > 8:
-        kind = str(dtype)[:60]
-        raise ImageError(f"it holds {kind} values; save real numbers of at most 64 bits")
-    if len(shape) not in (2, 3, 4) or 0 in shape:
-        raise ImageError(
-            f"its array has shape {str(shape)[:60]}; save one that is not empty as (height, "
-            "width), (height, width, channels) or (frames, height, width, channels)"
-        )
-    whole = start + math.prod(shape) * dtype.itemsize
-    if size != whole:
-        state = "truncated" if size < whole else "damaged, or holds more than one array"
-        raise DamageError(f"it is {state}: {size} bytes where {whole} belong to {shape} {dtype}")
-    return ArrayFile(file, shape, dtype, "F" if order else "C", start)
