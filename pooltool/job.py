@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,25 +14,18 @@ from pooltool import files, images
 from pooltool.data_format import DataFormat, row_axis
 from pooltool.errors import ImageError, PooltoolError, one_line
 from pooltool.geometry import Axis
-from pooltool.images import Picture, npy
-from pooltool.images.formats import (
-    NPY,
-    Format,
-    format_for,
-    require_holds,
-    require_quality,
-    written_for,
-)
+from pooltool.images import Picture
+from pooltool.images.formats import NPY, Format, format_for, require_quality, written_for
 from pooltool.kernels import Pooling, pool_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pooltool.images.npy import ArrayFile
+
     Array = NDArray[Any]
 
 Shape = tuple[int, ...]
-Layout = tuple[Pooling, Axis, Axis]
-"""How frames of one kind are pooled: the dtype of the result and the windows."""
 Status = Literal["ok", "skipped", "failed", "planned"]
 PART_BYTES = 1 << 24
 """Bytes of a .npy file that are mapped at once."""
@@ -123,14 +115,17 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
                 files.require_writable(output, job.folder)
             return Outcome(job, "planned")
         is_picture = settings.gray or settings.frame is not None or settings.show
-        is_picture = is_picture or settings.alpha_weighted
-        if format is NPY and not is_picture and npy.is_array_file(job.input):
-            with npy.open_array(job.input) as array:
-                return _pool_array(job, settings, array)
+        may_be_array = format in (None, NPY) and not (is_picture or settings.alpha_weighted)
+        if may_be_array:
+            from pooltool.images import npy
+
+            if job.input != files.STREAM and npy.is_array_file(job.input):
+                with npy.open_array(job.input) as array:
+                    return _pool_array(job, settings, array)
         data = files.read(job.input)
-        format = format or written_for(images.read_header(data)[1].format)
-        if format is NPY and not is_picture and npy.is_array(data):
+        if may_be_array and npy.is_array(data):
             return _pool_array(job, settings, npy.loaded(data))
+        format = format or written_for(images.read_header(data)[1].format)
         return _pool_picture(job, settings, format, data)
     except BrokenPipeError:  # which concerns all jobs
         raise
@@ -142,25 +137,19 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
     """Decode a picture, pool every frame and write them, with the positions of the extremes if they
     are asked for.
     """
+    pooling, data_format = settings.pooling, settings.data_format
     picture = images.decode(
         data,
         gray=settings.gray,
         frame=settings.frame,
         format=format,
-        data_format=settings.data_format,
-        labels=settings.pooling.method == "mode",
+        data_format=data_format,
+        labels=pooling.method == "mode",
     )
-    frames, count, maxval = picture.frames, len(picture.frames), picture.maxval
-    layouts = [  # all of them first, so that no picture is pooled which the format cannot hold
-        _layout(settings.pooling, format, picture.color_shape(pixels), pixels.dtype, count, maxval)
-        for pixels in frames
-    ]
-    pooled = tuple(
-        _pool_frame(pixels, picture, settings.alpha_weighted, layout)
-        for pixels, layout in zip(frames, layouts, strict=True)
-    )
-    _, rows, columns = layouts[0]
-    reduction, data_format = (rows.reduction, columns.reduction), settings.data_format
+    frames = picture.frames
+    pooled = tuple(_pool_frame(pixels, picture, settings) for pixels in frames)
+    rows, columns = pooling.windows.axes(frames[0].shape)
+    reduction = rows.reduction, columns.reduction
     result = picture._replace(frames=pooled, reduction=reduction, data_format=data_format)
     encoded = images.encode(result, format, quality=settings.quality)
     preview = None
@@ -168,64 +157,51 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
         from pooltool.compare.panel import side_by_side
 
         shown, shown_result = images.colored(picture).frames[0], images.colored(result).frames[0]
-        pooling = settings.pooling
         preview = side_by_side(shown, pooling.windows, pooling.method, shown_result)
     if settings.indices is not None:
+        from pooltool.images import npy
         from pooltool.kernels.indices import indices2d
 
         places = tuple(
-            indices2d(pixels, values, *axes)
-            for pixels, values, (_, *axes) in zip(frames, pooled, layouts, strict=True)
+            indices2d(pixels, values, *pooling.windows.axes(pixels.shape))
+            for pixels, values in zip(frames, pooled, strict=True)
         )
         encoded_places = npy.encode(Picture(places, NPY, data_format=data_format), NPY, None)
         files.write(settings.indices, encoded_places.data)
     files.write(job.output, encoded.data, folder=job.folder)
-    shape, dtype = pooled[0].shape, pooled[0].dtype
+    shape, dtype, count = pooled[0].shape, pooled[0].dtype, len(frames)
     return Outcome(job, "ok", frames[0].shape, shape, dtype, count, encoded.warnings, None, preview)
 
 
-@lru_cache(maxsize=64)
-def _layout(
-    pooling: Pooling,
-    format: Format,
-    shape: Shape,
-    dtype: np.dtype[Any],
-    count: int,
-    maxval: int | None,
-) -> Layout:
-    """How one of `count` frames of a kind is pooled; raise `ImageError` if `format` cannot hold
-    the result.
+def _pool_frame(pixels: Array, picture: Picture, settings: Settings) -> Array:
+    """Pool one frame: channel by channel, unless its channels are colors that belong together.
 
-    Averages are rounded to the image's dtype unless another one is asked for. Most images of a
-    data set are of one kind, and this takes as long as pooling a small one.
+    Averages are rounded to the image's dtype unless another one is asked for.
     """
-    rows, columns = pooling.windows.axes(shape)
-    channels = shape[2] if len(shape) == 3 else 1
-    result_dtype = pooling.dtype or dtype.newbyteorder("=")
-    require_holds(format, result_dtype, channels, count, rows.count, columns.count, maxval=maxval)
-    return replace(pooling, dtype=result_dtype), rows, columns
-
-
-def _pool_frame(pixels: Array, picture: Picture, alpha_weighted: bool, layout: Layout) -> Array:
-    """Pool one frame: channel by channel, unless its channels are colors that belong together."""
-    if alpha_weighted:
+    pooling = settings.pooling
+    if pooling.method == "avg" and pooling.dtype is None:
+        pooling = replace(pooling, dtype=pixels.dtype.newbyteorder("="))
+    if settings.alpha_weighted:
         if picture.bands or pixels.shape[2:] != (4,):
             raise ImageError("it has no alpha to weigh by; leave out --alpha-weighted")
         if not picture.premultiplied:  # else its colors are already weighted
-            from pooltool.kernels.alpha import alpha_weighted as pool_weighted
+            from pooltool.kernels.alpha import alpha_weighted
 
-            return pool_weighted(pixels, layout[0])
+            return alpha_weighted(pixels, pooling)
+    rows, columns = pooling.windows.axes(pixels.shape)
     are_colors = pixels.ndim == 3 and not picture.bands and picture.format is not NPY
-    if layout[0].method == "mode" and are_colors:
+    if pooling.method == "mode" and are_colors:
         from pooltool.kernels.colors import pool_colors
 
         order = (2, 1, 0, 3)[: pixels.shape[2]] if pixels.shape[2] > 2 else (0, 1)
-        return pool_colors(pixels, *layout, order)
-    return pool_axes(pixels, *layout)
+        return pool_colors(pixels, pooling, rows, columns, order)
+    return pool_axes(pixels, pooling, rows, columns)
 
 
-def _pool_array(job: Job, settings: Settings, array: npy.ArrayFile) -> Outcome:
+def _pool_array(job: Job, settings: Settings, array: ArrayFile) -> Outcome:
     """Pool a .npy file into another by parts, so that it may be larger than memory."""
+    from pooltool.images import npy
+
     data_format: DataFormat = settings.data_format or "channels_last"
     shape, dtype = array.shape, array.dtype
     result_dtype = settings.pooling.dtype or dtype.newbyteorder("=")
@@ -253,7 +229,7 @@ def _pool_array(job: Job, settings: Settings, array: npy.ArrayFile) -> Outcome:
     return Outcome(job, "ok", shape, result_shape, result_dtype, 1, warnings)
 
 
-def _parts(array: npy.ArrayFile, rows: Axis, axis: int) -> Iterator[tuple[Array, Axis, int]]:
+def _parts(array: ArrayFile, rows: Axis, axis: int) -> Iterator[tuple[Array, Axis, int]]:
     """Cut an array, in memory order, into parts of about `PART_BYTES`: (planes, rows, columns) or
     (planes, rows, columns, channels), the windows over its rows, and the first of them.
 

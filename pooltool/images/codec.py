@@ -24,7 +24,6 @@ import numpy as np
 from pooltool import native
 from pooltool.data_format import DataFormat
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import tags
 from pooltool.images.formats import CODECS, Format, require_holds, require_quality
 from pooltool.images.picture import (
     MALFORMED,
@@ -74,7 +73,9 @@ def decode(
     _require_sizes(header, frame, len(data))
     if gray or labels or data_format:
         header = header._replace(gray=gray, labels=labels, data_format=data_format)
-    picture = _upright(module.decode(data, header, frame), header)
+    picture: Picture = module.decode(data, header, frame)
+    if header.metadata != NO_METADATA or header.left_out or header.orientation not in (None, 1):
+        picture = _upright(picture, header)
     if gray:
         return _grayed(picture)
     if header.indexed and picture.palette is None and format and "colors" in format.palette:
@@ -87,8 +88,11 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
 
     What the format cannot hold of the metadata is left out with a warning.
     """
-    require_quality(format, quality)
-    picture, missing = _with_palette_for(format, picture)
+    if quality is not None:
+        require_quality(format, quality)
+    missing = list[str]()
+    if picture.palette is not None:
+        picture = _with_palette_for(format, picture, missing)
     first, count = picture.frames[0], len(picture.frames)
     for frame in picture.frames:
         kind = (frame.dtype, channels(frame), count, *frame.shape[:2])
@@ -162,11 +166,11 @@ def _require_sizes(header: Header, frame: int | None, size: int) -> None:
 
 def _upright(picture: Picture, header: Header) -> Picture:
     """Turn pixels and metadata upright, and warn of what is left out of the file."""
+    from pooltool.images import tags
+
     metadata, missing = header.metadata, list(header.left_out)
     block, text, resolution = metadata.exif, metadata.xmp, metadata.resolution
     turn = header.orientation or (block.orientation if block else 1)
-    if turn == 1 and metadata == NO_METADATA and not missing:
-        return picture
     frames = [np.ascontiguousarray(tags.turned(pixels, turn)) for pixels in picture.frames]
     if block:
         if not block.is_whole:
@@ -187,17 +191,17 @@ def _upright(picture: Picture, header: Header) -> Picture:
     return picture._replace(frames=tuple(frames), metadata=metadata, warnings=warnings)
 
 
-def _with_palette_for(format: Format, picture: Picture) -> tuple[Picture, list[str]]:
-    """The picture with its palette, if it has one, as the format holds it, and what is missing."""
-    if picture.palette is None:
-        return picture, []
+def _with_palette_for(format: Format, picture: Picture, missing: list[str]) -> Picture:
+    """The picture as the format holds palettes; what of its own is lost is added to `missing`."""
     if format.palette == "indices":
-        return picture._replace(palette=None), ["palette"]
+        missing.append("palette")
+        return picture._replace(palette=None)
     if not format.palette:
         words = f"its palette became colors, as {format.name} cannot hold one"
-        return colored(picture._replace(warnings=(*picture.warnings, words))), []
-    is_complete = format.palette == "colors and alpha" or not has_alpha(picture.palette)
-    return picture, [] if is_complete else ["transparency of the palette"]
+        return colored(picture._replace(warnings=(*picture.warnings, words)))
+    if format.palette == "colors" and has_alpha(picture.palette):
+        missing.append("transparency of the palette")
+    return picture
 
 
 def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], list[str]]:
@@ -220,7 +224,7 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
         text, names = xmp.resized(text, height, width, picture.reduction)
         outdated += names
     if profile:
-        kind, is_gray = profile_kind(profile), len(picture.color_shape(first)) == 2
+        kind, is_gray = profile_kind(profile), first.ndim == 2 and picture.palette is None
         if kind != ("gray" if is_gray and not format.gray_as_color else "RGB"):
             words = f"a profile for {kind} colors" if kind else "not a valid profile"
             outdated.append(f"ICC ({words})")

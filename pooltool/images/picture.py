@@ -106,12 +106,6 @@ class Picture(NamedTuple):
     data_format: DataFormat | None = None
     """Axis order of the .npy file that it becomes."""
 
-    def color_shape(self, pixels: Array) -> tuple[int, ...]:
-        """The shape of a frame: (H, W, C) also where it holds indices of C channels."""
-        if self.palette is None:
-            return pixels.shape
-        return (*pixels.shape, 4 if has_alpha(self.palette) else 3)
-
 
 def channels(pixels: Array) -> int:
     """How many channels (H, W) or (H, W, C) have."""
@@ -133,9 +127,9 @@ def padded(palette: Array) -> Array:
     return np.vstack([palette, np.full((256 - len(palette), 4), (0, 0, 0, 255), np.uint8)])
 
 
-def has_alpha(palette: Array) -> bool:
+def has_alpha(palette: Array | None) -> bool:
     """True when a color of the palette is not opaque."""
-    return bool((palette[:, 3] < 255).any())
+    return palette is not None and bool((palette[:, 3] < 255).any())
 
 
 class Encoded(NamedTuple):
