@@ -22,7 +22,7 @@ from pooltool.report import complain, redirect_to_devnull
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from pooltool.geometry import AnyWindows, Pair
+    from pooltool.geometry import Pair, Windows
     from pooltool.kernels import Method
 
 METHODS: dict[Method, str] = {
@@ -258,11 +258,11 @@ SECTIONS: dict[str, list[Option]] = {
 WINDOW_NAMES = ("pool_size", "stride", "padding", "dilation", "ceil_mode")
 
 
-def _windows(words: dict[str, Any]) -> list[AnyWindows]:
+def _windows(words: dict[str, Any]) -> list[Windows]:
     """The windows that the options describe, one setting for each `--pool-size`; refuse what
     `--output-size` excludes.
     """
-    from pooltool.geometry import AdaptiveWindows, Windows
+    from pooltool.geometry import Windows
 
     settings = {name: words[name] for name in WINDOW_NAMES if words[name]}
     if not words["output_size"]:
@@ -273,7 +273,7 @@ def _windows(words: dict[str, Any]) -> list[AnyWindows]:
         if words.get(name):
             option = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"{option} and --output-size cannot be combined; give one")
-    return [AdaptiveWindows.of(words["output_size"])]
+    return [Windows.adaptive(words["output_size"])]
 
 
 def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:
@@ -281,7 +281,7 @@ def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:
     from pooltool import commands
     from pooltool.job import Settings
     from pooltool.kernels import Pooling
-    from pooltool.pooling import result_dtype
+    from pooltool.kernels.means import result_dtype
 
     names = ("count_include_pad", "skip_nan")
     more = {name: words[name] for name in names if name in words}

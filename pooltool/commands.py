@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pooltool import files, images, native
 from pooltool.batch import run
-from pooltool.data_format import DataFormat
 from pooltool.errors import (
     ClusterError,
     FileError,
@@ -18,7 +17,7 @@ from pooltool.errors import (
     one_line,
 )
 from pooltool.files import STREAM
-from pooltool.geometry import AnyWindows, Pair, Windows
+from pooltool.geometry import DataFormat, Pair, Windows
 from pooltool.images.formats import format_for
 from pooltool.interrupts import Interrupts
 from pooltool.job import Settings, pool_file
@@ -122,7 +121,7 @@ def _require_no_terminal() -> None:
 class Comparison(NamedTuple):
     """What `compare` does with its image; each field is named as its option."""
 
-    windows: Sequence[AnyWindows]
+    windows: Sequence[Windows]
     """The settings under which it is pooled; if there are none, one that suits the image."""
     count_include_pad: bool = False
     gray: bool = False

@@ -26,8 +26,8 @@ class PooltoolError(Exception):
     is "stride=(2, 3) is too large" in Python and "--stride 2x3 is too large" in the shell.
     """
 
-    remedy = ""
-    """What to do about every error of a kind."""
+    ending = ""
+    """What the text ends with, of one error or of all of a kind."""
 
     def __init__(self, reason: str = "", **settings: object) -> None:
         super().__init__(reason)
@@ -41,7 +41,7 @@ class PooltoolError(Exception):
         if self.settings:  # else braces may be those of a file's name
             settings = {name: formatted(name, _single(v)) for name, v in self.settings.items()}
             text = text.format(**settings)
-        return text + self.remedy
+        return text + self.ending
 
 
 def _single(value: object) -> object:
@@ -86,7 +86,7 @@ class ImageError(PooltoolError):
 class DamageError(ImageError):
     """An image that is truncated or damaged."""
 
-    remedy = "; copy or save it again"
+    ending = "; copy or save it again"
 
 
 class FileError(PooltoolError):

@@ -6,13 +6,15 @@ Positions and sizes are in pixels. Pairs are (height, width): rows before column
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from pooltool.data_format import DataFormat, likelier, row_axis
 from pooltool.errors import WindowError
 
+DataFormat = Literal["channels_last", "channels_first"]
+"""The order of an array's axes, by Keras' names: (H, W), (H, W, C) or (N, H, W, C) is channels
+last, (H, W), (C, H, W) or (N, C, H, W) channels first."""
 Size = int | tuple[int, int]
 Pair = tuple[int, int]
 Padding = Literal["valid", "same"] | int | Pair | tuple[Pair, Pair]
@@ -32,7 +34,7 @@ class Axis:
     """Windows along `size` pixels, each of `pool_size` pixels that are `dilation` apart.
 
     Window `i` begins at `starts[i]`; its pixels below 0 or from `size` on are padding. Adaptive
-    windows hold `lengths[i]` pixels, `pool_size` or one more; they are always inside the image.
+    windows hold `lengths[i]` pixels, `pool_size` or one less; they are always inside the image.
     """
 
     size: int
@@ -53,24 +55,33 @@ class Axis:
     @cached_property
     def stride(self) -> int:
         """Pixels from one window to the next; of adaptive windows, the least of them."""
-        return self.starts.step if isinstance(self.starts, range) else max(1, self.pool_size - 1)
+        return self.starts.step if isinstance(self.starts, range) else max(1, self.pool_size - 2)
 
     @cached_property
     def extent(self) -> int:
         """Pixels from the first to the last of the largest window, gaps included."""
-        return self.dilation * (self.most - 1) + 1
+        return self.dilation * (self.pool_size - 1) + 1
+
+    @property
+    def reduction(self) -> float:
+        """Pixels of the image that one result stands for."""
+        return self.size / self.count if self.lengths else self.stride
 
     @cached_property
-    def most(self) -> int:
-        """Pixels of the largest window."""
-        return self.pool_size + bool(self.lengths)
+    def inside(self) -> range:
+        """The windows that are completely inside the image."""
+        if self.lengths:
+            return range(self.count)
+        if self.unseen != (0, 0):
+            return range(0)
+        first = min(self.count, max(0, -(self.starts[0] // self.stride)))
+        fitting = (self.size - self.extent - self.starts[0]) // self.stride + 1
+        return range(first, max(first, min(fitting, self.count)))
 
     @cached_property
     def is_regular(self) -> bool:
         """True when every window holds `pool_size` pixels of the image."""
-        if self.lengths or self.unseen != (0, 0):
-            return False
-        return self.starts[0] >= 0 and self.starts[-1] + self.extent <= self.size
+        return not self.lengths and len(self.inside) == self.count
 
     @cached_property
     def taps(self) -> list[slice]:
@@ -83,44 +94,10 @@ class Axis:
         """`part` of all windows."""
         return self.part(0, self.count)
 
-    @property
-    def reduction(self) -> float:
-        """Pixels of the image that one result stands for."""
-        return self.size / self.count if self.lengths else self.stride
-
     def span(self, first: int, last: int) -> Pair:
         """Half-open range of pixels, padding included, that windows `first` to `last - 1` cover."""
         length = self.lengths[last - 1] if self.lengths else self.extent
         return self.starts[first], self.starts[last - 1] + length
-
-    def pixels(self, index: int, *, count_padding: bool = False) -> range:
-        """The pixels of window `index` inside the image, or inside image and padding together."""
-        length = self.lengths[index] if self.lengths else self.pool_size
-        start, end, step = self.starts[index], self.size, self.dilation
-        if count_padding:  # which no window reaches out of before the image
-            first, end = start - self.unseen[0] * step, end + self.after
-            length += self.unseen[1]
-        else:
-            first = start + max(0, -(start // step)) * step
-        return range(first, min(start + (length - 1) * step + 1, end), step)
-
-    def counts(self, *, count_padding: bool = False) -> list[int]:
-        """`pixels` of every window; only a few at the ends have less than the pool size."""
-        if self.lengths:
-            return list(self.lengths)
-        whole = self.inside() if self.unseen == (0, 0) else range(0)
-        counts = [self.pool_size] * self.count
-        for index in (*range(whole.start), *range(whole.stop, self.count)):
-            counts[index] = len(self.pixels(index, count_padding=count_padding))
-        return counts
-
-    def inside(self) -> range:
-        """The windows that are completely inside the image."""
-        if self.lengths:
-            return range(self.count)
-        first = min(self.count, max(0, -(self.starts[0] // self.stride)))
-        fitting = (self.size - self.extent - self.starts[0]) // self.stride + 1
-        return range(first, max(first, min(fitting, self.count)))
 
     def part(self, first: int, last: int) -> tuple[int, int, Axis]:
         """The pixels `low` to `high - 1` that windows `first` to `last - 1` need, and the windows
@@ -135,49 +112,44 @@ class Axis:
             moved: range | tuple[int, ...] = range(start - low, starts.stop - low, starts.step)
         else:
             moved = tuple(begin - low for begin in starts)
-        after = min(end + self.unseen[1] * self.dilation, self.size + self.after) - high
-        lengths = self.lengths[first:last]
+        lengths, after = self.lengths[first:last], self.size + self.after - high
         size, pool_size, dilation = high - low, self.pool_size, self.dilation
         return low, high, Axis(size, moved, pool_size, dilation, lengths, after, self.unseen)
 
+    def pixels(self, index: int) -> range:
+        """The pixels of window `index` that are inside the image."""
+        length = self.lengths[index] if self.lengths else self.pool_size
+        start, step = self.starts[index], self.dilation
+        first = max(0, -(start // step))
+        return range(start + first * step, min(start + length * step, self.size), step)
 
-class _Settings:
-    """Settings of windows, checked as far as they can be without an image."""
-
-    def along(self, size: int, axis: int) -> Axis:
-        """The windows along `size` pixels of axis 0, the rows, or 1, the columns."""
-        raise NotImplementedError
-
-    def axes(
-        self, shape: tuple[int, ...], data_format: DataFormat = "channels_last"
-    ) -> tuple[Axis, Axis]:
-        """The windows over an image of `shape`; raise `WindowError` where there can be none."""
-        first = row_axis(len(shape), data_format)
-        try:
-            return _axes(self, shape[first], shape[first + 1])
-        except WindowError as error:
-            error = with_shape(error, shape)
-            if other := likelier(shape, data_format):
-                error.reason += f"; if it is {other.replace('_', ' ')}, use {{data_format}}"
-                error.settings["data_format"] = other
-            raise error from None
-
-
-@lru_cache(maxsize=64)
-def _axes(windows: _Settings, height: int, width: int) -> tuple[Axis, Axis]:
-    """Remember the last axes: that is a fifth of what a call on a small image costs."""
-    return windows.along(height, 0), windows.along(width, 1)
+    def counts(self, *, count_padding: bool = False) -> list[int]:
+        """How many pixels each window holds, padding included or not."""
+        if self.lengths:
+            return list(self.lengths)
+        counts = [self.pool_size] * self.count
+        before, after = self.unseen
+        length, end = before + self.pool_size + after, self.size + self.after
+        for index in (*range(self.inside.start), *range(self.inside.stop, self.count)):
+            if count_padding:  # no window begins before the padding
+                start = self.starts[index] - before * self.dilation
+                counts[index] = min(length, -((start - end) // self.dilation))
+            else:
+                counts[index] = len(self.pixels(index))
+        return counts
 
 
-@dataclass(frozen=True)
-class Windows(_Settings):
-    """The window settings of a pooling layer."""
+class Windows(NamedTuple):
+    """The window settings of a pooling layer or, if it has an `output_size`, of an adaptive one."""
 
     pool_size: Pair = (2, 2)
     stride: Pair = (2, 2)
     padding: ResolvedPadding = "valid"
     dilation: Pair = (1, 1)
     ceil_mode: bool = False
+    output_size: tuple[int | None, int | None] | None = None
+    """Adaptive pooling: windows are chosen so that so many results come out, as many as there are
+    pixels where it is None. The other settings then mean nothing."""
 
     @classmethod
     def of(
@@ -194,49 +166,83 @@ class Windows(_Settings):
         dilated = pair("dilation", dilation)
         return cls(pool, down_right, _resolve_padding(padding), dilated, bool(ceil_mode))
 
-    def along(self, size: int, axis: int) -> Axis:
-        """The windows along `size` pixels, in number as PyTorch's pooling layers and ONNX have it:
-        `floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1`, or `ceil` of it
-        less a last window that would start in the padding after the image.
-        """
-        pool, stride, dilation = self.pool_size[axis], self.stride[axis], self.dilation[axis]
-        extent = dilation * (pool - 1) + 1
-        if self.padding == "same":
-            count = -(-size // stride)
-            total = max((count - 1) * stride + extent - size, 0)
-            before, after = total // 2, total - total // 2
-        else:
-            before, after = (0, 0) if self.padding == "valid" else self.padding[axis]
-            room = size + before + after - extent
-            count = (-(-room // stride) if self.ceil_mode else room // stride) + 1
-            if self.ceil_mode and count > 1 and (count - 1) * stride >= size + before:
-                count -= 1
-        if count < 1:
-            dilated = "" if extent == pool else ", {dilation}"
-            raise self._refusal(
-                f"{{pool_size}}{dilated} does not fit: a window takes {extent} "
-                f"{('rows', 'columns')[axis]}, the image has {size} and {{padding}}; "
-                "use a smaller pool size or same padding"
+    @classmethod
+    def adaptive(cls, output_size: OutputSize) -> Windows:
+        """Check the size; raise `WindowError` when it is not one or two positive integers."""
+        given = output_size if isinstance(output_size, (tuple, list)) else ()
+        if len(given) == 2 and None in given:
+            height, width = (
+                None if side is None else pair("output_size", (side, side))[0] for side in given
             )
-        starts = range(-before, count * stride - before, stride)
-        windows = Axis(size, starts, pool, dilation, after=after)
-        if (before or after) and _misses_image(windows):
-            raise self._refusal(
-                f"{{padding}} leaves a window without a {('row', 'column')[axis]} of the image "
-                "({pool_size}, {dilation}); use less padding"
-            )
-        if extent > size:
-            windows = _without_unseen(windows)
-            if windows.extent > 16 * size + LARGEST_EXTENT:
-                raise self._refusal(
-                    f"{{pool_size}} and {{dilation}} with {{padding}} make windows of {extent} "
-                    f"{('rows', 'columns')[axis]} over an image of {size}; use less"
-                )
-        return windows
+            return cls(output_size=(height, width))
+        return cls(output_size=pair("output_size", output_size))
 
-    def _refusal(self, reason: str) -> WindowError:
-        settings = {"pool_size": self.pool_size, "dilation": self.dilation, "padding": self.padding}
-        return WindowError(reason, **settings)
+    def axes(
+        self, shape: tuple[int, ...], data_format: DataFormat = "channels_last"
+    ) -> tuple[Axis, Axis]:
+        """The windows over an image of `shape`; raise `WindowError` where there can be none."""
+        first = row_axis(len(shape), data_format)
+        try:
+            return _axis(self, shape[first], 0), _axis(self, shape[first + 1], 1)
+        except WindowError as error:
+            error.settings.update(self._asdict())
+            is_last = data_format == "channels_last"
+            if looks_channels_first(shape if is_last else shape[-3:][::-1]):
+                other = "channels_first" if is_last else "channels_last"
+                error.reason += f"; if it is {other.replace('_', ' ')}, use {{data_format}}"
+                error.settings["data_format"] = other
+            error.ending = f" (image shape {shape})"
+            raise
+
+
+@lru_cache(maxsize=128)
+def _axis(windows: Windows, size: int, number: int) -> Axis:
+    """The windows along `size` pixels of axis 0, the rows, or 1, the columns.
+
+    Their number is as PyTorch's pooling layers and ONNX have it: `floor((size + padding -
+    dilation * (pool_size - 1) - 1) / stride) + 1`, or `ceil` of it less a last window that would
+    start in the padding after the image.
+    """
+    if windows.output_size is not None:
+        return _adaptive_axis(windows.output_size, size, number)
+    pool, stride = windows.pool_size[number], windows.stride[number]
+    dilation, padding = windows.dilation[number], windows.padding
+    extent = dilation * (pool - 1) + 1
+    if padding == "same":
+        count = -(-size // stride)
+        total = max((count - 1) * stride + extent - size, 0)
+        before, after = total // 2, total - total // 2
+    else:
+        before, after = (0, 0) if padding == "valid" else padding[number]
+        room = size + before + after - extent
+        count = (-(-room // stride) if windows.ceil_mode else room // stride) + 1
+        if windows.ceil_mode and count > 1 and (count - 1) * stride >= size + before:
+            count -= 1
+    noun = ("row", "column")[number]
+    if count < 1:
+        dilated = "" if extent == pool else ", {dilation}"
+        raise WindowError(
+            f"{{pool_size}}{dilated} does not fit: a window takes {extent} {noun}s, the image has "
+            f"{size} and {{padding}}; use a smaller pool size or same padding"
+        )
+    # Pixels that are padding in every window are left out: a window of any size then costs no more
+    # than one of twice the image's.
+    last = (count - 1) * stride - before
+    unseen = max(0, -(last // dilation))
+    seen = min(pool, (size - 1 + before) // dilation + 1) - unseen
+    starts = range(unseen * dilation - before, unseen * dilation + last + 1, stride)
+    axis = Axis(size, starts, seen, dilation, (), after, (unseen, pool - seen - unseen))
+    if (before or after) and _misses_image(axis):
+        raise WindowError(
+            f"{{padding}} leaves a window without a {noun} of the image "
+            "({pool_size}, {dilation}); use less padding"
+        )
+    if axis.extent > 16 * size + LARGEST_EXTENT:
+        raise WindowError(
+            f"{{pool_size}} and {{dilation}} with {{padding}} make windows of {extent} {noun}s "
+            f"over an image of {size}; use less"
+        )
+    return axis
 
 
 def _misses_image(axis: Axis) -> bool:
@@ -246,79 +252,44 @@ def _misses_image(axis: Axis) -> bool:
     wider than the image, one of the first `size + 1` misses it if any does: they meet it at
     different pixels, or all at the same ones.
     """
-    first = min(axis.count, -(axis.starts[0] // axis.stride), axis.size + 1)
-    first = first if axis.dilation > 1 else 1
+    first = 1
+    if axis.dilation > 1:
+        first = min(axis.count, -(axis.starts[0] // axis.stride), axis.size + 1)
     return not all(map(axis.pixels, (*range(first), axis.count - 1)))
 
 
-def _without_unseen(axis: Axis) -> Axis:
-    """The same windows less the pixels that are padding in all of them: a window of any size then
-    costs no more than one of twice the image's.
+def _adaptive_axis(output_size: tuple[int | None, int | None], size: int, number: int) -> Axis:
+    """Window `i` of n covers `floor(i * size / n)` to `ceil((i + 1) * size / n)`: the rule of
+    PyTorch's adaptive pooling.
     """
-    first = max(0, -(axis.starts[-1] // axis.dilation))
-    last = min(axis.pool_size - 1, (axis.size - 1 - axis.starts[0]) // axis.dilation)
-    moved = first * axis.dilation
-    starts = range(axis.starts[0] + moved, axis.starts[-1] + moved + axis.stride, axis.stride)
-    unseen = first, axis.pool_size - 1 - last
-    return replace(axis, starts=starts, pool_size=last - first + 1, unseen=unseen)
+    count = output_size[number] or size
+    if count > max(size, MOST_OUTPUTS):
+        reason = f"{{output_size}} is more than {MOST_OUTPUTS} rows or columns, and than the image "
+        raise WindowError(f"{reason}has ({size})")
+    length, rest = divmod(size, count)
+    if not rest:
+        return Axis(size, range(0, size, length), length)
+    starts = tuple(index * size // count for index in range(count))
+    stops = (-(-(index + 1) * size // count) for index in range(count))
+    lengths = tuple(stop - start for start, stop in zip(starts, stops, strict=True))
+    return Axis(size, starts, length + 2, lengths=lengths)
 
 
-@dataclass(frozen=True)
-class AdaptiveWindows(_Settings):
-    """Adaptive pooling: windows chosen so that exactly `output_size` results come out, or as many
-    as there are pixels where it is None.
+def pair(name: str, value: object) -> Pair:
+    """Read an int or a (height, width) pair of positive integers, or of 0 in a padding; raise
+    `WindowError` if it is neither.
     """
-
-    output_size: tuple[int | None, int | None]
-
-    @classmethod
-    def of(cls, output_size: OutputSize) -> AdaptiveWindows:
-        """Check the size; raise `WindowError` when it is not one or two positive integers."""
-        if isinstance(output_size, (tuple, list)) and len(output_size) == 2 and None in output_size:
-            height, width = (
-                None if side is None else pair("output_size", (side, side))[0]
-                for side in output_size
-            )
-            return cls((height, width))
-        return cls(pair("output_size", output_size))
-
-    def along(self, size: int, axis: int) -> Axis:
-        """Window `i` of n covers `floor(i * size / n)` to `ceil((i + 1) * size / n)`: the rule of
-        PyTorch's adaptive pooling.
-        """
-        count = self.output_size[axis] or size
-        if count > max(size, MOST_OUTPUTS):
-            reason = f"{{output_size}} is more than {MOST_OUTPUTS} rows or columns, and than the "
-            raise WindowError(reason + f"image has ({size})", output_size=self.output_size)
-        length, rest = divmod(size, count)
-        if not rest:
-            return Axis(size, range(0, size, length), length)
-        starts = tuple(index * size // count for index in range(count))
-        stops = (-(-(index + 1) * size // count) for index in range(count))
-        lengths = tuple(stop - start for start, stop in zip(starts, stops, strict=True))
-        return Axis(size, starts, length + 1, lengths=lengths)
-
-
-AnyWindows = Windows | AdaptiveWindows
-
-
-def with_shape(error: WindowError, shape: tuple[int, ...]) -> WindowError:
-    """The error with the image's shape in its text."""
-    return WindowError(f"{error.reason} (image shape {shape})", **error.settings)
-
-
-def pair(name: str, value: object, *, at_least: int = 1) -> Pair:
-    """Read an int or a (height, width) pair of integers `>= at_least`; raise `WindowError`."""
-    if type(value) is int and at_least <= value <= LARGEST:
+    least, most = int(name != "padding"), LARGEST
+    if type(value) is int and least <= value <= most:
         return value, value
     values = value if isinstance(value, (tuple, list)) else (value, value)
     if len(values) == 2 and all(map(is_integer, values)):
         height, width = operator.index(values[0]), operator.index(values[1])
-        if max(height, width) > LARGEST:
-            raise WindowError(f"{{{name}}} is more than {LARGEST}", **{name: (height, width)})
-        if height >= at_least and width >= at_least:
+        if max(height, width) > most:
+            raise WindowError(f"{{{name}}} is more than {most}", **{name: (height, width)})
+        if min(height, width) >= least:
             return height, width
-    wanted = "a positive integer" if at_least == 1 else "an integer of 0 or more"
+    wanted = "a positive integer" if least else "'valid', 'same', an integer of 0 or more"
     raise WindowError(
         f"{name}={value!r} is not {wanted} or a (height, width) pair of them, such as 2 or (2, 3)"
     )
@@ -331,16 +302,26 @@ def is_integer(value: object) -> bool:
 
 
 def _resolve_padding(padding: object) -> ResolvedPadding:
-    if isinstance(padding, str):
-        if padding.lower() in ("valid", "same"):
-            return "valid" if padding.lower() == "valid" else "same"
-        raise WindowError(
-            f"padding={padding!r} is not 'valid', 'same', an integer, (height, width) "
-            "or ((top, bottom), (left, right))"
-        )
+    if isinstance(padding, str) and padding.lower() in ("valid", "same"):
+        return "valid" if padding.lower() == "valid" else "same"
     if isinstance(padding, (tuple, list)) and len(padding) == 2:
         rows, columns = padding
         if isinstance(rows, (tuple, list)) and isinstance(columns, (tuple, list)):
-            return pair("padding", rows, at_least=0), pair("padding", columns, at_least=0)
-    height, width = pair("padding", padding, at_least=0)
+            return pair("padding", rows), pair("padding", columns)
+    height, width = pair("padding", padding)
     return (height, height), (width, width)
+
+
+def row_axis(ndim: int, data_format: DataFormat) -> int:
+    """The axis of rows of an array; that of the columns is the next."""
+    return ndim - 2 if data_format == "channels_first" else max(0, ndim - 3)
+
+
+def looks_channels_first(shape: tuple[int, ...]) -> bool:
+    """True for a shape whose axis before the last two is small and whose last one is not: at most
+    4, or far smaller than both others.
+    """
+    if len(shape) < 3:
+        return False
+    small = max(4, sorted(shape[-3:])[1] // 8)
+    return shape[-3] <= small < shape[-1]

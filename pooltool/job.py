@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from pooltool import files, images
-from pooltool.data_format import DataFormat, row_axis
 from pooltool.errors import ImageError, PooltoolError, one_line
-from pooltool.geometry import Axis
+from pooltool.geometry import Axis, DataFormat, row_axis
 from pooltool.images import Picture
 from pooltool.images.formats import NPY, Format, format_for, require_quality, written_for
 from pooltool.kernels import Pooling, pool_axes

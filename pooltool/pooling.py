@@ -13,58 +13,52 @@ import operator
 import os
 import sys
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pooltool.data_format import DataFormat, require_axes
-from pooltool.errors import (
-    OTHER_NAMES,
-    ArrayShapeError,
-    ArrayTypeError,
-    WindowError,
-)
-from pooltool.geometry import (
-    AdaptiveWindows,
-    AnyWindows,
-    OutputSize,
-    Padding,
-    Size,
-    Windows,
-    is_integer,
-    with_shape,
-)
-from pooltool.kernels import Method, Pooling, pool2d
+from pooltool.errors import OTHER_NAMES, ArrayShapeError, ArrayTypeError, WindowError
+from pooltool.geometry import DataFormat, OutputSize, Padding, Size, Windows, is_integer
+from pooltool.kernels import Pooling, pool2d
+from pooltool.kernels.means import is_real, result_dtype
 
 Array = NDArray[Any]
-
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
+LAYOUTS = {
+    "channels_last": "(H, W), (H, W, C) or (N, H, W, C)",
+    "channels_first": "(H, W), (C, H, W) or (N, C, H, W)",
+}
 
-def _hinting(function: Callable[P, R]) -> Callable[P, R]:
-    """Say how to pass an argument that other libraries take under another name or by position."""
+
+def _public(function: Callable[P, R]) -> Callable[P, R]:
+    """Add to errors the image's shape, and what an argument of other libraries is called here."""
 
     @wraps(function)
     def call(*args: P.args, **named: P.kwargs) -> R:
         try:
             return function(*args, **named)
+        except WindowError as error:
+            if not error.ending:
+                image: Any = args[0] if args else named["image"]
+                error.ending = f" (image shape {as_image(image).shape})"
+            raise
         except TypeError as error:
-            if "positional argument" in str(error) and len(args) > 1:
-                words = "; arguments behind the first ones need their names, such as padding=1"
-                raise TypeError(f"{error}{words}") from None
-            other = next((name for name in named if f"keyword argument {name!r}" in str(error)), "")
             parameters = signature(function).parameters
-            name = OTHER_NAMES.get(other, "")
-            if "output_size" in parameters and other in ("size", "output", "output_shape"):
-                name = "output_size"
-            if name not in parameters:
-                raise
-            raise TypeError(f"{error}; it is called {name!r} here") from None
+            if "positional argument" in str(error) and len(args) > 1:
+                words = "arguments behind the first ones need their names, such as padding=1"
+                raise TypeError(f"{error}; {words}") from None
+            for name in named.keys() - parameters.keys():
+                known = OTHER_NAMES.get(name, "")
+                if "output_size" in parameters and name in ("size", "output", "output_shape"):
+                    known = "output_size"
+                if known in parameters:
+                    raise TypeError(f"{error}; it is called {known!r} here") from None
+            raise
 
     return call
 
@@ -107,11 +101,11 @@ if TYPE_CHECKING:
 
 
 def _extreme(function: Callable[..., Any]) -> _Extreme:
-    return cast("_Extreme", _hinting(function))
+    return cast("_Extreme", _public(function))
 
 
 def _adaptive_extreme(function: Callable[..., Any]) -> _AdaptiveExtreme:
-    return cast("_AdaptiveExtreme", _hinting(function))
+    return cast("_AdaptiveExtreme", _public(function))
 
 
 @_extreme
@@ -192,8 +186,8 @@ def max_pool2d(
     array([[0, 0, 0, 0],
            [0, 7, 0, 8]])
     """
-    windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
-    return _pool(image, data_format, "max", windows, return_indices, skip_nan=skip_nan)
+    windows = Windows.of(pool_size, stride, padding, dilation, ceil_mode)
+    return _extremes(image, data_format, Pooling("max", windows, skip_nan=skip_nan), return_indices)
 
 
 @_extreme
@@ -217,11 +211,11 @@ def min_pool2d(
     >>> min_pool2d(np.zeros((700, 1024), np.uint16), (1, 9)).shape
     (700, 113)
     """
-    windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
-    return _pool(image, data_format, "min", windows, return_indices, skip_nan=skip_nan)
+    windows = Windows.of(pool_size, stride, padding, dilation, ceil_mode)
+    return _extremes(image, data_format, Pooling("min", windows, skip_nan=skip_nan), return_indices)
 
 
-@_hinting
+@_public
 def avg_pool2d(
     image: ArrayLike,
     pool_size: Size = 2,
@@ -272,21 +266,16 @@ def avg_pool2d(
     >>> avg_pool2d(np.zeros((700, 1024, 3), np.uint8), 3, stride=2).shape
     (349, 511, 3)
     """
-    windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
-    pooled: Array = _pool(
+    windows = Windows.of(pool_size, stride, padding, dilation, ceil_mode)
+    divisor = _divisor(divisor_override)
+    return _pool(
         image,
         data_format,
-        "avg",
-        windows,
-        count_include_pad=count_include_pad,
-        dtype=result_dtype(dtype),
-        divisor_override=_divisor(divisor_override),
-        skip_nan=skip_nan,
+        Pooling("avg", windows, count_include_pad, result_dtype(dtype), divisor, skip_nan),
     )
-    return pooled
 
 
-@_hinting
+@_public
 def median_pool2d(
     image: ArrayLike,
     pool_size: Size = 2,
@@ -307,12 +296,11 @@ def median_pool2d(
     >>> median_pool2d(np.zeros((700, 1024, 3)), 3, stride=1, padding="same").shape
     (700, 1024, 3)
     """
-    windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
-    pooled: Array = _pool(image, data_format, "median", windows, skip_nan=skip_nan)
-    return pooled
+    windows = Windows.of(pool_size, stride, padding, dilation, ceil_mode)
+    return _pool(image, data_format, Pooling("median", windows, skip_nan=skip_nan))
 
 
-@_hinting
+@_public
 def mode_pool2d(
     image: ArrayLike,
     pool_size: Size = 2,
@@ -332,9 +320,8 @@ def mode_pool2d(
     >>> mode_pool2d(np.zeros((8, 64, 64), np.uint8), data_format="channels_first").shape
     (8, 32, 32)
     """
-    windows = partial(Windows.of, pool_size, stride, padding, dilation, ceil_mode)
-    pooled: Array = _pool(image, data_format, "mode", windows)
-    return pooled
+    windows = Windows.of(pool_size, stride, padding, dilation, ceil_mode)
+    return _pool(image, data_format, Pooling("mode", windows))
 
 
 @_adaptive_extreme
@@ -357,8 +344,8 @@ def adaptive_max_pool2d(
     >>> adaptive_max_pool2d(np.zeros((700, 1024, 3)), 224).shape
     (224, 224, 3)
     """
-    windows = partial(AdaptiveWindows.of, output_size)
-    return _pool(image, data_format, "max", windows, return_indices, skip_nan=skip_nan)
+    windows = Windows.adaptive(output_size)
+    return _extremes(image, data_format, Pooling("max", windows, skip_nan=skip_nan), return_indices)
 
 
 @_adaptive_extreme
@@ -377,11 +364,11 @@ def adaptive_min_pool2d(
     >>> adaptive_min_pool2d(np.zeros((32, 700, 1024, 3)), (None, 224)).shape
     (32, 700, 224, 3)
     """
-    windows = partial(AdaptiveWindows.of, output_size)
-    return _pool(image, data_format, "min", windows, return_indices, skip_nan=skip_nan)
+    windows = Windows.adaptive(output_size)
+    return _extremes(image, data_format, Pooling("min", windows, skip_nan=skip_nan), return_indices)
 
 
-@_hinting
+@_public
 def adaptive_avg_pool2d(
     image: ArrayLike,
     output_size: OutputSize,
@@ -398,33 +385,24 @@ def adaptive_avg_pool2d(
     >>> adaptive_avg_pool2d(np.zeros((32, 512, 7, 7)), 1, data_format="channels_first").shape
     (32, 512, 1, 1)
     """
-    windows = partial(AdaptiveWindows.of, output_size)
-    into = result_dtype(dtype)
-    pooled: Array = _pool(image, data_format, "avg", windows, dtype=into, skip_nan=skip_nan)
-    return pooled
+    windows, into = Windows.adaptive(output_size), result_dtype(dtype)
+    return _pool(image, data_format, Pooling("avg", windows, dtype=into, skip_nan=skip_nan))
 
 
-def _pool(
-    image: ArrayLike,
-    data_format: DataFormat,
-    method: Method,
-    windows_of: Callable[[], AnyWindows],
-    return_indices: bool = False,
-    **how: Any,
-) -> Any:
-    """Check the image and the windows, then pool; `how` are fields of `Pooling`."""
+def _pool(image: ArrayLike, data_format: DataFormat, pooling: Pooling) -> Array:
+    return pool2d(as_image(image, data_format), pooling, data_format=data_format)
+
+
+def _extremes(
+    image: ArrayLike, data_format: DataFormat, pooling: Pooling, return_indices: bool
+) -> Array | tuple[Array, NDArray[np.int64]]:
     array = as_image(image, data_format)
-    try:
-        windows = windows_of()
-    except WindowError as error:
-        raise with_shape(error, array.shape) from None
-    pooling = Pooling(method, windows, **how)
     values = pool2d(array, pooling, data_format=data_format)
     if not return_indices:
         return values
     from pooltool.kernels.indices import indices2d
 
-    axes = windows.axes(array.shape, data_format)
+    axes = pooling.windows.axes(array.shape, data_format)
     return values, indices2d(array, values, *axes, data_format=data_format)
 
 
@@ -444,10 +422,15 @@ def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Arr
         reason = str(error).partition("\n")[0]
         advice = "; use image.float()" if "bfloat16" in reason.lower() else ""
         raise ArrayTypeError(f"image cannot be read as a numpy array: {reason}{advice}") from None
-    require_axes(array.shape, data_format)
+    if data_format not in tuple(LAYOUTS):
+        name = f"data_format={data_format!r}"
+        raise WindowError(f"{name} is not 'channels_last' (NHWC) or 'channels_first' (NCHW)")
+    if array.ndim not in (2, 3, 4):
+        layouts = f"data_format={data_format!r} takes {LAYOUTS[data_format]}"
+        raise ArrayShapeError(f"image has shape {array.shape}; {layouts}")
     if not array.size:
         raise ArrayShapeError(f"image is empty: its shape is {array.shape}")
-    if not _is_real(array.dtype):
+    if not is_real(array.dtype):
         raise ArrayTypeError(
             f"image has dtype {array.dtype} (image shape {array.shape}); pooling takes bool, "
             "integers of 8 to 64 bits, float16, float32 and float64; convert it with astype"
@@ -467,21 +450,3 @@ def _divisor(divisor: int | None) -> int | None:
     if is_integer(divisor) and 0 < divisor < 2**63:
         return operator.index(divisor)
     raise WindowError(f"divisor_override={divisor!r} is not a positive integer of 64 bits")
-
-
-def result_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
-    """The dtype of an average that was asked for; raise `ArrayTypeError` if it cannot hold one."""
-    if dtype is None:
-        return None
-    try:
-        wanted = np.dtype(dtype)
-    except TypeError:
-        raise ArrayTypeError("{dtype} is not a numpy dtype such as float32", dtype=dtype) from None
-    if not _is_real(wanted):
-        reason = "{dtype} cannot hold an average; use an integer or float, such as float32"
-        raise ArrayTypeError(reason, dtype=wanted.name)
-    return wanted.newbyteorder("=")
-
-
-def _is_real(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind in "buif" and dtype.itemsize <= 8

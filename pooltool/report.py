@@ -87,7 +87,8 @@ def as_line(outcome: Outcome) -> str:
 def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
     """The fields of a JSON object; None for what does not apply, as sizes of adaptive windows."""
     windows = settings.pooling.windows
-    padding = getattr(windows, "padding", None)
+    sizes = {} if windows.output_size else windows._asdict()
+    padding = sizes.get("padding")
     if isinstance(padding, tuple):  # top and bottom are alike on the command line, left and right
         padding = [side[0] for side in padding]
     return {
@@ -98,10 +99,10 @@ def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
         "input_shape": outcome.input_shape,
         "output_shape": outcome.output_shape,
         "dtype": None if outcome.dtype is None else outcome.dtype.name,
-        "pool_size": getattr(windows, "pool_size", None),
-        "stride": getattr(windows, "stride", None),
+        "pool_size": sizes.get("pool_size"),
+        "stride": sizes.get("stride"),
         "padding": padding,
-        "dilation": getattr(windows, "dilation", None),
+        "dilation": sizes.get("dilation"),
         "frames": outcome.frames,
         "warnings": outcome.warnings,
         "error": outcome.error,

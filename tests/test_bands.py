@@ -14,22 +14,21 @@ import pytest
 from conftest import ROOT, load
 
 from pooltool import avg_pool2d, job, max_pool2d
-from pooltool.data_format import DataFormat
-from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
+from pooltool.geometry import DataFormat, Windows
 from pooltool.images import npy
 from pooltool.job import Job, Settings, pool_file
 from pooltool.kernels import Method, Pooling, pool2d
 from pooltool.kernels.indices import indices2d
 
-WINDOWS: list[AnyWindows] = [
+WINDOWS: list[Windows] = [
     Windows.of(2),
     Windows.of(3, 2, ceil_mode=True),
     Windows.of(5, 1, "same"),
     Windows.of((4, 3), (3, 1), (2, 1), 2, True),
     Windows.of(2, 7),
-    AdaptiveWindows.of((7, 5)),
-    AdaptiveWindows.of((50, 3)),
-    AdaptiveWindows.of(1),
+    Windows.adaptive((7, 5)),
+    Windows.adaptive((50, 3)),
+    Windows.adaptive(1),
 ]
 
 
@@ -44,7 +43,7 @@ SHAPES: dict[DataFormat, list[tuple[int, ...]]] = {
 @pytest.mark.parametrize("layout", ["C", "F", ">"])
 @pytest.mark.parametrize("data_format", SHAPES)
 def test_parts_do_not_show(
-    windows: AnyWindows,
+    windows: Windows,
     method: Method,
     layout: str,
     data_format: DataFormat,

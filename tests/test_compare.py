@@ -33,7 +33,7 @@ from pooltool.compare.text import (
     window_text,
 )
 from pooltool.errors import UsageProblem, WindowError
-from pooltool.geometry import AdaptiveWindows, Padding, Windows
+from pooltool.geometry import Padding, Windows
 
 Array = NDArray[Any]
 rng = np.random.default_rng(6)
@@ -191,7 +191,7 @@ def test_noise_is_as_faint_as_the_numbers_of_the_picture_are_small() -> None:
 
 def test_the_average_has_no_bias_at_all() -> None:
     image = rng.integers(0, 256, (30, 41, 3)).astype(np.uint8)
-    for windows in (TWO, Windows.of(3, 2, 1), AdaptiveWindows.of((7, 5))):
+    for windows in (TWO, Windows.of(3, 2, 1), Windows.adaptive((7, 5))):
         assert by_method(image, windows)["avg"].bias == 0
     assert by_method(np.full((4, 4), 7, np.uint8))["avg"].bias is None
 
@@ -231,7 +231,7 @@ def test_an_image_as_narrow_as_a_window_has_no_shift() -> None:
     assert before.shift is not None
     assert [figures.shift for figures in found] == [None] * 3
     assert all(figures.noise for figures in found)
-    for windows in (Windows.of(1), AdaptiveWindows.of((2, 3))):
+    for windows in (Windows.of(1), Windows.adaptive((2, 3))):
         assert [one.shift for one in measured(rng.random((9, 1)), windows)] == [None] * 4
 
 
@@ -263,7 +263,7 @@ def test_a_large_image_is_measured_by_its_center_but_its_mean_by_the_whole() -> 
     assert found["avg"].shift == pytest.approx(center["avg"].shift, rel=0.05)
 
 
-@pytest.mark.parametrize("windows", [AdaptiveWindows.of((7, 1900)), Windows.of(3, 2, padding=1)])
+@pytest.mark.parametrize("windows", [Windows.adaptive((7, 1900)), Windows.of(3, 2, padding=1)])
 def test_a_large_image_under_any_windows(windows: Any) -> None:
     for figures in measured(rng.random((20, 3000)), windows):
         assert figures.noise is not None and figures.shift is not None
@@ -305,7 +305,7 @@ def test_records_have_the_promised_keys() -> None:
     ]  # fmt: skip
     assert (record["pool_size"], record["method"]) == ([2, 2], "max")
     assert record["output_shape"] == [2, 2]
-    adaptive = AdaptiveWindows.of(2)
+    adaptive = Windows.adaptive(2)
     assert as_records(measured(LECTURE, adaptive), adaptive)[0]["pool_size"] is None
 
 
@@ -336,7 +336,7 @@ def test_numerals(values: list[float | None], texts: list[str]) -> None:
         (Windows.of(2, padding=((0, 1), (1, 0))),
          "windows 2x2, stride 2x2, padding top 0, bottom 1, left 1, right 0"),
         (Windows.of(2, padding=0), "windows 2x2, stride 2x2"),
-        (AdaptiveWindows.of((7, 5)), "adaptive windows, output 7x5"),
+        (Windows.adaptive((7, 5)), "adaptive windows, output 7x5"),
     ],
 )  # fmt: skip
 def test_window_text(windows: Any, text: str) -> None:
@@ -349,7 +349,7 @@ def test_the_lectures_grids() -> None:
 
 def test_borders_are_not_drawn_where_they_would_lie() -> None:
     assert grids(LECTURE, Windows.of(3, 1), ascii_only=True) == OVERLAPPING_GRIDS
-    for windows in (Windows.of(2, 3), Windows.of(2, 3, dilation=2), AdaptiveWindows.of(3)):
+    for windows in (Windows.of(2, 3), Windows.of(2, 3, dilation=2), Windows.adaptive(3)):
         assert "not drawn" in grids(np.zeros((7, 7), np.uint8), windows)
 
 
@@ -357,7 +357,7 @@ def test_borders_of_padded_partial_and_adaptive_windows() -> None:
     row = np.arange(5, dtype=np.uint8)[np.newaxis]
     assert "| 0 | 1 2 | 3 4 |" in grids(row, Windows.of((1, 2), padding=(0, 1)), ascii_only=True)
     assert "| 0 1 | 2 3 | 4 |" in grids(row, Windows.of((1, 2), ceil_mode=True), ascii_only=True)
-    assert "| 0 | 1 | 2 | 3 | 4 |" in grids(row, AdaptiveWindows.of((1, 5)), ascii_only=True)
+    assert "| 0 | 1 | 2 | 3 | 4 |" in grids(row, Windows.adaptive((1, 5)), ascii_only=True)
     assert "| 0 1 | 2 3 | 4 |" in grids(row, Windows.of((1, 2)), ascii_only=True)
 
 
@@ -368,7 +368,7 @@ def test_borders_of_padded_partial_and_adaptive_windows() -> None:
         (Windows.of((3, 1)), " (the last 2 rows in no window)"),
         (Windows.of(2), " (the last row and the last column in no window)"),
         (Windows.of(2, padding="same"), ""),
-        (AdaptiveWindows.of(3), ""),
+        (Windows.adaptive(3), ""),
     ],
 )
 def test_what_is_in_no_window(windows: Any, text: str) -> None:
@@ -431,7 +431,7 @@ def test_a_table_goes_on_below_with_its_methods() -> None:
 
 def test_a_large_result_is_named_and_bool_is_0_and_1() -> None:
     assert "│ 1 0 │" in grids(np.array([[True, False], [False, False]]))
-    assert "max 40x40" in grids(LECTURE, AdaptiveWindows.of(40))
+    assert "max 40x40" in grids(LECTURE, Windows.adaptive(40))
 
 
 # The picture
@@ -459,7 +459,7 @@ IMAGES = {
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
 @pytest.mark.parametrize(
     "windows",
-    [TWO, Windows.of(2, 1, "same"), AdaptiveWindows.of((3, 2)), AdaptiveWindows.of((2, 2000))],
+    [TWO, Windows.of(2, 1, "same"), Windows.adaptive((3, 2)), Windows.adaptive((2, 2000))],
 )
 def test_a_panel_of_anything(image: Array, windows: Any) -> None:
     picture = drawn(image, windows)
@@ -593,11 +593,11 @@ def test_every_value_lies_at_the_center_of_its_window(seed: int) -> None:
 
 def test_adaptive_windows_share_the_image_evenly() -> None:
     image = rng.integers(0, 256, (96, 128)).astype(np.uint8)
-    _, largest, *_ = pictures(image, AdaptiveWindows.of((6, 32)), 384, 512)
-    result = pool_all(image, AdaptiveWindows.of((6, 32))).pooled["max"]
+    _, largest, *_ = pictures(image, Windows.adaptive((6, 32)), 384, 512)
+    result = pool_all(image, Windows.adaptive((6, 32))).pooled["max"]
     np.testing.assert_array_equal(largest, gray(result, 64, 16))
-    _, largest, *_ = pictures(image, AdaptiveWindows.of((7, 5)), 384, 512)
-    result = pool_all(image, AdaptiveWindows.of((7, 5))).pooled["max"]
+    _, largest, *_ = pictures(image, Windows.adaptive((7, 5)), 384, 512)
+    result = pool_all(image, Windows.adaptive((7, 5))).pooled["max"]
     for row, column in np.ndindex(result.shape):
         y, x = int((row + 0.5) * 384 / 7), int((column + 0.5) * 512 / 5)
         assert (largest[y, x] == result[row, column]).all()

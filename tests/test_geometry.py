@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from pooltool import WindowError
-from pooltool.data_format import row_axis
-from pooltool.geometry import AdaptiveWindows, Axis, Windows, pair
+from pooltool.geometry import Axis, Windows, pair, row_axis
 
 
 def axis(size: int, *settings: Any, **named: Any) -> Axis:
@@ -61,31 +60,31 @@ def test_same_puts_the_odd_pixel_at_the_end(
 def test_a_window_knows_its_pixels() -> None:
     laid = axis(5, 3, 2, padding=1, ceil_mode=True)  # windows start at -1, 1, 3
     assert list(laid.starts) == [-1, 1, 3]
-    assert [len(laid.pixels(i)) for i in range(laid.count)] == [2, 3, 2]
-    assert [len(laid.pixels(i, count_padding=True)) for i in range(laid.count)] == [3, 3, 3]
+    assert laid.counts() == [2, 3, 2]
+    assert laid.counts(count_padding=True) == [3, 3, 3]
     assert laid.span(0, 3) == (-1, 6)
 
 
 def test_what_ceil_mode_adds_is_never_counted() -> None:
     laid = axis(6, 3, 2, padding=0, ceil_mode=True)  # the window at 4 hangs one pixel over the end
-    assert [len(laid.pixels(i, count_padding=True)) for i in range(laid.count)] == [3, 3, 2]
+    assert laid.counts(count_padding=True) == [3, 3, 2]
 
 
 def test_dilated_windows_skip_pixels() -> None:
     laid = axis(6, 3, 1, padding=2, dilation=2)  # pixels -2, 0, 2; -1, 1, 3; ...
-    assert [len(laid.pixels(i)) for i in range(laid.count)] == [2, 2, 3, 3, 2, 2]
+    assert laid.counts() == [2, 2, 3, 3, 2, 2]
 
 
 def test_adaptive_windows_follow_pytorch() -> None:
-    laid, _ = AdaptiveWindows.of(4).axes((10, 4))
+    laid, _ = Windows.adaptive(4).axes((10, 4))
     assert [laid.span(i, i + 1) for i in range(4)] == [(0, 3), (2, 5), (5, 8), (7, 10)]
-    assert (laid.pool_size, laid.most, laid.reduction) == (3, 4, 2.5)
+    assert (laid.pool_size, laid.lengths, laid.reduction) == (4, (3, 3, 3, 3), 2.5)
     low, high, part = laid.part(1, 3)
     assert (low, high, part.starts, part.lengths) == (2, 8, (0, 3), (3, 3))
 
 
 def test_adaptive_windows_that_divide_are_plain_windows() -> None:
-    rows, columns = AdaptiveWindows.of((2, 1)).axes((6, 5))
+    rows, columns = Windows.adaptive((2, 1)).axes((6, 5))
     assert rows == Axis(6, range(0, 6, 3), 3)
     assert columns == Axis(5, range(0, 5, 5), 5)
 
@@ -133,24 +132,24 @@ def test_where_the_rows_are(ndim: int, data_format: Any, axis: int) -> None:
 
 
 def test_none_keeps_as_many_as_there_are() -> None:
-    rows, columns = AdaptiveWindows.of((None, 7)).axes((3, 12, 30), "channels_first")
+    rows, columns = Windows.adaptive((None, 7)).axes((3, 12, 30), "channels_first")
     assert (rows.count, columns.count) == (12, 7)
     for value in (None, (None, 0), (None, 7, 1), (None, (2, 3)), (None, 2.0)):
         with pytest.raises(WindowError, match="output_size"):
-            AdaptiveWindows.of(value)  # type: ignore[arg-type]
+            Windows.adaptive(value)  # type: ignore[arg-type]
 
 
 def test_taps_that_are_padding_in_every_window_are_left_out() -> None:
     laid = axis(10, 10**9, 3, padding="same")
     assert laid.pool_size <= 20
-    assert [len(laid.pixels(i)) for i in range(laid.count)] == [10] * 4
-    assert [len(laid.pixels(i, count_padding=True)) for i in range(laid.count)] == [10**9] * 4
+    assert laid.counts() == [10] * 4
+    assert laid.counts(count_padding=True) == [10**9] * 4
     assert sum(laid.unseen) + laid.pool_size == 10**9
     hanging = axis(5, 9, 2, padding=((4, 2), (0, 0)), ceil_mode=True)  # from -4 and -2, to 4 and 6
-    assert [len(hanging.pixels(i)) for i in range(hanging.count)] == [5, 5]
-    assert [len(hanging.pixels(i, count_padding=True)) for i in range(hanging.count)] == [9, 9]
+    assert hanging.counts() == [5, 5]
+    assert hanging.counts(count_padding=True) == [9, 9]
     middle = axis(7, 3, 1, padding="same", dilation=10**9)
-    assert [len(middle.pixels(i)) for i in range(middle.count)] == [1] * 7
+    assert middle.counts() == [1] * 7
     assert middle.pool_size == 1
 
 
@@ -191,5 +190,5 @@ def test_names_of_padding_in_upper_case() -> None:
 def test_output_sizes_beyond_reason_are_refused() -> None:
     for size in ((10**9, 1), (1, 10**9), (10**6, 10**6)):
         with pytest.raises(WindowError, match="is more than 262144 rows or columns"):
-            AdaptiveWindows.of(size).axes((5, 7))
-    assert AdaptiveWindows.of((300_000, 1)).axes((300_000, 7))[0].count == 300_000
+            Windows.adaptive(size).axes((5, 7))
+    assert Windows.adaptive((300_000, 1)).axes((300_000, 7))[0].count == 300_000

@@ -21,7 +21,7 @@ from pooltool.compare.measures import METHODS, Measures, measure, pool_all
 from pooltool.compare.page import MOST_BYTES, page, settings_of
 from pooltool.compare.text import numerals
 from pooltool.errors import WindowError
-from pooltool.geometry import AdaptiveWindows, AnyWindows, Padding, Windows
+from pooltool.geometry import Padding, Windows
 from pooltool.kernels import Pooling, pool2d
 
 Array = NDArray[Any]
@@ -46,7 +46,7 @@ def show(chromium: Tab, tmp_path: Path) -> Iterator[Open]:
     """Open the page of an image; afterwards nothing must have gone wrong or asked the network."""
 
     def opened(
-        image: Array, windows: AnyWindows = TWO, fragment: str = ENGLISH, **options: Any
+        image: Array, windows: Windows = TWO, fragment: str = ENGLISH, **options: Any
     ) -> Tab:
         path = tmp_path / "a page.html"
         size = {name: options.pop(name) for name in ("width", "height") if name in options}
@@ -133,14 +133,14 @@ def planes_of(values: Array) -> Array:
 # The arithmetic, in the browser
 
 
-def random_case(rng: np.random.Generator) -> tuple[Array, AnyWindows, bool]:
+def random_case(rng: np.random.Generator) -> tuple[Array, Windows, bool]:
     """A small image and settings that may or may not fit it."""
     shape = int(rng.integers(1, 12)), int(rng.integers(1, 12))
     image = rng.integers(0, 256, shape).astype(np.float64)
     if rng.random() < 0.1:
         image.flat[rng.integers(image.size)] = rng.choice([np.nan, np.inf, -np.inf])
     if rng.random() < 0.15:
-        return image, AdaptiveWindows.of(_two(rng, 1, 9)), False
+        return image, Windows.adaptive(_two(rng, 1, 9)), False
     padding: Padding = (_two(rng, 0, 4), _two(rng, 0, 4)) if rng.random() < 0.7 else "same"
     ceil_mode, counted = (bool(rng.random() < 0.5) for _ in range(2))
     pool_size, stride, dilation = (_two(rng, 1, most) for most in (5, 5, 4))
@@ -151,7 +151,7 @@ def _two(rng: np.random.Generator, least: int, most: int) -> tuple[int, int]:
     return int(rng.integers(least, most)), int(rng.integers(least, most))
 
 
-def expected(image: Array, windows: AnyWindows, counted: bool) -> list[list[Any]] | None:
+def expected(image: Array, windows: Windows, counted: bool) -> list[list[Any]] | None:
     """[shape, max, min, avg] as the package has them; None where the windows do not fit."""
     try:
         results = [pool2d(image, Pooling(method, windows, counted)) for method in METHODS]
@@ -198,9 +198,9 @@ def test_the_browser_pools_as_the_package_does(chromium: Tab) -> None:
     assert 50 < unfit < 300
 
 
-def hash_of(windows: AnyWindows, counted: bool) -> str:
+def hash_of(windows: Windows, counted: bool) -> str:
     """The settings as the page's address has them."""
-    if isinstance(windows, AdaptiveWindows):
+    if windows.output_size is not None:
         return f"output_size={windows.output_size[0]}x{windows.output_size[1]}"
     sizes = {
         name: "{}x{}".format(*getattr(windows, name))
@@ -274,12 +274,12 @@ def ratios_of(tab: Tab, rows: list[Measures]) -> list[tuple[list[float | None], 
     [
         ((150, 130, 3), Windows.of(3, 2, 1)),
         ((20, 1900), Windows.of(4)),
-        ((30, 1500), AdaptiveWindows.of((7, 900))),
+        ((30, 1500), Windows.adaptive((7, 900))),
         ((4, 4), TWO),
     ],
 )
 def test_noise_bias_and_shift_are_those_of_the_package(
-    show: Open, shape: tuple[int, ...], windows: AnyWindows
+    show: Open, shape: tuple[int, ...], windows: Windows
 ) -> None:
     """Of a large picture both look at the same part of it: its left and right differ."""
     image = np.clip(np.random.default_rng(4).normal(120, 50, shape), 0, 255).astype(np.uint8)
@@ -640,7 +640,7 @@ ODD_IMAGES: dict[str, Array] = {
 
 @pytest.mark.parametrize("image", ODD_IMAGES.values(), ids=ODD_IMAGES)
 def test_odd_images_are_shown_without_an_error(show: Open, image: Array) -> None:
-    windows = AdaptiveWindows.of((2, 3)) if image.shape[1] == 7 else Windows.of(1)
+    windows = Windows.adaptive((2, 3)) if image.shape[1] == 7 else Windows.of(1)
     tab = show(image, windows, f"{ENGLISH}&noise=1&move=1&difference=1")
     assert words(tab, "#selection").startswith("Window in row ")
     assert tab.run("NAMES.every((name) => pictures[name].bitmap.width > 0)")

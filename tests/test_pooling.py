@@ -308,21 +308,15 @@ def test_arrays_that_would_be_misread(image: Any, problem: str) -> None:
 
 @pytest.mark.parametrize("function", [*FUNCTIONS, adaptive_max_pool2d])
 def test_layouts_that_do_not_fit(function: Callable[..., Array]) -> None:
-    for name, known in {
-        "NCHW": "channels_first",
-        "hwc": "channels_last",
-        "First": "channels_first",
-        "channels-last": "channels_last",
-        "CHANNELS_FIRST": "channels_first",
-    }.items():
-        refusal = rf"data_format='{name}' is not .*; it is called '{known}' here .*\(4, 5, 3\)"
-        with pytest.raises(WindowError, match=refusal) as caught:
+    name: Any
+    for name in ("NCHW", "hwc", "CHANNELS_FIRST", "NCDHW", "", None, 1, [], ("channels_last",)):
+        with pytest.raises(WindowError) as caught:
             function(np.zeros((4, 5, 3)), 2, data_format=name)
         assert isinstance(caught.value, ValueError)
-    nonsense: Any
-    for nonsense in ("NCDHW", "", None, 1, [], ("channels_last",)):
-        with pytest.raises(WindowError, match=r"'channels_first' \(image shape \(4, 5, 3\)\)$"):
-            function(np.zeros((4, 5, 3)), 2, data_format=nonsense)
+        assert str(caught.value) == (
+            f"data_format={name!r} is not 'channels_last' (NHWC) or 'channels_first' (NCHW) "
+            "(image shape (4, 5, 3))"
+        )
     with pytest.raises(ArrayShapeError, match=r"\(1, 1, 1, 4, 4\).*'channels_first' takes .*N, C"):
         function(np.zeros((1, 1, 1, 4, 4)), 2, data_format="channels_first")
     with pytest.raises(WindowError, match=r"columns.*3 .*\(4, 5, 3\)|output_size=0.*\(4, 5, 3\)"):

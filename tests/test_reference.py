@@ -21,7 +21,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pooltool import WindowError
-from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
+from pooltool.geometry import Windows
 from pooltool.kernels import (
     Method,
     Pooling,
@@ -244,7 +244,7 @@ def test_adaptive_windows_against_loops(
     wanted_dtype = _safe_dtype(image, result, method)
     pooling = Pooling(
         method,
-        AdaptiveWindows.of(output),
+        Windows.adaptive(output),
         dtype=None if wanted_dtype is None else np.dtype(wanted_dtype),
         skip_nan=skip_nan,
     )
@@ -261,9 +261,9 @@ def test_adaptive_windows_against_loops(
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_layout_with_every_result(dtype: str, layout: str) -> None:
     """Also where the result has one row or one column, and where all of it is one tile."""
-    windows: list[AnyWindows] = [Windows.of((2, 3)), Windows.of(3, 1, "same")]
+    windows: list[Windows] = [Windows.of((2, 3)), Windows.of(3, 1, "same")]
     windows += [Windows.of(2, 2, 1, 2), Windows.of((4, 2), (4, 2)), Windows.of((1, 7))]
-    windows += [AdaptiveWindows.of((2, 3))]
+    windows += [Windows.adaptive((2, 3))]
     kinds = [None] if np.dtype(dtype).kind == "f" else [None, dtype, "u1", "i8", "f4"]
     for shape in ((4, 7), (8, 7, 1), (9, 8, 3)):
         image = lay_out(random_image(shape, dtype, 1), layout)
@@ -296,7 +296,7 @@ def test_tiles_do_not_show(
         Windows.of(pool),
         Windows.of(pool, 1, "same"),
         Windows.of(pool, 2, 1, 2),
-        AdaptiveWindows.of((7, 11)),
+        Windows.adaptive((7, 11)),
     ):
         whole = pool2d(image, Pooling(method, windows), tile_bytes=1 << 24)
         for tile_bytes, few in itertools.product((1, 3000, 1 << 24), (0, 1000)):
@@ -425,7 +425,7 @@ def test_rounding_by_float32_is_exact(dtype: str, count: int) -> None:
 def test_many_small_planes(method: Method, dtype: str, shape: tuple[int, ...]) -> None:
     """Planes of short rows are transposed, and each gives what it gives alone."""
     image = random_image(shape, dtype, 3)
-    for windows in (Windows.of(2, 1, "same"), AdaptiveWindows.of(1), AdaptiveWindows.of((2, 3))):
+    for windows in (Windows.of(2, 1, "same"), Windows.adaptive(1), Windows.adaptive((2, 3))):
         pooling = Pooling(method, windows)
         got = pool2d(image, pooling, data_format="channels_first")
         for index in np.ndindex(*shape[:-2]):
@@ -545,7 +545,7 @@ def test_sums_beyond_64_bits(dtype: str, result: str) -> None:
 def test_parts_of_axes_give_the_same_bits() -> None:
     """Files are pooled by bands of rows; a band knows nothing of the others."""
     image = random_image((61, 19, 2), "f4", 4)
-    for windows in (Windows.of((5, 3), 2, "same"), Windows.of(20, 20, 3), AdaptiveWindows.of(7)):
+    for windows in (Windows.of((5, 3), 2, "same"), Windows.of(20, 20, 3), Windows.adaptive(7)):
         pooling = Pooling("avg", windows, count_include_pad=True)
         rows, columns = windows.axes(image.shape)
         bands = []
@@ -606,9 +606,9 @@ def test_average_accuracy_in_large_windows(dtype: str, pool: int) -> None:
 def digest() -> str:
     """Of the bits of many results."""
     found = sha256()
-    ways: list[AnyWindows] = [Windows.of(2), Windows.of(3, 1), Windows.of(5, 1, "same")]
+    ways: list[Windows] = [Windows.of(2), Windows.of(3, 1), Windows.of(5, 1, "same")]
     ways += [Windows.of(31, 1), Windows.of(3, 2, 1), Windows.of((2, 3), 1, dilation=2)]
-    ways += [AdaptiveWindows.of((7, 10))]
+    ways += [Windows.adaptive((7, 10))]
     for dtype, channels in itertools.product(DTYPES, (1, 3)):
         image = random_image((37, 33, channels), dtype, 3)
         for windows in ways:

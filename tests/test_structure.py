@@ -21,14 +21,13 @@ ORDER = (
     ("images", "kernels"),
     ("interrupts",),
     ("files", "native", "geometry"),
-    ("data_format",),
     ("errors",),
 )
 """Modules and folders of the package, each above those that it may import; the package is ""."""
 
 STRANGERS = {
     "kernels": {"files", "images"},
-    "images": {"geometry", "pooling", "kernels"},
+    "images": {"pooling", "kernels"},
     "compare": {"files", "images"},
 }
 """Those below that a folder has nothing to do with: kernels know no files, codecs no pooling."""

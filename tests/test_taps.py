@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import pooltool
-from pooltool.geometry import AdaptiveWindows, AnyWindows, Windows
+from pooltool.geometry import Windows
 from pooltool.kernels import Method, Pooling, indices, opencv, pool2d, ranks, tiles
 from pooltool.kernels.colors import pool_colors
 from pooltool.kernels.indices import indices2d
@@ -45,12 +45,12 @@ def labels(shape: tuple[int, ...], dtype: str, seed: int, blocks: int = 1) -> Ar
 
 
 def each_window(
-    image: Array, windows: AnyWindows
+    image: Array, windows: Windows
 ) -> Iterator[tuple[tuple[int, ...], list[Any], list[int]]]:
     """Place of the result, values of the window in reading order, and their flat positions."""
     along = []
     for axis, size in enumerate(image.shape[:2]):
-        if isinstance(windows, AdaptiveWindows):
+        if windows.output_size is not None:
             count = windows.output_size[axis] or size
             along.append(reference.adaptive_windows(size, count))
             continue
@@ -70,7 +70,7 @@ def each_window(
             yield place, values, [y * width + x for y in down for x in across]
 
 
-def assert_right(image: Array, windows: AnyWindows) -> None:
+def assert_right(image: Array, windows: Windows) -> None:
     """Compare all that comes from the taps of windows with loops over them."""
     largest, smallest = (Pooling(method, windows) for method in ("max", "min"))
     medians, modes = (pool2d(image, Pooling(method, windows)) for method in ("median", "mode"))
@@ -149,7 +149,7 @@ def test_windows_against_loops(
 def test_adaptive_windows_against_loops(
     shape: tuple[int, ...], dtype: str, seed: int, output: tuple[int, int]
 ) -> None:
-    assert_right(labels(shape, dtype, seed), AdaptiveWindows.of(output))
+    assert_right(labels(shape, dtype, seed), Windows.adaptive(output))
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 7, 31])
@@ -189,7 +189,7 @@ def test_opencv_is_used(
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u4", "f8"])
 def test_tiles_do_not_show(dtype: str, blocks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     image = labels((70, 90, 3), dtype, 2, blocks)
-    for windows in (Windows.of(2), Windows.of(9, 4, "same"), AdaptiveWindows.of((7, 11))):
+    for windows in (Windows.of(2), Windows.of(9, 4, "same"), Windows.adaptive((7, 11))):
         whole = results(image, windows)
         for name, value in (("TAP_BYTES", 300), ("BLOCK_BYTES", 5000)):
             monkeypatch.setattr(ranks, name, value)
@@ -198,7 +198,7 @@ def test_tiles_do_not_show(dtype: str, blocks: int, monkeypatch: pytest.MonkeyPa
         monkeypatch.undo()
 
 
-def results(image: Array, windows: AnyWindows) -> list[bytes]:
+def results(image: Array, windows: Windows) -> list[bytes]:
     pooled = {method: pool2d(image, Pooling(method, windows)) for method in METHODS}
     places = indices2d(image, pooled["max"], *windows.axes(image.shape))
     return [places.tobytes(), *(each.tobytes() for each in pooled.values())]
@@ -269,7 +269,7 @@ def test_table_of_modes() -> None:
 
 def test_one_window_of_a_whole_image() -> None:
     image = np.random.default_rng(0).integers(0, 1000, (301, 402), np.int32)
-    windows = AdaptiveWindows.of(1)
+    windows = Windows.adaptive(1)
     values, counts = np.unique(image, return_counts=True)
     for method, wanted in (
         ("median", np.sort(image, axis=None)[(image.size - 1) // 2]),
@@ -330,8 +330,8 @@ def test_indices_find_the_values(name: str) -> None:
 def test_places_in_large_windows(dtype: str, layout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows that are looked through one by one give what all at once give."""
     image = labels((2, 15, 17, 3), dtype, 3)
-    windows: list[AnyWindows] = [AdaptiveWindows.of((2, 3)), Windows.of((5, 4), 2, 1, (2, 1), True)]
-    windows += [AdaptiveWindows.of(1), Windows.of(9, 4, "same")]
+    windows: list[Windows] = [Windows.adaptive((2, 3)), Windows.of((5, 4), 2, 1, (2, 1), True)]
+    windows += [Windows.adaptive(1), Windows.of(9, 4, "same")]
     for way in windows:
         rows, columns = way.axes(image.shape, layout)
         values = pool2d(image, Pooling("max", way), data_format=layout)
@@ -348,7 +348,7 @@ def test_places_in_large_windows(dtype: str, layout: Any, monkeypatch: pytest.Mo
 COLOR_DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">i2", ">f4"]
 
 
-def color_modes(image: Array, windows: AnyWindows, order: tuple[int, ...]) -> Array:
+def color_modes(image: Array, windows: Windows, order: tuple[int, ...]) -> Array:
     rows, columns = windows.axes(image.shape)
     return pool_colors(image, Pooling("mode", windows), rows, columns, order)
 

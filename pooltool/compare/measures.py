@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.errors import WindowError
-from pooltool.geometry import AdaptiveWindows, AnyWindows
+from pooltool.geometry import Windows
 from pooltool.kernels import Method, Pooling, pool2d
 from pooltool.kernels.alpha import alpha_weighted
 
@@ -43,7 +43,7 @@ BAND = 1 << 20
 class Result(NamedTuple):
     """What every method makes of an image under one setting of the windows."""
 
-    windows: AnyWindows
+    windows: Windows
     pooled: Mapping[Shown, Array]
     count_include_pad: bool = False
 
@@ -64,7 +64,7 @@ class Measures(NamedTuple):
     shift: float | None = None
 
 
-def pool_all(pixels: Array, windows: AnyWindows, count_include_pad: bool = False) -> Result:
+def pool_all(pixels: Array, windows: Windows, count_include_pad: bool = False) -> Result:
     """Pool by every method: max and min in the image's dtype, the average not rounded into it;
     also the average weighted by alpha, where that varies.
 
@@ -72,12 +72,10 @@ def pool_all(pixels: Array, windows: AnyWindows, count_include_pad: bool = False
     """
     for axis, noun in zip(windows.axes(pixels.shape), ("rows", "columns"), strict=True):
         if axis.count > max(axis.size, MOST_ALONG):
-            adaptive = isinstance(windows, AdaptiveWindows)
-            raise WindowError(
-                f"{{{'output_size' if adaptive else 'padding'}}} makes {axis.count} {noun}; "
-                f"use less, at most {MOST_ALONG} are compared",
-                **vars(windows),
-            )
+            setting = "{output_size}" if windows.output_size else "{padding}"
+            advice = f"use less, at most {MOST_ALONG} are compared"
+            reason = f"{setting} makes {axis.count} {noun}; {advice}"
+            raise WindowError(reason, **windows._asdict())
     pooled: dict[Shown, Array] = {
         method: pool2d(pixels, Pooling(method, windows, count_include_pad)) for method in METHODS
     }
@@ -156,7 +154,7 @@ def _colors(pixels: Array) -> Array:
     return pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] == 4 else pixels
 
 
-def _center(pixels: Array, windows: AnyWindows) -> tuple[Array, AnyWindows]:
+def _center(pixels: Array, windows: Windows) -> tuple[Array, Windows]:
     """Crop the windows in the center of a large image, with settings that give the same windows.
 
     Adaptive windows are as many as were cut, so theirs is the same size up to a pixel.
@@ -170,8 +168,8 @@ def _center(pixels: Array, windows: AnyWindows) -> tuple[Array, AnyWindows]:
             low, high = axis.span(first, first + count)
         parts.append(slice(max(0, low), min(axis.size, high)))
         counts.append(count)
-    if isinstance(windows, AdaptiveWindows):
-        windows = AdaptiveWindows((counts[0], counts[1]))
+    if windows.output_size:
+        windows = windows._replace(output_size=(counts[0], counts[1]))
     return pixels[parts[0], parts[1]], windows
 
 

@@ -30,7 +30,7 @@ from pooltool.compare.text import (
     window_text,
 )
 from pooltool.errors import UsageProblem
-from pooltool.geometry import AnyWindows, Axis, Pair
+from pooltool.geometry import Axis, Pair, Windows
 from pooltool.kernels import Method
 
 Array = NDArray[Any]
@@ -177,7 +177,7 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
     return _joined([*bands, _lines(notes, max(band.shape[1] for band in bands), PALE_INK)])
 
 
-def side_by_side(pixels: Array, windows: AnyWindows, method: Method, pooled: Array) -> Bgr:
+def side_by_side(pixels: Array, windows: Windows, method: Method, pooled: Array) -> Bgr:
     """Draw an image beside its result, as `panel` does."""
     return panel(pixels, [Result(windows, {method: pooled})])
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.compare.measures import Measures, Result
-from pooltool.geometry import AnyWindows, Axis, Windows
+from pooltool.geometry import Axis, Windows
 
 Array = NDArray[Any]
 Cuts = Sequence[Collection[int]]
@@ -52,9 +52,9 @@ def as_lines(
     return [line.translate(IN_ASCII) for line in lines] if ascii_only else lines
 
 
-def as_records(measures: Iterable[Measures], windows: AnyWindows) -> list[dict[str, Any]]:
+def as_records(measures: Iterable[Measures], windows: Windows) -> list[dict[str, Any]]:
     """One dict a row of the table, ready for JSON: None where there is no figure."""
-    pool_size = list(windows.pool_size) if isinstance(windows, Windows) else None
+    pool_size = None if windows.output_size else list(windows.pool_size)
     return [
         {"pool_size": pool_size, **row._asdict(), "output_shape": list(row.output_shape)}
         for row in measures
@@ -95,9 +95,9 @@ def numerals(values: Iterable[float | None], *, keep_zeros: bool = False) -> lis
     return [MISSING if number is None else f"{number:.{places}f}" for number in numbers]
 
 
-def window_text(windows: AnyWindows) -> str:
+def window_text(windows: Windows) -> str:
     """Describe the windows in a few words; sizes are HEIGHTxWIDTH in pixels."""
-    if not isinstance(windows, Windows):
+    if windows.output_size:
         return f"adaptive windows, output {size_text(windows.output_size)}"
     words = [f"windows {size_text(windows.pool_size)}", f"stride {size_text(windows.stride)}"]
     if windows.padding == "same":

@@ -22,8 +22,8 @@ from types import ModuleType
 import numpy as np
 
 from pooltool import native
-from pooltool.data_format import DataFormat
 from pooltool.errors import DamageError, ImageError
+from pooltool.geometry import DataFormat
 from pooltool.images.formats import CODECS, Format, require_holds, require_quality
 from pooltool.images.picture import (
     MALFORMED,

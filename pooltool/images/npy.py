@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from pooltool import files
-from pooltool.data_format import looks_channels_first
 from pooltool.errors import DamageError, ImageError
+from pooltool.geometry import looks_channels_first
 from pooltool.images import formats, opencv
 from pooltool.images.formats import Format
 from pooltool.images.picture import Array, Encoded, Header, Picture, repeated

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool import native
-from pooltool.data_format import DataFormat
 from pooltool.errors import DamageError
+from pooltool.geometry import DataFormat
 from pooltool.images.formats import Format, listed
 
 if TYPE_CHECKING:

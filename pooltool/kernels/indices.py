@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.data_format import DataFormat, row_axis
-from pooltool.geometry import Axis
+from pooltool.geometry import Axis, DataFormat, row_axis
 from pooltool.kernels.pool import as_planes
 from pooltool.kernels.ranks import FEW_TAPS, gather, most_windows, own_taps, view_windows
 from pooltool.kernels.tiles import Tile, tiles
@@ -35,16 +34,16 @@ def indices2d(
     _, wanted = as_planes(image, values, first)
     starts, first_taps, last_taps = zip(*map(own_taps, (rows, columns)), strict=True)
     corners = starts[0][:, None, None] * planes.shape[2] + starts[1][:, None]
-    row, column = np.divmod(np.arange(FEW_TAPS, dtype=np.int64), columns.most)
+    row, column = np.divmod(np.arange(FEW_TAPS, dtype=np.int64), columns.pool_size)
     steps = row * rows.dilation * planes.shape[2] + column * columns.dilation
     for tile in tiles(planes, rows, columns, most_windows(rows, columns, values.dtype)):
         _, down, across = tile.where
         numbers = _first_equal(tile, wanted[tile.where])
         is_regular = tile.rows.is_regular and tile.columns.is_regular
-        if is_regular and rows.most * columns.most <= FEW_TAPS:
+        if is_regular and rows.pool_size * columns.pool_size <= FEW_TAPS:
             np.add(steps.take(numbers), corners[down, across], out=results[tile.where])
             continue
-        row, column = np.divmod(numbers, columns.most)
+        row, column = np.divmod(numbers, columns.pool_size)
         if not is_regular:
             row = np.clip(row, first_taps[0][down, None, None], last_taps[0][down, None, None])
             column = np.clip(column, first_taps[1][across, None], last_taps[1][across, None])
@@ -56,7 +55,7 @@ def indices2d(
 def _first_equal(tile: Tile, wanted: Array) -> Array:
     """Number of the first tap of each window that holds the value `wanted`."""
     has_nan = wanted.dtype.kind == "f" and bool(np.isnan(wanted).any())
-    if tile.rows.most * tile.columns.most > FEW_TAPS:
+    if tile.rows.pool_size * tile.columns.pool_size > FEW_TAPS:
         windows = np.moveaxis(view_windows(tile), (0, 1), (4, 5))
         windows, value = np.ascontiguousarray(windows, wanted.dtype), wanted[..., None, None]
         equal = windows == value

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from pooltool.errors import ArrayTypeError
 from pooltool.geometry import Axis
@@ -46,6 +46,25 @@ def mean_dtype(image: np.dtype[Any], wanted: np.dtype[Any] | None) -> np.dtype[A
     return np.dtype(np.float32 if image.itemsize <= 2 else np.float64)
 
 
+def result_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
+    """The dtype of an average that was asked for; raise `ArrayTypeError` if it cannot hold one."""
+    if dtype is None:
+        return None
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise ArrayTypeError("{dtype} is not a numpy dtype such as float32", dtype=dtype) from None
+    if not is_real(wanted):
+        reason = "{dtype} cannot hold an average; use an integer or float, such as float32"
+        raise ArrayTypeError(reason, dtype=wanted.name)
+    return wanted.newbyteorder("=")
+
+
+def is_real(dtype: np.dtype[Any]) -> bool:
+    """True for the dtypes that can be pooled."""
+    return dtype.kind in "buif" and dtype.itemsize <= 8
+
+
 def integer_range(dtype: np.dtype[Any]) -> tuple[int, int]:
     """Smallest and largest value of an integer dtype; bool counts as the integers 0 and 1."""
     if dtype.kind == "b":
@@ -75,7 +94,7 @@ def float_sum_dtype(
 ) -> np.dtype[Any]:
     """What floats are summed in: float32 only where its roundings stay within 1e-6."""
     if image == result == np.float32:
-        is_shallow = rows.most * columns.most <= SINGLE_DEPTH + 1  # whatever their order
+        is_shallow = rows.pool_size * columns.pool_size <= SINGLE_DEPTH + 1  # whatever their order
         if is_shallow or depth(rows, columns) <= SINGLE_DEPTH:
             return image
     return np.dtype(np.float64)

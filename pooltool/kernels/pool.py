@@ -20,9 +20,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.data_format import DataFormat, row_axis
 from pooltool.errors import PooltoolError
-from pooltool.geometry import AnyWindows, Axis
+from pooltool.geometry import Axis, DataFormat, Windows, row_axis
 from pooltool.kernels import means, opencv
 from pooltool.kernels.reduce import MANY, SUM, Reduction, reduce_windows
 from pooltool.kernels.tiles import Tile, copy_pixels, tiles, transposed
@@ -45,7 +44,7 @@ class Pooling:
     """What is taken from each window, and the settings of the windows."""
 
     method: Method
-    windows: AnyWindows
+    windows: Windows
     count_include_pad: bool = False
     """avg: count padding as zeros in the mean."""
     dtype: np.dtype[Any] | None = None
@@ -212,8 +211,8 @@ def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
     divisor = pooling.divisor_override
     if divisor is None and opencv.mean(tile, out):
         return
-    pixels, height = tile.pixels.dtype, tile.rows.most
-    area = height * tile.columns.most
+    pixels, height = tile.pixels.dtype, tile.rows.pool_size
+    area = height * tile.columns.pool_size
     low, high = means.integer_range(pixels)
     if pixels.itemsize == 8:  # most sums fit into 64 bits even so
         low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
@@ -246,7 +245,7 @@ def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
     reduce_windows(tile, SUM, dtype, mean)
     means.divide_floats(mean, counts, mean)
     finite = bool(np.isfinite(np.add.reduce(mean, axis=None)))
-    most = tile.rows.most * tile.columns.most
+    most = tile.rows.pool_size * tile.columns.pool_size
     if dtype == pixels and not finite and _may_overflow(tile.pixels, most):
         scale = dtype.type(2.0 ** -most.bit_length())
         smaller = replace(tile, pixels=np.multiply(tile.pixels, scale, order="C"))
@@ -270,7 +269,8 @@ def _may_overflow(pixels: Array, most: int) -> bool:
 
 def _without(nan: NDArray[np.bool_], tile: Tile) -> tuple[Tile, Array]:
     """The tile with 0 in place of NaN, and how many NaN each of its windows holds."""
-    dtype = means.integer_sum_dtype(np.dtype(np.uint8), 0, 1, tile.rows.most * tile.columns.most)
+    most = tile.rows.pool_size * tile.columns.pool_size
+    dtype = means.integer_sum_dtype(np.dtype(np.uint8), 0, 1, most)
     skipped = np.empty(tile.shape, dtype)
     holes = replace(tile, pixels=nan.view(np.uint8))
     reduce_windows(holes, SUM, dtype, skipped)

@@ -60,7 +60,7 @@ def pool(tile: Tile, method: str, skip_nan: bool, out: Array) -> None:
 
 def most_windows(rows: Axis, columns: Axis, dtype: np.dtype[Any]) -> int:
     """So many windows make a tile of gathered values, times channels."""
-    taps = rows.most * columns.most
+    taps = rows.pool_size * columns.pool_size
     return (TAP_BYTES if taps <= FEW_TAPS else BLOCK_BYTES // taps) // dtype.itemsize
 
 
@@ -86,7 +86,7 @@ def view_windows(tile: Tile, outside: Any = None) -> Array:
             windows = np.moveaxis(windows[every], -1, number)
             continue
         starts, first, last = own_taps(axis)
-        taps = np.arange(axis.most)[:, None]
+        taps = np.arange(axis.pool_size)[:, None]
         own = np.clip(taps, first, last)
         windows = windows.take(starts + axis.dilation * own, axis=place)
         if outside is not None:
@@ -102,7 +102,7 @@ def gather(tile: Tile, dtype: np.dtype[Any], outside: Any = None) -> Array:
     A tap outside of the image holds the value `outside`, or the nearest of its window.
     """
     rows, columns, shape, size = tile.rows, tile.columns, tile.shape, dtype.itemsize
-    down, across = rows.most, columns.most
+    down, across = rows.pool_size, columns.pool_size
     is_few, is_regular = down * across <= FEW_TAPS, rows.is_regular and columns.is_regular
     if is_few and is_regular:
         views = [tile.pixels[:, row, column] for row in rows.taps for column in columns.taps]

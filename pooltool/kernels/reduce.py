@@ -55,13 +55,13 @@ def _is_separate(axis: Axis) -> bool:
 def depth(rows: Axis, columns: Axis) -> int:
     """The longest chain of additions in a sum over a window."""
     if _is_separate(rows):
-        chunk = min(_chunk(rows), rows.most)
-        down = 2 * chunk.bit_length() + rows.most // chunk
+        chunk = min(_chunk(rows), rows.pool_size)
+        down = 2 * chunk.bit_length() + rows.pool_size // chunk
     else:
         period = _period(rows)
         periods, rest = divmod(rows.pool_size, period)
         down = period - 1 + (periods - 1).bit_length() + rest
-    return down + (columns.most - 1).bit_length()
+    return down + (columns.pool_size - 1).bit_length()
 
 
 def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: Array) -> None:
@@ -195,7 +195,7 @@ def _reduce_all(rows: Array, reduction: Reduction, out: Array) -> None:
 
 def _chunk(axis: Axis) -> int:
     """Rows of a chunk: more in huge windows, so that sums of chunks do not become long."""
-    return max(CHUNK, isqrt(axis.most))
+    return max(CHUNK, isqrt(axis.pool_size))
 
 
 def _period(axis: Axis) -> int:
@@ -257,12 +257,13 @@ def _runs(
 
 def _reduce_adaptive_columns(axis: Axis, reduced: Array, reduction: Reduction, out: Array) -> None:
     """Slide by the shorter of the two sizes of window, then add the pixel that the longer lack."""
-    slid = _runs(reduced, 2, axis.pool_size, 1, reduction)
+    shorter = axis.pool_size - 1
+    slid = _runs(reduced, 2, shorter, 1, reduction)
     starts = np.array(axis.starts)
     np.take(slid, starts, axis=2, out=out, mode="clip")
-    longer = np.flatnonzero(np.array(axis.lengths) > axis.pool_size)
+    longer = np.flatnonzero(np.array(axis.lengths) > shorter)
     if len(longer):
-        lacking = reduced[:, :, starts[longer] + axis.pool_size]
+        lacking = reduced[:, :, starts[longer] + shorter]
         out[:, :, longer] = reduction.combine(out[:, :, longer], lacking)
 
 

@@ -91,7 +91,7 @@ def tiles(planes: Array, rows: Axis, columns: Axis, most: int) -> Iterator[Tile]
 
 def _around_inside(axis: Axis) -> list[range]:
     """The windows inside the image, and those before and after it that padding takes part in."""
-    inside = range(axis.count) if axis.count <= NARROW else axis.inside()
+    inside = range(axis.count) if axis.count <= NARROW else axis.inside
     parts = range(inside.start), inside, range(inside.stop, axis.count)
     return [windows for windows in parts if windows]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pooltool.compare.measures import NOISE_LEVEL, value_range
 from pooltool.compare.panel import busiest, tones_of
 from pooltool.compare.text import CHANNEL_NAMES, MOST_CHANNELS
-from pooltool.geometry import AdaptiveWindows, AnyWindows, Pair, Windows
+from pooltool.geometry import Pair, Windows
 from pooltool.kernels import Pooling, pool2d
 
 Array = NDArray[Any]
@@ -43,7 +43,7 @@ NUMBERS = {"b1": "u1", "u8": "f8", "i8": "f8", "f2": "f4"}
 
 def page(
     pixels: Array,
-    windows: AnyWindows,
+    windows: Windows,
     *,
     title: str,
     count_include_pad: bool = False,
@@ -86,17 +86,12 @@ def page(
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
 
 
-def settings_of(windows: AnyWindows, count_include_pad: bool) -> dict[str, Any]:
+def settings_of(windows: Windows, count_include_pad: bool) -> dict[str, Any]:
     """The settings as `pool.js` takes them."""
-    output_size = windows.output_size if isinstance(windows, AdaptiveWindows) else None
-    windows = windows if isinstance(windows, Windows) else Windows()
+    padding = ((0, 0), (0, 0)) if windows.padding == "valid" else windows.padding
     return {
-        "pool_size": windows.pool_size,
-        "stride": windows.stride,
-        "padding": ((0, 0), (0, 0)) if windows.padding == "valid" else windows.padding,
-        "dilation": windows.dilation,
-        "ceil_mode": windows.ceil_mode,
-        "output_size": output_size,
+        **windows._asdict(),
+        "padding": padding,
         "count_include_pad": count_include_pad,
     }
 
