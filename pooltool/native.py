@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from threading import Lock
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from pooltool.errors import PooltoolError
 
+T = TypeVar("T")
 _STDERR = 2
 LARGEST_KEPT = (32 << 20) - (1 << 16)
 """Bytes; glibc has a limit of 32 MiB."""
@@ -89,10 +89,9 @@ def capture() -> None:
     os.dup2(_file.fileno(), _STDERR)
 
 
-@contextmanager
-def captured() -> Iterator[list[str]]:
-    """Yield a list that is filled, when the block ends, with the lines that native code printed."""
-    lines: list[str] = []
+def captured(action: Callable[..., T], *words: Any) -> tuple[T, list[str]]:
+    """What an action returns, and the lines that native code prints meanwhile."""
+    lines = []
     with _lock:
         file, before = _file, None
         if file is None:
@@ -102,16 +101,17 @@ def captured() -> Iterator[list[str]]:
             file.seek(0)
             file.truncate()  # else many warnings could fill the disk
         try:
-            yield lines
-        finally:
+            result = action(*words)
             if file.tell():
                 file.seek(0)
                 text = file.read().decode("utf-8", "replace")
-                lines += [line for line in text.splitlines() if line]
+                lines = [line for line in text.splitlines() if line]
+        finally:
             if before is not None:
                 os.dup2(before, _STDERR)
                 os.close(before)
                 file.close()
+    return result, lines
 
 
 def _unnamed_file() -> IO[bytes]:

@@ -167,11 +167,9 @@ def complaints(name: str, data: bytes) -> list[str]:
     cv2 = native.import_cv2()
     if data.startswith((b"P", b"\x93")):
         return []
-    with native.captured() as lines:
-        if name == "TIFF":
-            cv2.imdecodemulti(np.frombuffer(data, np.uint8), 7)
-        else:
-            cv2.imdecode(np.frombuffer(data.ljust(32, b"\0"), np.uint8), 7)
+    decoder = cv2.imdecodemulti if name == "TIFF" else cv2.imdecode
+    buffer = np.frombuffer(data.ljust(32, b"\0"), np.uint8)
+    lines = native.captured(decoder, buffer, 7)[1]
     bad = re.compile(r"^(Premature end|Corrupt JPEG|libpng error|\[ERROR:)|JPEGLib: (Corr|Prem)")
     return [line for line in lines if bad.search(line)]
 
@@ -352,13 +350,14 @@ from pooltool import native
 native.capture()
 failed = []
 def say(word):
+    os.write(2, word + b" began\\n")
+    os.write(2, word + b" ended\\n")
+def check(word):
     for _ in range(200):
-        with native.captured() as lines:
-            os.write(2, word + b" began\\n")
-            os.write(2, word + b" ended\\n")
+        lines = native.captured(say, word)[1]
         if lines != [f"{word.decode()} began", f"{word.decode()} ended"]:
             failed.append(lines)
-threads = [Thread(target=say, args=(word,)) for word in (b"one", b"two", b"three")]
+threads = [Thread(target=check, args=(word,)) for word in (b"one", b"two", b"three")]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 assert not failed, failed

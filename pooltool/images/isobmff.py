@@ -92,7 +92,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     if header.animated:
         picture = opencv.decode_animation(data, header, frame)
     elif not details.what:
-        complaints = _COMPLAINTS if header.format is formats.JP2 else None
+        complaints = _COMPLAINTS if header.format is formats.JP2 else ""
         pixels = opencv.decode_still(data, header.format, complaints)
         picture = Picture((pixels,), header.format)
     if details.what:
@@ -299,7 +299,7 @@ def _encode_avif(picture: Picture, quality: int | None) -> Encoded:
         kinds = [cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP]
         arrays = [np.frombuffer(block, np.uint8) for block in blocks.values()]
         call = (".avif", frames[0], kinds, arrays, settings)
-        data = opencv.encoded(formats.AVIF, lambda: cv2.imencodeWithMetadata(*call))
+        data = opencv.encoded(formats.AVIF, cv2.imencodeWithMetadata, *call)
         if metadata.verbatim:  # primaries and curve; the matrix is the encoder's
             at = data.index(b"colrnclx") + 8
             data = data[:at] + metadata.verbatim.parts[0][1] + data[at + 4 :]
@@ -307,7 +307,7 @@ def _encode_avif(picture: Picture, quality: int | None) -> Encoded:
     moving = cv2.Animation()
     moving.frames = frames
     moving.durations = np.array(picture.durations or (1000,) * len(frames))
-    data = opencv.encoded(formats.AVIF, lambda: cv2.imencodeanimation(".avif", moving, settings))
+    data = opencv.encoded(formats.AVIF, cv2.imencodeanimation, ".avif", moving, settings)
     missing = [name for name, block in blocks.items() if block]
     missing += metadata.verbatim.names if metadata.verbatim else ()
     missing += ["loop count (AVIF plays forever)"] if picture.loop else []

@@ -27,23 +27,19 @@ _MISSING = r"(?i)unexpected end|read error|bad scanline|corrupt"
 """Messages of decoders when data is missing."""
 
 
-def decode_still(
-    data: bytes, format: Format, complaints: str | None = None, *, gray: bool = False
-) -> Array:
+def decode_still(data: bytes, format: Format, complaints: str = "", *, gray: bool = False) -> Array:
     """Decode the only or first picture, or as `gray` what IMREAD_GRAYSCALE gives in the depth of
-    the file; see `run`.
+    the file. A line of the decoder that `complaints` matches refuses the picture.
     """
-    decode, buffer, flags = native.import_cv2().imdecode, _buffer(data), _ANY_COLOR
-    if gray:
-        flags = _ANY_DEPTH
-    pixels: Array = run(format, lambda: decode(buffer, flags), complaints)
+    flags = _ANY_DEPTH if gray else _ANY_COLOR
+    pixels: Array = _decoded(format, complaints, native.import_cv2().imdecode, _buffer(data), flags)
     return pixels
 
 
 def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode all frames with their timing, or one frame."""
     buffer = _buffer(data).reshape(1, -1)  # OpenCV 4 takes nothing but a row
-    read = run(header.format, lambda: native.import_cv2().imdecodeanimation(buffer))
+    read = _decoded(header.format, "", native.import_cv2().imdecodeanimation, buffer)
     frames, durations = tuple(read.frames), tuple(int(time) for time in np.ravel(read.durations))
     count = len(header.sizes)
     if len(frames) != count or len(durations) != count:
@@ -53,13 +49,9 @@ def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
     return Picture(frames, header.format, durations, int(read.loop_count))
 
 
-def run(format: Format, attempt: Callable[[], Any], complaints: str | None = None) -> Any:
-    """Run a decoder: what it returns, or of a pair (success, result) the result.
-
-    A line that `complaints` matches refuses the picture.
-    """
-    with native.captured() as lines:
-        result, reason = _tried(attempt)
+def _decoded(format: Format, complaints: str, decoder: Callable[..., Any], *words: Any) -> Any:
+    """Run a decoder; raise `ImageError` or, where data is missing, `DamageError` when it fails."""
+    (result, reason), lines = native.captured(_called, decoder, *words)
     if result is not None and not lines:
         return result
     missing = [line for line in lines if complaints and re.search(complaints, line)]
@@ -69,10 +61,10 @@ def run(format: Format, attempt: Callable[[], Any], complaints: str | None = Non
         raise DamageError(f"it is damaged: {_words(missing[0])}")
     if result is None:
         errors = [line for line in lines if re.search(r"^> |error", line, re.IGNORECASE)]
-        words = next(filter(None, map(_words, [*errors, reason])), "")
-        if re.search(_MISSING, words):
-            raise DamageError(f"it is truncated or damaged: {words}")
-        raise ImageError(unread(format.name, words))
+        text = next(filter(None, map(_words, [*errors, reason])), "")
+        if re.search(_MISSING, text):
+            raise DamageError(f"it is truncated or damaged: {text}")
+        raise ImageError(unread(format.name, text))
     return result
 
 
@@ -86,17 +78,17 @@ def unread(kind: str, words: str = "") -> str:
 
 def encode_still(format: Format, pixels: Array, settings: Sequence[int] = ()) -> bytes:
     """Encode one picture; `settings` are pairs of OpenCV's numbers."""
-    extension = "." + format.extensions[0]
-    return encoded(format, lambda: native.import_cv2().imencode(extension, pixels, list(settings)))
+    extension = f".{format.extensions[0]}"
+    return encoded(format, native.import_cv2().imencode, extension, pixels, settings)
 
 
-def encoded(format: Format, attempt: Callable[[], Any]) -> bytes:
+def encoded(format: Format, encoder: Callable[..., Any], *words: Any) -> bytes:
     """Run an encoder that returns (success, bytes); raise `ImageError` when it writes nothing."""
-    result, reason = _tried(attempt)
+    result, reason = _called(encoder, *words)
     data: bytes = b"" if result is None else result.tobytes()
     if not data:
-        words = f": {_words(reason)}" if reason else ""
-        raise ImageError(f"the {format.name} encoder failed{words}; use png, tiff or npy")
+        text = f": {_words(reason)}" if reason else ""
+        raise ImageError(f"the {format.name} encoder failed{text}; use png, tiff or npy")
     return data
 
 
@@ -115,12 +107,13 @@ def swapped(pixels: Array) -> Array:
     return moved.view(pixels.dtype)
 
 
-def _tried(attempt: Callable[[], Any]) -> tuple[Any, str]:
-    """What was returned, None in case of failure, and the text of an exception."""
-    cv2 = native.import_cv2()
+def _called(function: Callable[..., Any], *words: Any) -> tuple[Any, str]:
+    """What a function of OpenCV returns, of (success, result) the result; None and why, if it
+    failed.
+    """
     try:
-        result = attempt()
-    except cv2.error as error:
+        result = function(*words)
+    except native.import_cv2().error as error:
         if error.code == OPENCV_NO_MEMORY:
             raise MemoryError from None
         return None, str(error)
