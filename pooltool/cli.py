@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -20,12 +20,10 @@ from pooltool.errors import OTHER_NAMES, PooltoolError, one_line
 from pooltool.report import complain, redirect_to_devnull
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from pooltool.geometry import Pair, Windows
     from pooltool.kernels import Method
 
-METHODS: dict[Method, str] = {
+HELP = {
     "max": """Keep the largest value of each window (bright details).
 
     \b
@@ -64,15 +62,40 @@ METHODS: dict[Method, str] = {
     pooltool min scan.png                        writes scan_min.png, half as large
     pooltool min --pool-size 1x9 scan.png -o thick.png
     """,
+    "compare": """Show and measure what max, min and average pooling do to IMAGE.
+
+    \b
+    pooltool compare mountain.jpg --pool-size 8   writes mountain_compare.png
+    pooltool compare lecture.pgm                  a small image also as numbers
+    pooltool compare a.png --pool-size 2 --pool-size 4    one row of the panel for each
+    pooltool compare a.png -o page.html           a page to explore, for any browser
+
+    The panel shows the image and its three poolings, each value at the place of its window. The
+    page lets you move the windows; for a photograph they start at 8x8. The table lists, for the
+    image and for each pooling, mean, standard deviation and three figures:
+
+    noise: the part of a faint random noise, 2% of the image's range, that remains. 1 is all of it;
+    the average halves it each time the window size doubles.
+
+    bias: how far this noise alone shifts the result, in units of the noise: up with max, down with
+    min, not with avg.
+
+    shift: how much the image changes when it is moved by one pixel, in units of its own contrast.
+    A shift below the input's means that small movements matter less after pooling.
+
+    All figures are of colors, without alpha. If the image has more than 1200 rows or columns,
+    noise, bias and shift are those of its center. NaN and infinity are left out. A dash means that
+    there is nothing to measure. If alpha varies, `weighted` is the average with colors weighted by
+    their opacity.
+    """,
 }
 
 
-class Option(click.Option):
-    """An option and the commands that take it; `names` are as the help shows them."""
-
-    def __init__(self, names: str, commands: Sequence[str], help: str, **attributes: Any) -> None:
-        super().__init__(names.split(), help=help, **attributes)
-        self.commands = commands
+def option(
+    names: str, commands: Sequence[str], help: str, **attributes: Any
+) -> tuple[Sequence[str], click.Option]:
+    """The commands that take an option, and the option; `names` are as the help shows them."""
+    return commands, click.Option(names.split(), help=help, **attributes)
 
 
 class SectionedCommand(click.Command):
@@ -80,11 +103,13 @@ class SectionedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in their order; `--help` comes last."""
-        params = self.get_params(ctx)
-        sections: dict[str, Sequence[click.Parameter]] = {**SECTIONS, "Help": params[-1:]}
+        sections: dict[str, list[click.Parameter]] = {
+            title: [option for commands, option in rows if self.name in commands]
+            for title, rows in SECTIONS.items()
+        }
+        sections["Help"] = self.get_params(ctx)[-1:]
         for title, options in sections.items():
-            records = [option.get_help_record(ctx) for option in options if option in params]
-            if records:
+            if records := [option.get_help_record(ctx) for option in options]:
                 with formatter.section(title):
                     formatter.write_dl(list(filter(None, records)))
 
@@ -102,13 +127,6 @@ class Commands(click.Group):
         if "." in name or os.path.lexists(cmd_name):
             ctx.fail(f"name a method first: pooltool max {shlex.quote(cmd_name)}")
         return None
-
-
-def file_names(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Have the shell complete the name of a file or directory."""
-    from click.shell_completion import CompletionItem
-
-    return [CompletionItem(typed, type="file")]
 
 
 def completing(values: Callable[[], list[str]]) -> Callable[..., list[str]]:
@@ -162,12 +180,11 @@ def read_position(text: str) -> Pair:
     raise click.BadParameter(f"{text!r} is not ROW,COLUMN counted from 0; write for example 120,80")
 
 
-POOLING, COMPARE = tuple(METHODS), ("compare",)
-BOTH = (*POOLING, *COMPARE)
+POOLING, COMPARE, BOTH = tuple(HELP)[:-1], ("compare",), tuple(HELP)
 SIZE: dict[str, Any] = {"metavar": "SIZE", "type": read_size}
 FLAG: dict[str, Any] = {"is_flag": True}
 NUMBER: dict[str, Any] = {"metavar": "N", "type": click.IntRange(min=0)}
-FILE: dict[str, Any] = {"type": read_name, "shell_complete": file_names}
+FILE: dict[str, Any] = {"type": read_name, "shell_complete": click.Path().shell_complete}
 PATH: dict[str, Any] = {"metavar": "PATH", **FILE}
 EXTENSION: dict[str, Any] = {"metavar": "EXT", "type": read_extension}
 PADDING: dict[str, Any] = {"metavar": "valid|same|SIZE", "type": read_padding,
@@ -182,76 +199,76 @@ WHAT_PADDING_IS = {
     "avg": "it does not count in the mean, unless --count-include-pad is given",
     "compare": "it is never a maximum or minimum",
 }
-SECTIONS: dict[str, list[Option]] = {
+SECTIONS: dict[str, list[tuple[Sequence[str], click.Option]]] = {
     "Windows (SIZE is N or HEIGHTxWIDTH, in pixels)": [
-        Option("--pool-size", POOLING, "Window size.  [default: 2]", **SIZE),
-        Option("--pool-size", COMPARE, "Window size; repeat it to compare several.  "
+        option("--pool-size", POOLING, "Window size.  [default: 2]", **SIZE),
+        option("--pool-size", COMPARE, "Window size; repeat it to compare several.  "
                "[default: 2; 8 for the page of a photograph]", multiple=True, **SIZE),
-        Option("--stride", BOTH, "Step between windows.  [default: the pool size]", **SIZE),
-        *(Option("--padding", (command,), f"Padding around the image; {sentence}.  "
+        option("--stride", BOTH, "Step between windows.  [default: the pool size]", **SIZE),
+        *(option("--padding", (command,), f"Padding around the image; {sentence}.  "
                  "[default: valid (none)]", **PADDING)
           for command, sentence in WHAT_PADDING_IS.items()),
-        Option("--dilation", BOTH, "Step between the pixels of a window.  [default: 1]", **SIZE),
-        Option("--ceil-mode", BOTH, "Keep the last, partial window.", **FLAG),
-        Option("--output-size", BOTH, "Pool to exactly this size (adaptive pooling); cannot be "
+        option("--dilation", BOTH, "Step between the pixels of a window.  [default: 1]", **SIZE),
+        option("--ceil-mode", BOTH, "Keep the last, partial window.", **FLAG),
+        option("--output-size", BOTH, "Pool to exactly this size (adaptive pooling); cannot be "
                "combined with the options above.", **SIZE),
-        Option("--count-include-pad", ("avg", "compare"), "Count padding as zeros in the mean.",
+        option("--count-include-pad", ("avg", "compare"), "Count padding as zeros in the mean.",
                **FLAG),
-        Option("--alpha-weighted", ("avg",), "Weight colors by their opacity; alpha itself is "
+        option("--alpha-weighted", ("avg",), "Weight colors by their opacity; alpha itself is "
                "averaged without weights.", **FLAG),
-        Option("--skip-nan", ("max", "min", "median", "avg"), "Ignore NaN; a window that holds "
+        option("--skip-nan", ("max", "min", "median", "avg"), "Ignore NaN; a window that holds "
                "only NaN gives NaN.", **FLAG),
     ],
     "Input": [
-        Option("--gray", BOTH, "Read the image as grayscale.", **FLAG),
-        Option("--data-format", BOTH, "Axis order of a .npy array.  [default: channels_last]",
+        option("--gray", BOTH, "Read the image as grayscale.", **FLAG),
+        option("--data-format", BOTH, "Axis order of a .npy array.  [default: channels_last]",
                type=click.Choice(["channels_last", "channels_first"])),
-        Option("--frame", POOLING, "Read only this frame or page, counted from 0.  "
+        option("--frame", POOLING, "Read only this frame or page, counted from 0.  "
                "[default: all]", **NUMBER),
-        Option("--frame", COMPARE, "Read this frame or page, counted from 0.  "
+        option("--frame", COMPARE, "Read this frame or page, counted from 0.  "
                "[default: the first]", **NUMBER),
-        Option("-r --recursive", POOLING, "Pool all images in directories and below them, "
+        option("-r --recursive", POOLING, "Pool all images in directories and below them, "
                "which -o DIR mirrors; symbolic links to directories are not followed.", **FLAG),
-        Option("--files-from", POOLING, "Read more image names from this file, one a line; - is "
+        option("--files-from", POOLING, "Read more image names from this file, one a line; - is "
                "standard input. May be repeated.", multiple=True, **{**FILE, "metavar": "FILE"}),
-        Option("-0 --null", POOLING, "Names in --files-from end with NUL.", **FLAG),
+        option("-0 --null", POOLING, "Names in --files-from end with NUL.", **FLAG),
     ],
     "Output": [
-        Option("-o --output", POOLING, "Write to this file, to this directory (also for several "
+        option("-o --output", POOLING, "Write to this file, to this directory (also for several "
                "images), or - for standard output.", **PATH),
-        Option("-o --output", COMPARE, "Write the panel to this file or directory; a name in .html "
+        option("-o --output", COMPARE, "Write the panel to this file or directory; a name in .html "
                "makes a page to explore.", **PATH),
-        Option("--indices", ("max", "min"), "Also write the position of each value, row * width + "
+        option("--indices", ("max", "min"), "Also write the position of each value, row * width + "
                "column, to this .npy file.", **PATH),
-        Option("--suffix", POOLING, "Text appended to the input's base name; may be empty with "
+        option("--suffix", POOLING, "Text appended to the input's base name; may be empty with "
                "-o DIR.  [default: _ and the command]", metavar="TEXT"),
-        Option("--format", POOLING, "Write this format: png, tiff, npy, ...  [default: the "
+        option("--format", POOLING, "Write this format: png, tiff, npy, ...  [default: the "
                "image's; png for a GIF]", shell_complete=completing(format_names), **EXTENSION),
-        Option("--format", COMPARE, "Write html, the page, or a picture format.  [default: png]",
+        option("--format", COMPARE, "Write html, the page, or a picture format.  [default: png]",
                shell_complete=completing(lambda: ["html", *format_names()]), **EXTENSION),
-        Option("--dtype", ("avg",), "numpy dtype of the result, such as float32 for means that are "
+        option("--dtype", ("avg",), "numpy dtype of the result, such as float32 for means that are "
                "not rounded.  [default: the image's]", metavar="NAME",
                shell_complete=completing(lambda: DTYPES)),
-        Option("--quality", POOLING, "JPEG, WebP or AVIF quality, 0 to 100.", metavar="N",
+        option("--quality", POOLING, "JPEG, WebP or AVIF quality, 0 to 100.", metavar="N",
                type=click.IntRange(0, 100)),
-        Option("--skip-existing", POOLING, "Skip an image whose output exists and is not empty.",
+        option("--skip-existing", POOLING, "Skip an image whose output exists and is not empty.",
                **FLAG),
-        Option("--dry-run", POOLING, "Print what would be read, written or skipped; read no image "
+        option("--dry-run", POOLING, "Print what would be read, written or skipped; read no image "
                "and write nothing.", **FLAG),
     ],
     "Execution": [
-        Option("-j --jobs", POOLING, "Maximum number of images in parallel.  [default: every core]",
+        option("-j --jobs", POOLING, "Maximum number of images in parallel.  [default: every core]",
                metavar="N", type=click.IntRange(min=1)),
-        Option("--scheduler", POOLING, "Run on the Dask cluster at this address.",
+        option("--scheduler", POOLING, "Run on the Dask cluster at this address.",
                metavar="ADDRESS"),
     ],
     "Display": [
-        Option("--detail", COMPARE, "Enlarge the surroundings of this pixel in the panel, counted "
+        option("--detail", COMPARE, "Enlarge the surroundings of this pixel in the panel, counted "
                "from 0.", metavar="ROW,COLUMN", type=read_position),
-        Option("--show", BOTH, "Open a window with the image and the result.", **FLAG),
-        Option("--json as_json", BOTH, "Print JSON, one object a line.", **FLAG),
-        Option("-q --quiet", BOTH, "Print only errors, and JSON if --json is given.", **FLAG),
-        Option("--progress/--no-progress", POOLING, "Show a progress bar on stderr.  [default: on "
+        option("--show", BOTH, "Open a window with the image and the result.", **FLAG),
+        option("--json as_json", BOTH, "Print JSON, one object a line.", **FLAG),
+        option("-q --quiet", BOTH, "Print only errors, and JSON if --json is given.", **FLAG),
+        option("--progress/--no-progress", POOLING, "Show a progress bar on stderr.  [default: on "
                "a terminal, after a second]", default=None),
     ],
 }  # fmt: skip
@@ -271,8 +288,8 @@ def _windows(words: dict[str, Any]) -> list[Windows]:
         return [Windows.of(size, **settings) for size in sizes]
     for name in (*settings, "count_include_pad"):
         if words.get(name):
-            option = f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"{option} and --output-size cannot be combined; give one")
+            name = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{name} and --output-size cannot be combined; give one")
     return [Windows.adaptive(words["output_size"])]
 
 
@@ -284,57 +301,30 @@ def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:
     from pooltool.kernels.means import result_dtype
 
     names = ("count_include_pad", "skip_nan")
+    dtype = result_dtype(words.get("dtype"))
     more = {name: words[name] for name in names if name in words}
-    pooling = Pooling(method, windows, dtype=result_dtype(words.get("dtype")), **more)
+    pooling = Pooling(method, windows, dtype=dtype, **more)
     rest = {name: words[name] for name in Settings._fields if name in words}
     return commands.pool_images(images, Settings(pooling, **rest))
 
 
 def _compare(images: tuple[str, ...], **words: Any) -> int:
-    """Show and measure what max, min and average pooling do to IMAGE.
-
-    \b
-    pooltool compare mountain.jpg --pool-size 8   writes mountain_compare.png
-    pooltool compare lecture.pgm                  a small image also as numbers
-    pooltool compare a.png --pool-size 2 --pool-size 4    one row of the panel for each
-    pooltool compare a.png -o page.html           a page to explore, for any browser
-
-    The panel shows the image and its three poolings, each value at the place of its window. The
-    page lets you move the windows; for a photograph they start at 8x8. The table lists, for the
-    image and for each pooling, mean, standard deviation and three figures:
-
-    noise: the part of a faint random noise, 2% of the image's range, that remains. 1 is all of it;
-    the average halves it each time the window size doubles.
-
-    bias: how far this noise alone shifts the result, in units of the noise: up with max, down with
-    min, not with avg.
-
-    shift: how much the image changes when it is moved by one pixel, in units of its own contrast.
-    A shift below the input's means that small movements matter less after pooling.
-
-    All figures are of colors, without alpha. If the image has more than 1200 rows or columns,
-    noise, bias and shift are those of its center. NaN and infinity are left out. A dash means that
-    there is nothing to measure. If alpha varies, `weighted` is the average with colors weighted by
-    their opacity.
-    """
     if len(images) > 1:
-        other = shlex.quote(images[1])
-        remedy = (
-            "run it once for each" if os.path.exists(images[1]) else f"to write there: -o {other}"
-        )
+        remedy = f"to write there: -o {shlex.quote(images[1])}"
+        if os.path.exists(images[1]):
+            remedy = "run it once for each"
         raise click.UsageError(f"compare takes one image; {remedy}")
     is_given = words["output_size"] or any(words[name] for name in WINDOW_NAMES)
     windows = _windows(words) if is_given else []
-    from pooltool import commands
+    from pooltool.comparison import Comparison, compare
 
-    rest = {name: words[name] for name in commands.Comparison._fields if name in words}
-    return commands.compare(images[0], commands.Comparison(windows, **rest))
+    rest = {name: words[name] for name in Comparison._fields if name in words}
+    return compare(images[0], Comparison(windows, **rest))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="%(prog)s %(version)s")
-def cli() -> None:
-    """Pool images as a convolutional network does.
+cli = Commands(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Pool images as a convolutional network does.
 
     A window slides over the image, and each position gives one value: the largest, the mean or the
     smallest of the pixels in it. Windows of 2x2 pixels halve an image.
@@ -346,22 +336,18 @@ def cli() -> None:
 
     Exit status: 0 success, 1 an image failed, 2 wrong usage (nothing was written). An interrupted
     run ends with the signal, so that shells report 130 (SIGTERM 143, SIGHUP 129).
-    """
-
-
-def _add(name: str, callback: Callable[..., int], help: str | None, metavar: str) -> None:
-    """Add the command `name` with its options."""
-    images = click.Argument(
-        ["images"], nargs=-1, required=name == "compare", metavar=metavar, **FILE
-    )
-    options = [option for section in SECTIONS.values() for option in section]
-    params = [images, *(option for option in options if name in option.commands)]
-    cli.add_command(SectionedCommand(name, callback=callback, params=params, help=help))
-
-
-for _method, _help in METHODS.items():
-    _add(_method, partial(_pool, _method), _help, "IMAGES...")
-_add("compare", _compare, _compare.__doc__, "IMAGE")
+    """,
+)
+click.version_option(__version__, message="%(prog)s %(version)s")(cli)
+for _name, _help in HELP.items():
+    if _name == "compare":
+        _run: Callable[..., int] = _compare
+        _images = click.Argument(["images"], nargs=-1, required=True, metavar="IMAGE", **FILE)
+    else:
+        _run = partial(_pool, cast("Method", _name))
+        _images = click.Argument(["images"], nargs=-1, metavar="IMAGES...", **FILE)
+    _options = [option for rows in SECTIONS.values() for names, option in rows if _name in names]
+    cli.add_command(SectionedCommand(_name, callback=_run, params=[_images, *_options], help=_help))
 
 
 def _explained(error: click.UsageError, words: Sequence[str]) -> str:
@@ -374,28 +360,30 @@ def _explained(error: click.UsageError, words: Sequence[str]) -> str:
             return f"{unknown}if it is a file: -- {shlex.quote(word)}"
     name = error.option_name.lstrip("-").replace("-", "_")
     name = f"--{OTHER_NAMES.get(name, name)}".replace("_", "-")
-    owners = [
-        str(command.name)
+    owners = {
+        str(command.name): [option for param in command.params for option in param.opts]
         for command in cli.commands.values()
-        if any(name in option.opts for option in command.params)
-    ]
-    if error.ctx.command.name in owners:
+    }
+    own = owners.get(str(error.ctx.command.name), [])
+    if name in own:
         return f"{unknown}it is called {name} here."
-    if owners:
-        return f"{unknown}{name} is an option of {', '.join(owners)}."
+    if elsewhere := [command for command, options in owners.items() if name in options]:
+        return f"{unknown}{name} is an option of {', '.join(elsewhere)}."
+    if len(name) == 3 and (alike := [option for option in own if option.startswith(name)]):
+        return f"{unknown}in full it is {' or '.join(alike)}."
     return error.format_message()
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line, that of the process when `words` is None; return its exit status."""
-    words = sys.argv[1:] if words is None else words
+    # For that of the process click does what the shell of Windows leaves to programs: `*.jpg`.
     try:
         return int(cli.main(words, prog_name="pooltool", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "pooltool"
-        complain(f"{_explained(error, words)} (see `{command} --help`)")
+        complain(f"{_explained(error, words or sys.argv[1:])} (see `{command} --help`)")
     except PooltoolError as error:
         complain(one_line(error))
     except OSError as error:

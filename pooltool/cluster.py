@@ -6,15 +6,13 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
-from pooltool.errors import ClusterError, UsageProblem, one_line
+from pooltool.errors import PooltoolError, UsageProblem, one_line
 from pooltool.interrupts import Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
 
-POLL_SECONDS = 0.05
 CONNECT_SECONDS = 5
 CHECK_SECONDS = 5
 WORKERLESS_SECONDS = 60
@@ -28,110 +26,93 @@ DASK_LOGGERS = (
 
 
 def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iterator[Outcome]:
-    """Do the jobs by the workers of the scheduler; yield the outcomes as `batch.run` does.
+    """Do the jobs by the workers of the scheduler; yield the outcomes as `commands.run` does.
 
-    Dask repeats the jobs of a worker that stopped. Raises
-    `UsageProblem` when the scheduler cannot be reached within a few seconds, has no worker, or one
-    that cannot do the jobs.
+    Dask repeats the jobs of a worker that stopped. Raises `UsageProblem` when the scheduler cannot
+    be reached within a few seconds, has no worker, or one that cannot do the jobs.
     """
-    cluster = Cluster(str(settings.scheduler))
+    address, directory = str(settings.scheduler), os.getcwd()
+    client = _connected(address)
     rest, begun = iter(jobs), deque[tuple[Job, Any]]()
     try:
         # One job that is done and one that waits, for each thread of the cluster.
-        ahead = 2 * sum(cluster.client.nthreads().values())
+        ahead = 2 * sum(client.nthreads().values())
         while True:
-            while not interrupts and len(begun) < ahead and (job := next(rest, None)):
-                words = (pool_from, os.getcwd(), job, settings)
-                begun.append((job, cluster.client.submit(*words, pure=False, retries=2)))
+            while not interrupts.number and len(begun) < ahead and (job := next(rest, None)):
+                words = (pool_from, directory, job, settings)
+                begun.append((job, client.submit(*words, pure=False, retries=2)))
             if not begun:
                 return
-            outcome = cluster.outcome(*begun.popleft(), interrupts)
-            if outcome:
-                yield outcome
+            yield _outcome(address, client, *begun.popleft())
     finally:
-        cluster.close()
+        _close(client)
 
 
-class Cluster:
-    """A connection to the scheduler at `address`."""
+def _connected(address: str) -> Any:
+    """A client of the scheduler, all of whose workers can do jobs; else raise `UsageProblem`."""
+    try:
+        import dask
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._looked = self._seen = time.monotonic()
+        dask.config.set({"logging": dict.fromkeys(DASK_LOGGERS, "critical")})
+        from distributed import Client
+    except ImportError:
+        raise UsageProblem(
+            "--scheduler needs Dask; install pooltool with it: pip install '.[dask]'"
+        ) from None
+    client = None
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS)
+        client.wait_for_workers(1, CONNECT_SECONDS)
+        client.run(exec, "import pooltool.job, cv2")
+        return client
+    except Exception as error:
+        _close(client)
+        reason = " ".join(str(error).split())
+        raise UsageProblem(
+            f"cannot use the scheduler {address}: {reason}; check that it runs and has "
+            "workers, with pooltool installed for their Python"
+        ) from None
+
+
+def _close(client: Any) -> None:
+    """End the connection, if there is one."""
+    with suppress(Exception):
+        client.close(timeout=CONNECT_SECONDS)
+
+
+def _outcome(address: str, client: Any, job: Job, future: Any) -> Outcome:
+    """Wait for the outcome of a job: a failure where it killed its workers. Raise `PooltoolError`
+    when no worker is left: Dask itself would wait forever.
+    """
+    seen = time.monotonic()
+    while True:
         try:
-            import dask
-
-            dask.config.set({"logging": dict.fromkeys(DASK_LOGGERS, "critical")})
-            from distributed import Client
-        except ImportError:
-            raise UsageProblem(
-                "--scheduler needs Dask; install pooltool with it: pip install '.[dask]'"
-            ) from None
-        try:
-            self.client: Any = Client(address, timeout=CONNECT_SECONDS)
-            self.client.wait_for_workers(1, CONNECT_SECONDS)
-            self.client.run(exec, "import pooltool.job, cv2")
-        except Exception as error:
-            self.close()
-            reason = " ".join(str(error).split())
-            raise UsageProblem(
-                f"cannot use the scheduler {address}: {reason}; check that it runs and has "
-                "workers, with pooltool installed for their Python"
-            ) from None
-
-    def close(self) -> None:
-        """End the connection, if it is still there."""
+            outcome, written = future.result(CHECK_SECONDS)
+            break
+        except Exception as error:  # that of a timeout too, which depends on the version of Python
+            if future.status == "error":
+                return Outcome(job, "failed", error=one_line(error))
+        reason = "went away"
         with suppress(Exception):
-            self.client.close(timeout=CONNECT_SECONDS)
-
-    def _require_alive(self) -> None:
-        """Raise `ClusterError` when no worker is left: Dask itself would wait forever."""
-        if self.client.status != "running":
-            raise self._gone("went away")
-        now = time.monotonic()
-        if now - self._looked < CHECK_SECONDS:
-            return
-        self._looked = now
-        try:
-            if self.client.sync(self.client.scheduler.ncores, callback_timeout=CONNECT_SECONDS):
-                self._seen = now
-        except Exception:
-            raise self._gone("does not answer any more") from None
-        if now - self._seen > WORKERLESS_SECONDS:
-            raise self._gone(f"has had no worker for {WORKERLESS_SECONDS} seconds")
-
-    def outcome(self, job: Job, future: Any, interrupts: Interrupts) -> Outcome | None:
-        """Wait for the outcome of a job: a failure where it killed its workers, None where an
-        interrupted run gives it up.
-        """
-        result = None
-        while result is None:
-            try:
-                result = future.result(POLL_SECONDS)
-            except (CancelledError, Exception) as error:
-                if future.status == "error":
-                    return Outcome(job, "failed", error=one_line(error))
-                if interrupts.is_overdue:
-                    return None
-                if future.cancelled():
-                    raise self._gone("went away") from None
-                self._require_alive()
-        outcome, written = result
-        until = time.monotonic() + SHARED_SECONDS
-        while written and written != _written(job.output):
-            if time.monotonic() > until:
-                raise ClusterError(
-                    f"a worker wrote {job.output}, but it is not visible here: the workers need "
-                    "the same folders as this machine, under the same names"
-                )
-            time.sleep(POLL_SECONDS)
-            with suppress(OSError):
-                os.listdir(os.path.dirname(job.output) or os.curdir)  # refresh its cache
-        return Outcome(*outcome)
-
-    def _gone(self, reason: str) -> ClusterError:
-        advice = "the same command with --skip-existing goes on"
-        return ClusterError(f"the scheduler {self._address} {reason}; {advice}")
+            if not future.cancelled():
+                if client.sync(client.scheduler.ncores, callback_timeout=CHECK_SECONDS):
+                    seen = time.monotonic()
+                is_alone = time.monotonic() - seen > WORKERLESS_SECONDS
+                reason = f"has had no worker for {WORKERLESS_SECONDS} seconds" if is_alone else ""
+        if reason:
+            advice = "the same command with --skip-existing goes on"
+            raise PooltoolError(f"the scheduler {address} {reason}; {advice}")
+    until = time.monotonic() + SHARED_SECONDS
+    while written and written != _written(job.output):
+        if time.monotonic() > until:
+            raise PooltoolError(
+                f"a worker wrote {job.output}, but it is not visible here: the workers need "
+                "the same folders as this machine, under the same names"
+            )
+        time.sleep(0.05)
+        with suppress(OSError):
+            os.listdir(os.path.dirname(job.output) or os.curdir)  # refresh its cache
+    return Outcome(*outcome)
 
 
 def pool_from(

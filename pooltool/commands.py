@@ -1,38 +1,23 @@
-"""What the commands do once their words are understood: plan, run, report."""
+"""What the pooling commands do once their words are understood: plan, run, report."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
 
-from pooltool import files, images, native
-from pooltool.batch import run
-from pooltool.errors import (
-    ClusterError,
-    FileError,
-    PooltoolError,
-    UsageProblem,
-    one_line,
-)
+from pooltool import files, native
+from pooltool.errors import FileError, PooltoolError, UsageProblem, one_line
 from pooltool.files import STREAM
-from pooltool.geometry import DataFormat, Pair, Windows
-from pooltool.images.formats import format_for
 from pooltool.interrupts import Interrupts
-from pooltool.job import Settings, pool_file
-from pooltool.plan import PAGE, has_many_inputs, panel_path, plan
-from pooltool.report import Report, complain, json_line, redirect_to_devnull, say
+from pooltool.job import Job, Outcome, Settings, pool_file
+from pooltool.plan import has_many_inputs, plan
+from pooltool.report import Report, complain, redirect_to_devnull, require_no_terminal
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from pooltool.compare.measures import Result
-
-    Array = NDArray[Any]
-
-PHOTOGRAPH = 256
-"""Rows and columns from which on 2x2 windows change nothing on a page that can be seen."""
+EACH_BYTES = 20_000
+"""Fixed cost of an image, in bytes of its file: 0.4 ms at 50 MB a second."""
+WORTH_BYTES = 1 << 20 if sys.platform == "linux" else 1 << 25
+"""Least work for which other processes pay: a fork takes 10 ms, a start elsewhere 300."""
 
 
 def pool_images(names: tuple[str, ...], settings: Settings) -> int:
@@ -40,42 +25,35 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
     _require_sense(names, settings)
     streams_out = settings.output == STREAM or (settings.output is None and names == (STREAM,))
     if streams_out:
-        _require_no_terminal()
+        require_no_terminal()
     jobs, warnings = plan(names, settings)
     for warning in () if settings.quiet else warnings:
         complain(f"warning: {warning}")
     report = Report(settings, jobs, err=streams_out)
-    if settings.dry_run:
-        for job in jobs:
-            report.add(pool_file(job, settings))
-        report.close()
-        return report.status
     native.capture()
     with Interrupts(report.say_waiting, lambda: report.close("interrupted")) as interrupts:
-        shows, ended = settings.show, ""
+        ended = ""
         try:
             for outcome in run(jobs, settings, interrupts):
                 report.add(outcome)
-                if outcome.preview is not None and shows and not interrupts:
+                if outcome.preview is not None and not interrupts.number:
                     from pooltool import display
 
                     title = f"pooltool {settings.pooling.method} {outcome.job.input}"
-                    try:
-                        display.show(title, outcome.preview, stop=lambda: bool(interrupts))
-                    except PooltoolError as error:
-                        report.fail(str(error))
-                        shows = False
-        except ClusterError as error:
-            report.fail(str(error))
+                    display.show(title, outcome.preview, lambda: interrupts.number > 0)
+        except UsageProblem:
+            raise
+        except PooltoolError as error:
+            report.fail(one_line(error))
             ended = "stopped"
         except OSError:
-            if not interrupts:
+            if not interrupts.number:
                 raise
             redirect_to_devnull(sys.stdout)  # the terminal was closed
         finally:
             files.protect(())
             report.clear_bar()
-        report.close("interrupted" if interrupts else ended)
+        report.close("interrupted" if interrupts.number else ended)
     return report.status
 
 
@@ -109,130 +87,36 @@ def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
             raise UsageProblem(text)
 
 
-def _require_no_terminal() -> None:
-    """Refuse to write an image to a terminal."""
-    if sys.stdout is not None and sys.stdout.isatty():
-        raise UsageProblem(
-            "the image would be written to the terminal; redirect it with > image.png, or name a "
-            "file with -o"
-        )
+def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iterator[Outcome]:
+    """Pool every image here, by other processes or by a Dask cluster; yield the outcomes in the
+    order of the jobs.
 
-
-class Comparison(NamedTuple):
-    """What `compare` does with its image; each field is named as its option."""
-
-    windows: Sequence[Windows]
-    """The settings under which it is pooled; if there are none, one that suits the image."""
-    count_include_pad: bool = False
-    gray: bool = False
-    data_format: DataFormat | None = None
-    frame: int | None = None
-    detail: Pair | None = None
-    output: str | None = None
-    format: str | None = None
-    show: bool = False
-    as_json: bool = False
-    quiet: bool = False
-
-
-def compare(name: str, settings: Comparison) -> int:
-    """Compare max, min and average pooling of an image; return the exit status."""
-    path, extension = panel_path(name, settings.output, settings.format)
-    if extension == PAGE and (len(settings.windows) > 1 or settings.detail is not None):
-        raise UsageProblem("a page takes one --pool-size and no --detail; write a .png for them")
-    if path == STREAM:
-        _require_no_terminal()
-    native.capture()
-    try:
-        _compare(name, path, extension, settings)
-        return 0
-    except (UsageProblem, OSError):
-        raise
-    except Exception as error:
-        complain(f"{name}: {one_line(error)}")
-        return 1
-
-
-def _compare(name: str, path: str, extension: str, settings: Comparison) -> None:
-    """Write the panel or the page to explore, and print the figures.
-
-    Averages are not rounded to the image's dtype here.
+    An image that fails is an outcome too and does not stop the others. After an interrupt no new
+    image is started. Raises `UsageProblem` when a cluster cannot be reached, and `PooltoolError`
+    when it is gone.
     """
-    from pooltool.compare.measures import pool_all
-    from pooltool.compare.page import page
-    from pooltool.compare.panel import panel
+    if settings.scheduler is not None and not settings.dry_run:
+        from pooltool import cluster
 
-    count_include_pad, is_page = settings.count_include_pad, extension == PAGE
-    picture = images.decode(
-        files.read(name), gray=settings.gray, frame=settings.frame, data_format=settings.data_format
-    )
-    pixels, count, shape = picture.frames[0], len(picture.frames), ""
-    is_photograph = is_page and min(pixels.shape[:2]) >= PHOTOGRAPH
-    windows = settings.windows or [Windows.of(8 if is_photograph else 2)]
-    results = [pool_all(pixels, each, count_include_pad) for each in windows]
-    if not is_page or settings.show:
-        drawn = panel(pixels, results, settings.detail)
-    if is_page:
-        data = page(
-            pixels,
-            windows[0],
-            title=os.path.basename(name),
-            count_include_pad=count_include_pad,
-            frame=None if count == 1 else (0, count),
-        ).encode()
+        yield from cluster.run(jobs, settings, interrupts)
+    elif (count := _processes(jobs, settings)) > 1:
+        from pooltool import processes  # few runs need it
+
+        yield from processes.run(jobs, settings, interrupts, count)
     else:
-        shape, format = f" {drawn.shape}", format_for(extension)
-        data = images.encode(images.Picture((drawn,), format), format).data
-    is_silent = settings.quiet and not settings.as_json
-    lines = [] if is_silent else _lines(pixels, results, settings.as_json, err=path == STREAM)
-    if lines and not settings.as_json:
-        lines.insert(0, f"{name} {pixels.shape} -> {path}{shape}")
-    files.protect(filter(None, [files.identity(name)]))
-    with Interrupts():  # until here a signal ends it at once, as it is
-        files.write(path, data, folder=os.path.dirname(path))
-    for warning in [] if settings.quiet else _warnings(picture, is_page):
-        complain(f"{name}: warning: {warning}")
-    for line in lines:
-        say(line, err=path == STREAM)
-    if settings.show:
-        from pooltool import display
-
-        display.show(f"pooltool compare {name}", drawn)
+        interrupts.watch()
+        for job in jobs:
+            if interrupts.number:
+                return
+            yield pool_file(job, settings)
 
 
-def _warnings(picture: images.Picture, is_page: bool) -> list[str]:
-    """Warnings about the image, the frame that is compared, and what a page cannot show."""
-    from pooltool.compare.page import reduction
-
-    # What would be left out of a file of the same format is no loss of a panel or a page.
-    warnings = [text for text in picture.warnings if not text.startswith("left out")]
-    if len(picture.frames) > 1:
-        count = len(picture.frames)
-        warnings.append(f"frame 0 of {count} is compared; choose another with --frame")
-    rows, columns = reduction(picture.frames[0])
-    if is_page and (rows, columns) != (1, 1):
-        warnings.append(
-            f"the picture is too large for a page: the page shows means of {rows}x{columns} "
-            "pixels, and its figures are of those"
-        )
-    return warnings
-
-
-def _lines(pixels: Array, results: Sequence[Result], as_json: bool, *, err: bool) -> list[str]:
-    """The tables and number grids as the terminal can show them, or a JSON object a row."""
-    from shutil import get_terminal_size
-
-    from pooltool.compare.measures import measure
-    from pooltool.compare.text import as_lines, as_records, can_draw_lines
-
-    stream = sys.stderr if err else sys.stdout
-    ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
-    width = get_terminal_size((100, 24)).columns
-    lines: list[str] = []
-    for result in results:
-        figures = measure(pixels, result)
-        if as_json:
-            lines += map(json_line, as_records(figures, result.windows))
-        else:
-            lines += ["", *as_lines(pixels, result, figures, width=width, ascii_only=ascii_only)]
-    return lines
+def _processes(jobs: Sequence[Job], settings: Settings) -> int:
+    """Number of processes to use; 1 means this process, where starting others does not pay."""
+    usable = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0))
+    count = min(settings.jobs or usable or os.cpu_count() or 1, len(jobs))
+    # A large preview would wait for the window of the one before.
+    if count < 2 or settings.show or settings.dry_run:
+        return 1
+    first = jobs[: WORTH_BYTES // EACH_BYTES + 1]
+    return count if sum(EACH_BYTES + files.size(job.input) for job in first) > WORTH_BYTES else 1

@@ -21,9 +21,7 @@ POLL = 0.03
 """Seconds between two checks of the window; Ctrl-C waits no longer than this."""
 
 
-def show(
-    title: str, picture: NDArray[np.uint8], *, stop: Callable[[], bool] = lambda: False
-) -> None:
+def show(title: str, picture: NDArray[np.uint8], stop: Callable[[], bool] = lambda: False) -> None:
     """Show a BGR picture in a window until a key is pressed, the window is closed, or `stop()`.
 
     A picture that is larger than the screen is reduced to fit. Raises `PooltoolError` when there

@@ -15,6 +15,7 @@ OTHER_NAMES = {
     "strides": "stride", "step": "stride", "pad": "padding", "pads": "padding",
     "dilations": "dilation", "dilation_rate": "dilation", "layout": "data_format",
     "channels_first": "data_format", "ceil": "ceil_mode",
+    "grayscale": "gray", "resume": "skip_existing", "workers": "jobs",
 }  # fmt: skip
 """What commands, options and parameters are called elsewhere."""
 
@@ -95,7 +96,3 @@ class FileError(PooltoolError):
 
 class UsageProblem(PooltoolError):
     """Options that cannot be combined, or a run that would lose a file."""
-
-
-class ClusterError(PooltoolError):
-    """A Dask cluster that cannot be reached or used."""

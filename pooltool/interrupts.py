@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable
 from threading import Thread
-from types import FrameType
 from typing import Any, NoReturn
 
 from pooltool import files
@@ -31,17 +30,20 @@ class Interrupts:
     ignored. A second signal ends the process on the spot, and so does the end of `GRACE_SECONDS`.
     """
 
+    number = 0
+    """The signal that has come, if any."""
+    is_overdue = False
+    """True when the time to finish is over."""
+
     def __init__(
         self,
         say_waiting: Callable[[], None] = lambda: None,
         give_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._say_waiting, self._give_up = say_waiting, give_up
-        self._number, self._since = 0, 0.0
+        self._since = 0.0
         self._before: dict[int, Any] = {}
         self._watcher: Thread | None = None
-        self.is_overdue = False
-        """True when the time to finish is over."""
 
     def __enter__(self) -> Interrupts:
         for number in SIGNALS:
@@ -51,17 +53,12 @@ class Interrupts:
 
     def __exit__(self, *_: object) -> None:
         if self._watcher:
-            watcher, self._watcher = self._watcher, None
             os.close(signal.set_wakeup_fd(-1))
-            watcher.join()
-        if self._number:
-            end(self._number)
+            self._watcher.join()
+        if self.number:
+            end(self.number)
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-    def __bool__(self) -> bool:
-        """True once a signal has come."""
-        return self._number > 0
 
     def watch(self) -> None:
         """Have a thread note the signals from now on: Python's own handlers wait for OpenCV."""
@@ -77,15 +74,15 @@ class Interrupts:
             while number := numbers.read(1):
                 self._note(number[0])
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._number = self._number or number
+    def _handle(self, number: int, frame: object) -> None:
+        self.number = self.number or number
         if not self._watcher:
             self._note(number)
 
     def _note(self, number: int) -> None:
         now = time.monotonic()
         if not self._since:
-            self._number, self._since = number, now
+            self.number, self._since = number, now
             Thread(target=self._lose_patience, daemon=True).start()
         elif now - self._since > SAME_SECONDS.get(number, 0.5):
             end(number)
@@ -97,7 +94,7 @@ class Interrupts:
         self.is_overdue = True
         time.sleep(SILENT_SECONDS)  # for the run to end by itself, where it can
         self._give_up()
-        end(self._number)
+        end(self.number)
 
 
 def end(number: int) -> NoReturn:

@@ -76,7 +76,7 @@ class Worker:
 def run(
     jobs: Sequence[Job], settings: Settings, interrupts: Interrupts, count: int
 ) -> Iterator[Outcome]:
-    """Do the jobs by so many processes; yield the outcomes as `batch.run` does."""
+    """Do the jobs by so many processes; yield the outcomes as `commands.run` does."""
     # Here, not only in every process: OpenCV waits forever for its own threads, which a fork
     # does not copy.
     native.import_cv2().setNumThreads(1)
@@ -88,7 +88,7 @@ def run(
     busy: dict[Any, Worker] = {}
     try:
         while True:
-            while not interrupts and (idle or len(busy) < count):
+            while not interrupts.number and (idle or len(busy) < count):
                 is_far_ahead = begun and begun[-1].stop - begun[0].start >= AHEAD
                 if is_far_ahead or not (part := next(parts, None)):
                     break
@@ -109,7 +109,7 @@ def run(
                 else:
                     idle.append(worker)
                 done[worker.part] = outcomes
-            is_stopped.value = bool(interrupts)
+            is_stopped.value = bool(interrupts.number)
     finally:
         is_stopped.value = True
         for worker in () if interrupts.is_overdue else (*idle, *busy.values()):
@@ -123,7 +123,7 @@ def _again(lost: Worker, start: Callable[[], Worker], interrupts: Interrupts) ->
     lost.end()
     for number in lost.part:
         for _ in range(1 if number == lost.at_hand.value else 2):
-            if interrupts:
+            if interrupts.number:
                 return
             worker = start()
             worker.begin(range(number, number + 1))

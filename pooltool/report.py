@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pooltool.errors import UsageProblem
 from pooltool.interrupts import GRACE_SECONDS
 
 if TYPE_CHECKING:
@@ -61,6 +62,15 @@ def _write(text: str, *, err: bool = True) -> None:
 def redirect_to_devnull(stream: TextIO) -> None:
     """Redirect a stream that takes no more, so that the flush at exit cannot fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def require_no_terminal() -> None:
+    """Refuse to write an image to a terminal."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        raise UsageProblem(
+            "the image would be written to the terminal; redirect it with > image.png, or name a "
+            "file with -o"
+        )
 
 
 def json_line(fields: dict[str, Any]) -> str:

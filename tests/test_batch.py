@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 from conftest import ROOT, Run, load, save
 
-from pooltool import batch, max_pool2d, processes
-from pooltool.batch import run as run_batch
+from pooltool import commands, max_pool2d, processes
+from pooltool.commands import run as run_batch
 from pooltool.geometry import Windows
 from pooltool.interrupts import Interrupts
 from pooltool.job import Job, Outcome, Settings
@@ -770,8 +770,8 @@ def test_how_many_processes_a_run_is_worth(
         with path.open("wb") as file:
             file.truncate(size)
     named = [Job(str(path), "", "png")] * images
-    assert batch._processes(named, SETTINGS._replace(jobs=jobs)) == wanted
-    assert batch._processes(named, SETTINGS._replace(jobs=jobs, show=True)) == 1
+    assert commands._processes(named, SETTINGS._replace(jobs=jobs)) == wanted
+    assert commands._processes(named, SETTINGS._replace(jobs=jobs, show=True)) == 1
 
 
 def test_one_image_is_pooled_without_threads_processes_or_what_they_need(tmp_path: Path) -> None:

@@ -491,6 +491,8 @@ def test_a_failed_image_is_one_line_and_the_others_go_on(
         (["-o", "good.png"], "good.png: the result of good.png would overwrite the image good.png"),
         (["-o", "link.png"], "link.png: the result of good.png would overwrite"),
         (["sub/good.png", "-o", "out/"], "good.png and sub/good.png would both be written there"),
+        (["--resume"], "No such option '--resume'; it is called --skip-existing here."),
+        (["-p", "3"], "No such option '-p'; in full it is --pool-size or --padding or --progress"),
         (["--wrong"], "No such option"),
         (["--count-include-pad"], "No such option"),
     ],

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pooltool"
 ORDER = (
     ("__main__",),
     ("cli",),
-    ("commands",),
-    ("report", "batch", "plan"),
+    ("commands", "comparison"),
+    ("report", "plan"),
     ("cluster", "processes"),
     ("job",),
     ("compare", "display"),
@@ -35,7 +35,7 @@ STRANGERS = {
 OUTSIDE = {
     "click": {"cli", "report"},
     "cv2": {"native", "compare", "display"},
-    "numpy": {"commands", "native", "job", "compare", "display", "images", "kernels", "pooling"},
+    "numpy": {"comparison", "native", "job", "compare", "display", "images", "kernels", "pooling"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

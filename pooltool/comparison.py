@@ -1,0 +1,147 @@
+"""What `compare` does once its words are understood."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pooltool import files, images, native
+from pooltool.errors import UsageProblem, one_line
+from pooltool.files import STREAM
+from pooltool.geometry import DataFormat, Pair, Windows
+from pooltool.images.formats import format_for
+from pooltool.interrupts import Interrupts
+from pooltool.plan import PAGE, panel_path
+from pooltool.report import complain, json_line, require_no_terminal, say
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pooltool.compare.measures import Result
+
+    Array = NDArray[Any]
+
+PHOTOGRAPH = 256
+"""Rows and columns from which on 2x2 windows change nothing on a page that can be seen."""
+
+
+class Comparison(NamedTuple):
+    """What `compare` does with its image; each field is named as its option."""
+
+    windows: Sequence[Windows]
+    """The settings under which it is pooled; if there are none, one that suits the image."""
+    count_include_pad: bool = False
+    gray: bool = False
+    data_format: DataFormat | None = None
+    frame: int | None = None
+    detail: Pair | None = None
+    output: str | None = None
+    format: str | None = None
+    show: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+
+def compare(name: str, settings: Comparison) -> int:
+    """Compare max, min and average pooling of an image; return the exit status."""
+    path, extension = panel_path(name, settings.output, settings.format)
+    if extension == PAGE and (len(settings.windows) > 1 or settings.detail is not None):
+        raise UsageProblem("a page takes one --pool-size and no --detail; write a .png for them")
+    if path == STREAM:
+        require_no_terminal()
+    native.capture()
+    try:
+        _compare(name, path, extension, settings)
+        return 0
+    except (UsageProblem, OSError):
+        raise
+    except Exception as error:
+        complain(f"{name}: {one_line(error)}")
+        return 1
+
+
+def _compare(name: str, path: str, extension: str, settings: Comparison) -> None:
+    """Write the panel or the page to explore, and print the figures.
+
+    Averages are not rounded to the image's dtype here.
+    """
+    from pooltool.compare.measures import pool_all
+    from pooltool.compare.page import page
+    from pooltool.compare.panel import panel
+
+    count_include_pad, is_page = settings.count_include_pad, extension == PAGE
+    picture = images.decode(
+        files.read(name), gray=settings.gray, frame=settings.frame, data_format=settings.data_format
+    )
+    pixels, count, shape = picture.frames[0], len(picture.frames), ""
+    is_photograph = is_page and min(pixels.shape[:2]) >= PHOTOGRAPH
+    windows = settings.windows or [Windows.of(8 if is_photograph else 2)]
+    results = [pool_all(pixels, each, count_include_pad) for each in windows]
+    if not is_page or settings.show:
+        drawn = panel(pixels, results, settings.detail)
+    if is_page:
+        data = page(
+            pixels,
+            windows[0],
+            title=os.path.basename(name),
+            count_include_pad=count_include_pad,
+            frame=None if count == 1 else (0, count),
+        ).encode()
+    else:
+        shape, format = f" {drawn.shape}", format_for(extension)
+        data = images.encode(images.Picture((drawn,), format), format).data
+    is_silent = settings.quiet and not settings.as_json
+    lines = [] if is_silent else _lines(pixels, results, settings.as_json, err=path == STREAM)
+    if lines and not settings.as_json:
+        lines.insert(0, f"{name} {pixels.shape} -> {path}{shape}")
+    files.protect(filter(None, [files.identity(name)]))
+    with Interrupts():  # until here a signal ends it at once, as it is
+        files.write(path, data, folder=os.path.dirname(path))
+    for warning in [] if settings.quiet else _warnings(picture, is_page):
+        complain(f"{name}: warning: {warning}")
+    for line in lines:
+        say(line, err=path == STREAM)
+    if settings.show:
+        from pooltool import display
+
+        display.show(f"pooltool compare {name}", drawn)
+
+
+def _warnings(picture: images.Picture, is_page: bool) -> list[str]:
+    """Warnings about the image, the frame that is compared, and what a page cannot show."""
+    from pooltool.compare.page import reduction
+
+    # What would be left out of a file of the same format is no loss of a panel or a page.
+    warnings = [text for text in picture.warnings if not text.startswith("left out")]
+    if len(picture.frames) > 1:
+        count = len(picture.frames)
+        warnings.append(f"frame 0 of {count} is compared; choose another with --frame")
+    rows, columns = reduction(picture.frames[0])
+    if is_page and (rows, columns) != (1, 1):
+        warnings.append(
+            f"the picture is too large for a page: the page shows means of {rows}x{columns} "
+            "pixels, and its figures are of those"
+        )
+    return warnings
+
+
+def _lines(pixels: Array, results: Sequence[Result], as_json: bool, *, err: bool) -> list[str]:
+    """The tables and number grids as the terminal can show them, or a JSON object a row."""
+    from shutil import get_terminal_size
+
+    from pooltool.compare.measures import measure
+    from pooltool.compare.text import as_lines, as_records, can_draw_lines
+
+    stream = sys.stderr if err else sys.stdout
+    ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
+    width = get_terminal_size((100, 24)).columns
+    lines: list[str] = []
+    for result in results:
+        figures = measure(pixels, result)
+        if as_json:
+            lines += map(json_line, as_records(figures, result.windows))
+        else:
+            lines += ["", *as_lines(pixels, result, figures, width=width, ascii_only=ascii_only)]
+    return lines
