@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, pillow
 from pooltool.images.formats import Format
@@ -29,11 +30,12 @@ _RAMP = bytes(level * (place < 3) for level in range(256) for place in range(4))
 
 
 class _Details(NamedTuple):
-    kind: tuple[int, int]
+    head: bytes
+    """What OpenCV is given for a header; empty where Pillow reads the file."""
     palette: Array
-    """(K, 3), blue first; empty above 8 bits."""
+    """(K, 4), blue first; empty above 8 bits."""
     start: int
-    is_upwards: bool
+    """Where the pixels begin."""
 
 
 def read_header(data: bytes) -> Header:
@@ -41,59 +43,54 @@ def read_header(data: bytes) -> Header:
     start, size = struct.unpack_from("<II", data, 10)
     head = data[14 : 14 + size].ljust(124, b"\0")
     form = "<IHHHH" if size == 12 else "<IiiHHIIiiI"
-    _, width, height, _, bits, *more = struct.unpack_from(form, head)
+    _, width, rows, _, bits, *more = struct.unpack_from(form, head)
     coding, _, across, down, used = more or (0, 0, 0, 0, 0)
     kind, has_deep_alpha = (coding, bits), bits == 16 and size >= 56 and any(head[52:56])
     is_flat = not coding and bits in (1, 4, 8, 24, 32)
     if has_deep_alpha or not (is_flat or kind in _RUNS + _MASKS):
         raise ImageError(opencv.unread("BMP", f"{bits} bits a pixel, compression {coding}"))
-    is_upwards, height, stride = height > 0, abs(height), (width * bits + 31) // 32 * 4
-    least, room = stride * (height - 1) + (width * bits + 7) // 8, len(data) - start
+    height, stride, room = abs(rows), (width * bits + 31) // 32 * 4, len(data) - start
+    least = stride * (height - 1) + (width * bits + 7) // 8  # the last row may end early
     if kind in _RUNS:  # a code of two bytes stands for at most 255 pixels
         least, room = height * width, room * 128
     require_plausible(height, width, least, room)
     entry = 3 if size == 12 else 4
     count = min(used or 1 << bits, 1 << bits, max(start - 14 - size, 0) // entry) * (bits <= 8)
-    table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry]
-    palette = table.reshape(count, entry)[:, :3]
+    table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry].reshape(count, entry)
+    palette = np.full((count, 4), 255, np.uint8)
+    palette[:, :3] = table[:, :3]
+    plain = struct.pack("<IIiiHHI20x", 54 + 1024, 40, width, rows, 1, bits, coding)
+    details = _Details(b"" if kind in _MASKS else data[:10] + plain + _RAMP, palette, start)
     missing = ("ICC profile",) if size >= 124 and any(head[116:120]) else ()
     metadata = Metadata(resolution=(down, across) if min(down, across) > 0 else None)
-    details = _Details(kind, palette, start, is_upwards)
-    indexed = bits <= 8 and not _is_ramp(palette)
-    return Header(formats.BMP, ((height, width),), metadata, missing, indexed=indexed,
-                  details=details)  # fmt: skip
+    levels = palette[:, 0].tobytes()  # of gray: the indices, or black and white
+    is_ramp = levels in (bytes(range(count)), b"\0\xff") and _is_gray(palette)
+    return Header(formats.BMP, ((height, width),), metadata, missing,
+                  indexed=bits <= 8 and not is_ramp, details=details)  # fmt: skip
 
 
-def _is_ramp(palette: Array) -> bool:
-    """True for the palette of a gray picture: its levels are the indices, or black and white."""
-    levels = palette[:, 0].tobytes()
-    is_ramp = levels in (bytes(range(len(levels))), b"\0\xff")
-    return is_ramp and bool((palette == palette[:, :1]).all())
+def _is_gray(palette: Array) -> bool:
+    return bool((palette[:, :3] == palette[:, :1]).all())
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The pixels: gray where the palette holds nothing but gray."""
     details: _Details = header.details
-    kind, palette, start, is_upwards = details
-    ((height, width),), (coding, bits) = header.sizes, kind
-    if kind in _MASKS:
+    head, palette, start = details
+    if not head:
         return pillow.decode_as(data, header, "BMP with bit masks")
-    if bits > 8:
-        stride = (width * bits + 31) // 32 * 4
-        body = data.ljust(start + height * stride, b"\0")  # the last row may end early
-        rows = np.frombuffer(body, np.uint8, height * stride, start).reshape(height, stride)
-        pixels = rows[:: -1 if is_upwards else 1, : width * bits // 8].reshape(height, width, -1)
-        return Picture((np.ascontiguousarray(pixels[..., :3]),), formats.BMP)
-    sides = width, height if is_upwards else -height
-    head = data[:10] + struct.pack("<IIiiHHI20x", 54 + 1024, 40, *sides, 1, bits, coding)
-    indices = opencv.decode_still(head + _RAMP + data[start:] + bytes(3), formats.BMP)
-    if indices.max() >= len(palette):
+    pixels = opencv.decode_still(head + data[start:] + bytes(3), formats.BMP)
+    if pixels.ndim == 3:
+        return Picture((pixels[..., :3],), formats.BMP)
+    if pixels.max() >= len(palette):
         raise DamageError("it is damaged: it holds an index beyond its palette")
-    if (palette == palette[:, :1]).all() and not header.labels:
-        return Picture((palette[:, 0].take(indices),), formats.BMP)
-    table = np.insert(palette, 3, 255, axis=1)
-    picture = Picture((indices,), formats.BMP, palette=table)
-    return picture if header.labels else colored(picture)
+    picture = Picture((pixels,), formats.BMP, palette=palette)
+    if header.labels:
+        return picture
+    if not _is_gray(palette):
+        return colored(picture)
+    levels = np.ascontiguousarray(padded(palette)[:, 0])
+    return Picture((native.import_cv2().LUT(pixels, levels),), formats.BMP)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
