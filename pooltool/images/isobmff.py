@@ -71,7 +71,6 @@ class _Details(NamedTuple):
     items: bytes = b""
     """The box of the items, where some of them are metadata: OpenCV refuses files in which it lies
     behind the pixels, and must not see it."""
-    bits: int = 8
 
 
 def read_header(data: bytes) -> Header:
@@ -88,23 +87,16 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     details: _Details = header.details
     hidden = details.items.replace(b"Exif", b"skip").replace(b"mime", b"skip")
     data = data.replace(details.items, hidden, 1) if hidden else data
-    picture = Picture((), header.format)
     if header.animated:
         picture = opencv.decode_animation(data, header, frame)
-    elif not details.what:
-        complaints = _COMPLAINTS if header.format is formats.JP2 else ""
-        pixels = opencv.decode_still(data, header.format, complaints)
-        picture = Picture((pixels,), header.format)
+        return picture._replace(maxval=details.maxval)
+    is_avif = header.format is formats.AVIF
     if details.what:
-        codec = "avif" if header.format is formats.AVIF else "jpeg2k"
-        pixels = others.by_imagecodecs(codec, details.what, data)
-        frames = list(pixels) if header.animated else [pixels]
-        frames = list(map(others.in_opencv_order, frames if frame is None else frames[frame:][:1]))
-        if details.bits < 8:  # levels of less than 8 bits become levels of 8
-            scale = 255 / ((1 << details.bits) - 1)
-            frames = [np.rint(pixels * scale).astype(np.uint8) for pixels in frames]
-        picture = picture._replace(frames=tuple(frames))
-    return picture._replace(maxval=details.maxval)
+        pixels = others.by_imagecodecs("avif" if is_avif else "jpeg2k", details.what, data)
+        pixels = others.in_opencv_order(pixels)
+    else:
+        pixels = opencv.decode_still(data, header.format, "" if is_avif else _COMPLAINTS)
+    return Picture((pixels,), header.format, maxval=details.maxval)
 
 
 def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
@@ -181,6 +173,8 @@ def _read_track(moov: list[Part]) -> Header:
     header = _described(_inside(entry, b"av01"), (height, width), has_alpha=has_alpha)
     _refuse_if(track[b"tkhd"][-44:-8] != _UPRIGHT, "AVIF with an animation that is turned")
     count = struct.unpack_from(">I", sizes, 8)[0]
+    what = header.details.what
+    _refuse_if(count > 1 and what, f"an animation, {what},")
     return header._replace(sizes=repeated((height, width), count), animated=count > 1)
 
 
@@ -199,7 +193,7 @@ def _described(properties: list[Part], size: tuple[int, int], *, has_alpha: bool
         words = f"colors that are not sRGB (primaries {primaries}, transfer {transfer})"
         verbatim = Verbatim(("AVIF",), ((b"colr", nclx[:4]),), (words,))
     if is_gray and (has_alpha or limits < 0x80):
-        what = "AVIF of gray with alpha or in a limited range"
+        what = "AVIF of gray with alpha or limited range"
     missing = (
         f"AVIF property {name_of(name)}" for name, body in named.items()
         if name not in _PROPERTIES and not (name == b"pasp" and body[:4] == body[4:8])
@@ -322,26 +316,25 @@ def _jpeg_2000_header(data: bytes) -> Header:
     is_boxed = data[4:8] == b"jP  "
     boxes = BOXES.walk(data) if is_boxed else [Part(b"jp2c", memoryview(data))]
     inner = _inside(first_of(boxes), b"jp2h")
-    coded, named = first_of(boxes)[b"jp2c"], first_of(inner)
+    coded = first_of(boxes)[b"jp2c"]
     if not bytes(coded).rstrip(b"\0").endswith(b"\xff\xd9"):
         raise DamageError("it is truncated: the JPEG 2000 data has no end marker")
     right, bottom, left, top, count, depth = struct.unpack_from(">IIII16xHB", coded, 8)
     size, bits, is_signed = (bottom - top, right - left), (depth & 0x7F) + 1, depth > 0x7F
-    samples = bytes(coded[42 : 42 + 3 * count])
-    is_plain = 1 <= count <= 4 and bits <= 16 and samples[::3] == bytes([depth]) * count
+    samples, has_palette = bytes(coded[42 : 42 + 3 * count]), b"pclr" in first_of(inner)
+    is_plain = 1 <= count <= 4 and (bits >= 8 or has_palette) and bits <= 16
+    is_plain = is_plain and samples[::3] == bytes([depth]) * count
     _refuse_if(not is_plain, f"JPEG 2000 with {count} channels of {bits} or of different bits")
     _require_packets(coded, size)
     icc, is_sycc = _colors(inner, count)
     is_subsampled = samples[1::3] + samples[2::3] != b"\1\1" * count
-    has_palette = b"pclr" in named
-    is_odd = count == 2 or bits < 8 or is_signed or has_palette or is_sycc or is_subsampled
+    is_odd = count == 2 or is_signed or has_palette or is_sycc or is_subsampled
     contents = BOXES.sort((*boxes, *inner))
     missing = BOXES.names(contents.others)
     missing += ["a second picture"] if [box.name for box in boxes].count(b"jp2c") > 1 else []
     details = _Details(
-        "JPEG 2000 with few bits, odd channels or odd colors" if is_odd or left or top else "",
+        "JPEG 2000 with odd channels or odd colors" if is_odd or left or top else "",
         maxval=(1 << bits) - 1 if 8 < bits < 16 and not is_signed else None,
-        bits=8 if is_signed or has_palette else bits,
     )
     exif, xmp = tags.read_exif(contents.first("exif")), contents.first("xmp") or None
     return Header(formats.JP2, (size,), Metadata(exif, xmp, icc), tuple(missing), details=details,
