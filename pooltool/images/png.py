@@ -56,6 +56,7 @@ _RAW_PROFILE = re.compile(rb"Raw profile type (exif|xmp|APP1)\0")
 _COMPLAINTS = r"(?i)libpng (?!.*(extra compress|too much)).*(IDAT|compress|image data)"
 """More data than the picture takes is no harm."""
 _SRGB = {
+    b"sRGB": b"",
     b"gAMA": struct.pack(">I", 45455),
     b"cHRM": struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),
 }
@@ -101,7 +102,7 @@ def read_header(data: bytes) -> Header:
     has_alpha = color in (_GRAY_ALPHA, _RGBA) or b"tRNS" in before
     metadata, missing = NO_METADATA, list[str]()
     if not CONTAINER.structural.issuperset(names):  # else there is nothing to sort
-        metadata, missing = _read_metadata(CONTAINER.sort(parts))
+        metadata, missing = _read_metadata(CONTAINER.sort(map(_translated, parts)))
     frames, loop = list[_Frame](), 0
     if not _ANIMATED.isdisjoint(names):
         frames, loop, more = _animated(height, width, parts, before)
@@ -187,13 +188,6 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     icc, exif = _inflated(profile), contents.first("exif")
     xmp = text[2:].split(b"\0", 2)[-1]  # behind its language and translated keyword
     xmp = _inflated(xmp) if text[:1] == b"\1" else xmp
-    raws = {match[1]: part for part in kept if (match := _RAW_PROFILE.match(part.body))}
-    for part in raws.values():
-        if block := _raw_profile(part):
-            kept.remove(part)
-            is_xmp = block.startswith((b"<", XMP_PREFIX))
-            xmp = xmp or (block.removeprefix(XMP_PREFIX) if is_xmp else b"")
-            exif = exif or (b"" if is_xmp else block)
     missing += ["damaged ICC profile"] if "icc" in contents.blocks and not icc else []
     missing += ["damaged XMP"] if text and not xmp else []
     across, down, unit = struct.unpack(">IIB", contents.first("density")[:9].ljust(9, b"\0"))
@@ -204,14 +198,19 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     return Metadata(read_exif(exif), xmp or None, icc or None, resolution, verbatim), missing
 
 
-def _raw_profile(part: Part) -> bytes:
-    """What the digits of a text stand for, behind its name and length; nothing if they are none."""
+def _translated(part: Part) -> Part:
+    """The chunk that PNG has for EXIF or XMP, for a text in which other programs write them."""
+    if not _RAW_PROFILE.match(part.body):
+        return part
     text = bytes(part.body).partition(b"\0")[2]
     text = _inflated(text[1:]) if part.name == b"zTXt" else text
-    try:
-        return bytes.fromhex(text.split(None, 2)[2].decode("ascii", "replace"))
+    try:  # behind its name and its length
+        block = bytes.fromhex(text.split(None, 2)[2].decode("ascii", "replace"))
     except (IndexError, ValueError):
-        return b""
+        return part
+    if block.startswith((b"<", XMP_PREFIX)):
+        return Part(b"iTXt", _XMP + bytes(4) + block.removeprefix(XMP_PREFIX))
+    return Part(b"eXIf", block)
 
 
 def _inflated(packed: bytes) -> bytes:
@@ -227,8 +226,7 @@ def _inflated(packed: bytes) -> bytes:
 def _names_elsewhere(kept: Sequence[Part]) -> tuple[str, ...]:
     """What other formats lose of the copied chunks. That a picture is sRGB is no loss elsewhere."""
     named = first_of(kept)
-    is_srgb = b"sRGB" in named or all(named.get(name, body) == body for name, body in _SRGB.items())
-    known = {b"sRGB", *_SRGB} if is_srgb else ()
+    known = {name for name, body in _SRGB.items() if b"sRGB" in named or named.get(name) == body}
     names = dict.fromkeys(part.name.decode() for part in kept if part.name not in known)
     return (f"PNG chunks {', '.join(names)}",) if names else ()
 
