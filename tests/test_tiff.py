@@ -18,7 +18,7 @@ from samples import pil, pil_frames, pixels, swapped, tiff
 from pooltool import images
 from pooltool.errors import ImageError
 from pooltool.images import formats, tags, tiff_pages
-from pooltool.images.tags import Field, packed
+from pooltool.images.tags import Directory, Field, packed
 
 SIZE = (37, 45)
 BANDS = {"photometric": "minisblack", "planarconfig": "contig"}
@@ -185,7 +185,8 @@ def test_no_data_of_several_pages() -> None:
 def exif_of_camera(order: str) -> bytes:
     """EXIF with maker notes, a comment in Unicode, private tags, and an unknown directory."""
 
-    def field(tag: int, kind: int, raw: bytes, inner: dict[int, Field] | None = None) -> Field:
+    def field(tag: int, kind: int, raw: bytes, fields: dict[int, Field] | None = None) -> Field:
+        inner = Directory(order, fields) if fields else None
         return Field(kind, len(raw) // {2: 1, 7: 1, 3: 2, 4: 4, 13: 4}[kind], raw, inner=inner)
 
     code = "utf-16-le" if order == "<" else "utf-16-be"

@@ -175,13 +175,12 @@ def _upright(picture: Picture, header: Header) -> Picture:
     if block:
         if not block.is_whole:
             missing.append("damaged parts of EXIF" if block.fields else "damaged EXIF")
-        block = block.upright(turn, *frames[0].shape[:2]) if block.fields else None
-    if text:
+        block = block.adapted(frames[0].shape, turn) if block.fields else None
+    # TIFF and AVIF are turned by what their headers say, whatever EXIF and XMP do.
+    if text and (turn != 1 or header.orientation):
         from pooltool.images import xmp
 
-        # TIFF and AVIF are turned by what their headers say, whatever EXIF and XMP do.
-        is_turned = turn != 1 or header.orientation is not None
-        text, names = xmp.upright(text, turn, is_turned=is_turned)
+        text, names = xmp.adapted(text, frames[0].shape, turn)
         missing += names
     if resolution and turn >= 5:
         resolution = resolution[::-1]
@@ -209,7 +208,6 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
     and of what does not describe the result.
     """
     first, missing, outdated = picture.frames[0], list[str](), list[str]()
-    height, width = first.shape[:2]
     block, text, profile, resolution, verbatim = picture.metadata
     blocks = {"EXIF": block and block.describes, "XMP": text, "ICC": profile}
     missing += [name for name, it in blocks.items() if it and name.lower() not in format.metadata]
@@ -217,11 +215,11 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
     text = text if "xmp" in format.metadata else None
     profile = profile if "icc" in format.metadata else None
     if block:
-        block = block.resized(height, width, picture.reduction)
+        block = block.adapted(first.shape, reduction=picture.reduction)
     if text:
         from pooltool.images import xmp
 
-        text, names = xmp.resized(text, height, width, picture.reduction)
+        text, names = xmp.adapted(text, first.shape, reduction=picture.reduction)
         outdated += names
     if profile:
         kind, is_gray = profile_kind(profile), first.ndim == 2 and picture.palette is None

@@ -15,7 +15,7 @@ from pooltool.geometry import DataFormat
 from pooltool.images.formats import Format, listed
 
 if TYPE_CHECKING:
-    from pooltool.images.tags import Exif
+    from pooltool.images.tags import Directory
 
 Array = NDArray[Any]
 Sizes = tuple[tuple[int, int], ...]
@@ -41,7 +41,7 @@ class Metadata(NamedTuple):
     its XML text, ICC as the profile itself.
     """
 
-    exif: Exif | None = None
+    exif: Directory | None = None
     xmp: bytes | None = None
     icc: bytes | None = None
     resolution: tuple[float, float] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ _INTEGERS = (1, 3, 4, 6, 8, 9, 13, 16, 17, 18)
 
 
 class Field(NamedTuple):
-    """The values of one tag; `inner` are the fields of the directory that it points to, by tag."""
+    """The values of one tag; `inner` is the directory that it points to."""
 
     kind: int
     count: int  # type: ignore[assignment]  # a tuple has a method of this name
@@ -41,7 +41,7 @@ class Field(NamedTuple):
     """The values as they are stored. Of an unknown kind: the bytes that hold or place them."""
     at: int = 0
     """Position of `raw` in the data that it was read from; 0 for a new value."""
-    inner: dict[int, Field] | None = None
+    inner: Directory | None = None
 
     @property
     def can_move(self) -> bool:
@@ -64,23 +64,26 @@ class Field(NamedTuple):
 
 
 class Directory(NamedTuple):
-    """The fields of one directory by tag, and the position of the next one."""
+    """The fields of a directory by tag: those of a TIFF page or, with the directories that some of
+    them point to, an EXIF block.
+    """
 
     order: str
     """Byte order, as struct writes it."""
     fields: dict[int, Field]
-    following: int
-    size: int
-    """Bytes of its table."""
-    is_whole: bool
-    """False when a part of it is beyond the end of the data."""
+    is_whole: bool = True
+    """False when a part of it could not be read."""
+    following: int = 0
+    """Position of the next directory; 0 for none."""
+    size: int = 0
+    """Bytes of its table, as it was read."""
 
     def raw(self, tag: int) -> bytes | None:
         """The bytes of a tag; None when it is missing."""
         return bytes(self.fields[tag].raw) if tag in self.fields else None
 
     def numbers(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """The integers of a tag; `default` when it is missing."""
+        """The integers of a tag of a TIFF page; `default` when it is missing."""
         if tag not in self.fields:
             return default
         if not (integers := self.fields[tag].integers(self.order)):
@@ -88,30 +91,21 @@ class Directory(NamedTuple):
         return integers
 
     def number(self, tag: int, default: int) -> int:
-        """The first integer of a tag."""
+        """The first integer of a tag of a TIFF page."""
         return self.numbers(tag, (default,))[0]
-
-
-class Exif(NamedTuple):
-    """An EXIF block: the fields of its main directory, with those of the directories in it."""
-
-    order: str
-    fields: dict[int, Field]
-    is_whole: bool = True
-    """False when something of the block could not be read."""
 
     @property
     def orientation(self) -> int:
         """How the picture is to be turned, 1 to 8; 1 when the tag is missing or not valid."""
-        value = self._number(ORIENTATION)
+        value = self._value(ORIENTATION)
         return int(value) if value in range(1, 9) else 1
 
     @property
     def resolution(self) -> tuple[float, float] | None:
-        """Pixels a meter, down and across; None if it, or its unit, is missing."""
-        unit = self._number(RESOLUTION_UNIT) if RESOLUTION_UNIT in self.fields else 2
+        """Pixels per meter, down and across; None if it, or its unit, is missing."""
+        unit = self._value(RESOLUTION_UNIT) if RESOLUTION_UNIT in self.fields else 2
         meter = {2: 1 / 0.0254, 3: 100.0}.get(int(unit), 0.0)
-        down, across = self._number(Y_RESOLUTION) * meter, self._number(X_RESOLUTION) * meter
+        down, across = self._value(Y_RESOLUTION) * meter, self._value(X_RESOLUTION) * meter
         return (down, across) if min(down, across) > 0 else None
 
     @property
@@ -119,40 +113,30 @@ class Exif(NamedTuple):
         """True when it holds more than orientation and resolution."""
         return not self.fields.keys() <= {ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
 
-    def upright(self, turn: int, height: int, width: int) -> Exif:
-        """The block of the turned picture of this height and width."""
-
-        def change(tag: int, field: Field) -> tuple[int, Field]:
-            if tag == ORIENTATION:
-                return tag, self._field(1)
-            if tag in _PLACES and len(place := field.integers(self.order)) > 1:
-                x, y, *sides = place
-                if turn >= 5:
-                    x, y, sides = y, x, sides[::-1]
-                x = width - 1 - x if turn in (2, 3, 6, 7) else x
-                y = height - 1 - y if turn in (3, 4, 7, 8) else y
-                field = self._field(x, y, *sides)
-            return _OTHER_WAY.get(tag, tag) if turn >= 5 else tag, field
-
-        return self._replace(fields=_changed(self.fields, change))
-
-    def resized(self, height: int, width: int, reduction: tuple[float, float]) -> Exif:
-        """The block of the pooled picture: its own size, resolution and places divided."""
-        down, across = reduction
-
-        def change(tag: int, field: Field) -> tuple[int, Field]:
-            if tag in _PLACES and (place := field.integers(self.order)):
-                sides = zip(place, (across, down) * 2, strict=False)
-                field = self._field(*(round(number / side) for number, side in sides))
-            elif tag in _OTHER_WAY and (value := field.number(self.order)) > 0:
-                side = across if tag in _ACROSS else down
-                if side != 1:
-                    field = Field(_RATIONAL, 1, _as_ratio(value / side, self.order))
+    def adapted(
+        self, shape: tuple[int, ...], turn: int = 1, reduction: tuple[float, float] = (1, 1)
+    ) -> Directory:
+        """The block of the picture that was turned, or then pooled, to this shape: with its own
+        size, resolution and places, and upright.
+        """
+        (height, width, *_), fields = shape, {}
+        sides = {tag: reduction[tag in _ACROSS] for tag in _OTHER_WAY}
+        for tag, field in self.fields.items():
+            if field.inner is not None:
+                inner = field.inner.adapted(shape, turn, reduction)
+                field = field._replace(inner=inner)
+            elif tag == ORIENTATION:
+                field = self._field(1)
+            elif tag in _PLACES and len(place := field.integers(self.order)) > 1:
+                field = self._field(*_moved(place, height, width, turn, reduction))
             elif tag in _WIDTHS + _HEIGHTS and field.number(self.order):
                 field = self._field(width if tag in _WIDTHS else height)
-            return tag, field
-
-        return self._replace(fields=_changed(self.fields, change))
+            elif tag in sides:
+                if sides[tag] != 1 and (value := field.number(self.order)) > 0:
+                    field = Field(_RATIONAL, 1, _as_ratio(value / sides[tag], self.order))
+                tag = _OTHER_WAY[tag] if turn >= 5 else tag
+            fields[tag] = field
+        return self._replace(fields=fields)
 
     def to_bytes(self) -> bytes:
         """The block as JPEG, PNG and WebP hold it, without a prefix and without a thumbnail.
@@ -160,20 +144,20 @@ class Exif(NamedTuple):
         Maker notes stay where they are: their pointers count from the start of the block.
         """
         inner = self.fields[EXIF].inner if EXIF in self.fields else None
-        notes = inner.get(MAKER_NOTES) if inner else None
+        notes = inner.fields.get(MAKER_NOTES) if inner else None
         if notes is None or notes.at < 8:
             return packed([], [self.fields], self.order)
         content, known = (bytes(notes.at - 8), notes.raw), {bytes(notes.raw): notes.at}
         return packed(content, [self.fields], self.order, known)
 
-    def _number(self, tag: int) -> float:
+    def _value(self, tag: int) -> float:
         return self.fields[tag].number(self.order) if tag in self.fields else 0
 
     def _field(self, *numbers: int) -> Field:
         return number_fields({0: [max(0, number) for number in numbers]}, self.order)[0]
 
 
-def read_exif(block: bytes | memoryview | None) -> Exif | None:
+def read_exif(block: bytes | memoryview | None) -> Directory | None:
     """Read an EXIF block, with or without the prefix that JPEG gives it; None where there is none.
 
     What cannot be read is left out. Values are not copied.
@@ -182,7 +166,7 @@ def read_exif(block: bytes | memoryview | None) -> Exif | None:
         return None
     data = bytes(block).removeprefix(EXIF_PREFIX)
     if data[:2] not in _ORDERS or len(data) < 16:
-        return Exif("<", {}, is_whole=False)
+        return Directory("<", {}, is_whole=False)
     return with_inner(data, _directory(data))
 
 
@@ -201,23 +185,23 @@ def directories(data: bytes) -> Iterator[Directory]:
         directory = _directory(data, directory.following)
 
 
-def with_inner(data: bytes, directory: Directory, pointers: Sequence[int] = (EXIF, GPS)) -> Exif:
-    """The fields of a directory with those of the directories that some of its tags point to; what
-    cannot be read is left out.
-    """
+def with_inner(
+    data: bytes, directory: Directory, pointers: Sequence[int] = (EXIF, GPS)
+) -> Directory:
+    """A directory with those that some of its tags point to; what cannot be read is left out."""
     fields, is_whole = dict(directory.fields), directory.is_whole
     if sum(len(field.raw) for field in fields.values()) > 2 * len(data):
-        return Exif(directory.order, {}, is_whole=False)  # values share their bytes
+        return directory._replace(fields={}, is_whole=False)  # values share their bytes
     for tag in fields.keys() & {*pointers}:
         position, *_ = fields.pop(tag).integers(directory.order) or (-1,)
         below = _directory(data, position)
         if tag in below.fields or not (below.fields or below.is_whole):  # to itself, or nowhere
             is_whole = False
             continue
-        exif = with_inner(data, below, POINTERS[tag])
-        fields[tag] = Field(_LONG, 1, bytes(4), inner=exif.fields)
-        is_whole = is_whole and exif.is_whole
-    return Exif(directory.order, fields, is_whole)
+        inner = with_inner(data, below, POINTERS[tag])
+        fields[tag] = Field(_LONG, 1, bytes(4), inner=inner)
+        is_whole = is_whole and inner.is_whole
+    return directory._replace(fields=fields, is_whole=is_whole)
 
 
 def number_fields(numbers: Mapping[int, Sequence[int]], order: str = "<") -> dict[int, Field]:
@@ -274,7 +258,7 @@ def _table(
     for tag, field in sorted(fields.items()):
         raw, end = bytes(field.raw), behind + len(values)
         if field.inner is not None:
-            values += _table(field.inner, order, end, known, is_last=True)
+            values += _table(field.inner.fields, order, end, known, is_last=True)
             raw = struct.pack(order + "I", end)
         elif len(raw) > 4:
             if raw not in known:
@@ -304,7 +288,7 @@ def _directory(data: bytes, position: int | None = None) -> Directory:
         position = int(struct.unpack_from(order + word, data, room)[0])
     start, size = position + struct.calcsize("=" + head), 4 + 2 * room
     if position < 0 or start > len(data):
-        return Directory(order, {}, 0, 0, is_whole=False)
+        return Directory(order, {}, is_whole=False)
     end = start + struct.unpack_from(order + head, data, position)[0] * size
     fields, view, is_whole = dict[int, Field](), memoryview(data), end <= len(data)
     for at in range(start, min(end, len(data) - size + 1), size):
@@ -319,19 +303,21 @@ def _directory(data: bytes, position: int | None = None) -> Directory:
             fields.setdefault(tag, Field(kind, count, raw, where))
     is_followed = end + room <= len(data)
     following = struct.unpack_from(order + word, data, end)[0] if is_followed else 0
-    return Directory(order, fields, following, end - position, is_whole)
+    return Directory(order, fields, is_whole, following, end - position)
 
 
-def _changed(
-    fields: Mapping[int, Field], change: Callable[[int, Field], tuple[int, Field]]
-) -> dict[int, Field]:
-    """Fields with another tag or value, here and in the directories below."""
-    return dict(
-        change(tag, field)
-        if field.inner is None
-        else (tag, field._replace(inner=_changed(field.inner, change)))
-        for tag, field in fields.items()
-    )
+def _moved(
+    place: Sequence[int], height: int, width: int, turn: int, reduction: tuple[float, float]
+) -> list[int]:
+    """A place in the picture that was turned, or then pooled, to this height and width."""
+    x, y, *sides = place
+    if turn >= 5:
+        x, y, sides = y, x, sides[::-1]
+    x = width - 1 - x if turn in (2, 3, 6, 7) else x
+    y = height - 1 - y if turn in (3, 4, 7, 8) else y
+    down, across = reduction
+    pairs = zip((x, y, *sides), (across, down) * 2, strict=False)
+    return [round(number / side) for number, side in pairs]
 
 
 def _as_ratio(value: float, order: str) -> bytes:

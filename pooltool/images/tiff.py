@@ -245,7 +245,8 @@ def _movable(
             missing.append(_NAMES.get(tag, f"tag {tag}"))
             continue
         if field.inner is not None:
-            field = field._replace(inner=_movable(field.inner, missing, is_main=False))
+            inner = _movable(field.inner.fields, missing, is_main=False)
+            field = field._replace(inner=field.inner._replace(fields=inner))
         moved[tag] = field
     return moved
 
@@ -306,7 +307,7 @@ def _describe(data: bytes, pages: Sequence[Page]) -> tuple[Metadata, list[str]]:
     kept = {tag: field for tag, field in kept.items() if tag not in dropped}
     turn = first.number(tags.ORIENTATION, 1)
     sides = (pages[0].height, pages[0].width)[:: -1 if turn in (5, 6, 7, 8) else 1]
-    exif = exif._replace(fields=kept, is_whole=True).upright(turn, *sides)
+    exif = exif._replace(fields=kept, is_whole=True).adapted(sides, turn)
     icc = None if _ICC in outdated else first.raw(_ICC)
     return Metadata(exif if kept else None, first.raw(_XMP), icc), missing
 

@@ -30,31 +30,31 @@ pictures, which are not copied.
 _NUMBER = rb"\d{1,9}(?:/[1-9]\d{,8}|\.\d{1,9})?"
 
 
-def upright(xmp: bytes, turn: int, *, is_turned: bool) -> tuple[bytes, list[str]]:
-    """The packet without other pictures, and the names of what cannot be kept of a picture that
-    was turned by the EXIF orientation `turn`. Its own orientation is reset if the picture
-    `is_turned`: otherwise programs ignore it.
+def adapted(
+    xmp: bytes,
+    shape: tuple[int, ...],
+    turn: int | None = None,
+    reduction: tuple[float, float] = (1, 1),
+) -> tuple[bytes, list[str]]:
+    """The packet of the picture that was turned, or then pooled, to this shape, and the names of
+    what cannot be kept. Its own orientation is reset where `turn` tells how the picture was turned,
+    or that it was upright: otherwise programs ignore it.
     """
     xmp, _ = _without(xmp, "other pictures")
-    if is_turned:
+    xmp = _changed(xmp, "height", lambda _: b"%d" % shape[0])
+    xmp = _changed(xmp, "width", lambda _: b"%d" % shape[1])
+    if turn:
         xmp = _changed(xmp, "orientation", lambda _: b"1")
-    if turn >= 5:
+    if turn and turn >= 5:
         x_or_y = rb"((?:tiff:|exif:FocalPlane))([XY])(?=Resolution\b)"
         xmp = re.sub(x_or_y, lambda match: match[1] + (b"Y" if match[2] == b"X" else b"X"), xmp)
-    return _without(xmp, "regions", "subject area") if turn != 1 else (xmp, [])
-
-
-def resized(
-    xmp: bytes, height: int, width: int, reduction: tuple[float, float]
-) -> tuple[bytes, list[str]]:
-    """The packet of the pooled picture, and the names of what cannot be kept."""
-    xmp = _changed(xmp, "width", lambda _: b"%d" % width)
-    xmp = _changed(xmp, "height", lambda _: b"%d" % height)
-    if reduction == (1, 1):
-        return xmp, []
-    xmp = _changed(xmp, "down", partial(_divided, reduction[0]))
-    xmp = _changed(xmp, "across", partial(_divided, reduction[1]))
-    return _without(xmp, "subject area")
+    for role, side in zip(("down", "across"), reduction, strict=True):
+        if side != 1:
+            xmp = _changed(xmp, role, partial(_divided, side))
+    lost = ["regions"] if turn not in (None, 1) else []
+    if lost or reduction != (1, 1):
+        lost.append("subject area")
+    return _without(xmp, *lost)
 
 
 def _changed(xmp: bytes, role: str, change: Callable[[bytes], bytes]) -> bytes:
