@@ -1,10 +1,5 @@
-"""The pooling functions that pooltool offers to Python programs.
-
-All of them take `image` as anything `numpy.asarray` takes of a real dtype: bool, integers of 8 to
-64 bits, float16, float32, float64. `data_format` is the order of its axes, by Keras' names:
-"channels_last" (H, W), (H, W, C) or (N, H, W, C); "channels_first" (H, W), (C, H, W) or
-(N, C, H, W). The image is never modified. The result is a new C-contiguous array of the same rank
-in the machine's byte order. Sizes are in pixels, an int or (height, width).
+"""The pooling functions that pooltool offers to Python programs; what all of them share is said in
+`max_pool2d`.
 """
 
 from __future__ import annotations
@@ -15,7 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -100,12 +95,8 @@ if TYPE_CHECKING:
         ) -> tuple[Array, NDArray[np.int64]]: ...  # fmt: skip
 
 
-def _extreme(function: Callable[..., Any]) -> _Extreme:
-    return cast("_Extreme", _public(function))
-
-
-def _adaptive_extreme(function: Callable[..., Any]) -> _AdaptiveExtreme:
-    return cast("_AdaptiveExtreme", _public(function))
+_extreme: Callable[[Callable[..., Any]], _Extreme] = _public
+_adaptive_extreme: Callable[[Callable[..., Any]], _AdaptiveExtreme] = _public
 
 
 @_extreme
@@ -126,8 +117,9 @@ def max_pool2d(
     Parameters
     ----------
     image
-        2 to 4 axes, in the order that `data_format` names, of any real dtype. Channels are pooled
-        independently.
+        Anything `numpy.asarray` takes of a real dtype (bool, integers of 8 to 64 bits, float16,
+        float32, float64) and 2 to 4 axes, in the order that `data_format` names. Channels are
+        pooled independently, and the image is never modified.
     pool_size
         Window height and width in pixels.
     stride
@@ -150,7 +142,7 @@ def max_pool2d(
 
     Returns
     -------
-    An array with the image's axes, dtype and number of channels. It has
+    A new C-contiguous array with the image's axes, dtype and number of channels. It has
     floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1 rows and columns; with
     `ceil_mode`, ceil instead of floor. A window that holds NaN gives NaN; a zero is +0.0. With
     `return_indices`, a tuple of that array and the position of each value in its plane, as in
