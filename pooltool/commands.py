@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from pooltool import files, native
-from pooltool.errors import FileError, PooltoolError, UsageProblem, one_line
+from pooltool.errors import PooltoolError, UsageProblem, one_line
 from pooltool.files import STREAM
 from pooltool.interrupts import Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
-from pooltool.plan import has_many_inputs, plan
+from pooltool.plan import plan
 from pooltool.report import Report, complain, redirect_to_devnull, require_no_terminal
 
 EACH_BYTES = 20_000
@@ -22,11 +22,10 @@ WORTH_BYTES = 1 << 20 if sys.platform == "linux" else 1 << 25
 
 def pool_images(names: tuple[str, ...], settings: Settings) -> int:
     """Plan the run, pool its images, print a line for each; return the exit status."""
-    _require_sense(names, settings)
     streams_out = settings.output == STREAM or (settings.output is None and names == (STREAM,))
+    jobs, warnings = plan(names, settings)
     if streams_out:
         require_no_terminal()
-    jobs, warnings = plan(names, settings)
     for warning in () if settings.quiet else warnings:
         complain(f"warning: {warning}")
     report = Report(settings, jobs, err=streams_out)
@@ -55,36 +54,6 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
             report.clear_bar()
         report.close("interrupted" if interrupts.number else ended)
     return report.status
-
-
-def _require_sense(names: tuple[str, ...], settings: Settings) -> None:
-    """Refuse options that cannot be combined, and a current directory that was removed."""
-    try:
-        os.getcwd()
-    except OSError:
-        raise FileError("the current directory no longer exists; change to another one") from None
-    output, suffix, indices = settings.output, settings.suffix, settings.indices
-    reads, writes, has_directory = STREAM in names, output == STREAM, output not in (None, STREAM)
-    has_many = has_many_inputs(names, settings)
-    refusals = {
-        "no image is named; give IMAGES or --files-from": not names and not settings.files_from,
-        "-0 is for the names in --files-from; give both": settings.null and not settings.files_from,
-        "--recursive needs -o DIR, where the results are mirrored":
-            settings.recursive and not has_directory,
-        "- (standard input) cannot be combined with other images": reads and has_many,
-        "-o - takes one image; name a directory for several": writes and has_many,
-        "an empty --suffix needs -o DIR, or each result would have the name of its image":
-            suffix == "" and not has_directory,
-        "--suffix is part of a file name and cannot contain /":
-            suffix is not None and os.path.basename(f"a{suffix}") != f"a{suffix}",
-        "--indices takes one image and the name of a .npy file":
-            indices is not None and (has_many or not indices.lower().endswith(".npy")),
-        "--scheduler is for files; leave out -, --indices and --show":
-            settings.scheduler is not None and (reads or writes or bool(indices) or settings.show),
-    }  # fmt: skip
-    for text, is_wrong in refusals.items():
-        if is_wrong:
-            raise UsageProblem(text)
 
 
 def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iterator[Outcome]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from pooltool import files
 from pooltool.errors import FileError, UsageProblem
@@ -23,52 +23,70 @@ Place = tuple[Any, Any]
 """What identifies a file: its device and inode, or its folder and name if it does not exist yet."""
 
 
-class Name(NamedTuple):
-    """An image that was asked for."""
-
-    path: str
-    below: str = ""
-    """Folders between the directory that was named and the image; empty outside --recursive."""
-    problem: str = ""
-    """Why it cannot be read, if that is known already."""
-
-
 def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[str]]:
     """The jobs of a run, in order, and warnings about what is left out of it; raise `UsageProblem`
-    if a job would overwrite an input or the result of another.
+    where options cannot be combined, and if a job would overwrite an input or the result of
+    another.
 
     `mountain.jpg` becomes `mountain_max.jpg`, beside the image or in the directory of the output.
     """
-    directory = _directory_of(images, settings)
-    lists = (names_in(source, null=settings.null) for source in settings.files_from)
-    needed: list[str] = []
-    jobs = [
-        _job(name, settings, directory)
-        for paths in (images, *lists)
-        for path in paths
-        for name in expand(path, recursive=settings.recursive, results=directory, needed=needed)
-    ]
-    warnings = []
-    if needed:
-        packages = " ".join(sorted(set(needed)))
-        warnings.append(f"left out {len(needed)} files; to read them: pip install {packages}")
-    if len(images) == len(jobs) == 2 and settings.output is None and not os.path.exists(images[1]):
-        remedy = f"check the name, or to write there: -o {shlex.quote(images[1])}"
-        jobs[1] = jobs[1]._replace(problem=f"no such file or folder; {remedy}")
-    if settings.indices is not None and jobs:
-        _require_folder("--indices", settings.indices)
-        _without_loss([jobs[0]._replace(output=settings.indices)])
-        if os.path.realpath(settings.indices) == os.path.realpath(jobs[0].output):
-            raise UsageProblem(f"--indices {settings.indices} is the result; name another file")
-    return _without_loss(jobs), warnings
+    has_many = len(images) > 1 or bool(settings.files_from) or settings.recursive
+    _require_sense(images, settings, has_many)
+    directory = _directory_of(settings, has_many)
+    names, warnings = list(images), list[str]()
+    for source in settings.files_from:
+        listed = list(names_in(source, null=settings.null))
+        names += listed
+        if not listed:
+            warnings.append(f"--files-from {source}: there is no name in it")
+    jobs = []
+    for path in names:
+        if settings.recursive and path != STREAM and os.path.isdir(path):
+            jobs += [
+                _job(settings, directory, *image) for image in below(path, directory, warnings)
+            ]
+        else:
+            jobs.append(_job(settings, directory, path, problem=_problem(path, images, settings)))
+    if settings.indices is None:
+        return _without_loss(jobs), warnings
+    job, places = _without_loss([*jobs, jobs[0]._replace(output=settings.indices)])
+    if places.repeated:
+        raise UsageProblem(f"--indices {settings.indices} is the result; name another file")
+    return [job], warnings
 
 
-def has_many_inputs(images: tuple[str, ...], settings: Settings) -> bool:
-    """True if more than one image may come."""
-    return len(images) > 1 or bool(settings.files_from) or settings.recursive
+def _require_sense(names: tuple[str, ...], settings: Settings, has_many: bool) -> None:
+    """Refuse options that cannot be combined, and a current directory that was removed."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise FileError("the current directory no longer exists; change to another one") from None
+    output, suffix, indices = settings.output, settings.suffix, settings.indices
+    reads, writes, has_directory = STREAM in names, output == STREAM, output not in (None, STREAM)
+    refusals = {
+        "no image is named; give IMAGES or --files-from": not names and not settings.files_from,
+        "-0 is for the names in --files-from; give both": settings.null and not settings.files_from,
+        "--recursive needs -o DIR, where the results are mirrored":
+            settings.recursive and not has_directory,
+        "- (standard input) cannot be combined with other images": reads and has_many,
+        "-o - takes one image; name a directory for several": writes and has_many,
+        "an empty --suffix needs -o DIR, or each result would have the name of its image":
+            suffix == "" and not has_directory,
+        "--suffix is part of a file name and cannot contain /":
+            suffix is not None and os.path.basename(f"a{suffix}") != f"a{suffix}",
+        "--indices takes one image and the name of a .npy file":
+            indices is not None and (has_many or not indices.lower().endswith(".npy")),
+        f"--indices {indices}: its folder does not exist; make it first":
+            indices is not None and not os.path.isdir(os.path.dirname(indices) or os.curdir),
+        "--scheduler is for files; leave out -, --indices and --show":
+            settings.scheduler is not None and (reads or writes or bool(indices) or settings.show),
+    }  # fmt: skip
+    for text, is_wrong in refusals.items():
+        if is_wrong:
+            raise UsageProblem(text)
 
 
-def _directory_of(images: tuple[str, ...], settings: Settings) -> str | None:
+def _directory_of(settings: Settings, has_many: bool) -> str | None:
     """The output if it is a directory: it is one, ends in a slash, or is for many images.
 
     Refuse an output that cannot be what is asked of it, and a format that cannot be written, or
@@ -76,9 +94,15 @@ def _directory_of(images: tuple[str, ...], settings: Settings) -> str | None:
     """
     output, directory, extension = settings.output, None, settings.format
     if output is not None and output != STREAM:
-        if _is_directory(output) or has_many_inputs(images, settings):
+        if has_many or _is_directory(output):
             directory = output
-            _require_directory(output)
+            folder = output.rstrip(os.sep)
+            if _extension(folder) in IMAGE_EXTENSIONS and not _is_directory(output):
+                raise UsageProblem(f"-o {output}: there are several images; name a directory")
+            while folder and not os.path.lexists(folder):
+                folder = os.path.dirname(folder)
+            if folder and not os.path.isdir(folder):
+                raise UsageProblem(f"-o {output}: {folder} is not a directory; name another one")
         else:
             extension = _require_file(output, extension)
             if settings.suffix is not None:
@@ -91,17 +115,6 @@ def _directory_of(images: tuple[str, ...], settings: Settings) -> str | None:
 def _is_directory(output: str) -> bool:
     """True for what is a directory, or can only become one."""
     return os.path.isdir(output) or not os.path.basename(output)
-
-
-def _require_directory(output: str) -> None:
-    """Refuse a directory that is none and cannot become one, or has the name of an image."""
-    folder = output.rstrip(os.sep)
-    if _extension(folder) in IMAGE_EXTENSIONS and not _is_directory(output):
-        raise UsageProblem(f"-o {output}: there are several images; name a directory")
-    while folder and not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    if folder and not os.path.isdir(folder):
-        raise UsageProblem(f"-o {output}: {folder} is not a directory; name another one")
 
 
 def _require_file(output: str, format: str | None) -> str:
@@ -117,20 +130,15 @@ def _require_file(output: str, format: str | None) -> str:
     is_known = extension == PAGE or extension in IMAGE_EXTENSIONS
     if format is not None and is_known and _writer(extension) is not _writer(format):
         raise UsageProblem(f"-o {output} and --format {format} disagree; leave out --format")
-    _require_folder("-o", output)
+    folder = os.path.dirname(output)
+    if folder and not os.path.isdir(folder):
+        raise UsageProblem(f"-o {output}: there is no folder {folder}; make it first")
     return format or extension
 
 
 def _writer(extension: str) -> object:
     """`PAGE`, or the format to write by an extension; raise `ImageError` if there is none."""
     return PAGE if extension.lstrip(".").lower() == PAGE else format_for(extension)
-
-
-def _require_folder(option: str, output: str) -> None:
-    """Refuse a file whose folder does not exist."""
-    folder = os.path.dirname(output)
-    if folder and not os.path.isdir(folder):
-        raise UsageProblem(f"{option} {output}: there is no folder {folder}; make it first")
 
 
 def names_in(source: str, *, null: bool = False) -> Iterator[str]:
@@ -150,51 +158,68 @@ def names_in(source: str, *, null: bool = False) -> Iterator[str]:
             yield os.fsdecode(name)
 
 
-def expand(path: str, *, recursive: bool, results: str | None, needed: list[str]) -> Iterator[Name]:
-    """The image itself, or with `recursive` those below a directory, which are recognized by their
-    extension: in the order of their names, hidden ones too.
+def _problem(path: str, images: tuple[str, ...], settings: Settings) -> str:
+    """Why an image cannot be read, where the remedy is in the command line."""
+    if path == STREAM or os.path.isfile(path):
+        return ""
+    if os.path.isdir(path):
+        return "is a directory; add --recursive to pool the images below it"
+    if "*" in path and not os.path.lexists(path):
+        return "no such file; without quotes the shell replaces * by the names that there are"
+    if images[1:] == (path,) and not (
+        settings.output or settings.files_from or os.path.exists(path)
+    ):
+        remedy = f"check the name, or to write there: -o {shlex.quote(path)}"
+        return f"no such file or folder; {remedy}"
+    return ""
+
+
+def below(path: str, results: str | None, warnings: list[str]) -> list[tuple[str, str, str]]:
+    """The images in a directory and below it, which are recognized by their extension, in the order
+    of their names, hidden ones too: each with the folders between, and why it cannot be read.
 
     `results`, where the results go, is skipped, and so is what macOS writes beside a file as
-    `._name`. For an image that is left out, the package that would read it is added to `needed`.
-    Links to directories are not followed. A directory that cannot be listed is a problem, and so is
-    a pipe or a device, which may never end.
+    `._name`. What is left out is added to the warnings. Links to directories are not followed. A
+    directory that cannot be listed is a problem, and so is a pipe or a device, which may never end.
     """
-    if path == STREAM or not os.path.isdir(path):
-        yield Name(path)
-        return
-    if not recursive:
-        yield Name(path, problem="is a directory; add --recursive to pool the images below it")
-        return
-    missing = {
+    needed = {
         extension: PACKAGES[format.module]
         for format in FORMATS
         if format.module and not is_installed(format.module)
         for extension in format.extensions
     }
     skipped = os.path.realpath(results) if results else ""
-    errors: list[OSError] = []
+    images, errors, left_out, others = list[tuple[str, str, str]](), list[OSError](), list[str](), 0
     for folder, folders, entries in os.walk(path, onerror=errors.append):
-        below = folder.removeprefix(path).lstrip(os.sep)
-        if below and os.path.realpath(folder) == skipped:
+        between = folder.removeprefix(path).lstrip(os.sep)
+        if between and os.path.realpath(folder) == skipped:
             folders.clear()
             continue
         folders.sort()
         for entry in sorted(entries):
             image, extension = os.path.join(folder, entry), _extension(entry)
             if extension not in IMAGE_EXTENSIONS or entry.startswith("._"):
-                continue
-            if extension in missing:
-                needed.append(missing[extension])
+                others += 1
+            elif extension in needed:
+                left_out.append(needed[extension])
             else:
                 is_special = not os.path.isfile(image) and os.path.exists(image)
-                yield Name(image, below, NOT_A_FILE if is_special else "")
-    for error in errors:
-        yield Name(error.filename, problem=f"cannot be read: {files.reason(error)}")
+                images.append((image, between, NOT_A_FILE if is_special else ""))
+    if left_out:
+        packages = " ".join(sorted(set(left_out)))
+        advice = f"to read them: pip install {packages}"
+        warnings.append(f"{path}: left out {len(left_out)} files; {advice}")
+    elif not images and not errors:
+        more = f" (files of other kinds: {others})" if others else ""
+        warnings.append(f"{path}: there is no image below it{more}")
+    return images + [(e.filename, "", f"cannot be read: {files.reason(e)}") for e in errors]
 
 
-def _job(name: Name, settings: Settings, directory: str | None) -> Job:
-    """The job that pools the image `name`."""
-    path, output, format = name.path, settings.output, settings.format
+def _job(
+    settings: Settings, directory: str | None, path: str, between: str = "", problem: str = ""
+) -> Job:
+    """The job that pools the image `path`; `between` are the folders that -o DIR mirrors."""
+    output, format = settings.output, settings.format
     if path == STREAM and directory is not None:
         raise UsageProblem(f"-o {directory} is a directory; name a file for standard input")
     beside, base = os.path.split(path)
@@ -206,11 +231,11 @@ def _job(name: Name, settings: Settings, directory: str | None) -> Job:
     elif _extension(base) in WRITTEN_AS:
         extension = f".{WRITTEN_AS[_extension(base)]}"
     if directory is None and (path == STREAM or output is not None):
-        return Job(path, output or STREAM, extension or None, problem=name.problem)
+        return Job(path, output or STREAM, extension or None, problem=problem)
     suffix = f"_{settings.pooling.method}" if settings.suffix is None else settings.suffix
-    folder = "" if directory is None else os.path.join(directory, name.below)
+    folder = "" if directory is None else os.path.join(directory, between)
     result = os.path.join(folder or beside, f"{stem}{suffix}{extension}")
-    return Job(path, result, extension, folder, name.problem)
+    return Job(path, result, extension, folder, problem)
 
 
 def _without_loss(jobs: list[Job]) -> list[Job]:
@@ -221,44 +246,41 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
     that is mounted twice or a disk that ignores case.
     """
     folders: dict[str, Place | str] = {}
-    sources = [files.identity(job.input) or _place(job.input, folders) for job in jobs]
+
+    def place(path: str) -> Place:
+        """The folder and the name of a file, through any links."""
+        if os.path.islink(path):
+            path = os.path.realpath(path)
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            real = os.path.realpath(folder)
+            folders[folder] = files.identity(real) or real
+        return folders[folder], name
+
+    sources = [files.identity(job.input) or place(job.input) for job in jobs]
     read = dict(zip(sources, jobs, strict=True))
     files.protect(read)
     written: dict[Place, Place] = {}
     checked = []
     for job, source in zip(jobs, sources, strict=True):
-        place = _place(job.output, folders)
-        overwritten = read.get(files.identity(job.output) or place)
-        if job.output == STREAM:
-            pass
-        elif overwritten is not None and overwritten.input != STREAM:
+        target = place(job.output)
+        overwritten = read.get(files.identity(job.output) or target)
+        if overwritten and STREAM not in (job.output, overwritten.input):
             raise UsageProblem(
                 f"{job.output}: the result of {job.input} would overwrite the image "
                 f"{overwritten.input}; leave out earlier results, or write to another folder with "
                 "-o DIR"
             )
-        elif place not in written:
-            written[place] = source
-        elif written[place] == source:
+        if target in written:
+            if written[target] != source:
+                raise UsageProblem(
+                    f"{job.output}: {read[written[target]].input} and {job.input} would both be "
+                    "written there; pool one of them in a run of its own, with another -o DIR"
+                )
             job = job._replace(repeated=True)
-        else:
-            raise UsageProblem(
-                f"{job.output}: {read[written[place]].input} and {job.input} would both be written "
-                "there; pool one of them in a run of its own, with another -o DIR"
-            )
+        written[target] = source
         checked.append(job)
     return checked
-
-
-def _place(path: str, folders: dict[str, Place | str]) -> Place:
-    """The folder and the name of a file, through any links; `folders` remembers the folders."""
-    if os.path.islink(path):
-        path = os.path.realpath(path)
-    folder, name = os.path.split(path)
-    if folder not in folders:
-        real = os.path.realpath(folder)
-        folders[folder] = files.identity(real) or real
-    return folders[folder], name
 
 
 def panel_path(image: str, output: str | None, format: str | None) -> tuple[str, str]:

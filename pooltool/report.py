@@ -155,8 +155,6 @@ class Report:
         line += f", {counts['skipped']} skipped, {counts['failed']} failed"
         if ended:
             line = f"{ended}: {line}, {self._total - counts.total()} left"
-        if not self._total:
-            line += ": there is no image"
         if is_dry or self._total != 1:
             complain(line)
 

@@ -105,12 +105,38 @@ def test_names_from_two_lists_and_the_command_line(run: Run, tmp_path: Path) -> 
     assert shown.startswith("pooltool: \\ufeffgone.png: ")
 
 
-def test_an_empty_list_is_no_error(run: Run) -> None:
-    result = run("max", "--files-from", "-", input="")
-    assert (result.status, result.out) == (0, "")
-    assert result.err == "pooltool: 0 done, 0 skipped, 0 failed: there is no image\n"
-    os.mkdir("empty")
-    assert run("max", "-r", "empty", "-o", "out") == result
+def test_where_there_is_no_image_it_is_said(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in/empty").mkdir(parents=True)
+    (tmp_path / "in/notes.txt").touch()
+    (tmp_path / "list").write_text("\n")
+    for words, warning in {
+        ("--files-from", "-"): "--files-from -: there is no name in it",
+        ("--files-from", "list"): "--files-from list: there is no name in it",
+        ("-r", "in", "-o", "out"): "in: there is no image below it (files of other kinds: 1)",
+        ("-r", "in/empty", "-o", "out"): "in/empty: there is no image below it",
+    }.items():
+        result = run("max", *words)
+        assert (result.status, result.out) == (0, "")
+        assert result.err == (
+            f"pooltool: warning: {warning}\npooltool: 0 done, 0 skipped, 0 failed\n"
+        )
+    make_images(1)
+    more = run("max", "-r", "image000.png", "in", "-o", "out").err
+    assert more.splitlines()[0].startswith("pooltool: warning: in: there is no image below it")
+
+
+def test_a_pattern_in_quotes(run: Run) -> None:
+    make_images(1)
+    result = run("max", "*.png", "image*.jpg", "image000.png")
+    assert result.status == 1
+    assert [line.partition("; ")[0] for line in result.err.splitlines()] == [
+        "pooltool: *.png: no such file",
+        "pooltool: image*.jpg: no such file",
+        "pooltool: 1 done, 0 skipped, 2 failed",
+    ]
+    assert "without quotes the shell replaces * by the names that there are" in result.err
+    os.rename("image000.png", "*.png")
+    assert run("max", "*.png").out == "*.png (8, 10, 3) -> *_max.png (4, 5, 3)\n"
 
 
 def test_recursive(run: Run, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_indices_are_an_output_like_the_result(run: Run, tmp_path: Path) -> None
     save("a.png", rng.integers(0, 9, (4, 4), np.uint8))
     refused = run("max", "a.png", "-o", "b.png", "--indices", "no/i.npy")
     assert (refused.status, (tmp_path / "b.png").exists()) == (2, False)
-    assert refused.err == "pooltool: --indices no/i.npy: there is no folder no; make it first\n"
+    assert refused.err == "pooltool: --indices no/i.npy: its folder does not exist; make it first\n"
     run("max", "a.png", "-o", "b.png")
     words = ["max", "a.png", "-o", "b.png", "--indices", "i.npy", "--skip-existing"]
     assert "skipped" not in run(*words).out
