@@ -165,7 +165,7 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
             indices2d(pixels, values, *pooling.windows.axes(pixels.shape))
             for pixels, values in zip(frames, pooled, strict=True)
         )
-        encoded_places = npy.encode(Picture(places, NPY, data_format=data_format), NPY, None)
+        encoded_places = npy.encode(Picture(places, NPY, data_format=data_format), None)
         files.write(settings.indices, encoded_places.data)
     files.write(job.output, encoded.data, folder=job.folder)
     shape, dtype, count = pooled[0].shape, pooled[0].dtype, len(frames)

@@ -12,7 +12,6 @@ import numpy as np
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, pillow
-from pooltool.images.formats import Format
 from pooltool.images.picture import (
     Array,
     Encoded,
@@ -93,14 +92,14 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     return Picture((native.import_cv2().LUT(pixels, levels),), formats.BMP)
 
 
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+def encode(picture: Picture, quality: int | None) -> Encoded:
     """OpenCV gives gray a palette of 256 levels, in whose place another one fits."""
-    data, resolution = opencv.encode_still(format, picture.frames[0]), picture.metadata.resolution
+    data = opencv.encode_still(formats.BMP, picture.frames[0])
     if picture.palette is not None:
         colors = padded(picture.palette)
         colors[:, 3] = 0
         data = data[:54] + colors.tobytes() + data[54 + 1024 :]
-    if resolution:
+    if resolution := picture.metadata.resolution:
         down, across = (min(round(side), (1 << 31) - 1) for side in resolution)
         data = data[:38] + struct.pack("<ii", across, down) + data[46:]
     return Encoded(data)

@@ -3,8 +3,8 @@
 A picture is decoded the way it is seen: turned upright, its depth, gray or color and alpha kept.
 
 A format is a module with `read_header(data)`, which walks the file once, `decode(data, header,
-frame)` and, if it is written, `encode(picture, format, quality)`. A new one is a module and its row
-in `formats.CODECS`; a module is loaded when a file needs it.
+frame)` and, if it is written, `encode(picture, quality)`. A new one is a module and its row in
+`formats.CODECS`; a module is loaded when a file needs it.
 
 The label of a picture with a palette is its index. Where labels are asked for, `decode` of its
 module finds `header.labels` and returns them with the palette, or colors where there is no one
@@ -121,8 +121,10 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         picture = picture._replace(metadata=metadata)
         warnings += left_out(outdated)
     warnings += left_out(missing, f", as {format.name} cannot hold it")
+    if picture.format is not format:
+        picture = picture._replace(format=format)
     module = import_module(f"pooltool.images.{_CODEC_OF[format.name]}")
-    encoded: Encoded = module.encode(picture, format, quality)
+    encoded: Encoded = module.encode(picture, quality)
     return Encoded(encoded.data, (*warnings, *encoded.warnings))
 
 

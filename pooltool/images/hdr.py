@@ -7,7 +7,6 @@ import re
 from pooltool.errors import ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.container import name_of
-from pooltool.images.formats import Format
 from pooltool.images.picture import Encoded, Header, Picture, require_plausible
 
 
@@ -37,7 +36,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     return Picture((opencv.decode_still(data, formats.HDR),), formats.HDR)
 
 
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+def encode(picture: Picture, quality: int | None) -> Encoded:
     """Encode a picture; raise `ImageError` for what is not 0 or more and below 2**127.
 
     A byte of exponent holds no more, and OpenCV writes other numbers as 0 or as any other color.
@@ -45,4 +44,4 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     pixels = picture.frames[0]
     if not (pixels.min() >= 0 and pixels.max() < 2.0**127):  # nor a NaN
         raise ImageError("HDR cannot hold values below 0, above 1.7e38 or NaN; use pfm, tif or npy")
-    return Encoded(opencv.encode_still(format, pixels))
+    return Encoded(opencv.encode_still(formats.HDR, pixels))

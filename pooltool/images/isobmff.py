@@ -18,7 +18,6 @@ from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, others, tags
 from pooltool.images.container import Body, Container, Part, first_of, name_of
-from pooltool.images.formats import Format
 from pooltool.images.picture import (
     Encoded,
     Header,
@@ -99,9 +98,10 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     return Picture((pixels,), header.format, maxval=details.maxval)
 
 
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+def encode(picture: Picture, quality: int | None) -> Encoded:
     """Encode AVIF with OpenCV's default quality of 50 or another one, JPEG 2000 without loss."""
-    return _encode_avif(picture, quality) if format is formats.AVIF else _encode_jpeg_2000(picture)
+    is_avif = picture.format is formats.AVIF
+    return _encode_avif(picture, quality) if is_avif else _encode_jpeg_2000(picture)
 
 
 def _refuse_if(is_odd: object, what: str) -> None:

@@ -11,7 +11,7 @@ from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv
 from pooltool.images.container import Container, Contents, Part, name_of
-from pooltool.images.formats import EXIF_PREFIX, XMP_PREFIX, Format
+from pooltool.images.formats import EXIF_PREFIX, XMP_PREFIX
 from pooltool.images.picture import (
     NO_METADATA,
     Encoded,
@@ -144,7 +144,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     return Picture((pixels,), formats.JPEG, warnings=warnings)
 
 
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+def encode(picture: Picture, quality: int | None) -> Encoded:
     """Encode with OpenCV's default quality of 95, or another one, and add the metadata.
 
     Colors are as fine as brightness (4:4:4): those of pooled pixels have more detail than a pixel
@@ -153,7 +153,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     cv2, metadata = native.import_cv2(), picture.metadata
     settings = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     settings += [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality]
-    data = opencv.encode_still(format, picture.frames[0], settings)
+    data = opencv.encode_still(formats.JPEG, picture.frames[0], settings)
     if metadata == NO_METADATA:
         return Encoded(data)
     start = data[:20]  # the marker of the start, and the JFIF segment that OpenCV writes

@@ -14,7 +14,6 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats
-from pooltool.images.formats import Format
 from pooltool.images.picture import Array, Encoded, Header, Metadata, Picture, Verbatim
 
 _TEXT, _FLOAT = "123", "fF"
@@ -130,7 +129,7 @@ def _text_numbers(text: bytes, kind: str, count: int) -> Array:
     return numbers
 
 
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+def encode(picture: Picture, quality: int | None) -> Encoded:
     """Write the pictures one after the other; a single one that was text as text."""
     verbatim, is_text = picture.metadata.verbatim, picture.text and len(picture.frames) == 1
     comments, out = verbatim.parts[0][1] if verbatim else b"", []
@@ -138,10 +137,10 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
         height, width, *more = pixels.shape
         is_gray = more in ([], [1])
         ordered = pixels if is_gray else pixels[..., ::-1]
-        if format is formats.PFM:
+        if picture.format is formats.PFM:
             kind, last = b"f" if is_gray else b"F", b"-1.0\n"
             body = ordered[::-1].astype("<f4").tobytes()
-        elif format is formats.PBM:
+        elif picture.format is formats.PBM:
             if not np.all((ordered == 0) | (ordered == 255)):
                 words = "gray levels between black and white; use pgm or png"
                 raise ImageError(f"PBM cannot hold {words}")

@@ -24,7 +24,6 @@ from pooltool import files
 from pooltool.errors import DamageError, ImageError
 from pooltool.geometry import looks_channels_first
 from pooltool.images import formats, opencv
-from pooltool.images.formats import Format
 from pooltool.images.picture import Array, Encoded, Header, Picture, repeated
 
 _MAGIC = b"\x93NUMPY"
@@ -149,7 +148,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     return Picture(tuple(map(opencv.swapped, chosen)), formats.NPY, warnings=warnings)
 
 
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+def encode(picture: Picture, quality: int | None) -> Encoded:
     """A picture as an array, red first, of the axes that `picture.data_format` names."""
     frames = [opencv.swapped(frame) for frame in picture.frames]
     if picture.data_format == "channels_first" and frames[0].ndim == 3:

@@ -83,6 +83,7 @@ class Picture(NamedTuple):
 
     frames: tuple[Array, ...]
     format: Format
+    """The format of its file: the one that was read, then the one to be written."""
     durations: tuple[int, ...] | None = None
     """Milliseconds of each frame of an animation."""
     loop: int = 0

@@ -14,7 +14,6 @@ from pooltool import native
 from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
 from pooltool.images.container import Body, Container, Contents, Part, first_of
-from pooltool.images.formats import XMP_PREFIX, Format
 from pooltool.images.picture import (
     NO_METADATA,
     Array,
@@ -140,9 +139,9 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     return Picture((pixels,), formats.PNG)
 
 
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+def encode(picture: Picture, quality: int | None) -> Encoded:
     """Encode stills, wrap several into an animation, and add the metadata behind the header."""
-    stills = [opencv.encode_still(format, frame) for frame in picture.frames]
+    stills = [opencv.encode_still(formats.PNG, frame) for frame in picture.frames]
     data = stills[0] if len(stills) == 1 else _animation(stills, picture)
     if picture.palette is not None:
         data = _with_palette(data, picture.palette)
@@ -208,8 +207,8 @@ def _translated(part: Part) -> Part:
         block = bytes.fromhex(text.split(None, 2)[2].decode("ascii", "replace"))
     except (IndexError, ValueError):
         return part
-    if block.startswith((b"<", XMP_PREFIX)):
-        return Part(b"iTXt", _XMP + bytes(4) + block.removeprefix(XMP_PREFIX))
+    if block.startswith((b"<", formats.XMP_PREFIX)):
+        return Part(b"iTXt", _XMP + bytes(4) + block.removeprefix(formats.XMP_PREFIX))
     return Part(b"eXIf", block)
 
 

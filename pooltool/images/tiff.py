@@ -17,7 +17,6 @@ import numpy as np
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, tags, tiff_pages, tifffile
 from pooltool.images.container import name_of
-from pooltool.images.formats import Format
 from pooltool.images.others import RAW
 from pooltool.images.picture import (
     Array,
@@ -150,7 +149,7 @@ def _samples(
             yield page, tiff_pages.stored(page, blocks[index])
 
 
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+def encode(picture: Picture, quality: int | None) -> Encoded:
     """Encode all pages in the byte order of the EXIF block, whose values may depend on it.
 
     Integers are deflated as differences from pixel to pixel; floats, which hardly become smaller,

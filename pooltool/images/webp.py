@@ -12,7 +12,6 @@ from pooltool import native
 from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
 from pooltool.images.container import Container, Part
-from pooltool.images.formats import Format
 from pooltool.images.picture import (
     Encoded,
     Header,
@@ -71,7 +70,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     return Picture((opencv.decode_still(data, formats.WEBP),), formats.WEBP)
 
 
-def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
+def encode(picture: Picture, quality: int | None) -> Encoded:
     """Encode without loss unless a quality is asked for, the colors under alpha 0 included."""
     cv2, metadata = native.import_cv2(), picture.metadata
     settings = [cv2.IMWRITE_WEBP_LOSSLESS_MODE, cv2.IMWRITE_WEBP_LOSSLESS_PRESERVE_COLOR]
@@ -81,7 +80,7 @@ def encode(picture: Picture, format: Format, quality: int | None) -> Encoded:
     for frame in picture.frames:
         if channels(frame) == 1:  # it knows gray only as equal colors
             frame = np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
-        still = opencv.encode_still(format, frame, settings)
+        still = opencv.encode_still(formats.WEBP, frame, settings)
         stills.append([part for part in CONTAINER.walk(still, _HEAD) if part.name != b"VP8X"])
     exif = metadata.exif.to_bytes() if metadata.exif else b""
     if len(stills) == 1 and not (exif or metadata.xmp or metadata.icc):
