@@ -169,7 +169,7 @@ def test_jpeg_2000_holds_what_it_can() -> None:
 def test_xmp_of_a_gif() -> None:
     block = b"!\xff\x0bXMP DataXMP" + XMP + b"\1" + bytes(range(255, -1, -1)) + b"\0"
     picture = images.decode(pil(PHOTO // 128 * 128, "GIF")[:-1] + block + b";")
-    assert picture.metadata.xmp is not None
+    assert picture.metadata.xmp
     again = images.decode(images.encode(picture, formats.PNG).data)
     assert again.metadata.xmp == XMP
 
@@ -296,7 +296,7 @@ def test_cmyk_jpeg_loses_its_profile_with_a_warning() -> None:
     Image.fromarray(PHOTO).convert("CMYK").save(file, "JPEG", icc_profile=ICC)
     picture = images.decode(file.getvalue())
     assert picture.frames[0].shape == PHOTO.shape
-    assert picture.metadata.icc is None
+    assert not picture.metadata.icc
     assert "CMYK" in images.encode(picture, formats.PNG).warnings[0]
 
 

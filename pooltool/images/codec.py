@@ -214,8 +214,8 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
     blocks = {"EXIF": block and block.describes, "XMP": text, "ICC": profile}
     missing += [name for name, it in blocks.items() if it and name.lower() not in format.metadata]
     block = block if "exif" in format.metadata else None
-    text = text if "xmp" in format.metadata else None
-    profile = profile if "icc" in format.metadata else None
+    text = text if "xmp" in format.metadata else b""
+    profile = profile if "icc" in format.metadata else b""
     if block:
         block = block.adapted(first.shape, reduction=picture.reduction)
     if text:
@@ -228,7 +228,7 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
         if kind != ("gray" if is_gray and not format.gray_as_color else "RGB"):
             words = f"a profile for {kind} colors" if kind else "not a valid profile"
             outdated.append(f"ICC ({words})")
-            profile = None
+            profile = b""
     if resolution:
         down, across = picture.reduction
         resolution = (resolution[0] / down, resolution[1] / across)

@@ -142,9 +142,7 @@ def _avif_header(data: bytes) -> Header:
     stored = _stored(data, meta, {exif, xmp})
     block = stored.get(exif, b"")
     block = block[4 + int.from_bytes(block[:4], "big") :]
-    metadata = header.metadata._replace(
-        exif=tags.read_exif(block or None), xmp=stored.get(xmp) or None
-    )
+    metadata = header.metadata._replace(exif=tags.read_exif(block), xmp=stored.get(xmp, b""))
     missing = [*header.left_out, *BOXES.names(contents.others)]
     if is_still and b"moov" in named:
         missing.append("an animation")
@@ -185,7 +183,8 @@ def _described(properties: list[Part], size: tuple[int, int], *, has_alpha: bool
     depth = named.get(b"av1C", bytes(4))[2]
     maxval, is_gray = {0x40: 1023, 0x60: 4095}.get(depth & 0x60), bool(depth & 0x10)
     colors = {bytes(body[:4]): bytes(body[4:]) for name, body, _ in properties if name == b"colr"}
-    icc, nclx = colors.get(b"prof") or colors.get(b"rICC"), colors.get(b"nclx", bytes(7))
+    icc = colors.get(b"prof") or colors.get(b"rICC") or b""
+    nclx = colors.get(b"nclx", bytes(7))
     primaries, transfer, _, limits = struct.unpack_from(">HHHB", nclx)
     verbatim, what = None, ""
     # 1 and 13 are those of sRGB, 2 is unspecified; a profile takes precedence over numbers.
@@ -284,11 +283,7 @@ def _encode_avif(picture: Picture, quality: int | None) -> Encoded:
         quality = 100
     settings = [cv2.IMWRITE_AVIF_DEPTH, formats.AVIF_DEPTHS.get(picture.maxval or 0, 8)]
     settings += [] if quality is None else [cv2.IMWRITE_AVIF_QUALITY, quality]
-    blocks = {
-        "EXIF": metadata.exif.to_bytes() if metadata.exif else b"",
-        "XMP": metadata.xmp or b"",
-        "ICC": metadata.icc or b"",
-    }
+    blocks = dict(zip(("EXIF", "XMP", "ICC"), metadata.blocks(), strict=True))
     if len(frames) == 1:
         kinds = [cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP]
         arrays = [np.frombuffer(block, np.uint8) for block in blocks.values()]
@@ -336,7 +331,7 @@ def _jpeg_2000_header(data: bytes) -> Header:
         "JPEG 2000 with odd channels or odd colors" if is_odd or left or top else "",
         maxval=(1 << bits) - 1 if 8 < bits < 16 and not is_signed else None,
     )
-    exif, xmp = tags.read_exif(contents.first("exif")), contents.first("xmp") or None
+    exif, xmp = tags.read_exif(contents.first("exif")), contents.first("xmp")
     return Header(formats.JP2, (size,), Metadata(exif, xmp, icc), tuple(missing), details=details,
                   pixel_bytes=8 if bits > 8 else 4)  # fmt: skip
 
@@ -361,7 +356,7 @@ def _require_packets(data: Body, size: tuple[int, int]) -> None:
     require_plausible(*size, packets, len(data))
 
 
-def _colors(boxes: Sequence[Part], count: int) -> tuple[bytes | None, bool]:
+def _colors(boxes: Sequence[Part], count: int) -> tuple[bytes, bool]:
     """The profile, and whether the colors are sYCC; raise `ImageError` for other colors."""
     named = first_of(boxes)
     if b"pclr" in named:
@@ -377,27 +372,25 @@ def _colors(boxes: Sequence[Part], count: int) -> tuple[bytes | None, bool]:
         roles = [role for _, role, _ in struct.iter_unpack(">HHH", named[b"cdef"][2:]) if role]
     is_read = alphas in (0, 1) and roles == [1]
     _refuse_if(not is_read, f"JPEG 2000 with {count} channels of the color space {space}")
-    return icc or None, space == _SYCC
+    return icc, space == _SYCC
 
 
 def _encode_jpeg_2000(picture: Picture) -> Encoded:
     """The boxes are written here: OpenCV writes neither which channel is alpha nor a profile."""
-    frame, metadata, pack = picture.frames[0], picture.metadata, BOXES.pack
+    frame, (exif, xmp, icc), pack = picture.frames[0], picture.metadata.blocks(), BOXES.pack
     count, (height, width) = channels(frame), frame.shape[:2]
     settings = (native.import_cv2().IMWRITE_JPEG2000_COMPRESSION_X1000, 1000)
     written = first_of(BOXES.walk(opencv.encode_still(formats.JP2, frame, settings)))
     colr = struct.pack(">BBBI", 1, 0, 0, _GRAY if count < 3 else _SRGB)
-    if metadata.icc:
-        colr = b"\2\0\0" + metadata.icc
+    if icc:
+        colr = b"\2\0\0" + icc
     depth = 8 * frame.itemsize - 1
     inner = pack(b"ihdr", struct.pack(">IIH4B", height, width, count, depth, 7, 0, 0))
     inner += pack(b"colr", colr)
     if count == 4:
         inner += pack(b"cdef", struct.pack(">13H", 4, 0, 0, 1, 1, 0, 2, 2, 0, 3, 3, 1, 0))
-    exif = metadata.exif.to_bytes() if metadata.exif else b""
-    blocks = ((_EXIF, exif), (_XMP, metadata.xmp or b""))
     return Encoded(b"".join((
         pack(b"jP  ", b"\r\n\x87\n"), pack(b"ftyp", b"jp2 \0\0\0\0jp2 "), pack(b"jp2h", inner),
         pack(b"jp2c", written[b"jp2c"]),
-        *(pack(b"uuid", name + block) for name, block in blocks if block),
+        *(pack(b"uuid", name + block) for name, block in ((_EXIF, exif), (_XMP, xmp)) if block),
     )))  # fmt: skip

@@ -106,7 +106,7 @@ def read_header(data: bytes) -> Header:
     metadata, missing = _read_metadata(CONTAINER.sort(parts if end.body else parts[:-1]))
     if metadata.icc and channels == 4:
         missing.append("ICC profile of the CMYK colors, which are RGB now")
-        metadata = metadata._replace(icc=None)
+        metadata = metadata._replace(icc=b"")
     for scan in scans if coding in (0xC0, 0xC1) else ():
         start = scan.at + 4 + len(scan.body)
         # Phones write a spectrum that ends at 0. Zeros that go on are a hole.
@@ -164,10 +164,11 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
             start = start[:13] + struct.pack(">BHH", 1, across, down) + start[18:]
         else:
             missing.append("resolution (JPEG stores whole pixels per inch)")
-    exif = EXIF_PREFIX + metadata.exif.to_bytes() if metadata.exif else b""
-    xmp = XMP_PREFIX + metadata.xmp if metadata.xmp else b""
-    parts = [("EXIF", Part(_APP1, exif)), ("XMP", Part(_APP1, xmp))]
-    profile, room = metadata.icc or b"", _ROOM - len(_ICC) - 2
+    (exif, xmp, profile), room = metadata.blocks(), _ROOM - len(_ICC) - 2
+    parts = [
+        ("EXIF", Part(_APP1, exif and EXIF_PREFIX + exif)),
+        ("XMP", Part(_APP1, xmp and XMP_PREFIX + xmp)),
+    ]
     pieces = [profile[at : at + room] for at in range(0, len(profile), room)]
     if len(pieces) > 255:
         pieces, missing = [], ["ICC (it has more bytes than JPEG holds)", *missing]
@@ -249,8 +250,8 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     pairs = tuple((name, bytes(body)) for name, body, _ in kept)
     metadata = Metadata(
         read_exif(b"".join((exif, *going_on))),
-        contents.first("xmp") or None,
-        b"".join(pieces[number] for number in sorted(pieces)) or None,
+        contents.first("xmp"),
+        b"".join(pieces[number] for number in sorted(pieces)),
         resolution,
         Verbatim(("JPEG",), pairs, tuple(names)) if kept else None,
     )

@@ -35,18 +35,22 @@ class Verbatim(NamedTuple):
 
 
 class Metadata(NamedTuple):
-    """What a file says about its picture; None for what it does not say.
+    """What a file says about its picture.
 
     Each block is in one form whatever the format: EXIF as the fields that were read from it, XMP as
     its XML text, ICC as the profile itself.
     """
 
     exif: Directory | None = None
-    xmp: bytes | None = None
-    icc: bytes | None = None
+    xmp: bytes = b""
+    icc: bytes = b""
     resolution: tuple[float, float] | None = None
     """Pixels a meter, down and across."""
     verbatim: Verbatim | None = None
+
+    def blocks(self) -> tuple[bytes, bytes, bytes]:
+        """EXIF, XMP and ICC as files hold them; empty where there is none."""
+        return self.exif.to_bytes() if self.exif else b"", self.xmp, self.icc
 
 
 NO_METADATA = Metadata()

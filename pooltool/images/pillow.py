@@ -51,13 +51,13 @@ def read_header(data: bytes) -> Header:
     # No run of these formats has more pixels a byte; an icon may hold a small PNG.
     require_plausible(height, width, height * width - (1 << 16), len(data) * 256)
     resources = {number: block for number, _, block in getattr(image, "resources", ())}  # of PSD
-    exif, xmp = tags.read_exif(resources.get(1058)), resources.get(1060)
+    exif, xmp = tags.read_exif(resources.get(1058)), resources.get(1060, b"")
     missing, count = [], others.attempt(format.name, lambda: getattr(image, "n_frames", 1))
     if len(image.info.get("sizes", ())) > 1:  # of ICO
         missing.append("smaller pictures")
     elif count > 1:
         missing.append("layers" if format is formats.PSD else "more pictures")
-    metadata = Metadata(exif, xmp, image.info.get("icc_profile"))
+    metadata = Metadata(exif, xmp, image.info.get("icc_profile") or b"")
     return Header(format, (image.size[::-1],), metadata, tuple(missing), 1, details=image)
 
 
@@ -129,7 +129,7 @@ def _read_heic(data: bytes) -> Header:
     if len(file) > 1 or image.info.get("depth_images") or image.info.get("aux"):
         missing.append("more pictures")
     exif = tags.read_exif(image.info.get("exif"))
-    metadata = Metadata(exif, image.info.get("xmp"), image.info.get("icc_profile"))
+    metadata = Metadata(exif, image.info.get("xmp") or b"", image.info.get("icc_profile") or b"")
     colors = image.info.get("nclx_profile") or {}
     if not metadata.icc and colors.get("transfer_characteristics", 13) not in (2, 6, 13):
         missing.append("colors that are not sRGB")
@@ -162,5 +162,5 @@ def _read_jpeg_xl(data: bytes) -> Header:
     width = height * above // below if ratio else side(small)
     exif, xmp = tags.read_exif(named.get(b"Exif", b"")[4:]), bytes(named.get(b"xml ", b""))
     missing = [f"box {name_of(box.name)}" for box in boxes if box.name in (b"brob", b"jumb")]
-    return Header(formats.JXL, ((height, width),), Metadata(exif, xmp or None), tuple(missing), 1,
+    return Header(formats.JXL, ((height, width),), Metadata(exif, xmp), tuple(missing), 1,
                   pixel_bytes=8)  # fmt: skip

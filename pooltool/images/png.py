@@ -146,6 +146,7 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     if picture.palette is not None:
         data = _with_palette(data, picture.palette)
     metadata, density = picture.metadata, b""
+    exif, xmp, icc = metadata.blocks()
     if metadata == NO_METADATA:
         return Encoded(data)
     if metadata.resolution:
@@ -154,9 +155,9 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     blocks = [
         *(metadata.verbatim.parts if metadata.verbatim else ()),
         (b"pHYs", density),
-        (b"iCCP", metadata.icc and b"icc\0\0" + zlib.compress(metadata.icc)),
-        (b"eXIf", metadata.exif and metadata.exif.to_bytes()),
-        (b"iTXt", metadata.xmp and _XMP + bytes(4) + metadata.xmp),
+        (b"iCCP", icc and b"icc\0\0" + zlib.compress(icc)),
+        (b"eXIf", exif),
+        (b"iTXt", xmp and _XMP + bytes(4) + xmp),
     ]
     chunks = (CONTAINER.pack(name, block) for name, block in blocks if block)
     return Encoded(b"".join((data[:_BEHIND_IHDR], *chunks, data[_BEHIND_IHDR:])))
@@ -194,7 +195,7 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     missing += ["shape of pixels"] if unit != 1 and across != down else []
     pairs = tuple((name, bytes(body)) for name, body, _ in kept)
     verbatim = Verbatim(("PNG",), pairs, _names_elsewhere(kept)) if kept else None
-    return Metadata(read_exif(exif), xmp or None, icc or None, resolution, verbatim), missing
+    return Metadata(read_exif(exif), xmp, icc, resolution, verbatim), missing
 
 
 def _translated(part: Part) -> Part:

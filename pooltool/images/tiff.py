@@ -307,8 +307,8 @@ def _describe(data: bytes, pages: Sequence[Page]) -> tuple[Metadata, list[str]]:
     turn = first.number(tags.ORIENTATION, 1)
     sides = (pages[0].height, pages[0].width)[:: -1 if turn in (5, 6, 7, 8) else 1]
     exif = exif._replace(fields=kept, is_whole=True).adapted(sides, turn)
-    icc = None if _ICC in outdated else first.raw(_ICC)
-    return Metadata(exif if kept else None, first.raw(_XMP), icc), missing
+    icc = b"" if _ICC in outdated else first.raw(_ICC) or b""
+    return Metadata(exif if kept else None, first.raw(_XMP) or b"", icc), missing
 
 
 def _pooled_no_data(page: Directory, pixels: Array) -> list[str]:

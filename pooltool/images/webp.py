@@ -54,13 +54,10 @@ def read_header(data: bytes) -> Header:
     missing = CONTAINER.names(contents.others)
     if data[end:].strip(b"\0"):
         missing.append("data after the end of the picture")
-    metadata = Metadata(
-        read_exif(contents.first("exif")),
-        contents.first("xmp") or None,
-        contents.first("icc") or None,
-    )
+    exif, xmp, icc = map(contents.first, ("exif", "xmp", "icc"))
     sizes = repeated((height, width), max(1, len(frames)))
-    return Header(formats.WEBP, sizes, metadata, tuple(missing), animated=bool(frames))
+    return Header(formats.WEBP, sizes, Metadata(read_exif(exif), xmp, icc), tuple(missing),
+                  animated=bool(frames))  # fmt: skip
 
 
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
@@ -72,7 +69,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
 
 def encode(picture: Picture, quality: int | None) -> Encoded:
     """Encode without loss unless a quality is asked for, the colors under alpha 0 included."""
-    cv2, metadata = native.import_cv2(), picture.metadata
+    cv2, (exif, xmp, icc) = native.import_cv2(), picture.metadata.blocks()
     settings = [cv2.IMWRITE_WEBP_LOSSLESS_MODE, cv2.IMWRITE_WEBP_LOSSLESS_PRESERVE_COLOR]
     if quality is not None:
         settings = [cv2.IMWRITE_WEBP_QUALITY, max(1, quality)]
@@ -82,12 +79,11 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
             frame = np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
         still = opencv.encode_still(formats.WEBP, frame, settings)
         stills.append([part for part in CONTAINER.walk(still, _HEAD) if part.name != b"VP8X"])
-    exif = metadata.exif.to_bytes() if metadata.exif else b""
-    if len(stills) == 1 and not (exif or metadata.xmp or metadata.icc):
+    if len(stills) == 1 and not (exif or xmp or icc):
         return Encoded(still)
     height, width, samples = frame.shape
     sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    flags = _ICC * bool(metadata.icc) | _EXIF * bool(exif) | _XMP * bool(metadata.xmp)
+    flags = _ICC * bool(icc) | _EXIF * bool(exif) | _XMP * bool(xmp)
     flags |= _ALPHA * (samples == 4) | _ANIMATED * (len(stills) > 1)
     chunks = stills[0]
     if len(stills) > 1:  # OpenCV's own animation loses colors under transparency
@@ -95,8 +91,8 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
         for parts, time in zip(stills, picture.durations or (1000,) * len(stills), strict=True):
             place = bytes(6) + sides + min(time, 0xFFFFFF).to_bytes(3, "little")
             chunks.append(Part(b"ANMF", place + bytes([_NO_BLENDING]) + _joined(parts)))
-    before = [Part(b"VP8X", struct.pack("<I", flags) + sides), Part(b"ICCP", metadata.icc or b"")]
-    behind = [Part(b"EXIF", exif), Part(b"XMP ", metadata.xmp or b"")]
+    before = [Part(b"VP8X", struct.pack("<I", flags) + sides), Part(b"ICCP", icc)]
+    behind = [Part(b"EXIF", exif), Part(b"XMP ", xmp)]
     body = _joined(part for part in (*before, *chunks, *behind) if part.body)
     return Encoded(b"".join((b"RIFF", struct.pack("<I", len(body) + 4), b"WEBP", body)))
 
