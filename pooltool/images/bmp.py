@@ -29,12 +29,13 @@ _RAMP = bytes(level * (place < 3) for level in range(256) for place in range(4))
 
 
 class _Details(NamedTuple):
-    head: bytes
-    """What OpenCV is given for a header; empty where Pillow reads the file."""
+    kind: tuple[int, int]
     palette: Array
     """(K, 4), blue first; empty above 8 bits."""
     start: int
     """Where the pixels begin."""
+    rows: int
+    """Below 0 when the first row is the top one."""
 
 
 def read_header(data: bytes) -> Header:
@@ -58,8 +59,7 @@ def read_header(data: bytes) -> Header:
     table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry].reshape(count, entry)
     palette = np.full((count, 4), 255, np.uint8)
     palette[:, :3] = table[:, :3]
-    plain = struct.pack("<IIiiHHI20x", 54 + 1024, 40, width, rows, 1, bits, coding)
-    details = _Details(b"" if kind in _MASKS else data[:10] + plain + _RAMP, palette, start)
+    details = _Details(kind, palette, start, rows)
     missing = ("ICC profile",) if size >= 124 and any(head[116:120]) else ()
     metadata = Metadata(resolution=(down, across) if min(down, across) > 0 else None)
     levels = palette[:, 0].tobytes()  # of gray: the indices, or black and white
@@ -75,21 +75,28 @@ def _is_gray(palette: Array) -> bool:
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """The pixels: gray where the palette holds nothing but gray."""
     details: _Details = header.details
-    head, palette, start = details
-    if not head:
+    ((height, width),), ((coding, bits), palette, start, rows) = header.sizes, details
+    if (coding, bits) in _MASKS:
         return pillow.decode_as(data, header, "BMP with bit masks")
-    pixels = opencv.decode_still(head + data[start:] + bytes(3), formats.BMP)
-    if pixels.ndim == 3:
-        return Picture((pixels[..., :3],), formats.BMP)
-    if pixels.max() >= len(palette):
+    if bits > 8:
+        stride = (width * bits + 31) // 32 * 4
+        body = data.ljust(start + height * stride, b"\0")  # the last row may end early
+        lines = np.frombuffer(body, np.uint8, height * stride, start).reshape(height, stride)
+        pixels = lines[:: -1 if rows > 0 else 1, : width * bits // 8].reshape(height, width, -1)
+        return Picture((np.ascontiguousarray(pixels[..., :3]),), formats.BMP)
+    head = struct.pack("<IIiiHHI20x", 54 + 1024, 40, width, rows, 1, bits, coding)
+    plain = b"".join((data[:10], head, _RAMP, memoryview(data)[start:], bytes(3)))
+    indices = opencv.decode_still(plain, formats.BMP)
+    if indices.max() >= len(palette):
         raise DamageError("it is damaged: it holds an index beyond its palette")
-    picture = Picture((pixels,), formats.BMP, palette=palette)
+    picture = Picture((indices,), formats.BMP, palette=palette)
     if header.labels:
         return picture
     if not _is_gray(palette):
         return colored(picture)
-    levels = np.ascontiguousarray(padded(palette)[:, 0])
-    return Picture((native.import_cv2().LUT(pixels, levels),), formats.BMP)
+    levels = np.zeros(256, np.uint8)
+    levels[: len(palette)] = palette[:, 0]
+    return Picture((native.import_cv2().LUT(indices, levels),), formats.BMP)
 
 
 def encode(picture: Picture, quality: int | None) -> Encoded:
