@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -50,23 +51,24 @@ class _Block(NamedTuple):
     """What its sub-blocks hold."""
 
 
-_Details = tuple[list[tuple[bytes, _Block]], int]
-"""For each frame what controls it and its image, and how often all of them play."""
+_Details = tuple[list[tuple[bytes, _Block]], int, tuple[int, int]]
+"""For each frame what controls it and its image, how often all of them play, and the height and
+width that hold all frames, also where they reach beyond what is shown.
+"""
 
 
 def read_header(data: bytes) -> Header:
     """Walk all blocks."""
     width, height = struct.unpack_from("<HH", data, 6)
     frames, control, loop = list[tuple[bytes, _Block]](), bytes(4), 1
-    metadata, missing = NO_METADATA, list[str]()
+    metadata, missing, bottom, right = NO_METADATA, list[str](), 0, 0
     for block in _blocks(data):
         body = block.body
         if block.label == _IMAGE:
-            bottom, right = _ends(data, block)
+            low, far = _ends(data, block)
+            bottom, right = max(bottom, low), max(right, far)
             if not frames:  # a first frame beyond the canvas makes it larger
-                height, width = max(height, bottom), max(width, right)
-            if bottom > height or right > width or max(bottom, right) > 0xFFFF:
-                raise ImageError(opencv.unread("GIF", "a frame leaves its canvas"))
+                height, width = max(height, low), max(width, far)
             frames.append((control, block))
             control = bytes(4)
         elif block.label == _CONTROL:
@@ -85,7 +87,10 @@ def read_header(data: bytes) -> Header:
     if not frames:
         raise DamageError("it is damaged: the GIF holds no picture")
     require_plausible(height, width, height * width, len(data) * _MOST_PIXELS)
-    details: _Details = frames, loop
+    canvas = max(height, bottom), max(width, right)
+    if max(canvas) > 0xFFFF or prod(canvas) > 2 * height * width + (1 << 24) // len(frames):
+        raise ImageError(opencv.unread("GIF", "a frame lies far beyond its canvas"))
+    details: _Details = frames, loop, canvas
     return Header(formats.GIF, repeated((height, width), len(frames)), metadata, tuple(missing),
                   animated=len(frames) > 1, indexed=True, details=details)  # fmt: skip
 
@@ -99,7 +104,8 @@ def _blocks(data: bytes) -> Iterator[_Block]:
         elif data[at] == _EXTENSION:
             label, content = data[at + 1], at + 2
         else:
-            raise DamageError("it is truncated or damaged: a GIF block is not valid")
+            words = "a GIF block is not valid"
+            raise DamageError(f"it is truncated or damaged: {words}")
         start, at, pieces = at, content, []
         while data[at]:
             pieces.append(data[at + 1 : at + 1 + data[at]])
@@ -125,7 +131,7 @@ def _ends(data: bytes, block: _Block) -> tuple[int, int]:
 def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     """Decode the frames as browsers show them, or the indices of a single one that covers all."""
     details: _Details = header.details
-    (height, width), (blocks, loop) = header.sizes[0], details
+    (height, width), (blocks, loop, canvas) = header.sizes[0], details
     if header.labels and len(blocks) == 1:
         place = struct.unpack_from("<4H", data, blocks[0][1].start + 1)
         if place == (0, 0, width, height):
@@ -133,7 +139,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     flags, table = data[10], _table(data, 10, 13)
     if not table:  # without one OpenCV does not clear the area outside the next frame
         flags, table = 0x80, bytes(6)
-    parts = [data[:6] + struct.pack("<HHBBB", width, height, flags, 0, 0) + table]
+    parts = [data[:6] + struct.pack("<HHBBB", *canvas[::-1], flags, 0, 0) + table]
     for control, block in blocks:
         flags, delay, clear = struct.unpack("<BHB", control)
         flags = _DISPOSALS.get(flags >> 2 & 7, 0) << 2 | flags & 1
@@ -142,6 +148,8 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     parts.append(b"!\xf9\4\1\0\0\0\0;")
     picture = opencv.decode_animation(b"".join(parts), header, frame)
     cv2, frames = native.import_cv2(), picture.frames
+    if canvas != (height, width):
+        frames = tuple(pixels[:height, :width].copy() for pixels in frames)
     masks = [cv2.extractChannel(pixels, 3) for pixels in frames]
     if all(mask.min() == 255 for mask in masks):
         frames = tuple(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR) for pixels in frames)
