@@ -72,7 +72,7 @@ def _is_gray(palette: Array) -> bool:
     return bool((palette[:, :3] == palette[:, :1]).all())
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """The pixels: gray where the palette holds nothing but gray."""
     details: _Details = header.details
     ((height, width),), ((coding, bits), palette, start, rows) = header.sizes, details

@@ -3,8 +3,9 @@
 A picture is decoded the way it is seen: turned upright, its depth, gray or color and alpha kept.
 
 A format is a module with `read_header(data)`, which walks the file once, `decode(data, header,
-frame)` and, if it is written, `encode(picture, quality)`. A new one is a module and its row in
-`formats.CODECS`; a module is loaded when a file needs it.
+chosen)`, where `chosen` is a slice of the frames, and, if it is written, `encode(picture,
+quality)`. A new one is a module and its row in `formats.CODECS`; a module is loaded when a file
+needs it.
 
 The label of a picture with a palette is its index. Where labels are asked for, `decode` of its
 module finds `header.labels` and returns them with the palette, or colors where there is no one
@@ -70,10 +71,11 @@ def decode(
     if frame is not None and not 0 <= frame < count:
         only = "only one frame" if count == 1 else f"frames 0 to {count - 1}"
         raise ImageError(f"it has no frame {frame}; it has {only}")
-    _require_sizes(header, frame, len(data))
+    chosen = slice(None) if frame is None else slice(frame, frame + 1)
+    _require_sizes(header, chosen, len(data))
     if gray or labels or data_format:
         header = header._replace(gray=gray, labels=labels, data_format=data_format)
-    picture: Picture = module.decode(data, header, frame)
+    picture: Picture = module.decode(data, header, chosen)
     if header.metadata != NO_METADATA or header.left_out or header.orientation not in (None, 1):
         picture = _upright(picture, header)
     if gray:
@@ -142,15 +144,15 @@ def read_header(data: bytes) -> tuple[ModuleType, Header]:
         raise DamageError("it is truncated or damaged: a header ends too early") from None
 
 
-def _require_sizes(header: Header, frame: int | None, size: int) -> None:
+def _require_sizes(header: Header, chosen: slice, size: int) -> None:
     """Refuse frames without pixels, more of them than a file of this size has, and more pixels,
     rows or columns than OpenCV's limits. A pixel of more than 4 bytes counts as more than one.
     """
     sizes, unit, limits = header.sizes, "pixels", header.format.limits
     if limits and len(sizes) > _FEW_FRAMES + size // _BYTES_A_FRAME:
         raise DamageError(f"it is damaged: its {size} bytes are too few for {len(sizes)} frames")
-    if frame is not None and not header.animated:
-        sizes = sizes[frame : frame + 1]
+    if not header.animated:
+        sizes = sizes[chosen]
     heights, widths = zip(*sizes, strict=True)
     if min(heights) < 1 or min(widths) < 1:
         raise DamageError("it is damaged: its header declares a picture without pixels")

@@ -128,7 +128,7 @@ def _ends(data: bytes, block: _Block) -> tuple[int, int]:
     return top + down, left + across
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the frames as browsers show them, or the indices of a single one that covers all."""
     details: _Details = header.details
     (height, width), (blocks, loop, canvas) = header.sizes[0], details
@@ -146,7 +146,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         parts.append(b"!\xf9\4" + struct.pack("<BHB", flags, delay, clear) + b"\0")
         parts.append(data[block.start : block.end])
     parts.append(b"!\xf9\4\1\0\0\0\0;")
-    picture = opencv.decode_animation(b"".join(parts), header, frame)
+    picture = opencv.decode_animation(b"".join(parts), header, chosen)
     cv2, frames = native.import_cv2(), picture.frames
     if canvas != (height, width):
         frames = tuple(pixels[:height, :width].copy() for pixels in frames)
@@ -156,8 +156,6 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     else:  # what is transparent has no color
         pairs = zip(frames, masks, strict=True)
         frames = tuple(cv2.bitwise_and(pixels, pixels, mask=mask) for pixels, mask in pairs)
-    if len(frames) == 1:
-        return Picture(frames, formats.GIF)
     return picture._replace(frames=frames, loop=loop)
 
 

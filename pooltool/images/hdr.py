@@ -31,7 +31,7 @@ def read_header(data: bytes) -> Header:
     return Header(formats.HDR, ((height, width),), left_out=missing, pixel_bytes=12)
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the picture."""
     return Picture((opencv.decode_still(data, formats.HDR),), formats.HDR)
 

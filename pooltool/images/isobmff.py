@@ -81,13 +81,13 @@ def read_header(data: bytes) -> Header:
     return header
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the pictures as they are stored."""
     details: _Details = header.details
     hidden = details.items.replace(b"Exif", b"skip").replace(b"mime", b"skip")
     data = data.replace(details.items, hidden, 1) if hidden else data
     if header.animated:
-        picture = opencv.decode_animation(data, header, frame)
+        picture = opencv.decode_animation(data, header, chosen)
         return picture._replace(maxval=details.maxval)
     is_avif = header.format is formats.AVIF
     if details.what:

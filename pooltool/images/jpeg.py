@@ -117,7 +117,7 @@ def read_header(data: bytes) -> Header:
     return Header(formats.JPEG, ((height, width),), metadata, tuple(missing), details=details)
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the picture as it is stored."""
     details: _Details = header.details
     odd = [repair.words for repair in details.repairs]

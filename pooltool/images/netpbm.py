@@ -82,10 +82,9 @@ def _read_raster(data: bytes, at: int) -> _Raster:
     return _Raster(kind, shape, dtype, last, start, end)
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Read one picture or all."""
-    rasters: list[_Raster] = header.details
-    rasters = rasters if frame is None else rasters[frame : frame + 1]
+    rasters: list[_Raster] = header.details[chosen]
     kind = rasters[0].kind
     levels = {None if kind in _FLOAT or r.last in (255, 65535) else int(r.last) for r in rasters}
     if len(levels) > 1:

@@ -136,7 +136,7 @@ def read_header(data: bytes) -> Header:
     return Header(formats.NPY, repeated((height, width), count), details=array)
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """The array as a picture, blue first; (N, H, W, C) are N frames."""
     details: ArrayFile = header.details
     array, data_format = details.part(0, details.shape), header.data_format
@@ -144,8 +144,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
     if data_format == "channels_first" and array.ndim > 2:
         array = np.moveaxis(array, -3, -1)
     frames = array if array.ndim == 4 else array[None]
-    chosen = frames if frame is None else frames[frame : frame + 1]
-    return Picture(tuple(map(opencv.swapped, chosen)), formats.NPY, warnings=warnings)
+    return Picture(tuple(map(opencv.swapped, frames[chosen])), formats.NPY, warnings=warnings)
 
 
 def encode(picture: Picture, quality: int | None) -> Encoded:

@@ -36,17 +36,15 @@ def decode_still(data: bytes, format: Format, complaints: str = "", *, gray: boo
     return pixels
 
 
-def decode_animation(data: bytes, header: Header, frame: int | None) -> Picture:
-    """Decode all frames with their timing, or one frame."""
+def decode_animation(data: bytes, header: Header, chosen: slice) -> Picture:
+    """Decode the chosen frames with their timing."""
     buffer = _buffer(data).reshape(1, -1)  # OpenCV 4 takes nothing but a row
     read = _decoded(header.format, "", native.import_cv2().imdecodeanimation, buffer)
     frames, durations = tuple(read.frames), tuple(int(time) for time in np.ravel(read.durations))
     count = len(header.sizes)
     if len(frames) != count or len(durations) != count:
         raise DamageError(f"it is damaged: only {len(frames)} of {count} frames can be read")
-    if frame is not None:
-        return Picture((frames[frame],), header.format)
-    return Picture(frames, header.format, durations, int(read.loop_count))
+    return Picture(frames[chosen], header.format, durations[chosen], int(read.loop_count))
 
 
 def _decoded(format: Format, complaints: str, decoder: Callable[..., Any], *words: Any) -> Any:

@@ -61,7 +61,7 @@ def read_header(data: bytes) -> Header:
     return Header(format, (image.size[::-1],), metadata, tuple(missing), 1, details=image)
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the picture that is shown first, and all frames of an animation of JPEG XL."""
     format = header.format
     if format is formats.JXL:

@@ -119,13 +119,13 @@ def read_header(data: bytes) -> Header:
     )  # fmt: skip
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the pictures as they are stored; a transparent gray level becomes alpha. Frames of an
     animation have no indices, as they are put together by their colors.
     """
     details: _Details = header.details
     if details.frames:
-        return _decode_animation(header, frame)
+        return _decode_animation(header, chosen)
     if header.labels:
         return _indexed(details)
     if any(part.name not in _DECODED for part in details.parts):
@@ -259,9 +259,9 @@ def _animated(
     return frames, loop, missing
 
 
-def _decode_animation(header: Header, frame: int | None) -> Picture:
-    """The frames as they are seen, or one of them; without alpha where there is none in them and
-    they cover the picture.
+def _decode_animation(header: Header, chosen: slice) -> Picture:
+    """The chosen frames as they are seen; without alpha where there is none in them and they cover
+    the picture.
 
     Put together here, as PNG (11.3.4) says: OpenCV cuts 16 bits to 8, takes what becomes clear in
     pictures without alpha for black, and keeps gray of a transparent level.
@@ -270,7 +270,7 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
     shown = list[Array]()
     is_cleared = details.frames[0][:2] != (slice(0, height), slice(0, width))
     is_cleared = is_cleared or any(part.disposal for part in details.frames)
-    for index, part in enumerate(details.frames[: None if frame is None else frame + 1]):
+    for index, part in enumerate(details.frames[: chosen.stop]):
         pixels = _decoded(_still(details.before, part), details)
         if channels(pixels) < 4 and is_cleared:
             cv2 = native.import_cv2()
@@ -284,17 +284,14 @@ def _decode_animation(header: Header, frame: int | None) -> Picture:
             _blend(pixels, area)
         else:
             area[...] = pixels
-        if frame in (None, index):
-            shown.append(canvas.copy())
+        shown.append(canvas.copy())
         if part.disposal in (_BACKGROUND, _PREVIOUS):
             area[...] = after
+    shown = shown[chosen]
     if is_cleared and not details.has_alpha and all(pixels[..., 3].all() for pixels in shown):
         shown = [pixels[..., 0] if details.color == _GRAY else pixels[..., :3] for pixels in shown]
-    picture = Picture(tuple(shown), formats.PNG)
-    if len(details.frames) == 1 or frame is not None:
-        return picture
-    durations = tuple(part.duration for part in details.frames)
-    return picture._replace(durations=durations, loop=details.loop)
+    durations = tuple(part.duration for part in details.frames[chosen])
+    return Picture(tuple(shown), formats.PNG, durations, details.loop)
 
 
 def _blend(front: Array, back: Array) -> None:

@@ -88,15 +88,14 @@ def read_header(data: bytes) -> Header:
     )  # fmt: skip
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode pages, upright, with straight or premultiplied colors as they are stored. Indices are
     those of pages that all have one palette.
     """
     pages: dict[int, Page] = header.details
     planes = len(header.sizes) if len(pages) == 1 else 1
-    if frame is not None and planes == 1:
-        index = [*pages][frame]
-        pages = {index: pages[index]}
+    if planes == 1:
+        pages = dict([*pages.items()][chosen])
     premultiplied = {1 in page.extra for page in pages.values() if page.meaning in WITH_ALPHA}
     bands = {page.meaning == BANDS for page in pages.values() if page.samples > 1}
     tops = {page.top for page in pages.values()}
@@ -107,7 +106,7 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
         )
     palette = tiff_pages.shared_palette([*pages.values()]) if header.labels else None
     frames, warnings = [], list[str]()
-    for page, values in _samples(data, pages, planes, frame):
+    for page, values in _samples(data, pages, planes, chosen):
         if tiff_pages.PHOTOMETRIC not in page.directory.fields:
             warnings.append(f"it does not say what its values mean: read as {page.meaning}")
         if page.meaning == BANDS and (page.photometric == 2 or any(page.extra)):
@@ -130,10 +129,10 @@ def decode(data: bytes, header: Header, frame: int | None) -> Picture:
 
 
 def _samples(
-    data: bytes, pages: Mapping[int, Page], planes: int, frame: int | None
+    data: bytes, pages: Mapping[int, Page], planes: int, chosen: slice
 ) -> Iterator[tuple[Page, Array]]:
-    """Pages, by their place in the file, and their samples as they are stored; or all planes of a
-    page, or one of them.
+    """Pages, by their place in the file, and their samples as they are stored; or the chosen planes
+    of a page.
     """
     kinds = {index: tiff_pages.rare_kind(page) for index, page in pages.items()}
     blocks = {index: tiff_pages.blocks(data, page) for index, page in pages.items()}
@@ -142,7 +141,7 @@ def _samples(
     for index, page in pages.items():
         if planes > 1:
             stack = tifffile.stacked(file, page, planes)
-            yield from ((page, values) for values in (stack if frame is None else [stack[frame]]))
+            yield from ((page, values) for values in stack[chosen])
         elif kinds[index]:
             yield page, tifffile.stored(file, index, page, blocks[index])
         else:

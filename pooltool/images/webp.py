@@ -60,10 +60,10 @@ def read_header(data: bytes) -> Header:
                   animated=bool(frames))  # fmt: skip
 
 
-def decode(data: bytes, header: Header, frame: int | None) -> Picture:
+def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the pictures as they are stored."""
     if len(header.sizes) > 1:
-        return opencv.decode_animation(data, header, frame)
+        return opencv.decode_animation(data, header, chosen)
     return Picture((opencv.decode_still(data, formats.WEBP),), formats.WEBP)
 
 
