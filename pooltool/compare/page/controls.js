@@ -1,6 +1,7 @@
 // The toolbar: what it is built of, and what it says.
 
 const SPEEDS = { slow: 1, normal: 2, fast: 4 };
+const BOXES = [...SWITCHES, ...VIEWS];
 
 function buildControls() {
   const choice = (key) => `<span class="field choice"><label for="${key}" data-text="${key}"></label>
@@ -8,24 +9,25 @@ function buildControls() {
   const size = (key) => `<span class="field"><label for="${key}" data-text="${key}"></label>
     <button>−</button> <input id="${key}" autocomplete="off" aria-describedby="${key}_wrong">
     <button>+</button> <span class="wrong" id="${key}_wrong" role="alert"></span></span>`;
-  const box = (key, words) => `<label class="switch">
-    <input type="checkbox" id="${key}"><span data-text="${words}"></span></label>`;
+  const box = (key) => `<label class="switch">
+    <input type="checkbox" id="${key}"><span data-text="${key}_switch"></span></label>`;
+  const all = (keys, build) => keys.map(build).join("");
   $("toolbar").innerHTML = `${choice("picture")}<button id="open" data-text="open"></button>
     <input id="chosen" type="file" accept="image/*" hidden>${choice("preset")}
-    ${SIZES.slice(0, 3).map(size).join("")}
+    ${all(SIZES.slice(0, 3), size)}
     <details id="more"><summary data-text="more_settings"></summary><div id="others">
-      ${SIZES.slice(3).map(size).join("")}${SWITCHES.map((key) => box(key, key)).join("")}
+      ${all(SIZES.slice(3), size)}${all(SWITCHES, box)}
     </div></details>
-    ${VIEWS.map((key) => box(key, `${key}_switch`)).join("")}
+    ${all(VIEWS, box)}
     <span id="player"><button id="back" data-label="previous">◀</button>
       <button id="play" class="main"></button> <button id="next" data-label="next">▶</button>
       <select id="speed" data-label="speed"></select></span>`;
-  $("pictures").innerHTML = NAMES.map((name) => `<figure class="${name}">
+  $("pictures").innerHTML = all(NAMES, (name) => `<figure class="${name}">
     <figcaption><h2 data-text="${name}"></h2><span class="shape"></span>
       <button class="save">PNG</button></figcaption>
     <div class="frame"><canvas id="${name}" tabindex="0" role="application"></canvas>
       <div class="fields"></div></div>
-    <dl></dl></figure>`).join("");
+    <dl></dl></figure>`);
   for (const key of SIZES) {
     const input = $(key), [less, more] = input.parentElement.querySelectorAll("button");
     less.onclick = () => step(key, -1);
@@ -34,34 +36,44 @@ function buildControls() {
     input.oninput = () => {
       const value = parse(key, input.value);
       describeSize(key, value === undefined);
-      if (value !== undefined) set(key, value);
+      if (value !== undefined) change({ [key]: value });
     };
   }
-  for (const key of SWITCHES) $(key).onchange = () => set(key, $(key).checked);
-  for (const key of VIEWS) $(key).onchange = () => setView(key, $(key).checked);
+  for (const key of BOXES) $(key).onchange = () => change({ [key]: $(key).checked });
 }
 
-// The options of a list, {value: words}; the first is what it is called where `chosen` is none.
+// The buttons beside a field.
+function step(key, by) {
+  const least = key === "padding" ? 0 : 1;
+  const moved = (given) => (Array.isArray(given) ? given.map(moved) : Math.max(least, given + by));
+  let value = key === "stride" ? strideNow() : state[key];
+  if (value === "same") value = NO_PADDING;
+  else if (!value) value = by > 0 && layout ? countsOf() : null; // of an output size
+  else if (key === "output_size" && by + Math.max(...value) < 1) value = null;
+  else value = moved(value);
+  change({ [key]: value });
+}
+
+// The options of a list, {value: words}.
 function offer(id, options, chosen) {
   $(id).replaceChildren(...Object.entries(options).map(([value, textContent]) => (
     make("option", { value, textContent, selected: value === String(chosen) }))));
 }
 
 function describeControls() {
-  const { settings: s, edits } = state, isTwin = state.key === "lecture" && same(edits, TWIN);
+  const { edits } = state, isTwin = state.picture === "lecture" && same(edits, TWIN);
   const named = (keys, prefix = "") => Object.fromEntries(keys.map((key) => [key, text(prefix + key)]));
   const written = edits.length && !isTwin ? ["written"] : [], opened = have.dropped ? ["dropped"] : [];
   offer("picture", named([...written, "file", ...opened, "lecture", "noisy"]),
-    written[0] || (isTwin ? "noisy" : state.key));
+    written[0] || (isTwin ? "noisy" : state.picture));
   const names = Object.keys(PRESETS);
-  const preset = names.find((key) => same(settingsOf(PRESETS[key]), settingsOf(s)));
+  const preset = names.find((key) => same(windowsOf(PRESETS[key]), windowsOf(state)));
   offer("preset", named(preset ? names : ["own", ...names], "preset_"), preset || "own");
   offer("speed", named(Object.keys(SPEEDS)), state.speed);
   offer("channel", info.channels.map((_, c) => channelName(c)), state.channel);
   SIZES.forEach((key) => describeSize(key));
-  for (const key of SWITCHES) $(key).checked = s[key];
-  for (const key of VIEWS) $(key).checked = state[key];
-  $("ceil_mode").disabled = Boolean(s.output_size);
+  for (const key of BOXES) $(key).checked = state[key];
+  $("ceil_mode").disabled = Boolean(state.output_size);
   $("difference").disabled = !(state.noise || state.move || edits.length);
   $("play").textContent = text(state.timer ? "stop" : "play");
   for (const id of ["play", "back", "next"]) $(id).disabled = Boolean(state.problem);
@@ -71,23 +83,21 @@ function describeControls() {
   $("channel_choice").hidden = info.channels.length === 1;
 }
 
-// What a preset says of settings: with an output size nothing else matters.
-const settingsOf = (s) => (s.output_size ? [s.output_size]
-  : [s.pool_size, s.stride, s.padding, s.dilation, s.ceil_mode]);
+// What a preset says of the windows: with an output size nothing else matters.
+const windowsOf = (s) => (s.output_size ? [s.output_size]
+  : [s.pool_size, s.stride || s.pool_size, s.padding, s.dilation, s.ceil_mode]);
 
 // A field and its two buttons. What is being written stays as it is; see `parse`.
 function describeSize(key, isWrong = false) {
-  const input = $(key), value = state.settings[key], isStride = key === "stride";
-  const isOff = key !== "output_size" && Boolean(state.settings.output_size);
-  const hint = key === "padding" ? "bad_padding" : "bad_size";
-  Object.assign(input, { placeholder: isStride ? sizeText(key, value) : text("off"), disabled: isOff,
-    title: text(hint), ariaInvalid: isWrong });
-  $(`${key}_wrong`).textContent = isWrong ? text(hint) : "";
+  const input = $(key), hint = text(key === "padding" ? "bad_padding" : "bad_size");
+  const disabled = key !== "output_size" && Boolean(state.output_size);
+  const placeholder = key === "stride" ? sizeText(key, state.pool_size) : text("off");
+  Object.assign(input, { placeholder, disabled, title: hint, ariaInvalid: isWrong });
+  $(`${key}_wrong`).textContent = isWrong ? hint : "";
   for (const button of input.parentElement.querySelectorAll("button")) {
-    Object.assign(button, { ariaLabel: `${text(key)} ${button.textContent}`, disabled: isOff });
+    Object.assign(button, { ariaLabel: `${text(key)} ${button.textContent}`, disabled });
   }
-  if (isWrong || document.activeElement === input) return;
-  input.value = isStride && strideFollows() ? "" : sizeText(key, value);
+  if (!isWrong && document.activeElement !== input) input.value = sizeText(key, state[key]);
 }
 
 // The numbers of a small picture as fields over its cells; one takes the keyboard at a time.
@@ -96,7 +106,6 @@ const shownNumber = (index) => String(pictures.input.planes[state.channel][index
 const placeOf = (index) => [Math.floor(index / info.width), index % info.width];
 
 function placeFields() {
-  const place = { x: $("input").offsetLeft, y: 0, low: view.low, scale: view.scale };
   const fields = document.querySelector("figure.input .fields"), count = info.height * info.width;
   fields.hidden = !isSmall() || state.noise || state.move || state.difference || view.scale[0] < 14;
   if (fields.hidden) return;
@@ -112,12 +121,22 @@ function placeFields() {
   const [height, width] = view.scale.map((side) => `${side}px`);
   const channel = info.channels.length > 1 ? channelName(state.channel) : "";
   [...fields.children].forEach((field, index) => {
-    const [row, column] = placeOf(index);
-    Object.assign(field.style, { left: `${at(place, 1, column)}px`, top: `${at(place, 0, row)}px`,
-      width, height, fontSize: `${Math.min(24, view.scale[1] / 2.4)}px` });
+    const [row, column] = placeOf(index), left = $("input").offsetLeft + drawnAt(view, 1, column);
+    Object.assign(field.style, { left: `${left}px`, top: `${drawnAt(view, 0, row)}px`, width, height,
+      fontSize: `${Math.min(24, view.scale[1] / 2.4)}px` });
     field.ariaLabel = text("field", { row, column, channel }).trim();
     if (document.activeElement !== field) field.value = shownNumber(index);
   });
+}
+
+function edit(index, words) {
+  const value = Number(words.replace("−", "-").replace(",", ".")), { channel } = state;
+  const isNumber = words.trim() !== "" && Number.isFinite(value);
+  $("bad_number").textContent = isNumber || !words.trim() ? "" : text("bad_number", { words });
+  if (!isNumber) return;
+  const others = state.edits.filter(([c, at]) => c !== channel || at !== index);
+  const edits = [...others, [channel, index, value]].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  change({ edits }, false); // a letter is no step in the history
 }
 
 // Arrow keys go from field to field, as in a table.

@@ -2,22 +2,22 @@
 // goes: {x, y, width, height} in CSS pixels, `low`, the position of its corner in the picture, and
 // `scale`, CSS pixels a pixel of the picture, both [rows, columns].
 
-let pictures = null; // name -> {planes, axes, bitmap, change, figures, ...}; axes: [rows, columns]
-let layout = null; // the windows along [rows, columns], as `lay` has them, and `uncovered`
-let view = null; // {low, lengths, scale}, each [rows, columns]: the picture with its padding
+let pictures = null; // name -> {planes, axes, bitmap, change, ...}; axes: [rows, columns]
+let layout = null; // the windows along [rows, columns], as `lay` has them
+let view = null; // the place of the whole picture with its padding, and its `lengths` in pixels
 let info = DATA.info; // what is known of the picture that is shown
 
 let inks = {}; // colors of the theme by name
 function readInks() {
   const style = getComputedStyle(document.documentElement);
   inks = {};
-  for (const name of [...METHODS, "card", "accent", "ink", "hatch", "hatch-paper", "guide"]) {
+  for (const name of [...METHODS, "card", "input", "ink", "hatch", "hatch-paper", "guide"]) {
     inks[name] = style.getPropertyValue(`--${name}`).trim();
   }
 }
-const shade = (value) => Math.max(0, Math.min(255,
-  Math.round((value - info.black) / (info.white - info.black) * 255)));
+const NAN_COLOR = "#d640c4", FONT = "ui-sans-serif, system-ui, sans-serif";
 
+// Give a canvas this size in CSS pixels, empty.
 function sized(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1, context = canvas.getContext("2d");
   Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
@@ -31,6 +31,11 @@ function fill(context, style, ...boxes) {
   for (const box of boxes) context.fillRect(...box);
 }
 
+function write(context, words, x, y, font, align = "center") {
+  Object.assign(context, { font: `${font} ${FONT}`, textAlign: align, textBaseline: "middle" });
+  context.fillText(words, x, y);
+}
+
 // Slanting lines where no picture or window is; gray squares behind what is transparent.
 function pattern(context, kind) {
   const tile = make("canvas", { width: 16, height: 16 }), ink = tile.getContext("2d");
@@ -42,9 +47,9 @@ function pattern(context, kind) {
 }
 
 const edge = ({ origin, pitch }, i) => origin + i * pitch; // where the cells of an axis begin
-const at = (place, k, position) => (
+const drawnAt = (place, k, position) => (
   (k ? place.x : place.y) + (position - place.low[k]) * place.scale[k]);
-const middleOf = ({ name, at: cell }) => (
+const middleOf = ({ name, cell }) => (
   pictures[name].axes.map((axis, k) => edge(axis, cell[k] + 0.5)));
 const cellAt = (name, position) => pictures[name].axes.map(({ origin, pitch, count }, k) => (
   clamped(Math.floor((position[k] - origin) / pitch), count)));
@@ -56,15 +61,13 @@ const tapsOf = (axis, i) => {
 // [rows, columns] of the pixels and of the windows that are lit, and [i, j] of the window whose
 // numbers are shown, null where there is none.
 function selection() {
-  const { name, at: cell } = state.picked, own = cell.map((i) => [i]);
+  const { name, cell } = state.selected, own = cell.map((i) => [i]);
   if (name !== "input") {
     return { pixels: AXES.map((k) => tapsOf(layout[k], cell[k])), windows: own, shown: cell };
   }
-  const windows = layout.map((axis, k) => axis.windows.flatMap(({ first, taken }, i) => {
-    const tap = (cell[k] - first) / axis.step;
-    return Number.isInteger(tap) && tap >= 0 && tap < taken ? [i] : [];
-  }));
-  const nearest = cellAt("max", middleOf(state.picked));
+  const windows = layout.map((axis, k) => (
+    [...axis.windows.keys()].filter((i) => tapsOf(axis, i).includes(cell[k]))));
+  const nearest = cellAt("max", middleOf(state.selected));
   const shown = AXES.map((k) => (windows[k].includes(nearest[k]) ? nearest[k] : windows[k][0]));
   return { pixels: own, windows, shown: shown.includes(undefined) ? null : shown };
 }
@@ -77,100 +80,119 @@ function lookAt() {
   $("pictures").dataset.columns = aspect > 3.2 ? 1 : aspect > 1.9 ? 2 : 4;
   const room = $("input").parentElement.clientWidth, small = Math.max(...lengths) <= LARGEST_GRID;
   const tallest = small ? Math.min(room, 0.42 * innerHeight + 100) : Math.max(1.35 * room, 360);
-  const scale = Math.min(room / lengths[1], tallest / lengths[0]);
-  view = { low, lengths, scale: lengths.map((length) => Math.max(scale, 56 / length)) };
+  const fitting = Math.min(room / lengths[1], tallest / lengths[0]);
+  const scale = lengths.map((length) => Math.max(fitting, 56 / length));
+  const [height, width] = AXES.map((k) => lengths[k] * scale[k]);
+  view = { x: 0, y: 0, width, height, low, lengths, scale };
 }
 
-// Draw a picture's pixels, or what it changed by, and its numbers where they can be read.
-function drawCells(context, name, place) {
-  const { bitmap, axes, planes, change } = pictures[name];
-  const [rows, columns] = axes.map(({ origin, pitch, count }, k) => {
-    const begin = place.low[k] - origin, length = (k ? place.width : place.height) / place.scale[k];
-    const first = Math.max(0, Math.floor(begin / pitch));
-    return { first, count: Math.max(0, Math.min(count, Math.ceil((begin + length) / pitch)) - first) };
-  });
-  const [tall, wide] = axes.map(({ pitch }, k) => pitch * place.scale[k]);
-  const [height, width] = [rows.count, columns.count], hatch = pattern(context, "hatch");
+// A part of a picture: its pixels, its numbers where they can be read, and what is selected.
+function drawPart(context, name, place) {
+  context.save();
+  context.beginPath();
+  context.rect(place.x, place.y, place.width, place.height);
+  context.clip();
+  drawPixels(context, name, place);
+  drawNumbers(context, name, place);
+  const boxes = litBoxes(name, place);
+  for (const [x, y, width, height] of isHidden(name) ? boxes : []) { // still to be revealed
+    fill(context, inks.card, [x, y, width, height]);
+    context.fillStyle = inks.ink;
+    write(context, "?", x + width / 2, y + height / 2, `600 ${clamped(height * 0.6, 29)}px`);
+  }
+  for (const [strokeStyle, lineWidth] of [["rgba(0,0,0,.6)", 5], [inks[name], 3]]) {
+    Object.assign(context, { strokeStyle, lineWidth });
+    for (const box of boxes) context.strokeRect(...box);
+  }
+  context.restore();
+}
+const isHidden = (name) => name !== "input" && state.predict && !state.revealed;
+
+function drawPixels(context, name, place) {
+  const { bitmap, axes } = pictures[name], hatch = pattern(context, "hatch");
+  const [top, left] = axes.map((axis, k) => drawnAt(place, k, edge(axis, 0)));
+  const [height, width] = axes.map(({ pitch, count }, k) => pitch * count * place.scale[k]);
   fill(context, hatch, [place.x, place.y, place.width, place.height]);
-  if (!width || !height) return;
-  const top = at(place, 0, edge(axes[0], rows.first)), left = at(place, 1, edge(axes[1], columns.first));
-  const box = [left, top, width * wide, height * tall];
-  if (info.channels.includes("alpha")) fill(context, pattern(context, "checks"), box);
-  context.imageSmoothingEnabled = Math.min(tall, wide) * devicePixelRatio < 1;
-  context.imageSmoothingQuality = "medium";
-  context.drawImage(bitmap, columns.first, rows.first, width, height, ...box);
+  if (info.channels.includes("alpha")) {
+    fill(context, pattern(context, "checks"), [left, top, width, height]);
+  }
+  const isReduced = width * devicePixelRatio < bitmap.width || height * devicePixelRatio < bitmap.height;
+  Object.assign(context, { imageSmoothingEnabled: isReduced, imageSmoothingQuality: "medium" });
+  context.drawImage(bitmap, left, top, width, height);
+  if (name !== "input") return;
   context.globalAlpha = 0.8;
-  if (name === "input") layout.forEach((axis, k) => axis.uncovered.forEach(([first, last]) => {
-    const begin = at(place, k, first), length = (last - first) * place.scale[k];
+  layout.forEach((axis, k) => axis.uncovered.forEach(([first, end]) => {
+    const begin = drawnAt(place, k, first), length = (end - first) * place.scale[k];
     const strip = k ? [begin, place.y, length, place.height] : [place.x, begin, place.width, length];
     if (length >= 3) fill(context, hatch, strip);
   }));
   context.globalAlpha = 1;
-  const isNumbered = isSmall() || info.channels.length === 1 || place.isWhole;
-  if (!isNumbered || Math.min(tall, wide) < 9 || width * height > 3000) return;
-  const shown = state.difference && change ? change.planes : planes;
-  const cells = Array.from({ length: width * height }, (_, index) => {
-    const [i, j] = [rows.first + Math.floor(index / width), columns.first + index % width];
-    const where = i * axes[1].count + j;
-    return { y: at(place, 0, edge(axes[0], i)), x: at(place, 1, edge(axes[1], j)),
-      changed: change && change.planes.some((plane) => plane[where] !== 0),
-      values: shown.slice(0, isPlain() ? 4 : 1).map((plane) => plane[where]) };
-  });
-  writeCells(context, cells, tall, wide, shown !== planes);
-  if (change && isSmall()) markCells(context, cells, tall, wide, name !== "input");
 }
 
-// Lines around cells of this size, [{y, x, values}], and their numbers where they can be read.
-function writeCells(context, cells, tall, wide, isChange = false) {
+// The cells of an axis of which a part lies in a place.
+function cellsIn({ origin, pitch, count }, place, k) {
+  const begin = place.low[k] - origin, length = (k ? place.width : place.height) / place.scale[k];
+  const first = Math.max(0, Math.floor(begin / pitch));
+  const end = Math.min(count, Math.ceil((begin + length) / pitch));
+  return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
+}
+
+// Lines around cells and their numbers, where those can be read; in the corner of a small picture's
+// cell what became of it.
+function drawNumbers(context, name, place) {
+  const { axes, planes, change } = pictures[name], isChange = Boolean(state.difference && change);
+  const [tall, wide] = axes.map(({ pitch }, k) => pitch * place.scale[k]);
+  const shown = (isChange ? change.planes : planes).slice(0, isPlain() ? 4 : 1);
+  if (Math.min(tall, wide) < 16) return;
+  const [rows, columns] = axes.map((axis, k) => cellsIn(axis, place, k));
+  const cells = rows.flatMap((i) => columns.map((j) => {
+    const where = i * axes[1].count + j, values = shown.map((plane) => plane[where]);
+    const x = drawnAt(place, 1, edge(axes[1], j)), y = drawnAt(place, 0, edge(axes[0], i));
+    const words = values.map((value) => (isChange && value > 0 ? "+" : "") + number(value));
+    const isSame = change && change.planes.every((plane) => plane[where] === 0);
+    return { x, y, values, words, isSame };
+  }));
+  const size = typeSize(tall / shown.length, wide, cells.flatMap(({ words }) => words));
+  if (!size) return;
   Object.assign(context, { lineWidth: 1, strokeStyle: "rgba(128,128,128,.45)" });
-  for (const { y, x } of cells) context.strokeRect(x, y, wide, tall);
-  const words = (value) => (value > 0 && isChange ? "+" : "") + number(value);
-  const lines = cells.length ? cells[0].values.length : 0;
-  const shown = cells.map(({ values }) => values.map(words));
-  const longest = Math.max(...shown.flat().map((word) => word.length));
-  const size = Math.min(26, tall * 0.5, tall * 0.8 / lines, wide * 0.86 / (0.6 * longest));
-  if (!(size >= 8)) return;
-  context.font = `500 ${size}px ui-sans-serif, system-ui, sans-serif`;
-  Object.assign(context, { textAlign: "center", textBaseline: "middle" });
-  cells.forEach(({ y, x, values }, index) => {
-    const [r, g, b] = values.length >= 3 ? values.map(shade) : Array(3).fill(shade(values[0]));
-    const clear = values.length === 4 && values[3] < info.opaque / 2;
-    const light = !values.some(Number.isNaN) && 0.299 * r + 0.587 * g + 0.114 * b > 135;
-    context.fillStyle = !isChange && (clear || light) ? "#16181b" : "#fff";
-    if (isChange) Object.assign(context, { strokeStyle: "#16181b", lineWidth: 3 });
-    shown[index].forEach((word, line) => {
-      const offset = (line - (lines - 1) / 2) * size * 1.12;
-      const where = [x + wide / 2, y + tall / 2 + offset + size * 0.05];
-      if (isChange) context.strokeText(word, ...where);
-      context.fillText(word, ...where);
+  for (const { x, y, values, words, isSame } of cells) {
+    context.strokeRect(x, y, wide, tall);
+    context.fillStyle = inkOn(isChange ? lightnessOfChange(values) : lightness(values));
+    words.forEach((word, line) => {
+      const offset = (line - (words.length - 1) / 2) * size * 1.12;
+      write(context, word, x + wide / 2, y + tall / 2 + offset + size * 0.05, `500 ${size}px`);
     });
-  });
-}
-
-// A triangle in the corner of what changed; "=" in results that did not.
-function markCells(context, cells, tall, wide, isResult) {
-  const side = Math.max(5, Math.min(13, tall / 4, wide / 4));
-  for (const { y, x, changed } of cells) {
-    const right = x + wide - 1, top = y + 1;
-    if (changed) {
-      context.fillStyle = inks.accent;
-      context.fill(new Path2D(`M ${right} ${top} h ${-side} l ${side} ${side} z`));
-    } else if (isResult && side >= 8) {
-      fill(context, "#fff", [right - side - 3, top + 1, side + 3, side + 1]);
-      fill(context, "#16181b", [right - side, top + side / 2 - 2, side - 2, 2],
-        [right - side, top + side / 2 + 2, side - 2, 2]);
-    }
+    const mark = !isSame ? "◥" : name === "input" ? "" : "=";
+    if (change && isSmall()) write(context, mark, x + wide - 2, y + 8, "600 13px", "right");
   }
 }
 
+// The largest type in which all words can be read in a box, in pixels; 0 for none.
+function typeSize(tall, wide, words) {
+  const longest = Math.max(...words.map((word) => word.length));
+  const size = Math.min(26, tall * 0.7, wide * 0.86 / (0.6 * longest));
+  return size >= 8.5 ? size : 0;
+}
+
+// How light the cell of these values is drawn, from 0 to 255.
+function lightness([red, green = red, blue = red, alpha = info.opaque]) {
+  const [r, g, b] = [red, green, blue].map((value) => (
+    clamped((value - info.black) / (info.white - info.black) * 255, 256)));
+  const opacity = alpha / info.opaque;
+  return (0.299 * r + 0.587 * g + 0.114 * b) * opacity + 210 * (1 - opacity);
+}
+const lightnessOfChange = (values) => (
+  255 * Math.max(...values.slice(0, 3).map(Math.abs)) / (state.largest || 1));
+const inkOn = (light) => (light <= 117 ? "#fff" : "#000"); // either has a contrast of 4.5:1
+
 // [x, y, width, height] of the pixels that are lit or, in a result, of the windows; inside the
-// place, so that no side of their frames is cut off.
-function litBoxes(name, place, least) {
+// place, so that no side of their frames is cut off, and large enough to be seen.
+function litBoxes(name, place) {
   const { pixels, windows } = selection(), lit = name === "input" ? pixels : windows;
   const [rows, columns] = pictures[name].axes.map((axis, k) => runsOf(lit[k]).map((run) => {
     const [low, length] = k ? [place.x, place.width] : [place.y, place.height];
-    const [begin, end] = run.map((i) => at(place, k, edge(axis, i)));
-    const grown = Math.max(0, least - (end - begin)) / 2; // so that it is seen
+    const [begin, end] = run.map((i) => drawnAt(place, k, edge(axis, i)));
+    const grown = Math.max(0, 7 - (end - begin)) / 2;
     return [begin - grown, end + grown].map((side) => (
       Math.max(low + 2.5, Math.min(low + length - 2.5, side))));
   }));
@@ -178,47 +200,21 @@ function litBoxes(name, place, least) {
     [left, top, right - left, bottom - top]))).slice(0, 2000);
 }
 
-function frame(context, boxes, color = inks.accent) {
-  for (const [strokeStyle, lineWidth] of [["rgba(0,0,0,.6)", 5], [color, 3]]) {
-    Object.assign(context, { strokeStyle, lineWidth });
-    for (const box of boxes) context.strokeRect(...box);
-  }
-}
-
-// What is still to be revealed: a cell with a question mark.
-function cover(context, [x, y, w, h]) {
-  fill(context, inks.card, [x, y, w, h]);
-  Object.assign(context, { fillStyle: inks.ink, textAlign: "center", textBaseline: "middle" });
-  context.font = `600 ${Math.max(10, Math.min(28, h * 0.6))}px ui-sans-serif, system-ui, sans-serif`;
-  context.fillText("?", x + w / 2, y + h / 2);
-}
-const isHidden = (name) => name !== "input" && state.predict && !state.revealed;
-
 function drawPicture(name) {
-  const [height, width] = AXES.map((k) => view.lengths[k] * view.scale[k]);
-  const place = { x: 0, y: 0, width, height, low: view.low, scale: view.scale, isWhole: true };
-  const picture = pictures[name], key = JSON.stringify([width, height, state.theme, state.printing]);
-  if (picture.drawn !== key) { // without what is lit, which moves
-    picture.base = make("canvas");
-    drawCells(sized(picture.base, width, height), name, place);
-    picture.drawn = key;
-  }
-  const context = sized($(name), width, height), boxes = litBoxes(name, place, 7);
-  context.drawImage(picture.base, 0, 0, width, height);
-  if (state.timer && name !== "input") coverComing(context, place, picture.axes);
-  else if (isHidden(name)) boxes.slice(0, 1).forEach((box) => cover(context, box));
-  if (boxes.length && boxes.length * boxes[0][2] * boxes[0][3] <= 400) { // lead the eye to it
-    const [[x, y, w, h]] = boxes, middle = y + h / 2 - 0.5, center = x + w / 2 - 0.5;
-    fill(context, inks.guide, [0, middle, x - 5, 1], [x + w + 5, middle, width, 1],
-      [center, 0, 1, y - 5], [center, y + h + 5, 1, height]);
-  }
-  frame(context, boxes);
+  const { width, height } = view, context = sized($(name), width, height);
+  drawPart(context, name, view);
+  const boxes = litBoxes(name, view), [x, y, w, h] = boxes[0] || [];
+  if (state.timer && name !== "input") coverComing(context, pictures[name].axes);
+  if (boxes.length !== 1 || w * h > 400) return;
+  const middle = y + h / 2 - 0.5, center = x + w / 2 - 0.5; // lead the eye to it
+  fill(context, inks.guide, [0, middle, x - 5, 1], [x + w + 5, middle, width, 1],
+    [center, 0, 1, y - 5], [center, y + h + 5, 1, height]);
 }
 
 // While the window slides: cover the results that are still to come.
-function coverComing(context, place, [rows, columns]) {
-  const [i, j] = state.picked.at, { width, height } = place;
-  const [y, below] = [i, i + 1].map((row) => at(place, 0, edge(rows, row)));
-  const x = state.leap > 1 ? width : at(place, 1, edge(columns, j + 1));
+function coverComing(context, [rows, columns]) {
+  const [i, j] = state.selected.cell, { width, height } = view;
+  const [y, below] = [i, i + 1].map((row) => drawnAt(view, 0, edge(rows, row)));
+  const x = state.leap > 1 ? width : drawnAt(view, 1, edge(columns, j + 1));
   fill(context, inks.card, [x, y, width - x, below - y], [0, below, width, height - below]);
 }

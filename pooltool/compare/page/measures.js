@@ -4,10 +4,9 @@ const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20, SAMPLE_SIDE = 1200, FEWEST
 
 // Mean and standard deviation of the finite ones of all values that were added.
 class Spread {
-  count = 0; origin = 0; total = 0; squares = 0; hasNaN = false;
+  count = 0; origin = 0; total = 0; squares = 0;
 
   add(value) {
-    if (value !== value) this.hasNaN = true;
     if (!Number.isFinite(value)) return;
     if (!this.count) this.origin = value;
     this.count += 1;
@@ -43,19 +42,6 @@ function normalNumbers() {
   return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 }
 
-// Rows and columns, each from `low` to before `high`, of planes of this width.
-function cropped(planes, width, rows, columns) {
-  const across = columns.high - columns.low;
-  return planes.map((plane) => {
-    const out = new plane.constructor((rows.high - rows.low) * across);
-    for (let y = rows.low; y < rows.high; y++) {
-      const from = y * width + columns.low;
-      out.set(plane.subarray(from, from + across), (y - rows.low) * across);
-    }
-    return out;
-  });
-}
-
 // The windows in the middle of a large picture, as `_center` of measures.py cuts them.
 function sampleOf(planes, height, width, settings) {
   const [rows, columns] = layOver(height, width, settings).map(({ size, count, windows }) => {
@@ -64,60 +50,63 @@ function sampleOf(planes, height, width, settings) {
     const first = Math.floor((count - few) / 2), { end } = windows[first + few - 1];
     return { low: Math.max(0, windows[first].start), high: Math.min(size, end), count: few };
   });
-  const output_size = settings.output_size && [rows.count, columns.count];
+  const isInside = (i, { low, high }) => i >= low && i < high;
   return {
-    planes: cropped(planes, width, rows, columns), settings: { ...settings, output_size },
-    height: rows.high - rows.low, width: columns.high - columns.low,
+    planes: planes.map((plane) => plane.filter((_, i) => (
+      isInside(Math.floor(i / width), rows) && isInside(i % width, columns)))),
+    height: rows.high - rows.low,
+    width: columns.high - columns.low,
+    settings: { ...settings, output_size: settings.output_size && [rows.count, columns.count] },
   };
 }
+
+// The values of the picture called `name`: those given, or their results.
+const madeBy = (name, values, axes, { count_include_pad: countPadding }) => (
+  name === "input" ? values : poolBy(name, values, axes, countPadding));
 
 // Adds noise and bias to the figures of each picture; `level` is the noise's standard deviation.
 async function measureNoise(figures, { planes, height, width, settings }, level) {
   const axes = layOver(height, width, settings), results = axes[0].count * axes[1].count;
   const draws = Math.min(FEWEST_RESULTS / results, MOST_DRAWN / (planes.length * height * width));
-  const random = normalNumbers(), noise = new Spread(), changes = METHODS.map(() => new Spread());
-  const by = (method, values) => poolBy(method, values, axes, settings.count_include_pad);
+  const random = normalNumbers(), changes = NAMES.map(() => new Spread());
   for (const plane of planes) {
-    const still = METHODS.map((method) => by(method, plane));
+    const still = NAMES.map((name) => madeBy(name, plane, axes, settings));
     for (let draw = 0; draw < Math.max(1, Math.floor(draws / 2)); draw++) {
       await pause();
-      const added = Float64Array.from(plane, () => level * random());
+      const added = plane.map(() => level * random());
       // With its negative, so that chance alone moves nothing up or down.
       for (const sign of draws < 2 ? [1] : [1, -1]) {
-        const noisy = Float64Array.from(plane, (value, i) => value + sign * added[i]);
-        METHODS.forEach((method, m) => {
-          by(method, noisy).forEach((value, i) => changes[m].add(value - still[m][i]));
-        });
-        added.forEach((value) => noise.add(sign * value));
+        const noisy = plane.map((value, i) => value + sign * added[i]);
+        NAMES.forEach((name, n) => madeBy(name, noisy, axes, settings).forEach((value, i) => (
+          changes[n].add(value - still[n][i]))));
       }
     }
   }
-  const unit = noise.std;
-  Object.assign(figures.input, { noise: ratio(unit, unit), bias: ratio(0, unit) });
-  METHODS.forEach((method, m) => {
-    const bias = method === "avg" ? 0 : changes[m].mean; // the average is linear
-    Object.assign(figures[method], { noise: ratio(changes[m].std, unit), bias: ratio(bias, unit) });
+  NAMES.forEach((name, n) => {
+    const bias = name === "input" || name === "avg" ? 0 : changes[n].mean; // those are linear
+    const unit = changes[0].std; // of the noise itself
+    Object.assign(figures[name], { noise: ratio(changes[n].std, unit), bias: ratio(bias, unit) });
   });
 }
 
 // Adds shift: of the columns that the picture and the moved picture both have.
 async function measureShift(figures, { planes, height, width, settings }) {
-  const rows = { low: 0, high: height };
-  const right = cropped(planes, width, rows, { low: 1, high: width });
-  const left = cropped(planes, width, rows, { low: 0, high: width - 1 });
-  for (const name of ["input", ...METHODS]) {
-    const changes = new Spread(), still = new Spread(), results = (values, across) => (
-      name === "input" ? values : poolBy(
-        name, values, layOver(height, across, settings), settings.count_include_pad));
-    for (let c = 0; c < planes.length; c++) {
+  const axes = layOver(height, width, settings);
+  let narrow = null;
+  try {
+    narrow = layOver(height, width - 1, settings);
+  } catch (error) {
+    if (!error.reason) throw error; // else a column less leaves no window
+  }
+  for (const name of NAMES) {
+    const changes = new Spread(), still = new Spread();
+    for (const plane of planes) {
       await pause();
-      results(planes[c], width).forEach((value) => still.add(value));
-      try {
-        const moved = results(left[c], width - 1);
-        results(right[c], width - 1).forEach((value, i) => changes.add(Math.abs(value - moved[i])));
-      } catch (error) {
-        if (!error.reason) throw error; // else a column less leaves no window
-      }
+      madeBy(name, plane, axes, settings).forEach((value) => still.add(value));
+      if (name !== "input" && !narrow) continue;
+      const left = madeBy(name, plane.filter((_, i) => (i + 1) % width), narrow, settings);
+      const right = madeBy(name, plane.filter((_, i) => i % width), narrow, settings);
+      right.forEach((value, i) => changes.add(Math.abs(value - left[i])));
     }
     figures[name].shift = ratio(changes.mean, still.std);
   }

@@ -5,12 +5,13 @@
 // ceil_mode and count_include_pad.
 
 const MOST_WINDOWS = 3e6, MOST_ALONG = 16000; // what a browser has memory and canvases for
-const METHODS = ["max", "min", "avg"];
+const METHODS = ["max", "min", "avg"], NAMES = ["input", ...METHODS];
 
 // Lay windows along `size` pixels; k is 0 for rows, 1 for columns. Window i holds the pixels
 // `first`, `first + step`, ..., `taken` of them; of its `length` taps, `counted` lie in image or
-// padding. Results are drawn around the centers of their windows: from `origin` on, one every
-// `pitch` pixels. Throws {reason, ...} where windows cannot lie so.
+// padding. `uncovered` are the runs of pixels in no window. Results are drawn around the centers of
+// their windows: from `origin` on, one every `pitch` pixels. Throws {reason, ...} where windows
+// cannot lie so.
 function lay(size, settings, k) {
   const { ceil, floor, max, min } = Math;
   const adaptive = settings.output_size;
@@ -44,7 +45,8 @@ function lay(size, settings, k) {
   });
   const pitch = adaptive ? size / count : count > 1 ? stride : extent;
   const origin = adaptive ? 0 : windows[0].start + (extent - pitch) / 2;
-  return { size, count, step, before, after, dropped, windows, origin, pitch };
+  const uncovered = uncoveredBy(size, step, windows);
+  return { size, count, step, before, after, dropped, windows, uncovered, origin, pitch };
 }
 
 // [3, 4, 5, 9] -> [[3, 6], [9, 10]]
@@ -57,8 +59,7 @@ function runsOf(list) {
   return runs;
 }
 
-// Runs of pixels of an axis that are in no window, [first, end].
-function uncoveredBy({ size, step, windows }) {
+function uncoveredBy(size, step, windows) {
   const held = new Uint8Array(size);
   for (const { first, taken } of windows) {
     for (let tap = 0; tap < taken; tap++) held[first + tap * step] = 1;

@@ -1,18 +1,16 @@
 "use strict";
-// What the reader chose, in the page's address and in memory. A picked pixel or window is
-// {name, at: [row, column]}, counted in the picture called `name`; for "input" that is a pixel,
-// else a window.
+// What the reader chose, in the page's address and in memory.
 
 const $ = (id) => document.getElementById(id);
 const DATA = JSON.parse($("data").textContent), TEXTS = JSON.parse($("texts").textContent);
-const NAMES = ["input", ...METHODS];
 const SIZES = ["pool_size", "stride", "padding", "dilation", "output_size"];
 const SWITCHES = ["ceil_mode", "count_include_pad"];
 const VIEWS = ["noise", "move", "difference", "predict"]; // what is done with the picture
+const LOOKS = ["lang", "theme", "large"];
 const AXES = [0, 1], NO_PADDING = [[0, 0], [0, 0]], LARGEST_GRID = 16;
 const TWIN = [[0, 0, 1], [0, 2, 2], [0, 9, 2], [0, 11, 3]]; // the lecture's noisy numbers
-const plain = (size, stride = size, padding = 0) => ({
-  pool_size: [size, size], stride: [stride, stride], dilation: [1, 1], output_size: null,
+const plain = (size, stride = null, padding = 0) => ({
+  pool_size: [size, size], stride: stride && [stride, stride], dilation: [1, 1], output_size: null,
   padding: [[padding, padding], [padding, padding]], ceil_mode: false, count_include_pad: false,
 });
 const PRESETS = {
@@ -20,16 +18,22 @@ const PRESETS = {
   global: { ...plain(2), output_size: [1, 1] },
 };
 
-const start = {
-  language: navigator.language.startsWith("ko") ? "ko" : "en",
-  theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light",
-  large: false, settings: DATA.settings, key: "file", edits: [], picked: null,
-  noise: false, move: false, difference: false, predict: false,
-};
-const state = { ...start, held: false, timer: null, speed: "normal", revealed: false, news: "" };
-
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const clamped = (i, count) => Math.max(0, Math.min(count - 1, i));
+
+// The settings of the windows, where a stride of null is the pool size; see pool.js. `edits` are
+// numbers that the reader wrote, [channel, index, value]. `selected` is a pixel or window: {name,
+// cell: [row, column], isHeld}, counted in the picture called `name`; for "input" that is a pixel,
+// else a window.
+const start = {
+  ...DATA.settings, picture: "file", edits: [], selected: null,
+  noise: false, move: false, difference: false, predict: false, large: false,
+  lang: navigator.language.startsWith("ko") ? "ko" : "en",
+  theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light",
+};
+if (same(start.stride, start.pool_size)) start.stride = null;
+const strideNow = () => state.stride || state.pool_size;
+const state = { ...start, timer: null, speed: "normal", channel: 0, revealed: false, news: "" };
 
 // "2", "2x3" or, for padding, also "same", "valid" or "top,bottom,left,right"; null for none,
 // undefined where it is none of them.
@@ -48,51 +52,51 @@ function parse(key, words) {
 // The same in words.
 function sizeText(key, value) {
   if (!value || value === "same") return value || "";
-  if (key === "padding" && value.some(([before, after]) => before !== after)) {
-    return value.flat().join();
-  }
-  const [rows, columns] = value.map((side) => (key === "padding" ? side[0] : side));
+  const sides = key === "padding" ? value.flat() : value;
+  const [rows, columns] = key === "padding" ? [sides[0], sides[2]] : sides;
+  if (key === "padding" && !same(value, [[rows, rows], [columns, columns]])) return sides.join();
   return rows === columns ? String(rows) : `${rows}x${columns}`;
 }
 
-const strideFollows = () => same(state.settings.stride, state.settings.pool_size);
+// What the address holds: how each is written, and how it is read, undefined where it is wrong.
+const isDropped = () => state.picture === "dropped"; // which no address can name
+const sizeField = (key) => ({
+  key, write: (value) => sizeText(key, value), read: (words) => parse(key, words) });
+const flag = (key) => ({ key, write: (isOn) => String(Number(isOn)), read: (words) => words === "1" });
+const oneOf = (key, ...values) => ({ key, write: (value) => (values.includes(value) ? value : values[0]),
+  read: (words) => (values.includes(words) ? words : undefined) });
+const FIELDS = [
+  ...SIZES.map(sizeField), ...[...SWITCHES, ...VIEWS, "large"].map(flag),
+  oneOf("picture", "file", "lecture"), oneOf("lang", "en", "ko"), oneOf("theme", "light", "dark"),
+  { key: "edits", write: (edits) => (isDropped() ? "" : edits.map((edit) => edit.join(":")).join()),
+    read: (words) => words.split(",").map((edit) => edit.split(":").map(Number))
+      .filter((edit) => edit.length === 3 && edit.every(Number.isFinite)) },
+  { key: "selected", write: (one) => (one && one.isHeld ? [one.name, ...one.cell].join() : ""),
+    read: (words) => {
+      const [name, ...cell] = words.split(",");
+      const isPlace = cell.length === 2 && cell.every((i) => /^\d{1,6}$/.test(i));
+      return NAMES.includes(name) && isPlace ? { name, cell: cell.map(Number), isHeld: true } : null;
+    } },
+];
 
 // The state as the address's part after #: what differs from how the page begins.
 function toHash() {
-  const { settings: s, picked } = state, isFile = state.key === "dropped";
-  const fields = [
-    ...SIZES.map((key) => [key, sizeText(key, s[key]), sizeText(key, start.settings[key])]),
-    ...SWITCHES.map((key) => [key, Number(s[key]), Number(start.settings[key])]),
-    ...[...VIEWS, "large"].map((key) => [key, Number(state[key]), 0]),
-    ["picture", isFile ? "file" : state.key, "file"],
-    ["edits", isFile ? "" : state.edits.map((edit) => edit.join(":")).join(), ""],
-    ["at", picked && state.held ? `${picked.name},${picked.at}` : "", ""],
-    ["lang", state.language, start.language],
-    ["theme", state.theme, start.theme],
-  ].filter(([, value, usual]) => value !== usual);
-  const hash = new URLSearchParams(fields.map(([name, value]) => [name, value])).toString();
-  return hash.replaceAll("%2C", ",").replaceAll("%3A", ":");
+  const hash = new URLSearchParams();
+  for (const { key, write } of FIELDS) {
+    const words = write(state[key]);
+    if (words !== write(start[key])) hash.set(key, words);
+  }
+  return hash.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
 }
 
-// Read the address; what it lacks or holds wrong is as the page begins.
+// Read the address. What it lacks or holds wrong is as the page begins; the looks stay.
 function fromHash(hash) {
-  const fields = new URLSearchParams(hash.replace(/^#/, "")), settings = { ...start.settings };
-  const field = (name) => fields.get(name) || "";
-  const oneOf = (name, values, usual) => (values.includes(field(name)) ? field(name) : usual);
-  for (const key of SIZES) {
-    const value = fields.has(key) ? parse(key, field(key)) : undefined;
-    if (value !== undefined && (value || key === "output_size")) settings[key] = value;
+  const fields = new URLSearchParams(hash.replace(/^#/, ""));
+  for (const { key, read } of FIELDS) {
+    const value = fields.has(key) ? read(fields.get(key)) : undefined;
+    if (value !== undefined) state[key] = value;
+    else if (!LOOKS.includes(key)) state[key] = start[key];
   }
-  for (const key of SWITCHES) if (fields.has(key)) settings[key] = field(key) === "1";
-  for (const key of [...VIEWS, "large"]) state[key] = field(key) === "1";
-  const numbers = field("edits").split(",").map((edit) => edit.split(":").map(Number));
-  const edits = numbers.filter((edit) => edit.length === 3 && edit.every(Number.isFinite));
-  const [name, ...at] = field("at").split(",");
-  const held = NAMES.includes(name) && at.length === 2 && at.every((i) => /^\d{1,6}$/.test(i));
-  Object.assign(state, { settings, edits, held, picked: held ? { name, at: at.map(Number) } : null,
-    key: oneOf("picture", ["lecture"], "file"),
-    language: oneOf("lang", ["en", "ko"], start.language),
-    theme: oneOf("theme", ["light", "dark"], start.theme) });
 }
 
 // Put the state into the address: a step that "back" undoes, or in place of the last.

@@ -1,7 +1,7 @@
 // What the page says: numbers, formulas and texts in the language of the reader.
 
 function text(key, values = {}) {
-  const words = TEXTS[key][state.language === "ko" ? 1 : 0];
+  const words = TEXTS[key][state.lang === "ko" ? 1 : 0];
   return words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 // A count with its thousands apart, which sizes and places are not.
@@ -49,14 +49,17 @@ function numerals(values) {
 const ratioText = (value) => (value === null ? "–"
   : fixed(value, 2).replace(/^-(0\.00)$/, "$1").replace("-", "−"));
 
-// "(0 + 3 + 2 + 7) / 4 = 3"
-function meanText({ values, count }, mean, counted) {
-  const zeros = Math.min(26, counted - count), all = [...values, ...Array(zeros).fill(0)];
-  const isLong = count > 25 || all.length > 25;
-  const few = isLong ? [...all.slice(0, 4), all[all.length - 1]] : all, words = few.map(number);
+// "(0 + 3 + 2 + 7) / 4 = 3", with the zeros of the padding where it counts; of many values a few.
+function meanText(rows, columns, valueAt, mean, shown) {
+  const inside = rows.length * columns.length, by = state.count_include_pad ? "counted" : "taken";
+  const count = layout.reduce((all, { windows }, k) => all * windows[shown[k]][by], 1);
+  const valueOf = (n) => (n < inside
+    ? valueAt(rows[Math.floor(n / columns.length)], columns[n % columns.length]) : 0);
+  const isLong = count > 25, listed = isLong ? [0, 1, 2, 3, count - 1] : [...Array(count).keys()];
+  const values = listed.map(valueOf), words = values.map(number);
   if (isLong) words.splice(4, 0, "…");
   const sum = words.join(" + ").replaceAll("+ −", "− ");
-  return `(${sum}) / ${counted} ${[mean, ...few].every(isExact) ? "=" : "≈"} ${number(mean)}`;
+  return `(${sum}) / ${count} ${[mean, ...values].every(isExact) ? "=" : "≈"} ${number(mean)}`;
 }
 
 const channelName = (c) => (/^\d+$/.test(info.channels[c])
@@ -73,16 +76,16 @@ function rangeText(axis, i) {
 
 // What is picked: its place in words, and the numbers of its window.
 function describeSelection() {
-  const { windows, shown } = selection(), [i, j] = state.picked.at, [rows, columns] = countsOf();
+  const { windows, shown } = selection(), [i, j] = state.selected.cell, [rows, columns] = countsOf();
   let words = text("pixel_in_none", { i, j });
-  if (state.picked.name !== "input") {
+  if (state.selected.name !== "input") {
     const [top, left] = AXES.map((k) => rangeText(layout[k], shown[k]));
     words = text("window_selected", { i, j, rows, columns, top, left });
   } else if (shown) {
     const count = windows[0].length * windows[1].length, [row, column] = shown;
     words = text("pixel_selected", { i, j, count, total: rows * columns, row, column });
   }
-  $("selection").textContent = state.held ? `${words} ${text("held")}` : words;
+  $("selection").textContent = state.selected.isHeld ? `${words} ${text("held")}` : words;
   $("reveal").hidden = !state.predict || state.revealed || !shown;
   const cards = shown ? info.channels.map((_, c) => channelCard(c, shown)) : [];
   $("channels").replaceChildren(...cards);
@@ -104,12 +107,12 @@ function announce(words) {
 
 // The output size, in words and with the numbers filled in; short where that is all.
 function describeFormula() {
-  const { settings: s } = state, [open, close] = s.ceil_mode ? "⌈⌉" : "⌊⌋";
+  const s = state, [open, close] = s.ceil_mode ? "⌈⌉" : "⌊⌋";
   const isShort = !s.ceil_mode && same(s.dilation, [1, 1]) && same(s.padding, NO_PADDING);
   const kind = s.output_size ? "adaptive" : s.padding === "same" ? "same" : isShort ? "short" : "long";
   $("rule").textContent = text(`formula_${kind}`, { open, close });
   layout.forEach(({ size, before, after, count, dropped, uncovered }, k) => {
-    const [pool, stride, dilation] = [s.pool_size[k], s.stride[k], s.dilation[k]];
+    const [pool, stride, dilation] = [s.pool_size[k], strideNow()[k], s.dilation[k]];
     const padding = before === after ? `2 × ${before}` : `(${before} + ${after})`;
     const room = `${size} + ${padding} − ${dilation} × (${pool} − 1) − 1`;
     const sum = {
@@ -130,7 +133,7 @@ function describeFormula() {
 
 // The words of page.html, and what cannot be done.
 function describeWords() {
-  document.documentElement.lang = state.language;
+  document.documentElement.lang = state.lang;
   for (const element of document.querySelectorAll("[data-text]")) {
     element.textContent = text(element.dataset.text);
   }
@@ -148,14 +151,14 @@ function describeProblem() {
 }
 
 function describeAbout() {
-  const { file, reduced: [tall, wide] } = info, part = state.key === "file" && DATA.frame;
+  const { file, reduced: [tall, wide] } = info, part = state.picture === "file" && DATA.frame;
   const channels = isPlain() ? info.channels.map((_, c) => channelName(c)).join(", ")
     : text("channels", { count: file.channels });
-  const title = state.key === "lecture" ? text("lecture") : info.title;
+  const title = state.picture === "lecture" ? text("lecture") : info.title;
   const about = [`${title} · ${sizeWords(file.height, file.width)} · ${channels} · ${info.dtype}`,
     tall * wide > 1 && text("note_reduced", { rows: tall, columns: wide }),
     part && text("note_frame", { index: part[0], count: part[1] }),
-    info.dropped && text("note_dropped")].filter(Boolean);
+    info.isDropped && text("note_dropped")].filter(Boolean);
   $("about").replaceChildren(...about.map((words) => make("span", words)));
   $("below").classList.toggle("single", info.channels.length === 1);
 }
@@ -191,14 +194,14 @@ function describeFigures() {
 
 // Why pool at all, beside a convolution; what the figures mean; and what to know of this picture.
 function describeLessons() {
-  const { settings: s } = state, [rows, columns] = countsOf(), channels = info.file.channels;
+  const [rows, columns] = countsOf(), channels = info.file.channels;
   const { height, width } = info, largest = (of) => (
     layout.map(({ windows }) => windows.reduce((most, one) => Math.max(most, of(one)), 0)));
   const size = largest((one) => one.length), reach = largest((one) => one.end - one.start);
   const [before, after] = [height * width, rows * columns].map((count) => count * channels);
   const overlaps = layout.some(({ windows }) => windows[1]?.start < windows[0].end);
   const values = { level: 100 * DATA.noise_level,
-    before: many(before), after: many(after), reach: reach.join(" × "), stride: s.stride.join(" × ") };
+    before: many(before), after: many(after), reach: reach.join(" × "), stride: strideNow().join(" × ") };
   const reasons = [after < before ? "fewer" : "not_fewer", "why_weights", "why_reach", "why_moves",
     overlaps ? "use_several" : "use_once"];
   $("reasons").replaceChildren(...reasons.map((key) => make("li", text(key, values))));
@@ -221,7 +224,7 @@ function notes() {
     info.stretched && text("note_tones", { black: number(info.black), white: number(info.white) }),
     info.channels.includes("alpha") && text("note_alpha"),
     !isPlain() && text("note_first", { count: file.channels, listed: info.channels.length }),
-    pictures.input.hasNaN && text("note_nan"),
+    pictures.input.planes.some((plane) => plane.includes(NaN)) && text("note_nan"),
     !info.exact && text("note_rounded"),
     Math.max(info.height, info.width) > SAMPLE_SIDE && text("note_sample", { side: SAMPLE_SIDE }),
     (thicker > 1.1 || thicker < 0.9) && text("note_stretched"),

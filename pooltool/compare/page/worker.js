@@ -10,25 +10,22 @@ const NOISE_LEVEL = 0.02;
 const isAlpha = (info, c) => info.channels[c] === "alpha";
 const colorsOf = (info, planes) => planes.filter((_, c) => !isAlpha(info, c));
 
-// The values that are black and white, as `tones_of` has them, and the noise of a picture.
-function describedBy(planes, info) {
-  const values = colorsOf(info, planes);
-  const low = Math.min(...values.map((plane) => plane.reduce((a, b) => Math.min(a, b))));
-  const high = Math.max(...values.map((plane) => plane.reduce((a, b) => Math.max(a, b))));
-  const stretched = low < high && high - low < 255 / 8;
-  const [black, white] = stretched ? [low, high] : [0, 255];
-  return { ...info, black, white, stretched, opaque: 255, exact: true, dtype: "uint8",
-    means: "f4", noise: NOISE_LEVEL * (high - low) };
-}
+// Pictures: {planes, info}, of the page's file, the lecture's grid, or a file that was dropped.
 
 function fromBase64(parts, info) {
   const characters = parts.map(atob).join(""), bytes = new Uint8Array(characters.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
   const all = new KINDS[info.numbers](bytes.buffer), size = info.height * info.width;
-  return info.channels.map((_, c) => all.subarray(c * size, (c + 1) * size));
+  return { info, planes: info.channels.map((_, c) => all.subarray(c * size, (c + 1) * size)) };
 }
 
-// The planes of a file that was dropped on the page, decoded by the browser to 8 bits.
+function lecture() {
+  const size = { height: 4, width: 4 }, info = { ...size, title: "lecture", channels: ["gray"],
+    file: { ...size, channels: 1 }, reduced: [1, 1] };
+  return described([Uint8Array.from(LECTURE)], info);
+}
+
+// A file as the browser decodes it, to 8 bits; reduced as the package would.
 async function fromFile(file) {
   const bitmap = await createImageBitmap(file, { premultiplyAlpha: "none" });
   let { height, width } = bitmap, channels = ["red", "green", "blue", "alpha"];
@@ -36,7 +33,7 @@ async function fromFile(file) {
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, width, height);
   let planes = channels.map((_, c) => (
-    Uint8Array.from({ length: height * width }, (__, i) => data[4 * i + c])));
+    new Uint8Array(height * width).map((__, i) => data[4 * i + c])));
   const [red, green, blue, alpha] = planes;
   if (alpha.every((value) => value === 255)) {
     const isGray = red.every((value, i) => value === green[i] && value === blue[i]);
@@ -53,14 +50,19 @@ async function fromFile(file) {
     planes = planes.map((plane) => Uint8Array.from(poolBy("avg", plane, axes, false), toEven));
     [height, width] = axes.map((axis) => axis.count);
   }
-  const info = { title: file.name, height, width, channels, file: whole, reduced, dropped: true };
-  return { planes, info: describedBy(planes, info) };
+  return described(planes, { title: file.name, height, width, channels, file: whole, reduced,
+    isDropped: true });
 }
 
-function lecture() {
-  const planes = [Uint8Array.from(LECTURE)], size = { height: 4, width: 4 };
-  return { planes, info: describedBy(planes, { ...size, title: "lecture", channels: ["gray"],
-    file: { ...size, channels: 1 }, reduced: [1, 1] }) };
+// Which values are black and white, as `tones_of` of panel.py has them, and the noise.
+function described(planes, info) {
+  const values = colorsOf(info, planes);
+  const low = Math.min(...values.map((plane) => plane.reduce((a, b) => Math.min(a, b))));
+  const high = Math.max(...values.map((plane) => plane.reduce((a, b) => Math.max(a, b))));
+  const stretched = low < high && high - low < 255 / 8;
+  const [black, white] = stretched ? [low, high] : [0, 255];
+  return { planes, info: { ...info, black, white, stretched, opaque: 255, exact: true,
+    dtype: "uint8", means: "f4", noise: NOISE_LEVEL * (high - low) } };
 }
 
 // Half to even, as the package rounds.
@@ -75,22 +77,34 @@ function asHeld(value, means) {
   return Math.abs(held) > 65504 ? Math.sign(held) * Infinity : held;
 }
 
-// The planes with the numbers that the reader wrote, noise, and moved by one pixel.
+// The planes in float64: with the numbers that the reader wrote, noise, and moved by one pixel.
 function disturbed({ planes, info }, { edits, noise, move }) {
-  const random = normalNumbers(), { width } = info;
+  const random = normalNumbers();
   return planes.map((plane, c) => {
-    let values = plane;
-    if (noise && !isAlpha(info, c)) {
-      values = Float64Array.from(plane, (v) => v + info.noise * random());
-    } else if (move || edits.length) values = Float64Array.from(plane);
-    for (const [, index, value] of edits.filter(([channel]) => channel === c)) {
-      values[index] = noise ? values[index] + value - plane[index] : value;
-    }
-    for (let i = 0; move && i + 1 < values.length; i++) {
-      if ((i + 1) % width) values[i] = values[i + 1];
+    const values = Float64Array.from(plane);
+    for (const [channel, index, value] of edits) if (channel === c) values[index] = value;
+    for (let i = 0; i < values.length; i++) {
+      if (noise && !isAlpha(info, c)) values[i] += info.noise * random();
+      if (move && i % info.width) values[i - 1] = values[i];
     }
     return values;
   });
+}
+
+// How planes differ from what they were: {planes, same, total, largest}.
+function changeOf(before, after, info) {
+  const change = { same: 0, total: 0, largest: 0 };
+  change.planes = after.map((plane, c) => plane.map((value, i) => {
+    const isSame = Object.is(value + 0, before[c][i] + 0);
+    const size = isSame ? 0 : value - before[c][i];
+    if (!isAlpha(info, c)) {
+      change.total += 1;
+      change.same += isSame;
+      if (Number.isFinite(size)) change.largest = Math.max(change.largest, Math.abs(size));
+    }
+    return size;
+  }));
+  return change;
 }
 
 // Four bytes a value of the planes, as a canvas wants them.
@@ -109,30 +123,19 @@ function painted(planes, { black, white, opaque, channels }) {
   return out;
 }
 
-// How planes differ from what they were: {planes, same, total, largest}.
-function changeOf(before, after, info) {
-  const change = { same: 0, total: 0, largest: 0 };
-  change.planes = after.map((plane, c) => Float64Array.from(plane, (value, i) => {
-    const same = Object.is(value + 0, before[c][i] + 0);
-    if (!isAlpha(info, c)) {
-      change.total += 1;
-      change.same += same;
-      const size = Math.abs(value - before[c][i]);
-      if (size > change.largest && size < Infinity) change.largest = size;
-    }
-    return same ? 0 : value - before[c][i];
-  }));
-  return change;
+// A picture as it is handed to the page: with its mean, contrast and what is drawn. Where `largest`
+// is given, it is shown by how much it changed: black for not at all, white for that much.
+async function drawable({ planes, height, width, change = null }, info, largest = null) {
+  const sizes = largest !== null && planes[0].map((_, i) => (
+    Math.max(...colorsOf(info, change.planes).map((plane) => Math.abs(plane[i])))));
+  const rgba = !sizes ? painted(planes, info)
+    : painted([sizes], { black: 0, white: largest || 1, channels: ["gray"] });
+  const bitmap = await createImageBitmap(new ImageData(rgba, width, height));
+  const { mean, std } = Spread.of(colorsOf(info, planes));
+  return { planes, height, width, mean, std, change, bitmap };
 }
 
-// The largest change over all channels is shown in gray: black for none.
-function paintedChange({ planes }, info, largest) {
-  const sizes = Float64Array.from(planes[0], (_, i) => (
-    Math.max(...colorsOf(info, planes).map((plane) => Math.abs(plane[i])))));
-  return painted([sizes], { black: 0, white: largest || 1, channels: ["gray"] });
-}
-
-const stored = {}; // pictures by key: {planes, info}
+const stored = {}; // pictures by key
 let wanted = null, isComputing = false;
 const bell = new MessageChannel();
 
@@ -145,12 +148,11 @@ async function pause() {
   if (wanted) throw { newer: true };
 }
 
-// Keep a picture by its key: the one of the page's file, the lecture's, or one that was dropped.
 async function load({ key, info, base64, file }) {
   try {
-    if (key === "file") stored.file = { planes: fromBase64(base64, info), info };
-    else stored[key] = file ? await fromFile(file) : lecture();
-    postMessage({ kind: "picture", key, ...stored[key] });
+    stored[key] = base64 ? fromBase64(base64, info) : file ? await fromFile(file) : lecture();
+    const { planes, info: own } = stored[key], input = await drawable({ planes, ...own }, own);
+    postMessage({ kind: "picture", key, info: own, input }, [input.bitmap]);
   } catch (error) {
     postMessage({ kind: "problem", problem: { reason: "unreadable", name: file ? file.name : key } });
   }
@@ -173,52 +175,51 @@ async function compute(question) {
   isComputing = false;
 }
 
+// The results first, and the picture where it differs from the stored one; then the figures.
 async function answer(question) {
-  const { settings, id, noise, move, edits } = question, picture = stored[question.key], { info } = picture;
-  const axes = layOver(info.height, info.width, settings), means = noise ? "f8" : info.means;
-  const poolAll = async (planes) => {
-    const pooled = { input: planes, max: [], min: [], avg: [] };
-    for (const method of METHODS) {
-      for (const plane of planes) {
-        await pause();
-        const values = poolBy(method, plane, axes, settings.count_include_pad);
-        pooled[method].push(method === "avg" ? values.map((value) => asHeld(value, means)) : values);
-      }
-    }
-    return pooled;
-  };
-  const after = await poolAll(disturbed(picture, question)), pictures = {};
-  const before = noise || move || edits.length ? await poolAll(picture.planes) : null;
-  for (const [name, planes] of Object.entries(after)) {
+  const { id, settings, noise, move, edits, difference } = question;
+  const picture = stored[question.key], { info } = picture, pictures = {}, given = [];
+  const axes = layOver(info.height, info.width, settings);
+  const isStill = !(noise || move || edits.length);
+  const input = isStill ? picture.planes : disturbed(picture, question);
+  for (const name of isStill ? METHODS : NAMES) {
+    const planes = await planesBy(name, input, axes, settings, info.means);
     const [height, width] = name === "input" ? [info.height, info.width] : axes.map(({ count }) => count);
-    const { mean, std, hasNaN } = Spread.of(colorsOf(info, planes));
-    const change = before && changeOf(before[name], planes, info);
-    pictures[name] = { planes, height, width, mean, std, hasNaN, change };
+    pictures[name] = { planes, height, width, change: null };
+    if (isStill) continue;
+    const before = await planesBy(name, picture.planes, axes, settings, info.means);
+    pictures[name].change = changeOf(before, planes, info);
   }
-  await answerPictures(question, pictures, info, axes);
-  const colors = colorsOf(info, disturbed(picture, { edits }));
-  const sample = sampleOf(colors, info.height, info.width, settings);
-  const figures = { input: {}, max: {}, min: {}, avg: {} };
-  if (noise) await measureNoise(figures, sample, info.noise);
-  if (move) await measureShift(figures, sample);
-  postMessage({ kind: "figures", id, figures });
+  const changes = Object.values(pictures).map(({ change }) => change).filter(Boolean);
+  const largest = Math.max(0, ...changes.map((change) => change.largest));
+  for (const [name, one] of Object.entries(pictures)) {
+    await pause();
+    pictures[name] = await drawable(one, info, difference ? largest : null);
+    given.push(pictures[name].bitmap, ...one.planes.map((plane) => plane.buffer));
+  }
+  postMessage({ kind: "pictures", id, pictures, axes, largest }, given);
+  postMessage({ kind: "figures", id, figures: await figuresOf(picture, question) });
 }
 
-// Paint the pictures and hand them over; what is stored here is copied.
-async function answerPictures({ id, key, difference }, pictures, info, axes) {
-  const shown = Object.values(pictures), given = new Set();
-  const largest = Math.max(...shown.map(({ change }) => (change ? change.largest : 0)));
-  for (const one of shown) {
+async function figuresOf({ planes, info }, { settings, noise, move, edits }) {
+  const figures = { input: {}, max: {}, min: {}, avg: {} };
+  if (!noise && !move) return figures;
+  const colors = colorsOf(info, disturbed({ planes, info }, { edits }));
+  const sample = sampleOf(colors, info.height, info.width, settings);
+  if (noise) await measureNoise(figures, sample, info.noise);
+  if (move) await measureShift(figures, sample);
+  return figures;
+}
+
+// The planes of the picture called `name`: those given, or their results.
+async function planesBy(name, planes, axes, settings, means) {
+  const made = [];
+  for (const plane of planes) {
     await pause();
-    const { planes, change, width, height } = one;
-    const rgba = difference && change ? paintedChange(change, info, largest) : painted(planes, info);
-    one.bitmap = await createImageBitmap(new ImageData(rgba, width, height));
-    given.add(one.bitmap);
-    for (const plane of [...planes, ...(change ? change.planes : [])]) given.add(plane.buffer);
+    const values = madeBy(name, plane, axes, settings);
+    made.push(name === "avg" ? values.map((value) => asHeld(value, means)) : values);
   }
-  stored[key].planes.forEach((plane) => given.delete(plane.buffer));
-  const layout = axes.map((axis) => ({ ...axis, uncovered: uncoveredBy(axis) }));
-  postMessage({ kind: "pictures", id, pictures, layout, largest }, [...given]);
+  return made;
 }
 
 function startWorker() {
