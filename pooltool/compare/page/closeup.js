@@ -5,44 +5,43 @@ let closeUps = []; // the places on the strip, each with the `name` of its pictu
 
 // Where the four enlarged parts go: in a row or, where that is narrow, in two.
 function closeUpPlaces() {
-  const room = $("closeup").clientWidth, columns = room < 640 ? 2 : 4, gap = 18;
-  const side = (room - columns * gap) / columns, tall = Math.min(side, 250);
-  const { shown } = selection(), unit = Math.max(...layout.map(({ pitch, windows }, k) => {
-    const { start: first, end } = windows[shown ? shown[k] : 0];
+  const room = $("closeup").clientWidth, columns = room < 640 ? 2 : 4, gap = [46, 18];
+  const side = room / columns - gap[1], most = [Math.min(side, 250), side];
+  const unit = Math.max(...layout.map(({ pitch, windows }, k) => { // a result, or a large window
+    const { start: first, end } = windows[lit.shown ? lit.shown[k] : 0];
     return Math.max(pitch, (end - first) / 3);
   }));
-  const fitting = Math.min(tall / view.lengths[0], side / view.lengths[1]);
-  const scale = Math.min(44, Math.max(tall / 8 / unit, fitting)), center = middleOf(state.selected);
-  const parts = [tall, side].map((length, k) => {
-    const seen = Math.min(length / scale, view.lengths[k]), last = view.low[k] + view.lengths[k] - seen;
-    return { low: Math.max(view.low[k], Math.min(center[k] - seen / 2, last)), length: seen * scale };
-  });
-  const [height, width] = parts.map(({ length }) => length), low = parts.map((part) => part.low);
+  const fitting = Math.min(...AXES.map((k) => most[k] / view.lengths[k]));
+  const scale = Math.min(44, Math.max(most[0] / 8 / unit, fitting)), center = middleOf(state.selected);
+  const seen = AXES.map((k) => Math.min(most[k] / scale, view.lengths[k]));
+  const low = AXES.map((k) => Math.max(view.low[k],
+    Math.min(center[k] - seen[k] / 2, view.low[k] + view.lengths[k] - seen[k])));
+  const size = seen.map((length) => length * scale);
   return NAMES.map((name, i) => {
-    const x = 3 + (i % columns) * (width + gap), y = 20 + Math.floor(i / columns) * (height + 46);
-    return { name, x, y, width, height, low, scale: [scale, scale] };
+    const [row, column] = [Math.floor(i / columns), i % columns];
+    const corner = [20 + row * (size[0] + gap[0]), 3 + column * (size[1] + gap[1])];
+    return { name, corner, size, low, scale: [scale, scale] };
   });
 }
 
 function drawCloseUp() {
   closeUps = closeUpPlaces();
-  const last = closeUps[3], lane = closeUps[0].y + closeUps[0].height + 6;
-  const context = sized($("strip"), last.x + last.width + 3, last.y + last.height + 24);
-  for (const place of closeUps) {
-    drawPart(context, place.name, place);
-    context.fillStyle = place.name === "input" ? inks.ink : inks[place.name];
-    write(context, text(place.name), place.x, place.y - 10, "600 13px", "left");
-  }
+  const { corner, size } = closeUps[3], lane = closeUps[0].corner[0] + size[0] + 6;
+  const context = sized($("strip"), corner[1] + size[1] + 3, corner[0] + size[0] + 24);
+  for (const place of closeUps) drawPart(context, place.name, place);
   const [from, ...results] = closeUps.map((place) => litBoxes(place.name, place).at(-1));
   results.forEach((to, i) => {
     if (!from || !to) return;
-    const [left, bottom] = [from[0] + 4 * i, from[1] + from[3]], end = to[1] > lane ? to[1] : to[1] + to[3];
-    const line = new Path2D(`M ${left} ${bottom} V ${lane + 6 * i} H ${to[0]} V ${end}`);
-    for (const [strokeStyle, lineWidth] of [[inks.card, 4], [inks[METHODS[i]], 2]]) {
-      Object.assign(context, { strokeStyle, lineWidth });
-      context.stroke(line);
-    }
+    const [left, bottom] = [from[0], from[1] + from[3]], end = to[1] > lane ? to[1] : to[1] + to[3];
+    const turn = lane + 6 * i;
+    outline(context, new Path2D(`M ${left} ${turn} H ${to[0]} V ${end}`), inks[METHODS[i]]);
+    outline(context, new Path2D(`M ${left} ${bottom} V ${turn}`), inks.input);
   });
+  for (const { name, corner: [y, x] } of closeUps) {
+    context.clearRect(x, y - 19, 80, 17); // of lines
+    context.fillStyle = name === "input" ? inks.ink : inks[name];
+    write(context, text(name), x, y - 10, "600 13px", "left");
+  }
 }
 
 // The numbers of the window [i, j] in channel c: its pixels, who won, and the mean as a sum.

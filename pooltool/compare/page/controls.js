@@ -4,42 +4,52 @@ const SPEEDS = { slow: 1, normal: 2, fast: 4 };
 const BOXES = [...SWITCHES, ...VIEWS];
 
 function buildControls() {
-  const choice = (key) => `<span class="field choice"><label for="${key}" data-text="${key}"></label>
-    <select id="${key}"></select></span>`;
-  const size = (key) => `<span class="field"><label for="${key}" data-text="${key}"></label>
-    <button>−</button> <input id="${key}" autocomplete="off" aria-describedby="${key}_wrong">
-    <button>+</button> <span class="wrong" id="${key}_wrong" role="alert"></span></span>`;
-  const box = (key) => `<label class="switch">
-    <input type="checkbox" id="${key}"><span data-text="${key}_switch"></span></label>`;
+  const choice = (key, chosen) => `<span class="field choice"><label for="${key}" data-text="${key}">
+    </label><select id="${key}" onchange="${chosen}(this.value)"></select></span>`;
+  const button = (key, sign, by) => `<button id="${key}${by}" onclick="step('${key}', ${by})"
+    aria-labelledby="${key}_label ${key}${by}">${sign}</button>`;
+  const size = (key) => `<fieldset class="field" id="${key}_field">
+    <label for="${key}" id="${key}_label" data-text="${key}"></label>
+    ${button(key, "−", -1)} <input id="${key}" autocomplete="off" aria-describedby="${key}_wrong"
+      oninput="writeSize('${key}', this.value)" onblur="describeSize('${key}')"> ${button(key, "+", 1)}
+    <span class="wrong" id="${key}_wrong" role="alert"></span></fieldset>`;
+  const box = (key) => `<label class="switch"><input type="checkbox" id="${key}"
+    onchange="change({ ${key}: this.checked })"><span data-text="${key}_switch"></span></label>`;
   const all = (keys, build) => keys.map(build).join("");
-  $("toolbar").innerHTML = `${choice("picture")}<button id="open" data-text="open"></button>
-    <input id="chosen" type="file" accept="image/*" hidden>${choice("preset")}
-    ${all(SIZES.slice(0, 3), size)}
+  $("toolbar").innerHTML = `${choice("picture", "choosePicture")}
+    <button onclick="$('chosen').click()" data-text="open"></button>
+    <input id="chosen" type="file" accept="image/*" onchange="openFile(this.files[0])" hidden>
+    ${choice("preset", "choosePreset")}${all(SIZES.slice(0, 3), size)}
     <details id="more"><summary data-text="more_settings"></summary><div id="others">
       ${all(SIZES.slice(3), size)}${all(SWITCHES, box)}
     </div></details>
     ${all(VIEWS, box)}
-    <span id="player"><button id="back" data-label="previous">◀</button>
-      <button id="play" class="main"></button> <button id="next" data-label="next">▶</button>
-      <select id="speed" data-label="speed"></select></span>`;
+    <span id="player"><button id="back" onclick="stepWindow(-1)" data-label="previous">◀</button>
+      <button id="play" onclick="play()" class="main"></button>
+      <button id="next" onclick="stepWindow(1)" data-label="next">▶</button>
+      <select id="speed" onchange="state.speed = this.value" data-label="speed"></select></span>`;
   $("pictures").innerHTML = all(NAMES, (name) => `<figure class="${name}">
     <figcaption><h2 data-text="${name}"></h2><span class="shape"></span>
-      <button class="save">PNG</button></figcaption>
-    <div class="frame"><canvas id="${name}" tabindex="0" role="application"></canvas>
+      <button class="save" onclick="save('${name}')">PNG</button></figcaption>
+    <div class="frame"><canvas id="${name}" tabindex="0" role="application"
+        onpointermove="onPointer('${name}', event)" onpointerdown="onPointer('${name}', event)"
+        onkeydown="onKey('${name}', event)"></canvas>
       <div class="fields"></div></div>
     <dl></dl></figure>`);
-  for (const key of SIZES) {
-    const input = $(key), [less, more] = input.parentElement.querySelectorAll("button");
-    less.onclick = () => step(key, -1);
-    more.onclick = () => step(key, 1);
-    input.onchange = input.onblur = () => describeSize(key);
-    input.oninput = () => {
-      const value = parse(key, input.value);
-      describeSize(key, value === undefined);
-      if (value !== undefined) change({ [key]: value });
-    };
-  }
-  for (const key of BOXES) $(key).onchange = () => change({ [key]: $(key).checked });
+}
+
+function choosePicture(key) {
+  if (key === "written") return;
+  const isNoisy = key === "noisy";
+  change({ picture: isNoisy ? "lecture" : key, edits: isNoisy ? TWIN : [], selected: null });
+}
+
+const choosePreset = (key) => change(PRESETS[key]);
+
+function writeSize(key, words) {
+  const value = parse(key, words);
+  describeSize(key, value === undefined);
+  if (value !== undefined) change({ [key]: value });
 }
 
 // The buttons beside a field.
@@ -67,8 +77,8 @@ function describeControls() {
   offer("picture", named([...written, "file", ...opened, "lecture", "noisy"]),
     written[0] || (isTwin ? "noisy" : state.picture));
   const names = Object.keys(PRESETS);
-  const preset = names.find((key) => same(windowsOf(PRESETS[key]), windowsOf(state)));
-  offer("preset", named(preset ? names : ["own", ...names], "preset_"), preset || "own");
+  const preset = names.find((key) => same(windowsOf(PRESETS[key]), windowsOf(state))) || "own";
+  offer("preset", named(preset === "own" ? ["own", ...names] : names, "preset_"), preset);
   offer("speed", named(Object.keys(SPEEDS)), state.speed);
   offer("channel", info.channels.map((_, c) => channelName(c)), state.channel);
   SIZES.forEach((key) => describeSize(key));
@@ -87,16 +97,13 @@ function describeControls() {
 const windowsOf = (s) => (s.output_size ? [s.output_size]
   : [s.pool_size, s.stride || s.pool_size, s.padding, s.dilation, s.ceil_mode]);
 
-// A field and its two buttons. What is being written stays as it is; see `parse`.
+// A field. What is being written stays as it is; see `parse`.
 function describeSize(key, isWrong = false) {
   const input = $(key), hint = text(key === "padding" ? "bad_padding" : "bad_size");
-  const disabled = key !== "output_size" && Boolean(state.output_size);
   const placeholder = key === "stride" ? sizeText(key, state.pool_size) : text("off");
-  Object.assign(input, { placeholder, disabled, title: hint, ariaInvalid: isWrong });
+  Object.assign(input, { placeholder, title: hint, ariaInvalid: isWrong });
+  $(`${key}_field`).disabled = key !== "output_size" && Boolean(state.output_size);
   $(`${key}_wrong`).textContent = isWrong ? hint : "";
-  for (const button of input.parentElement.querySelectorAll("button")) {
-    Object.assign(button, { ariaLabel: `${text(key)} ${button.textContent}`, disabled });
-  }
   if (!isWrong && document.activeElement !== input) input.value = sizeText(key, state[key]);
 }
 
@@ -106,11 +113,11 @@ const shownNumber = (index) => String(pictures.input.planes[state.channel][index
 const placeOf = (index) => [Math.floor(index / info.width), index % info.width];
 
 function placeFields() {
-  const fields = document.querySelector("figure.input .fields"), count = info.height * info.width;
+  const fields = document.querySelector("figure.input .fields"), { height, width } = info;
   fields.hidden = !isSmall() || state.noise || state.move || state.difference || view.scale[0] < 14;
   if (fields.hidden) return;
-  if (fields.children.length !== count) {
-    fields.replaceChildren(...Array.from({ length: count }, (_, index) => make("input", {
+  if (fields.children.length !== height * width) {
+    fields.replaceChildren(...Array.from({ length: height * width }, (_, index) => make("input", {
       autocomplete: "off", inputMode: "decimal", tabIndex: index ? -1 : 0,
       onfocus: (event) => { event.target.select(); hold("input", placeOf(index)); },
       oninput: (event) => edit(index, event.target.value),
@@ -118,12 +125,13 @@ function placeFields() {
       onblur: (event) => { event.target.value = shownNumber(index); },
     })));
   }
-  const [height, width] = view.scale.map((side) => `${side}px`);
+  const left = $("input").offsetLeft + drawnAt(view, 1, 0);
+  Object.assign(fields.style, { left: `${left}px`, top: `${drawnAt(view, 0, 0)}px`,
+    width: `${width * view.scale[1]}px`, height: `${height * view.scale[0]}px`,
+    gridTemplateColumns: `repeat(${width}, 1fr)`, fontSize: `${Math.min(24, view.scale[1] / 2.4)}px` });
   const channel = info.channels.length > 1 ? channelName(state.channel) : "";
   [...fields.children].forEach((field, index) => {
-    const [row, column] = placeOf(index), left = $("input").offsetLeft + drawnAt(view, 1, column);
-    Object.assign(field.style, { left: `${left}px`, top: `${drawnAt(view, 0, row)}px`, width, height,
-      fontSize: `${Math.min(24, view.scale[1] / 2.4)}px` });
+    const [row, column] = placeOf(index);
     field.ariaLabel = text("field", { row, column, channel }).trim();
     if (document.activeElement !== field) field.value = shownNumber(index);
   });

@@ -1,17 +1,18 @@
 // How pictures and windows are drawn on canvases. A place is where on a canvas a part of a picture
-// goes: {x, y, width, height} in CSS pixels, `low`, the position of its corner in the picture, and
-// `scale`, CSS pixels a pixel of the picture, both [rows, columns].
+// goes, each [rows, columns]: `corner` and `size` in CSS pixels, `low`, the position of its corner in
+// the picture, and `scale`, CSS pixels a pixel of the picture.
 
 let pictures = null; // name -> {planes, axes, bitmap, change, ...}; axes: [rows, columns]
 let layout = null; // the windows along [rows, columns], as `lay` has them
 let view = null; // the place of the whole picture with its padding, and its `lengths` in pixels
+let lit = null; // what is selected, see `selection`
 let info = DATA.info; // what is known of the picture that is shown
 
 let inks = {}; // colors of the theme by name
 function readInks() {
   const style = getComputedStyle(document.documentElement);
   inks = {};
-  for (const name of [...METHODS, "card", "input", "ink", "hatch", "hatch-paper", "guide"]) {
+  for (const name of [...METHODS, "card", "input", "ink", "hatch", "hatched"]) {
     inks[name] = style.getPropertyValue(`--${name}`).trim();
   }
 }
@@ -36,10 +37,18 @@ function write(context, words, x, y, font, align = "center") {
   context.fillText(words, x, y);
 }
 
+// Lines with a dark edge, so that they are seen on every picture.
+function outline(context, path, color) {
+  for (const [strokeStyle, lineWidth] of [["rgba(0,0,0,.6)", 5], [color, 3]]) {
+    Object.assign(context, { strokeStyle, lineWidth });
+    context.stroke(path);
+  }
+}
+
 // Slanting lines where no picture or window is; gray squares behind what is transparent.
 function pattern(context, kind) {
   const tile = make("canvas", { width: 16, height: 16 }), ink = tile.getContext("2d");
-  fill(ink, kind === "checks" ? "#e4e4e4" : inks["hatch-paper"], [0, 0, 16, 16]);
+  fill(ink, kind === "checks" ? "#e4e4e4" : inks.hatched, [0, 0, 16, 16]);
   if (kind === "checks") fill(ink, "#bcbcbc", [0, 0, 8, 8], [8, 8, 8, 8]);
   Object.assign(ink, { strokeStyle: inks.hatch, lineWidth: 1.2 });
   for (let x = -16; kind === "hatch" && x <= 16; x += 8) ink.stroke(new Path2D(`M ${x} 16 l 16 -16`));
@@ -48,7 +57,7 @@ function pattern(context, kind) {
 
 const edge = ({ origin, pitch }, i) => origin + i * pitch; // where the cells of an axis begin
 const drawnAt = (place, k, position) => (
-  (k ? place.x : place.y) + (position - place.low[k]) * place.scale[k]);
+  place.corner[k] + (position - place.low[k]) * place.scale[k]);
 const middleOf = ({ name, cell }) => (
   pictures[name].axes.map((axis, k) => edge(axis, cell[k] + 0.5)));
 const cellAt = (name, position) => pictures[name].axes.map(({ origin, pitch, count }, k) => (
@@ -74,6 +83,7 @@ function selection() {
 
 // Where the picture with its padding lies, and how large a pixel is drawn.
 function lookAt() {
+  lit = selection();
   const low = layout.map(({ windows }) => Math.min(0, windows[0].start));
   const lengths = layout.map(({ size, windows }, k) => Math.max(size, windows.at(-1).end) - low[k]);
   const aspect = lengths[1] / lengths[0];
@@ -82,37 +92,39 @@ function lookAt() {
   const tallest = small ? Math.min(room, 0.42 * innerHeight + 100) : Math.max(1.35 * room, 360);
   const fitting = Math.min(room / lengths[1], tallest / lengths[0]);
   const scale = lengths.map((length) => Math.max(fitting, 56 / length));
-  const [height, width] = AXES.map((k) => lengths[k] * scale[k]);
-  view = { x: 0, y: 0, width, height, low, lengths, scale };
+  view = { corner: [0, 0], size: AXES.map((k) => lengths[k] * scale[k]), low, lengths, scale };
 }
 
 // A part of a picture: its pixels, its numbers where they can be read, and what is selected.
 function drawPart(context, name, place) {
+  const { corner: [y, x], size: [height, width] } = place, frames = new Path2D();
   context.save();
   context.beginPath();
-  context.rect(place.x, place.y, place.width, place.height);
+  context.rect(x, y, width, height);
   context.clip();
+  fill(context, pattern(context, "hatch"), [x, y, width, height]);
   drawPixels(context, name, place);
   drawNumbers(context, name, place);
-  const boxes = litBoxes(name, place);
-  for (const [x, y, width, height] of isHidden(name) ? boxes : []) { // still to be revealed
-    fill(context, inks.card, [x, y, width, height]);
-    context.fillStyle = inks.ink;
-    write(context, "?", x + width / 2, y + height / 2, `600 ${clamped(height * 0.6, 29)}px`);
+  for (const box of litBoxes(name, place)) {
+    if (isHidden(name)) cover(context, box);
+    frames.rect(...box);
   }
-  for (const [strokeStyle, lineWidth] of [["rgba(0,0,0,.6)", 5], [inks[name], 3]]) {
-    Object.assign(context, { strokeStyle, lineWidth });
-    for (const box of boxes) context.strokeRect(...box);
-  }
+  outline(context, frames, inks[name]);
   context.restore();
 }
+
+// What is still to be revealed.
 const isHidden = (name) => name !== "input" && state.predict && !state.revealed;
+function cover(context, [x, y, width, height]) {
+  fill(context, inks.card, [x, y, width, height]);
+  context.fillStyle = inks.ink;
+  write(context, "?", x + width / 2, y + height / 2, `600 ${Math.min(28, height * 0.6)}px`);
+}
 
 function drawPixels(context, name, place) {
-  const { bitmap, axes } = pictures[name], hatch = pattern(context, "hatch");
+  const { bitmap, axes } = pictures[name], { corner: [y, x], size: [tall, wide] } = place;
   const [top, left] = axes.map((axis, k) => drawnAt(place, k, edge(axis, 0)));
   const [height, width] = axes.map(({ pitch, count }, k) => pitch * count * place.scale[k]);
-  fill(context, hatch, [place.x, place.y, place.width, place.height]);
   if (info.channels.includes("alpha")) {
     fill(context, pattern(context, "checks"), [left, top, width, height]);
   }
@@ -123,19 +135,20 @@ function drawPixels(context, name, place) {
   context.globalAlpha = 0.8;
   layout.forEach((axis, k) => axis.uncovered.forEach(([first, end]) => {
     const begin = drawnAt(place, k, first), length = (end - first) * place.scale[k];
-    const strip = k ? [begin, place.y, length, place.height] : [place.x, begin, place.width, length];
-    if (length >= 3) fill(context, hatch, strip);
+    const strip = k ? [begin, y, length, tall] : [x, begin, wide, length];
+    if (length >= 3) fill(context, pattern(context, "hatch"), strip);
   }));
   context.globalAlpha = 1;
 }
 
 // The cells of an axis of which a part lies in a place.
-function cellsIn({ origin, pitch, count }, place, k) {
-  const begin = place.low[k] - origin, length = (k ? place.width : place.height) / place.scale[k];
-  const first = Math.max(0, Math.floor(begin / pitch));
-  const end = Math.min(count, Math.ceil((begin + length) / pitch));
+function cellsIn({ origin, pitch, count }, { low, size, scale }, k) {
+  const begin = low[k] - origin, first = Math.max(0, Math.floor(begin / pitch));
+  const end = Math.min(count, Math.ceil((begin + size[k] / scale[k]) / pitch));
   return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
 }
+
+const isLeftOver = (k, i) => layout[k].uncovered.some(([first, end]) => i >= first && i < end);
 
 // Lines around cells and their numbers, where those can be read; in the corner of a small picture's
 // cell what became of it.
@@ -150,14 +163,16 @@ function drawNumbers(context, name, place) {
     const x = drawnAt(place, 1, edge(axes[1], j)), y = drawnAt(place, 0, edge(axes[0], i));
     const words = values.map((value) => (isChange && value > 0 ? "+" : "") + number(value));
     const isSame = change && change.planes.every((plane) => plane[where] === 0);
-    return { x, y, values, words, isSame };
+    const isHatched = name === "input" && (isLeftOver(0, i) || isLeftOver(1, j));
+    const light = isChange ? lightnessOfChange(values) : lightness(values);
+    return { x, y, words, isSame, ink: isHatched ? inks.ink : inkOn(light) };
   }));
   const size = typeSize(tall / shown.length, wide, cells.flatMap(({ words }) => words));
   if (!size) return;
   Object.assign(context, { lineWidth: 1, strokeStyle: "rgba(128,128,128,.45)" });
-  for (const { x, y, values, words, isSame } of cells) {
+  for (const { x, y, words, isSame, ink } of cells) {
     context.strokeRect(x, y, wide, tall);
-    context.fillStyle = inkOn(isChange ? lightnessOfChange(values) : lightness(values));
+    context.fillStyle = ink;
     words.forEach((word, line) => {
       const offset = (line - (words.length - 1) / 2) * size * 1.12;
       write(context, word, x + wide / 2, y + tall / 2 + offset + size * 0.05, `500 ${size}px`);
@@ -188,32 +203,31 @@ const inkOn = (light) => (light <= 117 ? "#fff" : "#000"); // either has a contr
 // [x, y, width, height] of the pixels that are lit or, in a result, of the windows; inside the
 // place, so that no side of their frames is cut off, and large enough to be seen.
 function litBoxes(name, place) {
-  const { pixels, windows } = selection(), lit = name === "input" ? pixels : windows;
-  const [rows, columns] = pictures[name].axes.map((axis, k) => runsOf(lit[k]).map((run) => {
-    const [low, length] = k ? [place.x, place.width] : [place.y, place.height];
+  const cells = name === "input" ? lit.pixels : lit.windows;
+  const [rows, columns] = pictures[name].axes.map((axis, k) => runsOf(cells[k]).map((run) => {
     const [begin, end] = run.map((i) => drawnAt(place, k, edge(axis, i)));
-    const grown = Math.max(0, 7 - (end - begin)) / 2;
+    const grown = Math.max(0, 7 - (end - begin)) / 2, low = place.corner[k] + 2.5;
     return [begin - grown, end + grown].map((side) => (
-      Math.max(low + 2.5, Math.min(low + length - 2.5, side))));
+      Math.max(low, Math.min(low + place.size[k] - 5, side))));
   }));
   return rows.flatMap(([top, bottom]) => columns.map(([left, right]) => (
     [left, top, right - left, bottom - top]))).slice(0, 2000);
 }
 
 function drawPicture(name) {
-  const { width, height } = view, context = sized($(name), width, height);
+  const [height, width] = view.size, context = sized($(name), width, height);
   drawPart(context, name, view);
   const boxes = litBoxes(name, view), [x, y, w, h] = boxes[0] || [];
   if (state.timer && name !== "input") coverComing(context, pictures[name].axes);
   if (boxes.length !== 1 || w * h > 400) return;
   const middle = y + h / 2 - 0.5, center = x + w / 2 - 0.5; // lead the eye to it
-  fill(context, inks.guide, [0, middle, x - 5, 1], [x + w + 5, middle, width, 1],
+  fill(context, inks[name], [0, middle, x - 5, 1], [x + w + 5, middle, width, 1],
     [center, 0, 1, y - 5], [center, y + h + 5, 1, height]);
 }
 
 // While the window slides: cover the results that are still to come.
 function coverComing(context, [rows, columns]) {
-  const [i, j] = state.selected.cell, { width, height } = view;
+  const [i, j] = state.selected.cell, [height, width] = view.size;
   const [y, below] = [i, i + 1].map((row) => drawnAt(view, 0, edge(rows, row)));
   const x = state.leap > 1 ? width : drawnAt(view, 1, edge(columns, j + 1));
   fill(context, inks.card, [x, y, width - x, below - y], [0, below, width, height - below]);

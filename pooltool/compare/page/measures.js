@@ -65,14 +65,14 @@ const madeBy = (name, values, axes, { count_include_pad: countPadding }) => (
   name === "input" ? values : poolBy(name, values, axes, countPadding));
 
 // Adds noise and bias to the figures of each picture; `level` is the noise's standard deviation.
-async function measureNoise(figures, { planes, height, width, settings }, level) {
+async function measureNoise(figures, { planes, height, width, settings }, level, id) {
   const axes = layOver(height, width, settings), results = axes[0].count * axes[1].count;
   const draws = Math.min(FEWEST_RESULTS / results, MOST_DRAWN / (planes.length * height * width));
   const random = normalNumbers(), changes = NAMES.map(() => new Spread());
   for (const plane of planes) {
     const still = NAMES.map((name) => madeBy(name, plane, axes, settings));
     for (let draw = 0; draw < Math.max(1, Math.floor(draws / 2)); draw++) {
-      await pause();
+      await pause(id);
       const added = plane.map(() => level * random());
       // With its negative, so that chance alone moves nothing up or down.
       for (const sign of draws < 2 ? [1] : [1, -1]) {
@@ -90,7 +90,7 @@ async function measureNoise(figures, { planes, height, width, settings }, level)
 }
 
 // Adds shift: of the columns that the picture and the moved picture both have.
-async function measureShift(figures, { planes, height, width, settings }) {
+async function measureShift(figures, { planes, height, width, settings }, id) {
   const axes = layOver(height, width, settings);
   let narrow = null;
   try {
@@ -101,7 +101,7 @@ async function measureShift(figures, { planes, height, width, settings }) {
   for (const name of NAMES) {
     const changes = new Spread(), still = new Spread();
     for (const plane of planes) {
-      await pause();
+      await pause(id);
       madeBy(name, plane, axes, settings).forEach((value) => still.add(value));
       if (name !== "input" && !narrow) continue;
       const left = madeBy(name, plane.filter((_, i) => (i + 1) % width), narrow, settings);

@@ -101,49 +101,32 @@ async function save(name) {
   setTimeout(() => URL.revokeObjectURL(href), 10000);
 }
 
-// Drawing: the pictures one after the other, so that no task of the page takes long.
-
-let drawing = null;
+// Draw in the next frame, with the words where more than the selection is new.
+let frame = null, hasNewWords = false;
 function render(withWords = false) {
-  state.hasNewWords = state.hasNewWords || withWords;
-  state.isOld = true;
-  drawing = drawing || drawAll();
+  hasNewWords = hasNewWords || withWords;
+  frame = frame || requestAnimationFrame(draw);
 }
 
-async function drawAll() {
-  try {
-    while (state.isOld) {
-      await new Promise(requestAnimationFrame);
-      await draw();
-    }
-  } finally {
-    drawing = null;
-  }
-}
-
-// True when nothing is computed or drawn any more.
-function isAtRest() {
-  return !drawing && !state.isWaiting && (asked > 0 || Boolean(state.problem));
+function draw() {
+  const withWords = hasNewWords;
+  [frame, hasNewWords] = [null, false];
+  if (withWords) { describeWords(); describeControls(); }
+  if (!isReady()) return;
+  if (withWords) { describeAbout(); describeFormula(); describeFigures(); describeLessons(); }
+  lookAt();
+  NAMES.forEach(drawPicture);
+  placeFields();
+  drawCloseUp();
+  describeSelection();
 }
 
 // False while the pictures of what the address says are still to come.
 const isReady = () => Boolean(pictures && state.selected && !state.problem);
 
-async function draw() {
-  const always = [describeWords, describeControls, describeProblem];
-  const drawn = [lookAt, ...NAMES.map((name) => () => drawPicture(name)), placeFields, drawCloseUp,
-    describeSelection];
-  const parts = state.hasNewWords
-    ? [...always, describeAbout, describeFormula, describeFigures, ...drawn, describeLessons] : drawn;
-  Object.assign(state, { hasNewWords: false, isOld: false });
-  let begun = performance.now();
-  for (const part of parts) {
-    if (!always.includes(part) && !isReady()) continue;
-    part();
-    if (performance.now() - begun < 6) continue;
-    await new Promise((resolve) => { setTimeout(resolve, 0); });
-    begun = performance.now();
-  }
+// True when nothing is computed or drawn any more.
+function isAtRest() {
+  return !frame && !state.isWaiting && (asked > 0 || Boolean(state.problem));
 }
 
 // The selection, and the window that slides.
@@ -195,21 +178,30 @@ function play() {
 
 function stepWindow(by) {
   if (!isReady()) return;
-  const { shown } = selection(), [i, j] = shown || [0, 0], [rows, columns] = countsOf();
+  const [i, j] = selection().shown || [0, 0], [rows, columns] = countsOf();
   const index = clamped(i * columns + j + by, rows * columns);
   hold(methodSelected(), [Math.floor(index / columns), index % columns]);
 }
 
 function onPointer(name, event, place = view) {
   if (!isReady()) return;
-  const box = event.target.getBoundingClientRect(), { low, scale, x, y } = place;
-  const offsets = [event.clientY - box.top - y, event.clientX - box.left - x];
-  const cell = cellAt(name, offsets.map((offset, k) => low[k] + offset / scale[k]));
-  const { isHeld } = state.selected;
+  const offsets = offsetOf(event), { corner, low, scale } = place, { isHeld } = state.selected;
+  const cell = cellAt(name, AXES.map((k) => low[k] + (offsets[k] - corner[k]) / scale[k]));
   if (event.type === "pointerdown") {
     stop();
     select(name, cell, event.pointerType === "mouse" && !(isHeld && isSelected(name, cell)));
   } else if (!state.timer && !isHeld) select(name, cell, false);
+}
+
+function offsetOf(event) {
+  const { top, left } = event.target.getBoundingClientRect();
+  return [event.clientY - top, event.clientX - left];
+}
+
+function onCloseUp(event) {
+  const offsets = offsetOf(event), place = closeUps.find(({ corner, size }) => AXES.every((k) => (
+    offsets[k] >= corner[k] && offsets[k] < corner[k] + size[k])));
+  if (place) onPointer(place.name, event, place);
 }
 
 function onKey(name, event) {
@@ -250,47 +242,20 @@ function openFile(file) {
 }
 
 function listen() {
-  for (const name of NAMES) {
-    $(name).onpointermove = $(name).onpointerdown = (event) => onPointer(name, event);
-    $(name).onkeydown = (event) => onKey(name, event);
-    $(name).closest("figure").querySelector(".save").onclick = () => save(name);
-  }
-  $("strip").onpointerdown = (event) => {
-    const place = closeUps.find(({ x, y, width, height }) => event.offsetX >= x && event.offsetY >= y
-      && event.offsetX < x + width && event.offsetY < y + height);
-    if (place) onPointer(place.name, event, place);
-  };
-  $("language").onclick = () => look("lang", state.lang === "ko" ? "en" : "ko");
-  $("theme").onclick = () => look("theme", state.theme === "dark" ? "light" : "dark");
-  $("large").onclick = () => look("large", !state.large);
-  $("picture").onchange = () => {
-    const isNoisy = $("picture").value === "noisy", picture = isNoisy ? "lecture" : $("picture").value;
-    if (picture !== "written") change({ picture, edits: isNoisy ? TWIN : [], selected: null });
-  };
-  $("preset").onchange = () => change(PRESETS[$("preset").value]);
-  $("speed").onchange = () => { state.speed = $("speed").value; };
-  $("channel").onchange = () => { state.channel = Number($("channel").value); render(true); };
-  $("restore").onclick = () => change({ edits: [] });
-  $("reveal").onclick = () => { state.revealed = true; render(); };
-  $("play").onclick = play;
-  $("back").onclick = () => stepWindow(-1);
-  $("next").onclick = () => stepWindow(1);
-  $("open").onclick = () => $("chosen").click();
-  $("chosen").onchange = () => openFile($("chosen").files[0]);
   document.ondragover = (event) => event.preventDefault();
   document.ondrop = (event) => { event.preventDefault(); openFile(event.dataTransfer.files[0]); };
   document.addEventListener("keydown", onKeyAnywhere);
-  addEventListener("popstate", () => {
+  onpopstate = () => {
     fromHash(location.hash);
     applyLook();
     pictures = null; // the place that the address names is one of those to come
     if (have.lecture) ask();
-  });
-  addEventListener("resize", () => render(true));
+  };
+  onresize = () => render(true);
   onbeforeprint = onafterprint = ({ type }) => {
     state.isPrinting = type === "beforeprint";
     applyLook();
-    if (isReady()) { NAMES.forEach(drawPicture); drawCloseUp(); describeSelection(); }
+    draw();
   };
 }
 

@@ -1,5 +1,5 @@
 // What the page asks of its Worker, which runs pool.js, measures.js and this file from a blob. A
-// question is {kind, ...}; of several `compute` that wait, only the newest is answered.
+// question is {kind, ...}; of several `compute`, only the newest is answered.
 
 const LECTURE = [0, 3, 3, 0, 2, 7, 6, 8, 0, 1, 7, 6, 1, 3, 5, 6];
 const KINDS = { u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array,
@@ -82,7 +82,9 @@ function disturbed({ planes, info }, { edits, noise, move }) {
   const random = normalNumbers();
   return planes.map((plane, c) => {
     const values = Float64Array.from(plane);
-    for (const [channel, index, value] of edits) if (channel === c) values[index] = value;
+    for (const [channel, index, value] of edits) {
+      if (channel === c && index in values) values[index] = value;
+    }
     for (let i = 0; i < values.length; i++) {
       if (noise && !isAlpha(info, c)) values[i] += info.noise * random();
       if (move && i % info.width) values[i - 1] = values[i];
@@ -91,15 +93,15 @@ function disturbed({ planes, info }, { edits, noise, move }) {
   });
 }
 
-// How planes differ from what they were: {planes, same, total, largest}.
+// How planes differ from what they were: {planes, changed, total, largest}.
 function changeOf(before, after, info) {
-  const change = { same: 0, total: 0, largest: 0 };
+  const change = { changed: 0, total: 0, largest: 0 };
   change.planes = after.map((plane, c) => plane.map((value, i) => {
     const isSame = Object.is(value + 0, before[c][i] + 0);
     const size = isSame ? 0 : value - before[c][i];
     if (!isAlpha(info, c)) {
       change.total += 1;
-      change.same += isSame;
+      change.changed += !isSame;
       if (Number.isFinite(size)) change.largest = Math.max(change.largest, Math.abs(size));
     }
     return size;
@@ -136,16 +138,16 @@ async function drawable({ planes, height, width, change = null }, info, largest 
 }
 
 const stored = {}; // pictures by key
-let wanted = null, isComputing = false;
-const bell = new MessageChannel();
+let newest = 0; // the question that is to be answered
 
 // Let newer questions come in; where there is one, what is computed is given up.
-async function pause() {
+async function pause(id) {
   await new Promise((resolve) => {
-    bell.port1.onmessage = resolve;
-    bell.port2.postMessage(0);
+    const { port1, port2 } = new MessageChannel(); // which waits for less than a timer
+    port1.onmessage = () => { port1.close(); resolve(); };
+    port2.postMessage(0);
   });
-  if (wanted) throw { newer: true };
+  if (id !== newest) throw { isOld: true };
 }
 
 async function load({ key, info, base64, file }) {
@@ -159,20 +161,14 @@ async function load({ key, info, base64, file }) {
 }
 
 async function compute(question) {
-  wanted = question;
-  if (isComputing) return;
-  isComputing = true;
-  while (wanted) {
-    const { id } = question = wanted;
-    wanted = null;
-    try {
-      await answer(question);
-    } catch (error) {
-      const problem = { ...error, reason: error.reason || "failed", words: String(error) };
-      if (!error.newer) postMessage({ kind: "problem", id, problem });
-    }
+  const { id } = question;
+  newest = id;
+  try {
+    await answer(question);
+  } catch (error) {
+    const problem = { ...error, reason: error.reason || "failed", words: String(error) };
+    if (!error.isOld) postMessage({ kind: "problem", id, problem });
   }
-  isComputing = false;
 }
 
 // The results first, and the picture where it differs from the stored one; then the figures.
@@ -183,17 +179,17 @@ async function answer(question) {
   const isStill = !(noise || move || edits.length);
   const input = isStill ? picture.planes : disturbed(picture, question);
   for (const name of isStill ? METHODS : NAMES) {
-    const planes = await planesBy(name, input, axes, settings, info.means);
+    const planes = await planesBy(name, input, axes, info.means, question);
     const [height, width] = name === "input" ? [info.height, info.width] : axes.map(({ count }) => count);
     pictures[name] = { planes, height, width, change: null };
     if (isStill) continue;
-    const before = await planesBy(name, picture.planes, axes, settings, info.means);
+    const before = await planesBy(name, picture.planes, axes, info.means, question);
     pictures[name].change = changeOf(before, planes, info);
   }
   const changes = Object.values(pictures).map(({ change }) => change).filter(Boolean);
   const largest = Math.max(0, ...changes.map((change) => change.largest));
   for (const [name, one] of Object.entries(pictures)) {
-    await pause();
+    await pause(id);
     pictures[name] = await drawable(one, info, difference ? largest : null);
     given.push(pictures[name].bitmap, ...one.planes.map((plane) => plane.buffer));
   }
@@ -201,21 +197,21 @@ async function answer(question) {
   postMessage({ kind: "figures", id, figures: await figuresOf(picture, question) });
 }
 
-async function figuresOf({ planes, info }, { settings, noise, move, edits }) {
+async function figuresOf({ planes, info }, { id, settings, noise, move, edits }) {
   const figures = { input: {}, max: {}, min: {}, avg: {} };
   if (!noise && !move) return figures;
   const colors = colorsOf(info, disturbed({ planes, info }, { edits }));
   const sample = sampleOf(colors, info.height, info.width, settings);
-  if (noise) await measureNoise(figures, sample, info.noise);
-  if (move) await measureShift(figures, sample);
+  if (noise) await measureNoise(figures, sample, info.noise, id);
+  if (move) await measureShift(figures, sample, id);
   return figures;
 }
 
 // The planes of the picture called `name`: those given, or their results.
-async function planesBy(name, planes, axes, settings, means) {
+async function planesBy(name, planes, axes, means, { id, settings }) {
   const made = [];
   for (const plane of planes) {
-    await pause();
+    await pause(id);
     const values = madeBy(name, plane, axes, settings);
     made.push(name === "avg" ? values.map((value) => asHeld(value, means)) : values);
   }
