@@ -113,8 +113,10 @@ class Axis:
         else:
             moved = tuple(begin - low for begin in starts)
         lengths, after = self.lengths[first:last], self.size + self.after - high
+        if high == end and self.unseen == (0, 0):  # none of these windows reaches the padding
+            after = 0
         size, pool_size, dilation = high - low, self.pool_size, self.dilation
-        return low, high, Axis(size, moved, pool_size, dilation, lengths, after, self.unseen)
+        return low, high, _part(size, moved, pool_size, dilation, lengths, after, self.unseen)
 
     def pixels(self, index: int) -> range:
         """The pixels of window `index` that are inside the image."""
@@ -137,6 +139,10 @@ class Axis:
             else:
                 counts[index] = len(self.pixels(index))
         return counts
+
+
+_part = lru_cache(maxsize=64)(Axis)
+"""Most parts of an axis are alike, and what they work out is then worked out once."""
 
 
 class Windows(NamedTuple):

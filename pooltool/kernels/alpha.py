@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,9 @@ def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYT
             if image.dtype.kind in "iu" and not pooling.count_include_pad:
                 low = tile.pixels[..., 3].min()
                 if low > 0 and low == tile.pixels[..., 3].max():  # all weigh the same
-                    average_integers(tile, pooling, out[tile.where])
+                    average_integers(
+                        tile.pixels, pooling, tile.rows, tile.columns, out[tile.where], tile_bytes
+                    )
                     continue
             _average(tile, pooling, sums, out[tile.where])
     return out if image.ndim == 4 else out[0]
@@ -123,5 +124,5 @@ def _products_of_bytes(pixels: Array) -> Array:
 
 def _sums(tile: Tile, values: Array, dtype: np.dtype[Any]) -> Array:
     sums = np.empty((*tile.shape[:3], values.shape[3]), dtype)
-    reduce_windows(replace(tile, pixels=values), SUM, dtype, sums)
+    reduce_windows(tile._replace(pixels=values), SUM, dtype, sums)
     return sums

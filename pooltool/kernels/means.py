@@ -149,6 +149,7 @@ def divide_integers(sums: Array, count: Counts, limits: tuple[int, int], out: Ar
     divide_each(sums, np.broadcast_to(np.asarray(count), sums.shape), most, out)
 
 
+@np.errstate(all="ignore")
 def divide_each(sums: Array, count: Array, most: int, out: Array) -> None:
     """Divide each sum by its own count, in float64; where that is not exact, in whole numbers."""
     if sums.dtype.hasobject or count.dtype.hasobject:

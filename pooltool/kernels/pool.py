@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from math import inf, prod
 from typing import Any, Literal
 
@@ -23,8 +21,8 @@ from numpy.typing import NDArray
 from pooltool.errors import PooltoolError
 from pooltool.geometry import Axis, DataFormat, Windows, row_axis
 from pooltool.kernels import means, opencv
-from pooltool.kernels.reduce import MANY, SUM, Reduction, reduce_windows
-from pooltool.kernels.tiles import Tile, copy_pixels, tiles, transposed
+from pooltool.kernels.reduce import SUM, Reduction, reduce_windows
+from pooltool.kernels.tiles import Tile, copy_pixels, most_windows, tiles, transposed
 
 Array = NDArray[Any]
 CHECKED_BYTES = 1 << 28
@@ -91,8 +89,7 @@ def pool_axes(
         # A transposed view is read along its memory; in what order cannot be seen in the result.
         planes, results = planes.swapaxes(1, 2), results.swapaxes(1, 2)
         rows, columns = columns, rows
-    with np.errstate(all="ignore") if is_mean else nullcontext():
-        _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
+    _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
     return out.view(np.bool_) if is_bool and not is_mean else out
 
 
@@ -158,20 +155,11 @@ def _pool_planes(
             planes_last = results.reshape(*shape[1:3], channels, -1)
             np.copyto(out[part], planes_last.transpose(3, 0, 1, 2))
         return
-    size = planes.itemsize
-    pool = _pool_extreme
-    if pooling.method in ("median", "mode"):
-        pool, tile_bytes = _pool_ranks, 8 * tile_bytes  # these cut it once more
-    elif planes.dtype.kind == "f" and pooling.method == "avg":
-        pool = _average_floats
-    elif pooling.method == "avg":
-        pool, size = average_integers, min(2 * size, 8)
-    # Of high windows that stand apart only a chunk is in the cache.
-    most = tile_bytes // (size * (min(rows.stride, MANY) + 1) * (columns.stride + 1))
-    if rows.extent > rows.stride:  # what two tiles share is reduced twice
-        most = max(most, 4 * columns.count * channels * rows.extent // rows.stride)
-    for tile in tiles(planes, rows, columns, most):
-        pool(tile, pooling, out[tile.where])
+    if pooling.method == "avg":
+        pool = _average_floats if planes.dtype.kind == "f" else average_integers
+    else:
+        pool = _pool_ranks if pooling.method in ("median", "mode") else _pool_extremes
+    pool(planes, pooling, rows, columns, out, tile_bytes)
 
 
 def _stack(pixels: Array) -> Array:
@@ -181,57 +169,76 @@ def _stack(pixels: Array) -> Array:
     return transposed(lines).reshape(1, height, width, channels * planes)
 
 
-def _pool_ranks(tile: Tile, pooling: Pooling, out: Array) -> None:
+def _pool_ranks(
+    planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
+) -> None:
     from pooltool.kernels import ranks  # to load it takes a millisecond
 
-    ranks.pool(tile, pooling.method, pooling.skip_nan, out)
+    size = 8 * tile_bytes  # of a tile: they are cut once more
+    for tile in tiles(planes, rows, columns, most_windows(planes, rows, columns, 1, size)):
+        ranks.pool(tile, pooling.method, pooling.skip_nan, out[tile.where])
 
 
-@lru_cache(maxsize=64)
-def _extreme_of(method: Method, dtype: np.dtype[Any], skip_nan: bool) -> Reduction:
-    if dtype.kind == "f" and skip_nan:
-        return Reduction(np.fmax if method == "max" else np.fmin, np.nan, idempotent=True)
-    low, high = (-np.inf, np.inf) if dtype.kind == "f" else means.integer_range(dtype)
-    combine, neutral = (np.maximum, low) if method == "max" else (np.minimum, high)
-    return Reduction(combine, neutral, idempotent=True)
-
-
-def _pool_extreme(tile: Tile, pooling: Pooling, out: Array) -> None:
+def _pool_extremes(
+    planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
+) -> None:
     """The largest or smallest pixel of each window; a NaN in it gives NaN, unless it is skipped."""
-    reduction = _extreme_of(pooling.method, out.dtype, pooling.skip_nan)
-    if opencv.extreme(tile, reduction, out):
-        return
-    reduce_windows(tile, reduction, out.dtype, out)
-    if out.dtype.kind == "f":
-        means.canonicalize(out)
+    is_max, is_float = pooling.method == "max", out.dtype.kind == "f"
+    if is_float and pooling.skip_nan:
+        reduction = Reduction(np.fmax if is_max else np.fmin, np.nan, idempotent=True)
+    else:
+        low, high = (-np.inf, np.inf) if is_float else means.integer_range(out.dtype)
+        combine, neutral = (np.maximum, low) if is_max else (np.minimum, high)
+        reduction = Reduction(combine, neutral, idempotent=True)
+    most = most_windows(planes, rows, columns, planes.itemsize, tile_bytes)
+    for tile in tiles(planes, rows, columns, most):
+        results = out[tile.where]
+        if not opencv.extreme(tile, reduction, results):
+            reduce_windows(tile, reduction, out.dtype, results)
+            if is_float:
+                means.canonicalize(results)
 
 
-def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
+def average_integers(
+    planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
+) -> None:
     """Means of integers: their sum is exact, and divided and rounded once."""
-    divisor = pooling.divisor_override
-    if divisor is None and opencv.mean(tile, out):
-        return
-    pixels, height = tile.pixels.dtype, tile.rows.pool_size
-    area = height * tile.columns.pool_size
+    divisor, pixels = pooling.divisor_override, planes.dtype
+    height, area = rows.pool_size, rows.pool_size * columns.pool_size
     low, high = means.integer_range(pixels)
-    if pixels.itemsize == 8:  # most sums fit into 64 bits even so
-        low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
     dtype = means.integer_sum_dtype(pixels, low, high, area)
     along_rows = means.integer_sum_dtype(pixels, low, high, height)
     if pixels.itemsize == 2 and area * max(-low, high) < means.SINGLE_ROUNDED:
         dtype = along_rows = np.dtype(np.float32)  # as exact, and what it is divided in
-    sums = np.empty(tile.shape, dtype)
-    reduce_windows(tile, SUM, along_rows, sums)
-    counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
-    means.divide_integers(sums, counts, (area * low, area * high), out)
+    most = most_windows(planes, rows, columns, min(2 * pixels.itemsize, 8), tile_bytes)
+    for tile in tiles(planes, rows, columns, most):
+        results = out[tile.where]
+        if divisor is None and opencv.mean(tile, results):
+            continue
+        if pixels.itemsize == 8:  # most sums fit into 64 bits even so
+            low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
+            dtype = means.integer_sum_dtype(pixels, low, high, area)
+            along_rows = means.integer_sum_dtype(pixels, low, high, height)
+        sums = np.empty(tile.shape, dtype)
+        reduce_windows(tile, SUM, along_rows, sums)
+        counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
+        means.divide_integers(sums, counts, (area * low, area * high), results)
 
 
-def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
+@np.errstate(all="ignore")
+def _average_floats(
+    planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
+) -> None:
     """Means of floats. Sums that overflow although their mean does not are taken again of smaller
     values.
     """
-    pixels = tile.pixels.dtype.newbyteorder("=")
-    dtype = means.float_sum_dtype(pixels, out.dtype, tile.rows, tile.columns)
+    dtype = means.float_sum_dtype(planes.dtype.newbyteorder("="), out.dtype, rows, columns)
+    most = most_windows(planes, rows, columns, planes.itemsize, tile_bytes)
+    for tile in tiles(planes, rows, columns, most):
+        _average_tile(tile, pooling, dtype, out[tile.where])
+
+
+def _average_tile(tile: Tile, pooling: Pooling, dtype: np.dtype[Any], out: Array) -> None:
     counts: means.Counts = pooling.divisor_override or means.counts(
         tile.rows, tile.columns, pooling.count_include_pad
     )
@@ -246,9 +253,9 @@ def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
     means.divide_floats(mean, counts, mean)
     finite = bool(np.isfinite(np.add.reduce(mean, axis=None)))
     most = tile.rows.pool_size * tile.columns.pool_size
-    if dtype == pixels and not finite and _may_overflow(tile.pixels, most):
+    if dtype.itemsize == tile.pixels.itemsize and not finite and _may_overflow(tile.pixels, most):
         scale = dtype.type(2.0 ** -most.bit_length())
-        smaller = replace(tile, pixels=np.multiply(tile.pixels, scale, order="C"))
+        smaller = tile._replace(pixels=np.multiply(tile.pixels, scale, order="C"))
         again = np.empty(tile.shape, dtype)
         reduce_windows(smaller, SUM, dtype, again)
         means.divide_floats(again, counts, again)
@@ -272,6 +279,6 @@ def _without(nan: NDArray[np.bool_], tile: Tile) -> tuple[Tile, Array]:
     most = tile.rows.pool_size * tile.columns.pool_size
     dtype = means.integer_sum_dtype(np.dtype(np.uint8), 0, 1, most)
     skipped = np.empty(tile.shape, dtype)
-    holes = replace(tile, pixels=nan.view(np.uint8))
+    holes = tile._replace(pixels=nan.view(np.uint8))
     reduce_windows(holes, SUM, dtype, skipped)
-    return replace(tile, pixels=np.where(nan, tile.pixels.dtype.type(0), tile.pixels)), skipped
+    return tile._replace(pixels=np.where(nan, tile.pixels.dtype.type(0), tile.pixels)), skipped

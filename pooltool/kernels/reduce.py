@@ -11,23 +11,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import gcd, isqrt
+from math import gcd, isqrt, prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.geometry import Axis
-from pooltool.kernels.tiles import FEW, Tile, copy_pixels
+from pooltool.kernels.tiles import FEW, MANY, Tile, copy_pixels
 
 Array = NDArray[Any]
 
 CHUNK = 64
 """Rows of a large window that are read and reduced at once."""
 FEW_VALUES = 1 << 16
-"""So few are reduced tap by tap, which takes fewer calls."""
-MANY = 16
-"""From so many rows on, windows that share no row are reduced one after the other."""
+"""So few are reduced tap by tap, which takes the fewest calls."""
 
 
 @dataclass(frozen=True)
@@ -68,36 +66,45 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
     """Reduce the windows of a tile into `out`, (planes, rows, columns, channels): their rows in
     `dtype`, then their columns in the dtype of `out`.
     """
-    rows, axis, combine, channels = tile.rows, tile.columns, reduction.combine, out.shape[3]
-    is_small = tile.pixels.size <= FEW_VALUES and rows.is_regular and axis.is_regular
-    by_taps = (is_small or channels >= FEW) and not axis.lengths
-    by_taps = by_taps and axis.pool_size <= 2 * axis.stride and axis.pool_size <= MANY
-    if by_taps and is_small and rows.pool_size < MANY and _period(rows) == rows.pool_size:
-        reduced, *others = [tile.pixels[:, tap] for tap in rows.taps]
-        for other in others:
-            reduced = combine(reduced, other, dtype=dtype)
-    else:
-        reduced = _reduce_rows(tile, reduction, dtype)
-    reduced = reduced.astype(out.dtype, copy=False)
-    if by_taps and channels < FEW:  # as planes, in whose order ufuncs then go through them
-        reduced, out = reduced.transpose(0, 3, 1, 2), out.transpose(0, 3, 1, 2)
-        _tree([reduced[..., tap] for tap in axis.taps], combine, out)
-    elif by_taps:
-        _tree([reduced[:, :, tap] for tap in axis.taps], combine, out)
-    elif axis.lengths:
+    if tile.pixels.size <= FEW_VALUES and _has_few_taps(tile.rows, tile.columns):
+        _reduce_taps(tile, reduction, dtype, out)
+        return
+    reduced = _reduce_rows(tile, reduction, dtype).astype(out.dtype, copy=False)
+    axis, channels = tile.columns, out.shape[3]
+    if axis.lengths:
         _reduce_adaptive_columns(axis, reduced, reduction, out)
-    elif reduced.shape[2] == axis.extent + axis.count - 1 and axis.pool_size > 1:
-        _runs(reduced, 2, axis.pool_size, axis.dilation, reduction, out)
+    elif channels >= FEW and axis.pool_size <= min(2 * axis.stride, MANY):
+        _tree([reduced[:, :, tap] for tap in axis.taps], reduction.combine, out)
+    elif (axis.stride == 1 or axis.count == 1) and axis.pool_size > 1:
+        _slide(reduced, 2, axis.pool_size, axis.dilation, reduction, out)
     else:
-        slid = _runs(reduced, 2, axis.pool_size, axis.dilation, reduction)
+        slid = _slide(reduced, 2, axis.pool_size, axis.dilation, reduction)
         _keep(slid, axis.stride if axis.count > 1 else 1, out)
 
 
-def _taps(pixels: Array, axis: Axis, number: int, count: int = 0) -> list[Array]:
-    """Each tap of the first windows, or of all, as a view of pixels whose axis `number` it is."""
-    before, end = (slice(None),) * number, ((count or axis.count) - 1) * axis.stride + 1
-    starts = range(0, axis.extent, axis.dilation)
-    return [pixels[(*before, slice(start, start + end, axis.stride))] for start in starts]
+def _has_few_taps(rows: Axis, columns: Axis) -> bool:
+    """True for small windows inside the image that hardly overlap."""
+    if not (
+        rows.is_regular and columns.is_regular and max(rows.pool_size, columns.pool_size) < MANY
+    ):
+        return False
+    return rows.pool_size < 2 * _period(rows) and columns.pool_size <= 2 * columns.stride
+
+
+def _reduce_taps(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: Array) -> None:
+    """Reduce tap by tap, in the order of the other ways."""
+    combine = reduction.combine
+    planes, height, width, channels = tile.pixels.shape
+    lines = tile.pixels.reshape(planes, height, width * channels)
+    reduced, *others = [lines[:, tap] for tap in tile.rows.taps]
+    for other in others:
+        reduced = combine(reduced, other, dtype=dtype)
+    reduced = reduced.astype(out.dtype, copy=False).reshape(planes, -1, width, channels)
+    if 1 < out.shape[3] < FEW:  # as planes, in whose order ufuncs then go through them
+        reduced, out = reduced.transpose(0, 3, 1, 2), out.transpose(0, 3, 1, 2)
+        _tree([reduced[..., tap] for tap in tile.columns.taps], combine, out)
+    else:
+        _tree([reduced[:, :, tap] for tap in tile.columns.taps], combine, out)
 
 
 def _reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array:
@@ -113,9 +120,11 @@ def _reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Arra
     width = -(-(high - low) // stride) * stride
     reduced = np.empty((planes, count, width, channels), dtype)
     first, last = max(low, 0) - low, min(high, axis.size) - low
+    inside = reduced
     if last - first < width:
         reduced[:, :, :first] = reduced[:, :, last:] = reduction.neutral
-    inside = reduced[:, :, first:last].reshape(planes, count, -1)
+        inside = reduced[:, :, first:last]
+    inside = inside.reshape(planes, count, -1)
     if _is_separate(tile.rows):
         _reduce_each(tile, reduction, inside)
     else:
@@ -133,18 +142,24 @@ def _reduce_together(tile: Tile, reduction: Reduction, out: Array) -> None:
     pixels = tile.read(*axis.span(0, axis.count), reduction.neutral)
     period = _period(axis)
     periods, rest = divmod(axis.pool_size, period)
-    if periods == 1:
-        _fold(_taps(pixels, axis, 1), reduction.combine, out)
-        return
-    shift = period * axis.dilation // axis.stride
+    shift = period * axis.dilation // axis.stride if periods > 1 else 0
     windows = axis.count + (periods - 1) * shift
+    end = (windows - 1) * axis.stride + 1
+    taps = [
+        pixels[:, start : start + end : axis.stride]
+        for start in range(0, axis.extent, axis.dilation)
+    ]
+    if periods == 1:
+        _fold(taps, reduction.combine, out)
+        return
     shared = pixels
     if period > 1 or axis.stride > 1 or pixels.dtype != out.dtype:
         shared = np.empty((len(pixels), windows, pixels.shape[2]), out.dtype)
-        _fold(_taps(pixels, axis, 1, windows)[:period], reduction.combine, shared)
-    _runs(shared, 1, periods, shift, reduction, out)
+        _fold(taps[:period], reduction.combine, shared)
+    _slide(shared, 1, periods, shift, reduction, out)
     if rest:
-        _fold([out, *_taps(pixels, axis, 1)[-rest:]], reduction.combine, out)
+        last = [tap[:, : axis.count] for tap in taps[-rest:]]
+        _fold([out, *last], reduction.combine, out)
 
 
 def _fold(parts: list[Array], combine: np.ufunc, out: Array) -> None:
@@ -204,7 +219,10 @@ def _period(axis: Axis) -> int:
 
 
 def _tree(taps: list[Array], combine: np.ufunc, out: Array | None = None) -> Array:
-    """Combine arrays in the order of `_runs`: the last power of two of them is combined last."""
+    """Combine arrays in the order of `_slide`: the last power of two of them is combined last."""
+    if len(taps) == 2:
+        both: Array = combine(*taps, out=out, order="C")
+        return both
     if len(taps) == 1:
         if out is not None:
             np.copyto(out, taps[0])
@@ -216,7 +234,7 @@ def _tree(taps: list[Array], combine: np.ufunc, out: Array | None = None) -> Arr
     return combined
 
 
-def _runs(
+def _slide(
     values: Array, axis: int, taps: int, shift: int, reduction: Reduction, out: Array | None = None
 ) -> Array:
     """Combine `taps` values, `shift` apart along axis 1 or 2, for every window along it, or for the
@@ -224,18 +242,18 @@ def _runs(
 
     Runs double; a max or min then joins two that overlap. A sum, where nothing may be taken twice,
     joins the runs that are binary digits of `taps`, the shortest first: few additions in a row.
-    Columns of a block are one run of memory, which is faster than row by row.
+    All values are one run of memory, which is faster than row by row.
     """
-    lines, step = values, shift
-    if axis == 2:
-        lines, step = values.reshape(1, -1), shift * values.shape[3]
-    combine, size = reduction.combine, lines.shape[1]
-    run, joined, length, so_far = lines, lines, 1, 0
+    if taps == 1 and out is None:
+        return values
+    combine, flat = reduction.combine, values.reshape(-1)
+    step = shift * prod(values.shape[axis + 1 :])
+    run, joined, length, so_far = flat, flat, 1, 0
 
     def join(first: Array, offset: int, taps: int) -> Array:
-        longer = np.empty_like(lines)
-        start, end = offset * step, size - (taps - 1) * step
-        combine(first[:, :end], run[:, start : start + end], out=longer[:, :end])
+        longer = np.empty_like(flat)
+        start, end = offset * step, len(flat) - (taps - 1) * step
+        combine(first[:end], run[start : start + end], out=longer[:end])
         return longer
 
     while 2 * length < taps:
@@ -247,8 +265,9 @@ def _runs(
     if so_far == 0:
         joined, so_far = run, taps - length
     if out is None:
-        return join(joined, so_far, taps).reshape(values.shape) if taps > 1 else values
-    before, count, start = (slice(None),) * axis, out.shape[axis], so_far * shift
+        return join(joined, so_far, taps).reshape(values.shape)
+    start, count = so_far * shift, out.shape[axis]
+    before = (slice(None),) * axis
     first = joined.reshape(values.shape)[(*before, slice(count))]
     second = run.reshape(values.shape)[(*before, slice(start, start + count))]
     combine(first, second, out=out)
@@ -258,7 +277,7 @@ def _runs(
 def _reduce_adaptive_columns(axis: Axis, reduced: Array, reduction: Reduction, out: Array) -> None:
     """Slide by the shorter of the two sizes of window, then add the pixel that the longer lack."""
     shorter = axis.pool_size - 1
-    slid = _runs(reduced, 2, shorter, 1, reduction)
+    slid = _slide(reduced, 2, shorter, 1, reduction)
     starts = np.array(axis.starts)
     np.take(slid, starts, axis=2, out=out, mode="clip")
     longer = np.flatnonzero(np.array(axis.lengths) > shorter)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +19,14 @@ ALL = slice(None)
 NARROW = 256
 """So many windows along an axis are not parted into those inside the image and those that reach
 out of it."""
+MANY = 16
+"""From so many rows on, windows that share no row are reduced one after the other."""
 FEW = 16
 """So few planes or channels are copied one after the other: numpy would loop over the axis whose
 values lie closest, and start anew for every pixel."""
 
 
-@dataclass
-class Tile:
+class Tile(NamedTuple):
     """Some windows, and the part of the image that they need."""
 
     pixels: Array
@@ -42,7 +41,7 @@ class Tile:
         """The results: planes, rows, columns, channels."""
         return len(self.pixels), self.rows.count, self.columns.count, self.pixels.shape[3]
 
-    @cached_property
+    @property
     def is_in_order(self) -> bool:
         """True when each row is in one piece, in this machine's byte order."""
         pixels = self.pixels
@@ -63,6 +62,17 @@ class Tile:
         block[:, :first] = block[:, last:] = neutral
         copy_pixels(inside, block[:, first:last])
         return block.reshape(planes, bottom - top, width * channels)
+
+
+def most_windows(planes: Array, rows: Axis, columns: Axis, size: int, tile_bytes: int) -> int:
+    """So many windows, times channels, make a tile of `tile_bytes` while they are reduced by values
+    of `size` bytes.
+    """
+    # Of high windows that stand apart only a chunk is in the cache.
+    most = tile_bytes // (size * (min(rows.stride, MANY) + 1) * (columns.stride + 1))
+    if rows.extent > rows.stride:  # what two tiles share is reduced twice
+        most = max(most, 4 * columns.count * planes.shape[3] * rows.extent // rows.stride)
+    return most
 
 
 def tiles(planes: Array, rows: Axis, columns: Axis, most: int) -> Iterator[Tile]:
