@@ -270,6 +270,15 @@ def jp2(code: bytes, *inner: bytes) -> bytes:
     return start + box(b"jp2h", box(b"ihdr", ihdr) + b"".join(inner)) + box(b"jp2c", code)
 
 
+def miscounted() -> bytes:
+    """A tile in three parts that say that there are two, as Apple's encoder counts them."""
+    head, _, tile = codestream(PHOTO)[:-2].partition(b"\xff\x90")
+    data = tile.partition(b"\xff\x93")[2]
+    for number, part in enumerate((data[:999], data[999:2000], data[2000:])):
+        head += struct.pack(">HHHIBBH", 0xFF90, 10, 0, 14 + len(part), number, 2, 0xFF93) + part
+    return jp2(head + b"\xff\xd9", colr(16))
+
+
 def colr(space: int) -> bytes:
     return box(b"colr", struct.pack(">BBBI", 1, 0, 0, space))
 
@@ -426,6 +435,7 @@ JP2 = (
              "1 channels of 20"),
     exact("part 15", lambda: bytes(imagecodecs.htj2k_encode(PHOTO, reversible=True)), PHOTO),
     exact("tiles", lambda: pil(PHOTO, "JPEG2000", tile_size=(16, 16)), PHOTO),
+    exact("miscounted parts", miscounted, PHOTO),
     odd("offset", lambda: pil(PHOTO, "JPEG2000", offset=(3, 5), tile_size=(64, 64)), PHOTO),
     odd("4:2:0", subsampled, subsampled_right(), levels=1),
     not_read("mixed depths", lambda: codestream(PHOTO).replace(SAMPLES, b"\5" + SAMPLES[1:]),
