@@ -6,6 +6,7 @@ Imports of the package stand inside `main`, so that Ctrl-C ends the process at a
 from __future__ import annotations
 
 import gc
+import io
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ def main() -> int:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     sys.stderr = sys.stderr or os.fdopen(2, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")  # names need not be text
     from pooltool.cli import main
 
     status = main()

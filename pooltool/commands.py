@@ -12,7 +12,7 @@ from pooltool.files import STREAM
 from pooltool.interrupts import Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
 from pooltool.plan import plan
-from pooltool.report import Report, complain, redirect_to_devnull, require_no_terminal
+from pooltool.report import Report, complain, draw_bar, redirect_to_devnull, require_no_terminal
 
 EACH_BYTES = 20_000
 """Fixed cost of an image, in bytes of its file: 0.4 ms at 50 MB a second."""
@@ -51,7 +51,7 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
             redirect_to_devnull(sys.stdout)  # the terminal was closed
         finally:
             files.protect(())
-            report.clear_bar()
+            draw_bar("")
         report.close("interrupted" if interrupts.number else ended)
     return report.status
 

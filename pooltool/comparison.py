@@ -14,7 +14,7 @@ from pooltool.geometry import DataFormat, Pair, Windows
 from pooltool.images.formats import format_for
 from pooltool.interrupts import Interrupts
 from pooltool.plan import PAGE, panel_path
-from pooltool.report import complain, json_line, require_no_terminal, say
+from pooltool.report import complain, require_no_terminal, say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,6 +129,7 @@ def _warnings(picture: images.Picture, is_page: bool) -> list[str]:
 
 def _lines(pixels: Array, results: Sequence[Result], as_json: bool, *, err: bool) -> list[str]:
     """The tables and number grids as the terminal can show them, or a JSON object a row."""
+    import json
     from shutil import get_terminal_size
 
     from pooltool.compare.measures import measure
@@ -141,7 +142,7 @@ def _lines(pixels: Array, results: Sequence[Result], as_json: bool, *, err: bool
     for result in results:
         figures = measure(pixels, result)
         if as_json:
-            lines += map(json_line, as_records(figures, result.windows))
+            lines += map(json.dumps, as_records(figures, result.windows))
         else:
             lines += ["", *as_lines(pixels, result, figures, width=width, ascii_only=ascii_only)]
     return lines

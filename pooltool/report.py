@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pooltool.errors import UsageProblem
 from pooltool.interrupts import GRACE_SECONDS
@@ -25,20 +25,37 @@ BAR_AFTER_SECONDS = 1.0
 BAR_EVERY_SECONDS = 0.1
 EQUAL_WARNINGS = 5
 """A warning is printed this often, with the names of its images; the rest is counted."""
-_CLEAR_LINE = "\r\x1b[K"
+_is_bar_drawn = False
+"""Whether the last line on the terminal is a bar, which the next text replaces."""
 
 
 def say(text: str, *, err: bool = False) -> None:
     """Print a line on standard output or, with `err`, on standard error.
 
-    What a terminal cannot show, as names may hold, is printed as escapes such as `\\n`. Standard
-    output raises `OSError` when it takes no more; the work goes on when standard error does.
+    What a terminal cannot show, as names may hold, is printed as escapes such as `\\n`; bytes that
+    are no UTF-8 are printed as they are. Standard output raises `OSError` when it takes no more;
+    the work goes on when standard error does.
     """
     stream = sys.stderr if err else sys.stdout
     if stream is not None and not (text.isascii() and text.isprintable()):
-        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-        text = text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
+        keeps_bytes = (stream.encoding, stream.errors) == ("utf-8", "surrogateescape")
+        text = "".join(
+            c if c.isprintable() or (keeps_bytes and "\udc80" <= c <= "\udcff") else ascii(c)[1:-1]
+            for c in text
+        )
+        if not keeps_bytes:
+            text = text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
+    if _is_bar_drawn:
+        draw_bar("")
     _write(f"{text}\n", err=err)
+
+
+def draw_bar(text: str) -> None:
+    """Draw a bar on the last line of the terminal over what was drawn before, or clear that."""
+    global _is_bar_drawn  # noqa: PLW0603 - there is one terminal
+    if text or _is_bar_drawn:
+        _write("\r\x1b[K" + text[: shutil.get_terminal_size().columns - 1])
+    _is_bar_drawn = bool(text)
 
 
 def complain(text: str) -> None:
@@ -73,13 +90,6 @@ def require_no_terminal() -> None:
         )
 
 
-def json_line(fields: dict[str, Any]) -> str:
-    """One line of JSON."""
-    import json
-
-    return json.dumps(fields)
-
-
 def as_line(outcome: Outcome) -> str:
     """`mountain.jpg (700, 1024, 3) -> mountain_max.jpg (350, 512, 3)`; nothing for a failure."""
     job = outcome.job
@@ -94,14 +104,16 @@ def as_line(outcome: Outcome) -> str:
     return f"{job.input} {outcome.input_shape} -> {job.output} {outcome.output_shape}{frames}"
 
 
-def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
-    """The fields of a JSON object; None for what does not apply, as sizes of adaptive windows."""
+def as_json(outcome: Outcome, settings: Settings) -> str:
+    """A JSON object of one line; null for what does not apply, as sizes of adaptive windows."""
+    import json
+
     windows = settings.pooling.windows
     sizes = {} if windows.output_size else windows._asdict()
     padding = sizes.get("padding")
     if isinstance(padding, tuple):  # top and bottom are alike on the command line, left and right
         padding = [side[0] for side in padding]
-    return {
+    fields = {
         "input": outcome.job.input,
         "output": outcome.job.output,
         "method": settings.pooling.method,
@@ -117,6 +129,7 @@ def record(outcome: Outcome, settings: Settings) -> dict[str, Any]:
         "warnings": outcome.warnings,
         "error": outcome.error,
     }
+    return json.dumps(fields)
 
 
 class Report:
@@ -135,16 +148,14 @@ class Report:
         self._counts: Counter[str] = Counter()
         self._warnings: Counter[str] = Counter()
         self._started = time.monotonic()
-        progress = False if settings.dry_run else settings.progress
+        progress = settings.progress
         is_wanted = total > 1 and not settings.quiet if progress is None else progress
         wait = BAR_AFTER_SECONDS if progress is None else 0
         is_terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._draw_from = self._started + wait if is_wanted and is_terminal else math.inf
-        self._is_drawn = False
 
     def close(self, ended: str = "") -> None:
         """Print the count of a batch; `ended` is a word for how it ended before all was done."""
-        self.clear_bar()
         if self._settings.quiet:
             return
         for warning, times in self._warnings.items():
@@ -164,9 +175,7 @@ class Report:
         settings, name = self._settings, outcome.job.input
         line = "" if settings.quiet else as_line(outcome)
         if settings.as_json:
-            line = json_line(record(outcome, settings))
-        if line or outcome.error is not None:
-            self.clear_bar()
+            line = as_json(outcome, settings)
         if not settings.quiet:
             self._warnings.update(outcome.warnings)
             for warning in outcome.warnings:
@@ -183,14 +192,12 @@ class Report:
 
     def fail(self, reason: str) -> None:
         """Say what went wrong; the exit status is 1 then."""
-        self.clear_bar()
         complain(reason)
         self.status = 1
 
     def say_waiting(self) -> None:
         """Say what an interrupted run waits for."""
         if not self._settings.quiet and self._counts.total() < self._total:
-            self.clear_bar()
             name = self._jobs[self._counts.total()].input
             complain(
                 f"interrupted: finishing {name}, for at most {GRACE_SECONDS} seconds; "
@@ -202,12 +209,4 @@ class Report:
         pace = seconds / done
         speed = f"{pace:.1f} s/image" if pace > 1 else f"{1 / pace:.0f} images/s"
         left = timedelta(seconds=round(pace * (self._total - done)))
-        bar = f"{speed} [{'#' * (30 * done // self._total):-<30}] {done}/{self._total} {left}"
-        _write(_CLEAR_LINE + bar[: shutil.get_terminal_size().columns - 1])
-        self._is_drawn = True
-
-    def clear_bar(self) -> None:
-        """Take the bar from the terminal."""
-        if self._is_drawn:
-            _write(_CLEAR_LINE)
-            self._is_drawn = False
+        draw_bar(f"{speed} [{'#' * (30 * done // self._total):-<30}] {done}/{self._total} {left}")

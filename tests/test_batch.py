@@ -75,12 +75,12 @@ def test_names_from_a_list(run_process: Run, tmp_path: Path) -> None:
     odd = os.fsdecode(b"caf\xe9.png")
     os.rename("image002.png", odd)
     (tmp_path / "list").write_bytes(b"image000.png\n\nimage001.png\r\nmissing.png\ncaf\xe9.png")
-    result = run_process("max", "--files-from", "list")
+    result = run_process("max", "--files-from", "list", errors="surrogateescape")
     assert result.status == 1
     assert [line.split(" ")[0] for line in result.out.splitlines()] == [
         "image000.png",
         "image001.png",
-        "caf\\udce9.png",
+        odd,
     ]
     assert load("image001_max.png").shape == (4, 5, 3)
     assert os.path.exists(os.fsdecode(b"caf\xe9_max.png"))
@@ -282,13 +282,14 @@ def test_names_that_the_output_cannot_hold(tmp_path: Path, encoding: str, words:
         env={**ENVIRONMENT, "PYTHONIOENCODING": encoding},
     )  # fmt: skip
     assert done.returncode == int(names[2] in images), done.stderr
-    text = (done.stdout + done.stderr).decode(encoding)
+    errors = "surrogateescape" if encoding == "utf-8" else "strict"
+    text = (done.stdout + done.stderr).decode(encoding, errors)
     assert "Traceback" not in text
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b]", text)
     if words in ("max", "max --dry-run"):
         assert len(done.stdout.splitlines()) == 3
         assert (b"\\u65e5\\u672c.png" in done.stdout) == (encoding != "utf-8")
-        assert b"\\udc80\\udcff" in done.stdout
+        assert (b"\x80\xff" if encoding == "utf-8" else b"\\udc80\\udcff") in done.stdout
     written = [name for name in os.listdir(tmp_path) if "_max" in name]
     assert len(written) == (3 if words in ("max", "max -q", "max --json") else 0)
 
