@@ -153,10 +153,11 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
     encoded = images.encode(result, format, quality=settings.quality)
     preview = None
     if settings.show:
-        from pooltool.compare.panel import side_by_side
+        from pooltool.compare.measures import Result
+        from pooltool.compare.panel import panel
 
         shown, shown_result = images.colored(picture).frames[0], images.colored(result).frames[0]
-        preview = side_by_side(shown, pooling.windows, pooling.method, shown_result)
+        preview = panel(shown, [Result(pooling.windows, {pooling.method: shown_result})])
     if settings.indices is not None:
         from pooltool.images import npy
         from pooltool.kernels.indices import indices2d

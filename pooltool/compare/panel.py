@@ -26,12 +26,10 @@ from pooltool.compare.text import (
     is_partition,
     numerals,
     texts_of,
-    uncovered_text,
     window_text,
 )
 from pooltool.errors import UsageProblem
-from pooltool.geometry import Axis, Pair, Windows
-from pooltool.kernels import Method
+from pooltool.geometry import Axis, Pair
 
 Array = NDArray[Any]
 Bgr = NDArray[np.uint8]
@@ -174,12 +172,8 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
         notes.append(f"only channel 0 of {channels}, counted from 0, is shown")
     if pixels.dtype.kind == "f" and np.isnan(colors(pixels)).any():
         notes.append("NaN is magenta")
-    return _joined([*bands, _lines(notes, max(band.shape[1] for band in bands), PALE_INK)])
-
-
-def side_by_side(pixels: Array, windows: Windows, method: Method, pooled: Array) -> Bgr:
-    """Draw an image beside its result, as `panel` does."""
-    return panel(pixels, [Result(windows, {method: pooled})])
+    below = _lines(notes, max(band.shape[1] for band in bands), PALE_INK)
+    return _padded(_joined([*bands, below]), left=MARGIN, right=MARGIN)
 
 
 def tones_of(pixels: Array) -> Tones:
@@ -279,8 +273,8 @@ def _band(pixels: Array, result: Result, tones: Tones, center: Pair, *, always: 
     close = _close_up(whole, close_height, center, always=always)
     parts = [whole, close] if close else [whole]
     drawn = [_labeled(name, values, parts, tones) for name, values in pictures]
-    sheet = _padded(_joined(drawn, axis=int(in_a_row)), right=MARGIN)
-    heading = _lines([window_text(result.windows) + uncovered_text(*axes)], sheet.shape[1], INK)
+    sheet = _joined(drawn, gap=MARGIN, axis=1) if in_a_row else _joined(drawn)
+    heading = _lines([window_text(result.windows, pixels.shape)], sheet.shape[1], INK)
     captions = _lines(_captions(parts, pixels), sheet.shape[1], PALE_INK)
     return _joined([heading, sheet, captions])
 
@@ -308,8 +302,6 @@ def _captions(parts: Sequence[Views], pixels: Array) -> list[str]:
         captions.append(f"framed: {framed}")
         if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
             captions.append("numbers from top to bottom: red, green, blue (, alpha)")
-    if not 0.9 < whole[0].scale / whole[1].scale < 1.1:
-        captions.append("pixels are not drawn square")
     return captions
 
 
@@ -325,9 +317,8 @@ def _labeled(name: str, values: Array, parts: Sequence[Views], tones: Tones) -> 
         cv2.rectangle(drawn[0], (left - 1, top - 1), (right, bottom), ACCENT, 2)
     label = _strip(name, TYPE_SIZE, INK, LABEL_HEIGHT, BOLD)
     shape = _strip(str(values.shape), TYPE_SIZE, PALE_INK, LABEL_HEIGHT)
-    stack = [_joined([_padded(label, right=10), shape], axis=1)]
-    stack += [_padded(_padded(one, 1, 1, 1, 1, EDGE), bottom=GAP - 2) for one in drawn]
-    return _padded(_joined(stack), left=MARGIN)
+    framed = [_padded(_padded(one, 1, 1, 1, 1, EDGE), bottom=GAP - 2) for one in drawn]
+    return _joined([_joined([label, shape], gap=10, axis=1), *framed])
 
 
 def busiest(shape: tuple[int, ...], values: Array, tones: Tones) -> Pair:
@@ -422,16 +413,15 @@ def _number(sheet: Bgr, values: Array, views: Views) -> None:
             cv2.putText(sheet, text, (x, y), PLAIN, size / 32, ink, 1, cv2.LINE_AA)
 
 
-def _joined(parts: Sequence[Bgr], *, axis: int = 0) -> Bgr:
-    """Put parts below each other or, with `axis` 1, side by side; smaller ones on paper as large as
-    the largest.
+def _joined(parts: Sequence[Bgr], *, gap: int = 0, axis: int = 0) -> Bgr:
+    """Put parts below each other or, with `axis` 1, side by side, `gap` apart; smaller ones on
+    paper as large as the largest.
     """
     size = max(part.shape[1 - axis] for part in parts)
-    rest = [size - part.shape[1 - axis] for part in parts]
-    if axis:
-        padded = [_padded(part, bottom=more) for part, more in zip(parts, rest, strict=True)]
-    else:
-        padded = [_padded(part, right=more) for part, more in zip(parts, rest, strict=True)]
+    padded = []
+    for number, part in enumerate(parts):
+        rest, before = size - part.shape[1 - axis], gap if number else 0
+        padded.append(_padded(part, 0, rest, before) if axis else _padded(part, before, right=rest))
     return np.concatenate(padded, axis)
 
 
@@ -444,10 +434,9 @@ def _padded(
 
 def _lines(notes: Sequence[str], width: int, color: Color) -> Bgr:
     """Notes in lines that fit a width: a letter is about half as wide as high."""
-    lines = textwrap.wrap("   |   ".join(notes), (width - 2 * MARGIN) * 2 // NOTE_SIZE)
-    strips = [np.full((GAP, 1, 3), PAPER, np.uint8)]
-    strips += [_strip(line, NOTE_SIZE, color, NOTE_HEIGHT) for line in lines]
-    return _padded(_joined(strips), left=MARGIN, right=MARGIN)
+    lines = textwrap.wrap("   |   ".join(notes), width * 2 // NOTE_SIZE)
+    strips = [_strip(line, NOTE_SIZE, color, NOTE_HEIGHT) for line in lines]
+    return _joined([np.full((GAP, 1, 3), PAPER, np.uint8), *strips])
 
 
 def _strip(text: str, size: int, color: Color, height: int, face: int = PLAIN) -> Bgr:

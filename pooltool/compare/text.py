@@ -44,8 +44,7 @@ def as_lines(
     """Write one setting's windows, table and, of a small image, numbers, in lines of `width`;
     `ascii_only` with -, | and + for lines.
     """
-    axes = result.windows.axes(pixels.shape)
-    lines = textwrap.wrap(window_text(result.windows) + uncovered_text(*axes), width)
+    lines = textwrap.wrap(window_text(result.windows, pixels.shape), width)
     lines += as_table(measures, width).split("\n")
     if _is_small(pixels):
         lines += ["", *as_grids(pixels, result, width).split("\n")]
@@ -95,11 +94,13 @@ def numerals(values: Iterable[float | None], *, keep_zeros: bool = False) -> lis
     return [MISSING if number is None else f"{number:.{places}f}" for number in numbers]
 
 
-def window_text(windows: Windows) -> str:
-    """Describe the windows in a few words; sizes are HEIGHTxWIDTH in pixels."""
-    if windows.output_size:
-        return f"adaptive windows, output {size_text(windows.output_size)}"
+def window_text(windows: Windows, shape: tuple[int, ...]) -> str:
+    """Describe the windows over an image of `shape` in a few words, and how many of its last rows
+    and columns are in none; sizes are HEIGHTxWIDTH in pixels.
+    """
     words = [f"windows {size_text(windows.pool_size)}", f"stride {size_text(windows.stride)}"]
+    if windows.output_size:
+        words = [f"adaptive windows, output {size_text(windows.output_size)}"]
     if windows.padding == "same":
         words.append("padding same")
     elif windows.padding != "valid" and any(map(any, windows.padding)):
@@ -111,17 +112,13 @@ def window_text(windows: Windows) -> str:
         words.append(f"dilation {size_text(windows.dilation)}")
     if windows.ceil_mode:
         words.append("ceil mode")
-    return ", ".join(words)
-
-
-def uncovered_text(rows: Axis, columns: Axis) -> str:
-    """Say how many rows and columns at the end are in no window; nothing where all are."""
-    parts = []
-    for axis, noun in ((rows, "row"), (columns, "column")):
-        rest = axis.size - axis.span(0, axis.count)[1]
-        if rest > 0:
-            parts.append(noun if rest == 1 else f"{rest} {noun}s")
-    return f" (the last {' and the last '.join(parts)} in no window)" if parts else ""
+    rest = []
+    for axis, noun in zip(windows.axes(shape), ("row", "column"), strict=True):
+        count = axis.size - axis.span(0, axis.count)[1]
+        if count > 0:
+            rest.append(noun if count == 1 else f"{count} {noun}s")
+    uncovered = f" (the last {' and the last '.join(rest)} in no window)" if rest else ""
+    return ", ".join(words) + uncovered
 
 
 def size_text(size: Sequence[int | None]) -> str:
