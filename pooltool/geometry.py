@@ -125,21 +125,6 @@ class Axis:
         first = max(0, -(start // step))
         return range(start + first * step, min(start + length * step, self.size), step)
 
-    def counts(self, *, count_padding: bool = False) -> list[int]:
-        """How many pixels each window holds, padding included or not."""
-        if self.lengths:
-            return list(self.lengths)
-        counts = [self.pool_size] * self.count
-        before, after = self.unseen
-        length, end = before + self.pool_size + after, self.size + self.after
-        for index in (*range(self.inside.start), *range(self.inside.stop, self.count)):
-            if count_padding:  # no window begins before the padding
-                start = self.starts[index] - before * self.dilation
-                counts[index] = min(length, -((start - end) // self.dilation))
-            else:
-                counts[index] = len(self.pixels(index))
-        return counts
-
 
 _part = lru_cache(maxsize=64)(Axis)
 """Most parts of an axis are alike, and what they work out is then worked out once."""
@@ -285,14 +270,14 @@ def pair(name: str, value: object) -> Pair:
     """Read an int or a (height, width) pair of positive integers, or of 0 in a padding; raise
     `WindowError` if it is neither.
     """
-    least, most = int(name != "padding"), LARGEST
-    if type(value) is int and least <= value <= most:
+    least = 0 if name == "padding" else 1
+    if type(value) is int and least <= value <= LARGEST:
         return value, value
     values = value if isinstance(value, (tuple, list)) else (value, value)
     if len(values) == 2 and all(map(is_integer, values)):
         height, width = operator.index(values[0]), operator.index(values[1])
-        if max(height, width) > most:
-            raise WindowError(f"{{{name}}} is more than {most}", **{name: (height, width)})
+        if max(height, width) > LARGEST:
+            raise WindowError(f"{{{name}}} is more than {LARGEST}", **{name: (height, width)})
         if min(height, width) >= least:
             return height, width
     wanted = "a positive integer" if least else "'valid', 'same', an integer of 0 or more"

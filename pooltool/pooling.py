@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -60,43 +60,19 @@ def _public(function: Callable[P, R]) -> Callable[P, R]:
 
 if TYPE_CHECKING:
 
-    class _Extreme(Protocol):
-        """The type of `max_pool2d` and `min_pool2d`: with indices they return a tuple."""
+    class _Extreme(Protocol[P]):
+        """A function that returns a tuple where indices are asked for, else an array."""
 
+        @overload  # the first that fits is taken
+        def __call__(  # type: ignore[overload-overlap]
+            self, image: ArrayLike, *args: Any, return_indices: Literal[True], **settings: Any
+        ) -> tuple[Array, NDArray[np.int64]]: ...
         @overload
-        def __call__(
-            self, image: ArrayLike, pool_size: Size = 2, stride: Size | None = None, *,
-            padding: Padding = "valid", dilation: Size = 1, ceil_mode: bool = False,
-            data_format: DataFormat = "channels_last", return_indices: Literal[False] = False,
-            skip_nan: bool = False,
-        ) -> Array: ...  # fmt: skip
-        @overload
-        def __call__(
-            self, image: ArrayLike, pool_size: Size = 2, stride: Size | None = None, *,
-            padding: Padding = "valid", dilation: Size = 1, ceil_mode: bool = False,
-            data_format: DataFormat = "channels_last", return_indices: Literal[True],
-            skip_nan: bool = False,
-        ) -> tuple[Array, NDArray[np.int64]]: ...  # fmt: skip
-
-    class _AdaptiveExtreme(Protocol):
-        """The type of `adaptive_max_pool2d` and `adaptive_min_pool2d`."""
-
-        @overload
-        def __call__(
-            self, image: ArrayLike, output_size: OutputSize, *,
-            data_format: DataFormat = "channels_last", return_indices: Literal[False] = False,
-            skip_nan: bool = False,
-        ) -> Array: ...  # fmt: skip
-        @overload
-        def __call__(
-            self, image: ArrayLike, output_size: OutputSize, *,
-            data_format: DataFormat = "channels_last", return_indices: Literal[True],
-            skip_nan: bool = False,
-        ) -> tuple[Array, NDArray[np.int64]]: ...  # fmt: skip
+        def __call__(self, *args: P.args, **settings: P.kwargs) -> Array: ...
 
 
-_extreme: Callable[[Callable[..., Any]], _Extreme] = _public
-_adaptive_extreme: Callable[[Callable[..., Any]], _AdaptiveExtreme] = _public
+def _extreme(function: Callable[P, Any]) -> _Extreme[P]:
+    return cast("_Extreme[P]", _public(function))
 
 
 @_extreme
@@ -316,7 +292,7 @@ def mode_pool2d(
     return _pool(image, data_format, Pooling("mode", windows))
 
 
-@_adaptive_extreme
+@_extreme
 def adaptive_max_pool2d(
     image: ArrayLike,
     output_size: OutputSize,
@@ -340,7 +316,7 @@ def adaptive_max_pool2d(
     return _extremes(image, data_format, Pooling("max", windows, skip_nan=skip_nan), return_indices)
 
 
-@_adaptive_extreme
+@_extreme
 def adaptive_min_pool2d(
     image: ArrayLike,
     output_size: OutputSize,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pooltool.geometry import Axis, DataFormat, row_axis
 from pooltool.kernels.pool import as_planes
-from pooltool.kernels.ranks import FEW_TAPS, gather, most_windows, own_taps, view_windows
-from pooltool.kernels.tiles import Tile, tiles
+from pooltool.kernels.ranks import FEW_TAPS, gather, most_windows, view_windows
+from pooltool.kernels.tiles import Tile, own_taps, tiles
 
 Array = NDArray[Any]
 

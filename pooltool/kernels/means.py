@@ -18,6 +18,7 @@ from pooltool.errors import ArrayTypeError
 from pooltool.geometry import Axis
 from pooltool.kernels import opencv
 from pooltool.kernels.reduce import depth
+from pooltool.kernels.tiles import own_taps
 
 Array = NDArray[Any]
 Counts = int | NDArray[np.int64]
@@ -104,11 +105,22 @@ def counts(rows: Axis, columns: Axis, count_padding: bool) -> Counts:
     """Count the pixels of the windows that lie so: one number, or (rows, columns, 1) of them."""
     if rows.is_regular and columns.is_regular:
         return rows.pool_size * columns.pool_size
-    down, across = (axis.counts(count_padding=count_padding) for axis in (rows, columns))
-    if min(down) == max(down) and min(across) == max(across):
-        return down[0] * across[0]
-    pixels: NDArray[np.int64] = np.array(down)[:, None, None] * np.array(across)[:, None]
+    down, across = counts_along(rows, count_padding), counts_along(columns, count_padding)
+    if (down == down[0]).all() and (across == across[0]).all():
+        return int(down[0]) * int(across[0])
+    pixels: NDArray[np.int64] = down[:, None, None] * across[:, None]
     return pixels
+
+
+@lru_cache(maxsize=64)
+def counts_along(axis: Axis, count_padding: bool) -> NDArray[np.int64]:
+    """Count the pixels of each window along an axis, with or without those of the padding."""
+    starts, first, last = own_taps(axis)
+    if not count_padding or axis.lengths:
+        return np.asarray(last - first + 1)
+    before, after = axis.unseen  # and no window begins before the padding
+    until_end = before - (starts - axis.size - axis.after) // axis.dilation
+    return np.asarray(np.minimum(before + axis.pool_size + after, until_end))
 
 
 def divide_floats(sums: Array, count: Counts, out: Array) -> None:

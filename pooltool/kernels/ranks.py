@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pooltool.geometry import Axis
 from pooltool.kernels import means, opencv
-from pooltool.kernels.tiles import Tile, copy_pixels, tiles
+from pooltool.kernels.tiles import Tile, copy_pixels, own_taps, tiles
 
 Array = NDArray[Any]
 
@@ -62,14 +62,6 @@ def most_windows(rows: Axis, columns: Axis, dtype: np.dtype[Any]) -> int:
     """So many windows make a tile of gathered values, times channels."""
     taps = rows.pool_size * columns.pool_size
     return (TAP_BYTES if taps <= FEW_TAPS else BLOCK_BYTES // taps) // dtype.itemsize
-
-
-def own_taps(axis: Axis) -> tuple[Array, Array, Array]:
-    """Of each window, where it starts, and its first and last tap inside the image."""
-    starts, step = np.array(axis.starts), axis.dilation
-    lengths = np.array(axis.lengths or axis.pool_size)
-    last = np.minimum(lengths, -((starts - axis.size) // step)) - 1
-    return starts, np.maximum(0, -(starts // step)), last
 
 
 def view_windows(tile: Tile, outside: Any = None) -> Array:

@@ -111,6 +111,14 @@ def _slices(windows: range, count: int) -> Iterator[slice]:
         yield slice(first, min(first + max(1, count), windows.stop))
 
 
+def own_taps(axis: Axis) -> tuple[Array, Array, Array]:
+    """Of each window, where it starts, and its first and last tap inside the image."""
+    starts, step = np.array(axis.starts, np.int64), axis.dilation
+    lengths = np.array(axis.lengths or axis.pool_size)
+    last = np.minimum(lengths, -((starts - axis.size) // step)) - 1
+    return starts, np.maximum(0, -(starts // step)), last
+
+
 def has_whole_rows(pixels: Array) -> bool:
     """True when each row of (planes, rows, columns, channels) is in one piece."""
     return pixels[:1, :1].flags.c_contiguous
