@@ -371,6 +371,17 @@ def test_numbers_are_edited_and_the_twin_shows_what_max_does_not_notice(show: Op
     np.testing.assert_array_equal(shown(tab)["input"][0], LECTURE)
 
 
+def test_a_cell_of_a_small_color_picture_takes_a_number_a_channel(show: Open) -> None:
+    image = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+    tab = show(image)
+    for text, wanted in (("7 8", [5, 4, 3]), ("200 8 9.5", [200, 8, 9.5])):
+        tab.run(f"""(() => {{ const field = document.querySelectorAll(".fields input")[1];
+          field.focus(); field.value = "{text}"; field.dispatchEvent(new Event("input")); }})()""")
+        tab.settle()
+        assert shown(tab)["input"][:, 0, 1].tolist() == wanted
+    assert words(tab, "#bad_number") == ""
+
+
 def test_before_and_after(show: Open) -> None:
     image = np.zeros((6, 8), np.uint8)
     image[2, 3] = 200
@@ -408,7 +419,7 @@ def test_the_live_region_tells_winner_mean_and_new_size(show: Open) -> None:
     assert words(tab, "#status").endswith("gray max 8 min 0 avg 4.25")
     choose(tab, "stride", "1")
     tab.run("new Promise((resolve) => setTimeout(resolve, 350))")
-    assert "3 rows × 3 columns" in words(tab, "#status")
+    assert "of 3 × 3" in words(tab, "#status")
 
 
 def test_the_window_slides_by_a_key_of_any_keyboard_and_steps(show: Open) -> None:
@@ -480,7 +491,7 @@ def test_back_undoes_a_setting(show: Open) -> None:
     "fragment",
     [
         "lang=toString&theme=constructor&pool_size=-1&stride=x&padding=&output_size=0x0",
-        "selected=input,99999,99999&edits=0:5:1e999,9:9:9,0:-1:3,a:b:c&picture=dropped&noise=2",
+        "selected=input,99999,99999&edits=5:1e999,99:9,-1:3,a:b,3&picture=dropped&noise=2",
         "selected=__proto__,1,1&%zz=1&pool_size=2x2x2&ceil_mode=maybe",
     ],
 )

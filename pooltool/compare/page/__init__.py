@@ -35,8 +35,6 @@ PART = 1 << 16
 """Characters of base64 in one element, as a browser takes an element in one go; a multiple of 4."""
 LONGEST_SIDE = 4096
 """Rows and columns that every browser's canvas can draw."""
-LARGEST_EXACT = 2**53
-"""Whole numbers up to this are exact in a browser, whose numbers are float64."""
 NUMBERS = {"b1": "u1", "u8": "f8", "i8": "f8", "f2": "f4"}
 """What becomes of dtypes for which browsers have no array."""
 
@@ -67,7 +65,6 @@ def page(
     data = {
         "frame": frame,
         "settings": settings,
-        "noise_level": NOISE_LEVEL,
         "info": {"title": title, **info},
     }
     parts = {
@@ -125,7 +122,6 @@ def _picture(pixels: Array) -> tuple[str, dict[str, Any]]:
         shown = pool2d(shown, Pooling("avg", windows, dtype=dtype))
     names = CHANNEL_NAMES.get(count) or [(index, str(index)) for index in range(shown.shape[2])]
     planes = np.stack([shown[..., index] for index, _ in names]).astype("<" + number)
-    whole = pixels.dtype.kind in "iu"
     values = base64.b64encode(planes.tobytes()).decode("ascii")
     means = pool2d(shown[:1, :1], Pooling("avg", Windows.of(1)))
     tones = tones_of(pixels)
@@ -139,7 +135,6 @@ def _picture(pixels: Array) -> tuple[str, dict[str, Any]]:
         "dtype": pixels.dtype.name,
         "means": means.dtype.str[1:],
         "busiest": busiest(shown.shape, shown, tones),
-        "exact": not whole or bool((np.abs(shown / 1.0) <= LARGEST_EXACT).all()),
         **tones._asdict(),
         "noise": NOISE_LEVEL * value_range(shown),
     }

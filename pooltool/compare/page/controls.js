@@ -80,7 +80,6 @@ function describeControls() {
   const preset = names.find((key) => same(windowsOf(PRESETS[key]), windowsOf(state))) || "own";
   offer("preset", named(preset === "own" ? ["own", ...names] : names, "preset_"), preset);
   offer("speed", named(Object.keys(SPEEDS)), state.speed);
-  offer("channel", info.channels.map((_, c) => channelName(c)), state.channel);
   SIZES.forEach((key) => describeSize(key));
   for (const key of BOXES) $(key).checked = state[key];
   $("ceil_mode").disabled = Boolean(state.output_size);
@@ -90,7 +89,6 @@ function describeControls() {
   $("large").setAttribute("aria-pressed", state.large);
   $("editing").hidden = !isSmall();
   $("restore").hidden = !edits.length;
-  $("channel_choice").hidden = info.channels.length === 1;
 }
 
 // What a preset says of the windows: with an output size nothing else matters.
@@ -109,7 +107,7 @@ function describeSize(key, isWrong = false) {
 
 // The numbers of a small picture as fields over its cells; one takes the keyboard at a time.
 const isSmall = ({ height, width } = info) => Math.max(height, width) <= LARGEST_GRID;
-const shownNumber = (index) => String(pictures.input.planes[state.channel][index]);
+const numbersAt = (index) => pictures.input.planes.map((plane) => plane[index]);
 const placeOf = (index) => [Math.floor(index / info.width), index % info.width];
 
 function placeFields() {
@@ -122,29 +120,28 @@ function placeFields() {
       onfocus: (event) => { event.target.select(); hold("input", placeOf(index)); },
       oninput: (event) => edit(index, event.target.value),
       onkeydown: (event) => moveField(event, index, fields),
-      onblur: (event) => { event.target.value = shownNumber(index); },
+      onblur: (event) => { event.target.value = numbersAt(index).join(" "); },
     })));
   }
   const left = $("input").offsetLeft + drawnAt(view, 1, 0);
   Object.assign(fields.style, { left: `${left}px`, top: `${drawnAt(view, 0, 0)}px`,
     width: `${width * view.scale[1]}px`, height: `${height * view.scale[0]}px`,
     gridTemplateColumns: `repeat(${width}, 1fr)`, fontSize: `${Math.min(24, view.scale[1] / 2.4)}px` });
-  const channel = info.channels.length > 1 ? channelName(state.channel) : "";
   [...fields.children].forEach((field, index) => {
     const [row, column] = placeOf(index);
-    field.ariaLabel = text("field", { row, column, channel }).trim();
-    if (document.activeElement !== field) field.value = shownNumber(index);
+    field.ariaLabel = text("at", { row, column });
+    if (document.activeElement !== field) field.value = numbersAt(index).join(" ");
   });
 }
 
+// Take the numbers of a cell, one a channel, with a space between them.
 function edit(index, words) {
-  const value = Number(words.replace("−", "-").replace(",", ".")), { channel } = state;
-  const isNumber = words.trim() !== "" && Number.isFinite(value);
-  $("bad_number").textContent = isNumber || !words.trim() ? "" : text("bad_number", { words });
-  if (!isNumber) return;
-  const others = state.edits.filter(([c, at]) => c !== channel || at !== index);
-  const edits = [...others, [channel, index, value]].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  change({ edits }, false); // a letter is no step in the history
+  const values = words.replaceAll("−", "-").replaceAll(",", ".").trim().split(/\s+/).map(Number);
+  const isGood = values.length === info.channels.length && values.every(Number.isFinite);
+  $("bad_number").textContent = isGood || !words.trim() ? "" : text("bad_number", { words });
+  if (!isGood || !words.trim()) return;
+  const edits = [...state.edits.filter(([other]) => other !== index), [index, ...values]];
+  change({ edits: edits.sort((a, b) => a[0] - b[0]) }, false); // a letter is no step in the history
 }
 
 // Arrow keys go from field to field, as in a table.

@@ -42,6 +42,15 @@ function normalNumbers() {
   return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 }
 
+// The columns from `low` to before `high` of a plane of this width.
+function columnsOf(plane, width, low, high) {
+  const out = new Float64Array(plane.length / width * (high - low));
+  for (let from = low, to = 0; to < out.length; from += width, to += high - low) {
+    out.set(plane.subarray(from, from + high - low), to);
+  }
+  return out;
+}
+
 // The windows in the middle of a large picture, as `_center` of measures.py cuts them.
 function sampleOf(planes, height, width, settings) {
   const [rows, columns] = layOver(height, width, settings).map(({ size, count, windows }) => {
@@ -50,10 +59,9 @@ function sampleOf(planes, height, width, settings) {
     const first = Math.floor((count - few) / 2), { end } = windows[first + few - 1];
     return { low: Math.max(0, windows[first].start), high: Math.min(size, end), count: few };
   });
-  const isInside = (i, { low, high }) => i >= low && i < high;
   return {
-    planes: planes.map((plane) => plane.filter((_, i) => (
-      isInside(Math.floor(i / width), rows) && isInside(i % width, columns)))),
+    planes: planes.map((plane) => columnsOf(
+      plane.subarray(rows.low * width, rows.high * width), width, columns.low, columns.high)),
     height: rows.high - rows.low,
     width: columns.high - columns.low,
     settings: { ...settings, output_size: settings.output_size && [rows.count, columns.count] },
@@ -104,8 +112,8 @@ async function measureShift(figures, { planes, height, width, settings }, id) {
       await pause(id);
       madeBy(name, plane, axes, settings).forEach((value) => still.add(value));
       if (name !== "input" && !narrow) continue;
-      const left = madeBy(name, plane.filter((_, i) => (i + 1) % width), narrow, settings);
-      const right = madeBy(name, plane.filter((_, i) => i % width), narrow, settings);
+      const left = madeBy(name, columnsOf(plane, width, 0, width - 1), narrow, settings);
+      const right = madeBy(name, columnsOf(plane, width, 1, width), narrow, settings);
       right.forEach((value, i) => changes.add(Math.abs(value - left[i])));
     }
     figures[name].shift = ratio(changes.mean, still.std);

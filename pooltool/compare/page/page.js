@@ -27,12 +27,8 @@ function change(fields, isStep = true) {
 function ask() {
   stop();
   asked += 1;
-  const { noise, move } = state, { info: own, input: { planes } } = have[state.picture];
-  const edits = state.edits.filter(([c, index, value]) => (
-    isSmall(own) && planes[c] && index in planes[c] && planes[c][index] !== value));
-  const difference = state.difference && (noise || move || edits.length > 0);
-  const channel = Math.min(state.channel, planes.length - 1);
-  Object.assign(state, { edits, difference, channel, isWaiting: true, figures: null });
+  const { noise, move, edits } = state, difference = state.difference && (noise || move || edits.length > 0);
+  Object.assign(state, { difference, isWaiting: true, figures: null });
   const settings = Object.fromEntries([...SIZES, ...SWITCHES].map((key) => [key, state[key]]));
   settings.stride = strideNow();
   worker.postMessage({ kind: "compute", id: asked, key: state.picture, settings, noise, move, edits,
@@ -65,8 +61,7 @@ const answered = {
     pictures = { input, ...results };
     for (const name of NAMES) pictures[name].axes = name === "input" ? input.axes : axes;
     state.selected = selectedNow(middle);
-    const news = `${text("output")}: ${sizeWords(...countsOf())}.`;
-    Object.assign(state, { problem: null, largest, news });
+    Object.assign(state, { problem: null, largest });
     $("pictures").setAttribute("aria-busy", "false");
     render(true);
   },
@@ -102,23 +97,34 @@ async function save(name) {
 }
 
 // Draw in the next frame, with the words where more than the selection is new.
-let frame = null, hasNewWords = false;
+let drawing = null, isOld = false, hasNewWords = false;
 function render(withWords = false) {
   hasNewWords = hasNewWords || withWords;
-  frame = frame || requestAnimationFrame(draw);
+  isOld = true;
+  drawing = drawing || drawAll().finally(() => { drawing = null; });
 }
 
-function draw() {
-  const withWords = hasNewWords;
-  [frame, hasNewWords] = [null, false];
-  if (withWords) { describeWords(); describeControls(); }
-  if (!isReady()) return;
-  if (withWords) { describeAbout(); describeFormula(); describeFigures(); describeLessons(); }
-  lookAt();
-  NAMES.forEach(drawPicture);
-  placeFields();
-  drawCloseUp();
-  describeSelection();
+async function drawAll() {
+  while (isOld) {
+    await new Promise(requestAnimationFrame);
+    const words = hasNewWords ? [describeAbout, describeFormula, describeFigures, describeLessons] : [];
+    if (hasNewWords) { describeWords(); describeControls(); }
+    [isOld, hasNewWords] = [false, false];
+    for (const part of [...words, lookAt, ...PARTS]) {
+      if (isReady()) part();
+      await breath();
+    }
+  }
+}
+const PARTS = [...NAMES.map((name) => () => drawPicture(name)), placeFields, drawCloseUp,
+  describeSelection];
+
+// Between two tasks of the page, so that none takes long.
+let begun = 0;
+async function breath() {
+  if (performance.now() - begun < 6) return;
+  await new Promise((resolve) => { setTimeout(resolve, 0); });
+  begun = performance.now();
 }
 
 // False while the pictures of what the address says are still to come.
@@ -126,7 +132,7 @@ const isReady = () => Boolean(pictures && state.selected && !state.problem);
 
 // True when nothing is computed or drawn any more.
 function isAtRest() {
-  return !frame && !state.isWaiting && (asked > 0 || Boolean(state.problem));
+  return !drawing && !state.isWaiting && (asked > 0 || Boolean(state.problem));
 }
 
 // The selection, and the window that slides.
@@ -255,7 +261,7 @@ function listen() {
   onbeforeprint = onafterprint = ({ type }) => {
     state.isPrinting = type === "beforeprint";
     applyLook();
-    draw();
+    if (isReady()) PARTS.forEach((part) => part());
   };
 }
 

@@ -8,7 +8,7 @@ const SWITCHES = ["ceil_mode", "count_include_pad"];
 const VIEWS = ["noise", "move", "difference", "predict"]; // what is done with the picture
 const LOOKS = ["lang", "theme", "large"];
 const AXES = [0, 1], NO_PADDING = [[0, 0], [0, 0]], LARGEST_GRID = 16;
-const TWIN = [[0, 0, 1], [0, 2, 2], [0, 9, 2], [0, 11, 3]]; // the lecture's noisy numbers
+const TWIN = [[0, 1], [2, 2], [9, 2], [11, 3]]; // the lecture's noisy numbers
 const plain = (size, stride = null, padding = 0) => ({
   pool_size: [size, size], stride: stride && [stride, stride], dilation: [1, 1], output_size: null,
   padding: [[padding, padding], [padding, padding]], ceil_mode: false, count_include_pad: false,
@@ -22,7 +22,7 @@ const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const clamped = (i, count) => Math.max(0, Math.min(count - 1, i));
 
 // The settings of the windows, where a stride of null is the pool size; see pool.js. `edits` are
-// numbers that the reader wrote, [channel, index, value]. `selected` is a pixel or window: {name,
+// what the reader wrote, [index, value, ...], a value a channel. `selected` is a pixel or window: {name,
 // cell: [row, column], isHeld}, counted in the picture called `name`; for "input" that is a pixel,
 // else a window.
 const start = {
@@ -33,7 +33,7 @@ const start = {
 };
 if (same(start.stride, start.pool_size)) start.stride = null;
 const strideNow = () => state.stride || state.pool_size;
-const state = { ...start, timer: null, speed: "normal", channel: 0, revealed: false, news: "" };
+const state = { ...start, timer: null, speed: "normal", revealed: false };
 
 // "2", "2x3" or, for padding, also "same", "valid" or "top,bottom,left,right"; null for none,
 // undefined where it is none of them.
@@ -70,7 +70,7 @@ const FIELDS = [
   oneOf("picture", "file", "lecture"), oneOf("lang", "en", "ko"), oneOf("theme", "light", "dark"),
   { key: "edits", write: (edits) => (isDropped() ? "" : edits.map((edit) => edit.join(":")).join()),
     read: (words) => words.split(",").map((edit) => edit.split(":").map(Number))
-      .filter((edit) => edit.length === 3 && edit.every(Number.isFinite)) },
+      .filter((edit) => edit.length > 1 && edit.every(Number.isFinite)) },
   { key: "selected", write: (one) => (one && one.isHeld ? [one.name, ...one.cell].join() : ""),
     read: (words) => {
       const [name, ...cell] = words.split(",");

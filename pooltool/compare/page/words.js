@@ -84,7 +84,7 @@ function describeSelection() {
   $("reveal").hidden = !state.predict || state.revealed || !shown;
   $("channels").replaceChildren(...(shown ? info.channels.map((_, c) => channelCard(c, shown)) : []));
   const told = [...document.querySelectorAll("article :is(h3, b, strong)")];
-  const all = [state.news, words, ...told.map((one) => one.textContent)].join(" ");
+  const all = [words, ...told.map((one) => one.textContent)].join(" ");
   clearTimeout(announced); // readers who listen are told once nothing newer comes
   announced = setTimeout(() => { $("status").textContent = all; }, 250);
 }
@@ -201,7 +201,6 @@ function describeLessons() {
     info.channels.includes("alpha") && text("note_alpha"),
     !isPlain() && text("note_first", { count: channels, listed: info.channels.length }),
     pictures.input.planes.some((plane) => plane.includes(NaN)) && text("note_nan"),
-    !info.exact && text("note_rounded"),
     Math.max(height, width) > SAMPLE_SIDE && text("note_sample", { side: SAMPLE_SIDE }),
     text("note_hatched"),
     text("note_made"),

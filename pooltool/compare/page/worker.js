@@ -61,8 +61,8 @@ function described(planes, info) {
   const high = Math.max(...values.map((plane) => plane.reduce((a, b) => Math.max(a, b))));
   const stretched = low < high && high - low < 255 / 8;
   const [black, white] = stretched ? [low, high] : [0, 255];
-  return { planes, info: { ...info, black, white, stretched, opaque: 255, exact: true,
-    dtype: "uint8", means: "f4", noise: NOISE_LEVEL * (high - low) } };
+  return { planes, info: { ...info, black, white, stretched, opaque: 255, dtype: "uint8", means: "f4",
+    noise: NOISE_LEVEL * (high - low) } };
 }
 
 // Half to even, as the package rounds.
@@ -82,9 +82,7 @@ function disturbed({ planes, info }, { edits, noise, move }) {
   const random = normalNumbers();
   return planes.map((plane, c) => {
     const values = Float64Array.from(plane);
-    for (const [channel, index, value] of edits) {
-      if (channel === c && index in values) values[index] = value;
-    }
+    for (const [index, ...own] of edits) if (index in values && c in own) values[index] = own[c];
     for (let i = 0; i < values.length; i++) {
       if (noise && !isAlpha(info, c)) values[i] += info.noise * random();
       if (move && i % info.width) values[i - 1] = values[i];
@@ -139,14 +137,16 @@ async function drawable({ planes, height, width, change = null }, info, largest 
 
 const stored = {}; // pictures by key
 let newest = 0; // the question that is to be answered
+const bell = new MessageChannel(); // which waits for less than a timer
 
 // Let newer questions come in; where there is one, what is computed is given up.
 async function pause(id) {
-  await new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel(); // which waits for less than a timer
-    port1.onmessage = () => { port1.close(); resolve(); };
-    port2.postMessage(0);
-  });
+  if (id === newest) {
+    await new Promise((resolve) => {
+      bell.port1.onmessage = resolve;
+      bell.port2.postMessage(0);
+    });
+  }
   if (id !== newest) throw { isOld: true };
 }
 
@@ -191,7 +191,8 @@ async function answer(question) {
   for (const [name, one] of Object.entries(pictures)) {
     await pause(id);
     pictures[name] = await drawable(one, info, difference ? largest : null);
-    given.push(pictures[name].bitmap, ...one.planes.map((plane) => plane.buffer));
+    const planes = [...one.planes, ...(one.change ? one.change.planes : [])];
+    given.push(pictures[name].bitmap, ...planes.map((plane) => plane.buffer));
   }
   postMessage({ kind: "pictures", id, pictures, axes, largest }, given);
   postMessage({ kind: "figures", id, figures: await figuresOf(picture, question) });
