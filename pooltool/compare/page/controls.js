@@ -38,12 +38,7 @@ function buildControls() {
     <dl></dl></figure>`);
 }
 
-function choosePicture(key) {
-  if (key === "written") return;
-  const isNoisy = key === "noisy";
-  change({ picture: isNoisy ? "lecture" : key, edits: isNoisy ? TWIN : [], selected: null });
-}
-
+const choosePicture = (key) => change({ picture: key, edits: [], selected: null });
 const choosePreset = (key) => change(PRESETS[key]);
 
 function writeSize(key, words) {
@@ -71,11 +66,10 @@ function offer(id, options, chosen) {
 }
 
 function describeControls() {
-  const { edits } = state, isTwin = state.picture === "lecture" && same(edits, TWIN);
+  const isEdited = state.edits.length > 0;
   const named = (keys, prefix = "") => Object.fromEntries(keys.map((key) => [key, text(prefix + key)]));
-  const written = edits.length && !isTwin ? ["written"] : [], opened = have.dropped ? ["dropped"] : [];
-  offer("picture", named([...written, "file", ...opened, "lecture", "noisy"]),
-    written[0] || (isTwin ? "noisy" : state.picture));
+  const all = [isEdited && "written", "file", have.dropped && "dropped", "lecture"].filter(Boolean);
+  offer("picture", named(all), isEdited ? "written" : state.picture);
   const names = Object.keys(PRESETS);
   const preset = names.find((key) => same(windowsOf(PRESETS[key]), windowsOf(state))) || "own";
   offer("preset", named(preset === "own" ? ["own", ...names] : names, "preset_"), preset);
@@ -83,12 +77,12 @@ function describeControls() {
   SIZES.forEach((key) => describeSize(key));
   for (const key of BOXES) $(key).checked = state[key];
   $("ceil_mode").disabled = Boolean(state.output_size);
-  $("difference").disabled = !(state.noise || state.move || edits.length);
+  $("difference").disabled = !(state.noise || state.move || isEdited);
   $("play").textContent = text(state.timer ? "stop" : "play");
   for (const id of ["play", "back", "next"]) $(id).disabled = Boolean(state.problem);
   $("large").setAttribute("aria-pressed", state.large);
   $("editing").hidden = !isSmall();
-  $("restore").hidden = !edits.length;
+  $("restore").hidden = !isEdited;
 }
 
 // What a preset says of the windows: with an output size nothing else matters.

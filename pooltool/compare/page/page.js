@@ -14,6 +14,7 @@ function startPage() {
   const base64 = [...document.querySelectorAll(".values")].map((part) => part.textContent);
   worker.postMessage({ kind: "load", key: "file", info: DATA.info, base64 });
   worker.postMessage({ kind: "load", key: "lecture" });
+  render(true);
 }
 
 // A change of the state that needs new numbers, and a step in the browser's history.

@@ -8,7 +8,6 @@ const SWITCHES = ["ceil_mode", "count_include_pad"];
 const VIEWS = ["noise", "move", "difference", "predict"]; // what is done with the picture
 const LOOKS = ["lang", "theme", "large"];
 const AXES = [0, 1], NO_PADDING = [[0, 0], [0, 0]], LARGEST_GRID = 16;
-const TWIN = [[0, 1], [2, 2], [9, 2], [11, 3]]; // the lecture's noisy numbers
 const plain = (size, stride = null, padding = 0) => ({
   pool_size: [size, size], stride: stride && [stride, stride], dilation: [1, 1], output_size: null,
   padding: [[padding, padding], [padding, padding]], ceil_mode: false, count_include_pad: false,

@@ -22,11 +22,10 @@ function fixed(value, places) {
 
 // A number in at most about three digits after the point.
 function number(value) {
-  const size = Math.abs(value), isWhole = Number.isInteger(value);
+  const size = Math.abs(value), isShort = Number.isInteger(value) && size < 1e9;
   let words = String(value).replace("Infinity", "∞");
-  if (isWhole ? size >= 1e9 : size < 1e-3 || (size >= 1e6 && size < Infinity)) {
-    words = value.toPrecision(3);
-  } else if (size < 1e6 && !isWhole) words = String(Number(fixed(value, size >= 1 ? 2 : 3)));
+  if (!isShort && size >= 1e-3 && size < 1e6) words = String(Number(fixed(value, size >= 1 ? 2 : 3)));
+  else if (!isShort && Number.isFinite(value)) words = value.toPrecision(3);
   return words.replaceAll("-", "−");
 }
 const isExact = (value) => Number(number(value).replaceAll("−", "-")) === value;
