@@ -28,8 +28,8 @@ function drawCloseUp() {
   closeUps = closeUpPlaces();
   const { corner, size } = closeUps[3], lane = closeUps[0].corner[0] + size[0] + 6;
   const context = sized($("strip"), corner[1] + size[1] + 3, corner[0] + size[0] + 24);
-  for (const place of closeUps) drawPart(context, place.name, place);
-  const [from, ...results] = closeUps.map((place) => litBoxes(place.name, place).at(-1));
+  const boxes = closeUps.map((place) => drawPart(context, place.name, place));
+  const [from, ...results] = boxes.map((own) => own.at(-1));
   results.forEach((to, i) => {
     if (!from || !to) return;
     const [left, bottom] = [from[0], from[1] + from[3]], end = to[1] > lane ? to[1] : to[1] + to[3];

@@ -83,6 +83,7 @@ function describeControls() {
   $("large").setAttribute("aria-pressed", state.large);
   $("editing").hidden = !isSmall();
   $("restore").hidden = !isEdited;
+  $("pictures").setAttribute("aria-busy", Boolean(state.isStale));
 }
 
 // What a preset says of the windows: with an output size nothing else matters.

@@ -83,7 +83,6 @@ function selection() {
 
 // Where the picture with its padding lies, and how large a pixel is drawn.
 function lookAt() {
-  lit = selection();
   const low = layout.map(({ windows }) => Math.min(0, windows[0].start));
   const lengths = layout.map(({ size, windows }, k) => Math.max(size, windows.at(-1).end) - low[k]);
   const aspect = lengths[1] / lengths[0];
@@ -95,9 +94,11 @@ function lookAt() {
   view = { corner: [0, 0], size: AXES.map((k) => lengths[k] * scale[k]), low, lengths, scale };
 }
 
-// A part of a picture: its pixels, its numbers where they can be read, and what is selected.
+// Draw a part of a picture: its pixels, its numbers where they can be read, and frames around what is
+// selected, which are returned.
 function drawPart(context, name, place) {
   const { corner: [y, x], size: [height, width] } = place, frames = new Path2D();
+  const boxes = litBoxes(name, place);
   context.save();
   context.beginPath();
   context.rect(x, y, width, height);
@@ -105,12 +106,13 @@ function drawPart(context, name, place) {
   fill(context, pattern(context, "hatch"), [x, y, width, height]);
   drawPixels(context, name, place);
   drawNumbers(context, name, place);
-  for (const box of litBoxes(name, place)) {
+  for (const box of boxes) {
     if (isHidden(name)) cover(context, box);
     frames.rect(...box);
   }
   outline(context, frames, inks[name]);
   context.restore();
+  return boxes;
 }
 
 // What is still to be revealed.
@@ -216,8 +218,7 @@ function litBoxes(name, place) {
 
 function drawPicture(name) {
   const [height, width] = view.size, context = sized($(name), width, height);
-  drawPart(context, name, view);
-  const boxes = litBoxes(name, view), [x, y, w, h] = boxes[0] || [];
+  const boxes = drawPart(context, name, view), [x, y, w, h] = boxes[0] || [];
   if (state.timer && name !== "input") coverComing(context, pictures[name].axes);
   if (boxes.length !== 1 || w * h > 400) return;
   const middle = y + h / 2 - 0.5, center = x + w / 2 - 0.5; // lead the eye to it

@@ -28,13 +28,13 @@ function change(fields, isStep = true) {
 function ask() {
   stop();
   asked += 1;
-  const { noise, move, edits } = state, difference = state.difference && (noise || move || edits.length > 0);
-  Object.assign(state, { difference, isWaiting: true, figures: null });
+  const { noise, move, edits, picture } = state, isChanged = noise || move || edits.length > 0;
+  const difference = state.difference && isChanged;
+  Object.assign(state, { difference, isWaiting: true, isStale: true, figures: null });
   const settings = Object.fromEntries([...SIZES, ...SWITCHES].map((key) => [key, state[key]]));
   settings.stride = strideNow();
-  worker.postMessage({ kind: "compute", id: asked, key: state.picture, settings, noise, move, edits,
+  worker.postMessage({ kind: "compute", id: asked, key: picture, settings, noise, move, edits,
     difference });
-  $("pictures").setAttribute("aria-busy", "true");
   describeControls();
 }
 
@@ -48,22 +48,19 @@ const answered = {
 
   problem({ id = asked, problem }) {
     if (id !== asked) return;
-    Object.assign(state, { problem, isWaiting: false });
-    $("pictures").setAttribute("aria-busy", "false");
+    Object.assign(state, { problem, isWaiting: false, isStale: false });
     render(true);
   },
 
   pictures({ id, pictures: results, axes, largest }) {
     if (id !== asked) return;
-    const { input } = have[state.picture], middle = pictures && state.selected
-      ? middleOf(state.selected) : null;
-    info = have[state.picture].info;
-    layout = axes;
-    pictures = { input, ...results };
+    const middle = pictures && state.selected ? middleOf(state.selected) : null;
+    const { info: own, input } = have[state.picture];
+    [info, layout, pictures] = [own, axes, { input, ...results }];
     for (const name of NAMES) pictures[name].axes = name === "input" ? input.axes : axes;
     state.selected = selectedNow(middle);
-    Object.assign(state, { problem: null, largest });
-    $("pictures").setAttribute("aria-busy", "false");
+    lit = selection();
+    Object.assign(state, { problem: null, isStale: false, largest });
     render(true);
   },
 
@@ -145,6 +142,7 @@ function select(name, cell, isHeld) {
   if (same(selected, state.selected)) return;
   state.revealed = state.revealed && isSelected(name, cell);
   state.selected = selected;
+  lit = selection();
   remember(false);
   render();
 }
@@ -185,7 +183,7 @@ function play() {
 
 function stepWindow(by) {
   if (!isReady()) return;
-  const [i, j] = selection().shown || [0, 0], [rows, columns] = countsOf();
+  const [i, j] = lit.shown || [0, 0], [rows, columns] = countsOf();
   const index = clamped(i * columns + j + by, rows * columns);
   hold(methodSelected(), [Math.floor(index / columns), index % columns]);
 }
