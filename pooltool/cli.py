@@ -83,10 +83,10 @@ HELP = {
     shift: how much the image changes when it is moved by one pixel, in units of its own contrast.
     A shift below the input's means that small movements matter less after pooling.
 
-    All figures are of colors, without alpha. If the image has more than 1200 rows or columns,
-    noise, bias and shift are those of its center. NaN and infinity are left out. A dash means that
-    there is nothing to measure. If alpha varies, `weighted` is the average with colors weighted by
-    their opacity.
+    All figures are of colors, without alpha. If the image has more than 2 million pixels, noise,
+    bias and shift are those of its center. NaN and infinity are left out. A dash means that there
+    is nothing to measure. If alpha varies, `weighted` is the average with colors weighted by their
+    opacity.
     """,
 }
 

@@ -30,9 +30,10 @@ FEWEST_RESULTS, MOST_DRAWN = 1 << 16, 1 << 20
 """Noise is drawn anew until it made so many results, so that a small image is not left to chance,
 or so many values were drawn.
 """
-SAMPLE_SIDE, FEWEST_WINDOWS = 1200, 8
-"""Rows and columns of the center of a larger image that noise and shift look at, in pixels; and
-windows along an axis that the center holds, however large they are.
+SAMPLE_SIDE, FEWEST_WINDOWS = 1468, 8
+"""Rows and columns of the center of an image that noise and shift look at, in pixels, where it has
+more than their product, as no page has; and windows along an axis that the center holds, however
+large they are.
 """
 MOST_ALONG = 2048
 """Results along an axis that are compared, where those are more than the image has pixels."""
@@ -101,9 +102,9 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
     columns, and what is compared are the columns that both have: how much of its own contrast a
     result changes by. 0 does not notice. None where the result has no contrast.
 
-    Of an image with more than `SAMPLE_SIDE` rows or columns these three are measured on its
-    center; mean and std are always those of the whole. Raises `WindowError` where the windows do
-    not fit the image.
+    Of an image of more than `SAMPLE_SIDE`**2 pixels these three are measured on its center; mean
+    and std are always those of the whole. Raises `WindowError` where the windows do not fit the
+    image.
     """
     colors = _colors(pixels)
     sample, windows = _center(colors, result.windows)
@@ -160,9 +161,10 @@ def _center(pixels: Array, windows: Windows) -> tuple[Array, Windows]:
     Adaptive windows are as many as were cut, so theirs is the same size up to a pixel.
     """
     parts, counts = [], []
+    is_large = pixels.shape[0] * pixels.shape[1] > SAMPLE_SIDE**2
     for axis in windows.axes(pixels.shape):
         low, high, count = 0, axis.size, axis.count
-        if axis.size > SAMPLE_SIDE:
+        if is_large and axis.size > SAMPLE_SIDE:
             count = min(axis.count, max(FEWEST_WINDOWS, axis.count * SAMPLE_SIDE // axis.size))
             first = (axis.count - count) // 2
             low, high = axis.span(first, first + count)

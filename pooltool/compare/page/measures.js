@@ -1,6 +1,6 @@
 // Noise, bias and shift as pooltool/compare/measures.py defines them; null where there is none.
 
-const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20, SAMPLE_SIDE = 1200, FEWEST_WINDOWS = 8;
+const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20;
 
 // Mean and standard deviation of the finite ones of all values that were added.
 class Spread {
@@ -51,29 +51,12 @@ function columnsOf(plane, width, low, high) {
   return out;
 }
 
-// The windows in the middle of a large picture, as `_center` of measures.py cuts them.
-function sampleOf(planes, height, width, settings) {
-  const [rows, columns] = layOver(height, width, settings).map(({ size, count, windows }) => {
-    if (size <= SAMPLE_SIDE) return { low: 0, high: size, count };
-    const few = Math.min(count, Math.max(FEWEST_WINDOWS, Math.floor(count * SAMPLE_SIDE / size)));
-    const first = Math.floor((count - few) / 2), { end } = windows[first + few - 1];
-    return { low: Math.max(0, windows[first].start), high: Math.min(size, end), count: few };
-  });
-  return {
-    planes: planes.map((plane) => columnsOf(
-      plane.subarray(rows.low * width, rows.high * width), width, columns.low, columns.high)),
-    height: rows.high - rows.low,
-    width: columns.high - columns.low,
-    settings: { ...settings, output_size: settings.output_size && [rows.count, columns.count] },
-  };
-}
-
 // The values of the picture called `name`: those given, or their results.
 const madeBy = (name, values, axes, { count_include_pad: countPadding }) => (
   name === "input" ? values : poolBy(name, values, axes, countPadding));
 
-// Adds noise and bias to the figures of each picture; `level` is the noise's standard deviation.
-async function measureNoise(figures, { planes, height, width, settings }, level, id) {
+// Adds noise and bias to the figures of each picture; `noise` is the noise's standard deviation.
+async function measureNoise(figures, planes, { height, width, noise }, { id, settings }) {
   const axes = layOver(height, width, settings), results = axes[0].count * axes[1].count;
   const draws = Math.min(FEWEST_RESULTS / results, MOST_DRAWN / (planes.length * height * width));
   const random = normalNumbers(), changes = NAMES.map(() => new Spread());
@@ -81,7 +64,7 @@ async function measureNoise(figures, { planes, height, width, settings }, level,
     const still = NAMES.map((name) => madeBy(name, plane, axes, settings));
     for (let draw = 0; draw < Math.max(1, Math.floor(draws / 2)); draw++) {
       await pause(id);
-      const added = plane.map(() => level * random());
+      const added = plane.map(() => noise * random());
       // With its negative, so that chance alone moves nothing up or down.
       for (const sign of draws < 2 ? [1] : [1, -1]) {
         const noisy = plane.map((value, i) => value + sign * added[i]);
@@ -98,7 +81,7 @@ async function measureNoise(figures, { planes, height, width, settings }, level,
 }
 
 // Adds shift: of the columns that the picture and the moved picture both have.
-async function measureShift(figures, { planes, height, width, settings }, id) {
+async function measureShift(figures, planes, { height, width }, { id, settings }) {
   const axes = layOver(height, width, settings);
   let narrow = null;
   try {

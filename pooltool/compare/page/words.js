@@ -200,7 +200,6 @@ function describeLessons() {
     info.channels.includes("alpha") && text("note_alpha"),
     !isPlain() && text("note_first", { count: channels, listed: info.channels.length }),
     pictures.input.planes.some((plane) => plane.includes(NaN)) && text("note_nan"),
-    Math.max(height, width) > SAMPLE_SIDE && text("note_sample", { side: SAMPLE_SIDE }),
     text("note_hatched"),
     text("note_made"),
   ]);

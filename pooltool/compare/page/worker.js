@@ -198,13 +198,11 @@ async function answer(question) {
   postMessage({ kind: "figures", id, figures: await figuresOf(picture, question) });
 }
 
-async function figuresOf({ planes, info }, { id, settings, noise, move, edits }) {
-  const figures = { input: {}, max: {}, min: {}, avg: {} };
-  if (!noise && !move) return figures;
-  const colors = colorsOf(info, disturbed({ planes, info }, { edits }));
-  const sample = sampleOf(colors, info.height, info.width, settings);
-  if (noise) await measureNoise(figures, sample, info.noise, id);
-  if (move) await measureShift(figures, sample, id);
+async function figuresOf({ planes, info }, question) {
+  const figures = { input: {}, max: {}, min: {}, avg: {} }, { noise, move, edits } = question;
+  const colors = noise || move ? colorsOf(info, disturbed({ planes, info }, { edits })) : [];
+  if (noise) await measureNoise(figures, colors, info, question);
+  if (move) await measureShift(figures, colors, info, question);
   return figures;
 }
 
