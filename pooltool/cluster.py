@@ -31,7 +31,7 @@ def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iter
     Dask repeats the jobs of a worker that stopped. Raises `UsageProblem` when the scheduler cannot
     be reached within a few seconds, has no worker, or one that cannot do the jobs.
     """
-    address, directory = str(settings.scheduler), os.getcwd()
+    address = str(settings.scheduler)
     client = _connected(address)
     rest, begun = iter(jobs), deque[tuple[Job, Any]]()
     try:
@@ -39,8 +39,8 @@ def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iter
         ahead = 2 * sum(client.nthreads().values())
         while True:
             while not interrupts.number and len(begun) < ahead and (job := next(rest, None)):
-                words = (pool_from, directory, job, settings)
-                begun.append((job, client.submit(*words, pure=False, retries=2)))
+                future = client.submit(pool_there, _absolute(job), settings, pure=False, retries=2)
+                begun.append((job, future))
             if not begun:
                 return
             yield _outcome(address, client, *begun.popleft())
@@ -50,17 +50,13 @@ def run(jobs: Sequence[Job], settings: Settings, interrupts: Interrupts) -> Iter
 
 def _connected(address: str) -> Any:
     """A client of the scheduler, all of whose workers can do jobs; else raise `UsageProblem`."""
+    client = None
     try:
         import dask
 
         dask.config.set({"logging": dict.fromkeys(DASK_LOGGERS, "critical")})
         from distributed import Client
-    except ImportError:
-        raise UsageProblem(
-            "--scheduler needs Dask; install pooltool with it: pip install '.[dask]'"
-        ) from None
-    client = None
-    try:
+
         client = Client(address, timeout=CONNECT_SECONDS)
         client.wait_for_workers(1, CONNECT_SECONDS)
         client.run(exec, "import pooltool.job, cv2")
@@ -69,8 +65,9 @@ def _connected(address: str) -> Any:
         _close(client)
         reason = " ".join(str(error).split())
         raise UsageProblem(
-            f"cannot use the scheduler {address}: {reason}; check that it runs and has "
-            "workers, with pooltool installed for their Python"
+            f"cannot use the scheduler {address}: {reason}; check that Dask is installed here "
+            "(pip install '.[dask]') and that the scheduler runs and has workers, with pooltool "
+            "installed for their Python"
         ) from None
 
 
@@ -87,7 +84,7 @@ def _outcome(address: str, client: Any, job: Job, future: Any) -> Outcome:
     seen = time.monotonic()
     while True:
         try:
-            outcome, written = future.result(CHECK_SECONDS)
+            fields, written = future.result(CHECK_SECONDS)
             break
         except Exception as error:  # that of a timeout too, which depends on the version of Python
             if future.status == "error":
@@ -112,20 +109,20 @@ def _outcome(address: str, client: Any, job: Job, future: Any) -> Outcome:
         time.sleep(0.05)
         with suppress(OSError):
             os.listdir(os.path.dirname(job.output) or os.curdir)  # refresh its cache
-    return Outcome(*outcome)
+    return Outcome(job, *fields)
 
 
-def pool_from(
-    directory: str, job: Job, settings: Settings
-) -> tuple[Outcome, tuple[int, int] | None]:
-    """Do a job whose names start in `directory`: a worker's own may be another. Return with the
-    outcome what was written.
-    """
-    source, output, folder = (
-        name and os.path.join(directory, name) for name in (job.input, job.output, job.folder)
-    )
-    outcome = pool_file(job._replace(input=source, output=output, folder=folder), settings)
-    return outcome._replace(job=job), _written(output) if outcome.status == "ok" else None
+def _absolute(job: Job) -> Job:
+    """The job with names that start at the root: the workers have other current directories."""
+    paths = (job.input, job.output, job.folder)
+    source, output, folder = (path and os.path.join(os.getcwd(), path) for path in paths)
+    return job._replace(input=source, output=output, folder=folder)
+
+
+def pool_there(job: Job, settings: Settings) -> tuple[Any, tuple[int, int] | None]:
+    """Do a job; return the fields of its outcome but the job, and what was written."""
+    outcome = pool_file(job, settings)
+    return outcome[1:], _written(job.output) if outcome.status == "ok" else None
 
 
 def _written(path: str) -> tuple[int, int] | None:

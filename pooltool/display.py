@@ -29,17 +29,12 @@ def show(title: str, picture: NDArray[np.uint8], stop: Callable[[], bool] = lamb
     """
     try:
         import tkinter
-    except ImportError:
-        raise PooltoolError(
-            "--show needs Python's Tk: install it (on Debian or Ubuntu: apt install python3-tk), "
-            "or leave out --show"
-        ) from None
-    try:
+
         window = tkinter.Tk()
-    except tkinter.TclError as error:
+    except Exception as error:  # ImportError, or TclError of what is not there
         raise PooltoolError(
             f"no window can be opened ({error}); --show needs a display, such as a desktop session "
-            "or `ssh -X`; or leave out --show"
+            "or `ssh -X`, and Python's Tk (on Debian or Ubuntu: apt install python3-tk)"
         ) from None
     try:
         window.title(title.encode("utf-8", "replace").decode())

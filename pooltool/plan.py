@@ -94,10 +94,11 @@ def _directory_of(settings: Settings, has_many: bool) -> str | None:
     """
     output, directory, extension = settings.output, None, settings.format
     if output is not None and output != STREAM:
-        if has_many or _is_directory(output):
+        is_directory = os.path.isdir(output) or not os.path.basename(output)
+        if has_many or is_directory:
             directory = output
             folder = output.rstrip(os.sep)
-            if _extension(folder) in IMAGE_EXTENSIONS and not _is_directory(output):
+            if _extension(folder) in IMAGE_EXTENSIONS and not is_directory:
                 raise UsageProblem(f"-o {output}: there are several images; name a directory")
             while folder and not os.path.lexists(folder):
                 folder = os.path.dirname(folder)
@@ -110,11 +111,6 @@ def _directory_of(settings: Settings, has_many: bool) -> str | None:
     if extension is not None:
         require_quality(format_for(extension), settings.quality)
     return directory
-
-
-def _is_directory(output: str) -> bool:
-    """True for what is a directory, or can only become one."""
-    return os.path.isdir(output) or not os.path.basename(output)
 
 
 def _require_file(output: str, format: str | None) -> str:
@@ -293,7 +289,7 @@ def panel_path(image: str, output: str | None, format: str | None) -> tuple[str,
     extension = (format or "png").lstrip(".").lower()
     if (output or image) == STREAM:
         return STREAM, extension
-    if output is None or _is_directory(output):
+    if output is None or os.path.isdir(output) or not os.path.basename(output):
         folder, name = os.path.split(image)
         stem = "stdin" if image == STREAM else os.path.splitext(name)[0]
         path = os.path.join(output or folder, f"{stem}_compare.{extension}")
