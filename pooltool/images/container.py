@@ -1,15 +1,15 @@
-"""Files that are lists of named parts: JPEG segments, PNG and RIFF chunks, ISO boxes.
+"""Files that are lists of named parts: PNG chunks, RIFF chunks and ISO boxes.
 
-A table for each format describes its parts and what they hold. A walk copies nothing: a part is a
-view of the file.
+A table for each format says what its parts hold. A walk copies nothing: a part is a view of the
+file.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
 from pooltool.errors import DamageError
 
@@ -17,7 +17,7 @@ Body = bytes | memoryview
 
 
 class Part(NamedTuple):
-    """A segment, chunk or box of a file."""
+    """A chunk or box of a file."""
 
     name: bytes
     body: Body
@@ -28,97 +28,81 @@ class Part(NamedTuple):
 class Contents(NamedTuple):
     """What the parts of a file hold besides pixels."""
 
-    blocks: dict[str, list[Body]]
-    """The pieces of each block of metadata, in the order of the file."""
+    blocks: dict[str, Body]
+    """The first of each block of metadata."""
     copied: list[Part]
-    others: list[Part]
-    """Parts that are not in the table."""
+    left_out: list[str]
+    """The names of the parts that are not in the table."""
 
     def first(self, name: str) -> bytes:
-        """The first of the blocks of a name; empty where there is none."""
-        return bytes(self.blocks.get(name, (b"",))[0])
+        """The block of a name; empty where there is none."""
+        return bytes(self.blocks.get(name, b""))
 
 
 class Container(NamedTuple):
-    """How the parts of a format are stored, and what they hold."""
+    """What kind of parts a format has, and what they hold."""
 
-    head: str
-    """Name and length of a part as struct packs them, or length and name."""
-    part: str
-    """What a part is called in messages: "PNG chunk"."""
-    name_first: bool = False
-    counted: int = 0
-    """Bytes of the head that a length counts."""
-    even: bool = False
-    """True where a byte is added to parts of odd lengths."""
-    checked: bool = False
-    """True where four bytes of CRC-32 over name and body follow."""
-    last: bytes = b""
-    """The part that ends the file, where one does."""
-    structural: frozenset[bytes] = frozenset()
+    kind: Literal["PNG chunk", "RIFF chunk", "box"]
+    structural: frozenset[bytes]
     """Parts that hold pixels or need no warning when they are left out."""
-    places: Mapping[bytes, Sequence[tuple[bytes, str]]] = {}
-    """The blocks in parts of a name, after a prefix: {name: ((prefix, block), ...)}."""
+    places: Sequence[tuple[bytes, bytes, str]]
+    """Where blocks of metadata are: (name of the part, what stands before it, block)."""
     copied: frozenset[bytes] = frozenset()
     """Parts that are copied as they are."""
 
     def walk(self, data: Body, start: int = 0, end: int | None = None) -> list[Part]:
-        """The parts between two places of a file or of a part, the one that ends it included.
+        """The parts between two places of a file or of a part; of a PNG up to the one that ends it.
 
         Raise `DamageError` where one goes beyond the end, where its checksum is wrong, and where
         the last one is missing.
         """
-        parts: list[Part] = []
-        view, at, name, unpack = memoryview(data), start, b"", struct.unpack_from
-        end, size = len(view) if end is None else end, struct.calcsize(self.head)
-        tail = 4 * self.checked
-        while at + size <= end:
-            name, length = unpack(self.head, view, at)
-            if not self.name_first:
-                name, length = length, name
-            begin, stop = at + size, at + size + length - self.counted
-            if length < 2 and self.counted == 8:  # of a box: to the end, or as 64 bits say
-                begin += 8 * length
-                stop = at + int.from_bytes(view[at + 8 : begin], "big") if length else end
+        parts, view, at, name = list[Part](), memoryview(data), start, b""
+        is_png, is_riff, is_box = (self.kind == kind for kind in ("PNG chunk", "RIFF chunk", "box"))
+        end, unpack, tail = len(view) if end is None else end, struct.unpack_from, 4 * is_png
+        while at + 8 <= end and not (is_png and name == b"IEND"):
+            length, name = unpack(">I4s", view, at)
+            if is_riff:
+                name, length = unpack("<4sI", view, at)
+            begin, stop = at + 8, at + 8 + length
+            if is_box:
+                stop = at + length
+                if length < 2:  # to the end, or as 64 bits say
+                    begin += 8 * length
+                    stop = at + int.from_bytes(view[at + 8 : begin], "big") if length else end
             if stop + tail > end or stop < begin:
-                raise DamageError(f"it is truncated: a {self.part} goes beyond the end of the data")
-            if self.checked and zlib.crc32(view[begin - 4 : stop]) != unpack(">I", view, stop)[0]:
-                words = f"{self.part} {name_of(name)}"
+                raise DamageError(f"it is truncated: a {self.kind} goes beyond the end of the data")
+            if is_png and zlib.crc32(view[begin - 4 : stop]) != unpack(">I", view, stop)[0]:
+                words = f"{self.kind} {name_of(name)}"
                 raise DamageError(f"it is damaged: the checksum of its {words} is wrong")
             parts.append(Part(name, view[begin:stop], at))
-            at = stop + tail + (stop % 2 if self.even else 0)
-            if name == self.last:
-                break
-        if self.last and name != self.last:
-            raise DamageError(f"it is truncated: its last {self.part} is missing")
+            at = stop + tail + (stop % 2 if is_riff else 0)
+        if is_png and name != b"IEND":
+            raise DamageError("it is truncated: its last PNG chunk is missing")
         return parts
 
     def sort(self, parts: Iterable[Part]) -> Contents:
         """What the parts of a file hold besides pixels, by the table."""
         contents = Contents({}, [], [])
         for part in parts:
-            if part.name in self.structural:
-                continue
-            for prefix, block in self.places.get(part.name, ()):
-                if part.body[: len(prefix)] == prefix:
-                    contents.blocks.setdefault(block, []).append(part.body[len(prefix) :])
+            for name, prefix, block in self.places:
+                if part.name == name and part.body[: len(prefix)] == prefix:
+                    contents.blocks.setdefault(block, part.body[len(prefix) :])
                     break
             else:
-                (contents.copied if part.name in self.copied else contents.others).append(part)
+                if part.name in self.copied:
+                    contents.copied.append(part)
+                elif part.name not in self.structural:
+                    contents.left_out.append(f"{self.kind} {name_of(part.name)}")
         return contents
 
     def pack(self, name: bytes, body: Body) -> bytes:
         """A part as bytes of a file."""
-        length = len(body) + self.counted
-        head = struct.pack(self.head, *((name, length) if self.name_first else (length, name)))
-        tail = b"\0" * (len(body) % 2) if self.even else b""
-        if self.checked:
-            tail = struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
-        return b"".join((head, body, tail))
-
-    def names(self, parts: Iterable[Part]) -> list[str]:
-        """What parts are called in a warning."""
-        return list(dict.fromkeys(f"{self.part} {name_of(part.name)}" for part in parts))
+        if self.kind == "RIFF chunk":
+            return b"".join((struct.pack("<4sI", name, len(body)), body, bytes(len(body) % 2)))
+        if self.kind == "box":
+            return struct.pack(">I4s", len(body) + 8, name) + body
+        checksum = zlib.crc32(body, zlib.crc32(name))
+        return b"".join((struct.pack(">I4s", len(body), name), body, checksum.to_bytes(4, "big")))
 
 
 def first_of(parts: Sequence[Part]) -> dict[bytes, Body]:

@@ -34,11 +34,11 @@ _EXIF = b"JpgTiffExif->JP2"
 _ADOBE_EXIF = bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e")
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 BOXES = Container(
-    ">I4s", "box", counted=8,
+    "box",
     structural=frozenset((b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide",
                           b"jP  ", b"jp2h", b"jp2c", b"rreq", b"ihdr", b"bpcc", b"colr", b"pclr",
                           b"cmap", b"cdef")),
-    places={b"uuid": ((_EXIF, "exif"), (_ADOBE_EXIF, "exif"), (_XMP, "xmp"))},
+    places=((b"uuid", _EXIF, "exif"), (b"uuid", _ADOBE_EXIF, "exif"), (b"uuid", _XMP, "xmp")),
 )  # fmt: skip
 _FIELDS = {b"meta": 4, b"iref": 4, b"stsd": 8, b"av01": 78}
 """Bytes of a box before the boxes in it."""
@@ -125,7 +125,7 @@ def _inside(boxes: dict[bytes, Body], *path: bytes) -> list[Part]:
 def _avif_header(data: bytes) -> Header:
     """The header of an animation by its track of pictures, of a still by its primary item."""
     boxes = BOXES.walk(data)
-    named, contents, is_still = first_of(boxes), BOXES.sort(boxes), data[8:12] != b"avis"
+    named, is_still = first_of(boxes), data[8:12] != b"avis"
     meta = first_of(_inside(named, b"meta"))
     items, links, owned = _items(meta), _links(meta), _properties(meta)
     number = int.from_bytes(meta.get(b"pitm", b"")[4:], "big")
@@ -144,7 +144,7 @@ def _avif_header(data: bytes) -> Header:
     block = stored.get(exif, b"")
     block = block[4 + int.from_bytes(block[:4], "big") :]
     metadata = header.metadata._replace(exif=tags.read_exif(block), xmp=stored.get(xmp, b""))
-    missing = [*header.left_out, *BOXES.names(contents.others)]
+    missing = [*header.left_out, *BOXES.sort(boxes).left_out]
     if is_still and b"moov" in named:
         missing.append("an animation")
     shown = {number, exif, xmp} | masks
@@ -326,7 +326,7 @@ def _jpeg_2000_header(data: bytes) -> Header:
     is_subsampled = samples[1::3] + samples[2::3] != b"\1\1" * count
     is_odd = count == 2 or is_signed or has_palette or is_sycc or is_subsampled
     contents = BOXES.sort((*boxes, *inner))
-    missing = BOXES.names(contents.others)
+    missing = contents.left_out
     missing += ["a second picture"] if [box.name for box in boxes].count(b"jp2c") > 1 else []
     details = _Details(
         "JPEG 2000 with odd channels or odd colors" if is_odd or left or top else "",

@@ -41,12 +41,12 @@ Gamma and colors are the light by which it weighs gray."""
 _ANIMATED = frozenset((b"acTL", b"fcTL", b"fdAT"))
 _XMP = b"XML:com.adobe.xmp\0"
 CONTAINER = Container(
-    ">I4s", "PNG chunk", checked=True, last=b"IEND",
+    "PNG chunk",
     # How many pixels have a color, when they were changed last, where Apple cuts them in two.
     structural=frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT", b"hIST", b"tIME",
                           b"iDOT", *_ANIMATED)),
-    places={b"eXIf": ((b"", "exif"),), b"iTXt": ((_XMP, "xmp"),), b"iCCP": ((b"", "icc"),),
-            b"pHYs": ((b"", "density"),)},
+    places=((b"eXIf", b"", "exif"), (b"iTXt", _XMP, "xmp"), (b"iCCP", b"", "icc"),
+            (b"pHYs", b"", "density")),
     copied=frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV",
                       b"cLLI")),
 )  # fmt: skip
@@ -183,7 +183,7 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
 
 def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     """What the chunks say of the picture, and the names of those that are not copied."""
-    missing, kept = CONTAINER.names(contents.others), contents.copied
+    missing, kept = contents.left_out, contents.copied
     profile, text = contents.first("icc").partition(b"\0")[2][1:], contents.first("xmp")
     icc, exif = _inflated(profile), contents.first("exif")
     xmp = text[2:].split(b"\0", 2)[-1]  # behind its language and translated keyword

@@ -24,9 +24,9 @@ from pooltool.images.picture import (
 from pooltool.images.tags import read_exif
 
 CONTAINER = Container(
-    "<4sI", "RIFF chunk", name_first=True, even=True,
+    "RIFF chunk",
     structural=frozenset((b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")),
-    places={b"EXIF": ((b"", "exif"),), b"XMP ": ((b"", "xmp"),), b"ICCP": ((b"", "icc"),)},
+    places=((b"EXIF", b"", "exif"), (b"XMP ", b"", "xmp"), (b"ICCP", b"", "icc")),
 )  # fmt: skip
 _ANIMATED, _XMP, _EXIF, _ALPHA, _ICC = 0x02, 0x04, 0x08, 0x10, 0x20
 """Flags in the first byte of VP8X."""
@@ -51,13 +51,12 @@ def read_header(data: bytes) -> Header:
     else:
         height, width = _coded_size(parts)
     contents = CONTAINER.sort(parts)
-    missing = CONTAINER.names(contents.others)
     if data[end:].strip(b"\0"):
-        missing.append("data after the end of the picture")
+        contents.left_out.append("data after the end of the picture")
     exif, xmp, icc = map(contents.first, ("exif", "xmp", "icc"))
+    metadata = Metadata(read_exif(exif), xmp, icc)
     sizes = repeated((height, width), max(1, len(frames)))
-    return Header(formats.WEBP, sizes, Metadata(read_exif(exif), xmp, icc), tuple(missing),
-                  animated=bool(frames))  # fmt: skip
+    return Header(formats.WEBP, sizes, metadata, tuple(contents.left_out), animated=bool(frames))
 
 
 def decode(data: bytes, header: Header, chosen: slice) -> Picture:
