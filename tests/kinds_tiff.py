@@ -197,7 +197,7 @@ def _metamorph() -> Kind:
         struct.pack("<HHI", 33629, 4, 30), struct.pack("<HHI", 33629, 5, 5)
     )
     left_out = "left out: tag 33628 and tag 33629"
-    return rare(Kind("tiff MetaMorph stack", lambda: data, lambda: list(stack), "", (left_out,)))
+    return Kind("tiff MetaMorph stack", lambda: data, lambda: list(stack), "", (left_out,))
 
 
 def refused(name: str, data: Callable[[], bytes], words: str, frame: int | None = None) -> Kind:
@@ -342,19 +342,16 @@ READ = (
     _sparse(), _sparse(compression="zlib"), rare(_sparse(compression="zstd")), _metamorph(),
     Kind("tiff without strip sizes", lambda: made({279: []}, GRAY.tobytes()), lambda: [GRAY]),
     # What directories tell of pages.
-    *(rare(Kind(f"tiff stack {settings}", partial(tiff, _stack(), **settings),
-                lambda: list(_stack()), "", warnings, frame=None))
+    *(Kind(f"tiff stack {settings}", partial(tiff, _stack(), **settings),
+           lambda: list(_stack()), "", warnings)
       for settings, warnings in (
           ({"imagej": True, "truncate": True}, (_LAYOUT,)),
           ({"photometric": "minisblack", "truncate": True, "byteorder": ">"},
            (_LAYOUT,)),
           ({"photometric": "minisblack", "truncate": True, "bigtiff": True},
            (_LAYOUT,)))),
-    *(rare(Kind(f"tiff volume {settings}", partial(tiff, _stack(), volumetric=True, **settings),
-                lambda: list(_stack())))
-      for settings in ({"compression": "zlib"}, {"tile": (16, 16, 16), "metadata": None})),
-    rare(Kind("tiff one plane of a stack", lambda: tiff(_stack(), imagej=True, truncate=True),
-              lambda: [_stack()[3]], "", (_LAYOUT,), frame=3)),
+    Kind("tiff one plane of a stack", lambda: tiff(_stack(), imagej=True, truncate=True),
+         lambda: [_stack()[3]], "", (_LAYOUT,), frame=3),
     Kind("tiff with overviews or masks", _cog, lambda: [PHOTO, PHOTO[::-1]], "",
          ("left out: overviews or masks",)),
     Kind("tiff frame 1 counts pictures", _cog, lambda: [PHOTO[::-1]], "",
@@ -409,8 +406,9 @@ REFUSED = (
                    "a kind of TIFF that is not read"))
       for code, name in ((34925, "damaged LZMA"), (50000, "damaged Zstandard"),
                          (34887, "damaged LERC"), (777, "compression 777"), (34661, "JBIG"))),
-    rare(refused("damaged JPEG 2000", partial(made, {259: [34712]}, GRAY.tobytes()), "JPEG 2000")),
-    rare(refused("damaged WebP", partial(made, {259: [50001]}, GRAY.tobytes()), "truncated")),
+    *(rare(refused(name, partial(made, {259: [code]}, GRAY.tobytes()),
+                   "it is damaged: a strip or tile begins with no header"))
+      for code, name in ((34712, "damaged JPEG 2000"), (50001, "damaged WebP"))),
     refused("128 bits", lambda: made({258: [128]}, GRAY.tobytes()), "1 x 128-bit samples"),
     refused("palette of 65535 bits", lambda: made(
         {262: [3], 258: [65535], 320: [1, 2, 3], 256: [1], 257: [1]}, bytes(8192)), "65535-bit"),
@@ -434,6 +432,9 @@ REFUSED = (
     refused("deflate with a hole", _holed, "it is damaged"),
     refused("raw data that is cut", lambda: made({}, GRAY.tobytes()[:-9]),
             "(cut|truncated) or damaged"),
+    *(refused(f"volume {settings}", partial(tiff, _stack(), volumetric=True, **settings),
+              "1 x 16-bit samples, gray, compression .* which is not read")
+      for settings in ({"compression": "zlib"}, {"tile": (16, 16, 16), "metadata": None})),
     refused("a stack that is cut", lambda: tiff(_stack(), imagej=True, truncate=True)[:-9],
             "it is truncated: it describes 5 planes"),
     refused("a header of more than its data",

@@ -175,7 +175,8 @@ def _upright(picture: Picture, header: Header) -> Picture:
     metadata, missing = header.metadata, list(header.left_out)
     block, text, resolution = metadata.exif, metadata.xmp, metadata.resolution
     turn = header.orientation or (block.orientation if block else 1)
-    frames = [np.ascontiguousarray(tags.turned(pixels, turn)) for pixels in picture.frames]
+    turn_pixels = 1 if header.is_upright else turn
+    frames = [np.ascontiguousarray(tags.turned(pixels, turn_pixels)) for pixels in picture.frames]
     if block:
         if not block.is_whole:
             missing.append("damaged parts of EXIF" if block.fields else "damaged EXIF")

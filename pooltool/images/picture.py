@@ -67,6 +67,8 @@ class Header(NamedTuple):
     """What else is in the file and will not be in the result, in words."""
     orientation: int | None = None
     """How decoded pixels are turned upright, as EXIF numbers it; None: as EXIF says it."""
+    is_upright: bool = False
+    """True when the module of the format turns pixels itself."""
     animated: bool = False
     indexed: bool = False
     """True when its pixels are indices of a palette."""

@@ -78,9 +78,9 @@ class Directory(NamedTuple):
     size: int = 0
     """Bytes of its table, as it was read."""
 
-    def raw(self, tag: int) -> bytes | None:
-        """The bytes of a tag; None when it is missing."""
-        return bytes(self.fields[tag].raw) if tag in self.fields else None
+    def raw(self, tag: int) -> bytes:
+        """The bytes of a tag; none when it is missing."""
+        return bytes(self.fields[tag].raw) if tag in self.fields else b""
 
     def numbers(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """The integers of a tag of a TIFF page; `default` when it is missing."""

@@ -9,7 +9,7 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -30,10 +30,10 @@ from pooltool.images.picture import (
     profile_kind,
     repeated,
 )
-from pooltool.images.tags import Directory, Field, number_fields
+from pooltool.images.tags import Field, number_fields
 from pooltool.images.tiff_pages import BANDS, CMYK, LAB, NO_DATA, WITH_ALPHA, Page
 
-_DESCRIPTION, _XMP, _DEPTH, _STACK, _ICC = 270, 700, 32997, 33629, 34675
+_DESCRIPTION, _XMP, _STACK, _ICC = 270, 700, 33629, 34675
 _RESOLUTION = (tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT)
 _SHARED = (*_RESOLUTION, NO_DATA)
 """What describes all pages of a file alike."""
@@ -43,7 +43,7 @@ _DESCRIPTIVE = (11, 269, _DESCRIPTION, 271, 272, *_SHARED, 285, 301, 305, 306, 3
 """The tags that describe the picture or point to such tags; they are kept as an EXIF block."""
 _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *range(277, 282), 284,
                          *range(288, 294), 297, 317, 320, *range(322, 326), 332, *range(338, 342),
-                         347, *range(512, 522), *range(529, 533), _DEPTH, 32998, 50674, 59932,
+                         347, *range(512, 522), *range(529, 533), 32997, 32998, 50674, 59932,
                          59933))  # fmt: skip
 """The tags that describe how the pixels are stored, those of turning and of padding included."""
 _LAYOUT = rb'\{"shape"|ImageJ=|(<\?xml.*?)?<OME|<\?xml'
@@ -65,24 +65,23 @@ def read_header(data: bytes) -> Header:
     spans = {(field.at, len(field.raw)) for page in directories for field in page.fields.values()}
     if sum(length for _, length in spans) > 2 * len(data):
         raise DamageError("it is damaged: its tags overlap")
-    pictures = {
-        index: directory
-        for index, directory in enumerate(directories)
-        if not directory.number(tiff_pages.SUBFILE, 0) & 5
-    }
+    pictures = {index: directory for index, directory in enumerate(directories)
+                if not directory.number(tiff_pages.SUBFILE, 0) & 5}  # fmt: skip
     is_raw = data[8:10] == b"CR" or any(50706 in directory.fields for directory in directories)
     if is_raw or (not pictures and 330 in directories[0].fields):  # of Canon, of Adobe, of others
         raise ImageError(RAW)
     pictures = pictures or {0: directories[0]}
     pages = {index: tiff_pages.page(directory) for index, directory in pictures.items()}
+    first, *_ = pages.values()
     metadata, missing = _describe(data, [*pages.values()])
     if len(pages) < len(directories):
         missing.append("overviews or masks")
     sizes = tuple((page.height, page.width) for page in pages.values())
     if len(directories) == 1:
-        sizes = repeated(sizes[0], _planes(data, pages[0]))
+        sizes = repeated(sizes[0], _planes(data, first))
     return Header(
-        formats.TIFF, sizes, metadata, tuple(missing), orientation=1, details=pages,
+        formats.TIFF, sizes, metadata, tuple(missing), first.directory.orientation,
+        is_upright=True, details=pages,
         indexed=any(page.photometric == 3 for page in pages.values()),
         pixel_bytes=max(page.samples * -(-page.bits // 8) for page in pages.values()),
     )  # fmt: skip
@@ -93,9 +92,9 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     those of pages that all have one palette.
     """
     pages: dict[int, Page] = header.details
-    planes = len(header.sizes) if len(pages) == 1 else 1
-    if planes == 1:
-        pages = dict([*pages.items()][chosen])
+    if len(header.sizes) > len(pages):
+        pages = tiff_pages.planes(pages[0], len(header.sizes))
+    pages = dict([*pages.items()][chosen])
     premultiplied = {1 in page.extra for page in pages.values() if page.meaning in WITH_ALPHA}
     bands = {page.meaning == BANDS for page in pages.values() if page.samples > 1}
     tops = {page.top for page in pages.values()}
@@ -105,18 +104,19 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
             "choose one of them with --frame"
         )
     palette = tiff_pages.shared_palette([*pages.values()]) if header.labels else None
-    frames, warnings = [], list[str]()
-    for page, values in _samples(data, pages, planes, chosen):
-        if tiff_pages.PHOTOMETRIC not in page.directory.fields:
-            warnings.append(f"it does not say what its values mean: read as {page.meaning}")
-        if page.meaning == BANDS and (page.photometric == 2 or any(page.extra)):
-            was = "colors" if page.photometric == 2 else "alpha"
-            warnings.append(f"its {page.samples} channels became bands, none of them {was}")
+    frames, warnings, file = [], list[str](), None
+    for index, page in pages.items():
+        kind, blocks = tiff_pages.rare_kind(page), tiff_pages.blocks(data, page)
+        if kind:
+            file = file or tifffile.opened(data, kind)
+            values = tifffile.stored(file, index, page, blocks)
+        else:
+            values = tiff_pages.stored(page, blocks)
         if page.meaning in (CMYK, LAB):
             values, warning = tifffile.in_rgb(page, values, header.metadata.icc)
             warnings.append(warning)
         frames.append(tiff_pages.frame(page, values, indices=palette is not None))
-        warnings += _pooled_no_data(page.directory, frames[-1])
+        warnings += _doubts(page, frames[-1])
     return Picture(
         tuple(frames),
         formats.TIFF,
@@ -128,24 +128,21 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     )
 
 
-def _samples(
-    data: bytes, pages: Mapping[int, Page], planes: int, chosen: slice
-) -> Iterator[tuple[Page, Array]]:
-    """Pages, by their place in the file, and their samples as they are stored; or the chosen planes
-    of a page.
-    """
-    kinds = {index: tiff_pages.rare_kind(page) for index, page in pages.items()}
-    blocks = {index: tiff_pages.blocks(data, page) for index, page in pages.items()}
-    kind = "many planes in one page" if planes > 1 else next(filter(None, kinds.values()), "")
-    file = tifffile.opened(data, kind) if kind else None
-    for index, page in pages.items():
-        if planes > 1:
-            stack = tifffile.stacked(file, page, planes)
-            yield from ((page, values) for values in stack[chosen])
-        elif kinds[index]:
-            yield page, tifffile.stored(file, index, page, blocks[index])
-        else:
-            yield page, tiff_pages.stored(page, blocks[index])
+def _doubts(page: Page, pixels: Array) -> list[str]:
+    """Warnings of what the pixels of a page may not be."""
+    doubts, text = [], name_of(page.directory.raw(NO_DATA))
+    if tiff_pages.PHOTOMETRIC not in page.directory.fields:
+        doubts.append(f"it does not say what its values mean: read as {page.meaning}")
+    if page.meaning == BANDS and (page.photometric == 2 or any(page.extra)):
+        was = "colors" if page.photometric == 2 else "alpha"
+        doubts.append(f"its {page.samples} channels became bands, none of them {was}")
+    try:  # GDAL's no-data value is a number in words
+        no_data = pixels.dtype.type(text) if pixels.dtype.kind == "f" else float(text)
+    except ValueError:
+        return doubts
+    if (pixels == no_data).any():
+        doubts.append(f"no-data {text} was pooled as a value; make it NaN and add --skip-nan")
+    return doubts
 
 
 def encode(picture: Picture, quality: int | None) -> Encoded:
@@ -250,21 +247,17 @@ def _movable(
 
 
 def _planes(data: bytes, page: Page) -> int:
-    """How many planes the only page of a file describes.
-
-    It is a volume, or they are stored in a row, uncompressed: ImageJ does so above 4 GB, tifffile
-    those that it was asked to truncate, MetaMorph all.
+    """How many planes the only page of a file describes, which are stored in a row, uncompressed:
+    ImageJ does so above 4 GB, tifffile those that it was asked to truncate, MetaMorph all.
     """
-    directory = page.directory
-    if (depth := directory.number(_DEPTH, 1)) > 1:
-        return depth
-    text, size = directory.raw(_DESCRIPTION) or b"", max(1, page.height * page.row_bytes)
+    directory, size = page.directory, max(1, page.height * page.row_bytes)
     count = directory.fields[_STACK].count if _STACK in directory.fields else 1
+    text = directory.raw(_DESCRIPTION)
     if images := re.match(rb"ImageJ=.*\nimages=(\d{1,9})\b", text):
         count = int(images[1])
     elif shape := re.match(rb'\{"shape": \[([\d, ]{1,99})\].*"truncated": true', text):
         count = math.prod(map(int, shape[1].split(b","))) * page.bits // (8 * size)
-    if count < 2 or page.compression != tiff_pages.RAW:
+    if count < 2 or page.compression != tiff_pages.RAW or page.tiled:
         return 1
     if directory.number(tiff_pages.STRIPS, 0) + count * size > len(data):
         raise DamageError(f"it is truncated: it describes {count} planes, more than its data holds")
@@ -276,47 +269,28 @@ def _describe(data: bytes, pages: Sequence[Page]) -> tuple[Metadata, list[str]]:
     first, missing = pages[0].directory, list[str]()
     own = {tag: field for tag, field in first.fields.items() if tag not in (_XMP, _ICC)}
     exif = tags.with_inner(data, first._replace(fields=own))
-    if not exif.is_whole:
-        missing.append("damaged EXIF")
     kept = _movable(exif.fields, missing)
-    values: dict[int, dict[int, bytes | memoryview]] = {}
-    for page in pages:
-        for tag, field in page.directory.fields.items():
-            values.setdefault(tag, {})[field.at] = field.raw
-    outdated = {
-        tag
-        for tag, places in values.items()
-        if tag not in first.fields or len({bytes(raw) for raw in places.values()}) > 1
-    }
-    for tag in sorted(values.keys() - _STRUCTURAL):
-        name, is_shared = _NAMES.get(tag, f"tag {tag}"), tag in (*_SHARED, _ICC)
-        if tag not in (*_DESCRIPTIVE, _XMP, _ICC):
-            missing.append(name)
-        elif tag in outdated:
-            why = ", which differs between pages" if is_shared else " of pages after the first"
-            missing.append(name + why)
-    dropped, text = outdated & {*_SHARED}, first.raw(_DESCRIPTION) or b""
+    places = {(tag, field.at): field.raw for page in pages
+              for tag, field in page.directory.fields.items()}  # fmt: skip
+    differing = {
+        tag for (tag, _), raw in places.items()
+        if tag not in first.fields or raw != first.fields[tag].raw
+    }  # fmt: skip
+    for tag in sorted(differing - _STRUCTURAL):
+        name = _NAMES.get(tag, f"tag {tag}")
+        if tag in (*_SHARED, _ICC):
+            name += ", which differs between pages"
+        elif tag in (*_DESCRIPTIVE, _XMP):
+            name += " of pages after the first"
+        missing.append(name)
+    if differing & {*_RESOLUTION}:
+        differing |= {*_RESOLUTION}
+    for tag in differing & {*_SHARED}:
+        kept.pop(tag, None)
+    text = first.raw(_DESCRIPTION)
     if re.match(_LAYOUT, text, re.DOTALL):
-        dropped.add(_DESCRIPTION)
+        kept.pop(_DESCRIPTION, None)
         if not re.match(rb'\{"shape"[^:]*:[^:]*\Z', text):  # no loss: the shape alone
             missing.append("description (the array's layout)")
-    if dropped & {*_RESOLUTION}:
-        dropped |= {*_RESOLUTION}
-    kept = {tag: field for tag, field in kept.items() if tag not in dropped}
-    turn = first.number(tags.ORIENTATION, 1)
-    sides = (pages[0].height, pages[0].width)[:: -1 if turn in (5, 6, 7, 8) else 1]
-    exif = exif._replace(fields=kept, is_whole=True).adapted(sides, turn)
-    icc = b"" if _ICC in outdated else first.raw(_ICC) or b""
-    return Metadata(exif if kept else None, first.raw(_XMP) or b"", icc), missing
-
-
-def _pooled_no_data(page: Directory, pixels: Array) -> list[str]:
-    """A warning where pixels are equal to GDAL's no-data value, a number in words."""
-    text = name_of(page.raw(NO_DATA) or b"")
-    try:
-        value = pixels.dtype.type(text) if pixels.dtype.kind == "f" else float(text)
-    except ValueError:
-        return []
-    if not (pixels == value).any():
-        return []
-    return [f"no-data {text} was pooled as a value; make it NaN and add --skip-nan"]
+    icc = b"" if _ICC in differing else first.raw(_ICC)
+    return Metadata(exif._replace(fields=kept), first.raw(_XMP), icc), missing

@@ -23,7 +23,7 @@ from pooltool.images.tags import Directory, number_fields
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR = 266, 273, 277, 278, 279, 284
 PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_ROWS, TILES, TILE_BYTES = 317, 320, 322, 323, 324, 325
-INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, NO_DATA = 332, 338, 339, 42113
+INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, DEPTH, NO_DATA = 332, 338, 339, 32997, 42113
 
 RAW, LZW, JPEG, PACKBITS, DEFLATE, FAX = 1, 5, 7, 32773, (8, 32946), (2, 3, 4)
 COMPRESSIONS = {RAW: 1, **dict.fromkeys(DEFLATE, 1040), LZW: 2000, PACKBITS: 64, JPEG: 600,
@@ -78,6 +78,8 @@ class Page(NamedTuple):
     photometric: int
     extra: tuple[int, ...]
     meaning: str
+    start: int | None = None
+    """Where its data lies in one piece, for planes that have no tags of their own."""
 
     @property
     def row_bytes(self) -> int:
@@ -138,6 +140,13 @@ def page(directory: Directory) -> Page:
     )  # fmt: skip
 
 
+def planes(page: Page, count: int) -> dict[int, Page]:
+    """The planes that lie in a row where the only page of a file does, uncompressed."""
+    start, size = page.directory.number(STRIPS, 0), page.height * page.row_bytes
+    page = page._replace(rows=page.height)
+    return {index: page._replace(start=start + index * size) for index in range(count)}
+
+
 def rare_kind(page: Page) -> str:
     """The kind of a page that is not read here but by tifffile, in words; nothing where it is read
     here. Raise `ImageError` with a remedy for what no reader takes right.
@@ -149,7 +158,7 @@ def rare_kind(page: Page) -> str:
         # 2: differences of samples of whole bytes; 3: of floats, byte by byte.
         predictors = range(1, 4 if page.sample_format == 3 else 3)
     is_misfit = (
-        not page.meaning
+        not page.meaning or page.directory.number(DEPTH, 1) > 1
         or len({*bits}) > 1 or len({*kinds}) > 1 or page.bits > 64 or page.sample_format > 3
         or page.samples - len(page.extra) != _COLORS[color][1]
         or (page.meaning == CMYK and page.directory.number(INK_SET, 1) != 1)
@@ -175,15 +184,18 @@ def rare_kind(page: Page) -> str:
 
 def blocks(data: bytes, page: Page) -> list[memoryview]:
     """The strips or tiles of a page, as stored; raise `DamageError` if they are not in the file."""
+    view, whole = memoryview(data), page.rows * page.row_bytes
+    if page.start is not None:
+        return [view[page.start : page.start + whole]]
     tags = (TILES, TILE_BYTES) if page.tiled else (STRIPS, STRIP_BYTES)
     starts, sizes = map(page.directory.numbers, tags)
     down, across = page.grid
     count = page.planes * down * across
     if not sizes and page.compression == RAW:
-        sizes = (page.rows * page.row_bytes,) * len(starts)
+        sizes = (whole,) * len(starts)
     if min(len(starts), len(sizes)) < count:
         raise DamageError("it is damaged: a TIFF page does not say where all of its data lies")
-    spans, view = [*zip(starts[:count], sizes, strict=False)], memoryview(data)
+    spans = [*zip(starts[:count], sizes, strict=False)]
     parts = [view[start : start + size] for start, size in spans]
     if page.compression != RAW and max(map(sum, spans)) > len(data):
         raise DamageError("it is truncated: a TIFF page is beyond the end of the data")
@@ -194,10 +206,8 @@ def blocks(data: bytes, page: Page) -> list[memoryview]:
         most = (1 << 24) + 4 * page.height * page.width * page.samples * page.bits // 8
     rows = count * page.rows if page.tiled else page.planes * page.height
     require_plausible(page.height, page.width, rows * page.row_bytes, most)
-    step = page.rows * page.row_bytes
-    in_a_row = (*range(starts[0], starts[0] + count * step, step),)
-    is_in_a_row = starts[:count] == in_a_row and 0 not in sizes
-    if page.compression == RAW and not page.tiled and is_in_a_row:
+    in_a_row = tuple(range(starts[0], starts[0] + count * whole, whole))
+    if page.compression == RAW and not page.tiled and 0 not in sizes and starts[:count] == in_a_row:
         return [view[starts[0] : sum(spans[-1])]]  # which need not be copied
     return parts
 
@@ -247,7 +257,7 @@ def frame(page: Page, values: Array, *, indices: bool = False) -> Array:
         values = values[..., [0, 0, 0, 1]]
     elif values.shape[2:] in ((3,), (4,)) and page.meaning != PALETTE:
         values = opencv.swapped(values)
-    return tags.turned(values, page.directory.number(tags.ORIENTATION, 1))
+    return tags.turned(values, page.directory.orientation)
 
 
 def _joined(page: Page, blocks: Sequence[memoryview | bytes]) -> Array:

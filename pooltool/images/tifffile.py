@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import isobmff, others, pillow, png, webp
-from pooltool.images.picture import MALFORMED, Array
+from pooltool.images import codec, others
+from pooltool.images.picture import Array
 from pooltool.images.tiff_pages import CMYK, LAB, Page
 
-_SIZED = {**dict.fromkeys((33003, 33004, 33005, 34712), isobmff), 34927: webp, 50001: webp,
-          34933: png, 50002: pillow, 52546: pillow}  # fmt: skip
-"""Compressions whose data has a header of its own, by the module that reads it."""
+_PICTURES = (33003, 33004, 33005, 34712, 34927, 34933, 50001, 50002, 52546)
+"""Compressions whose data is a file of its own: JPEG 2000, WebP, PNG, JPEG XL."""
 
 
 def opened(data: bytes, kind: str) -> Any:
@@ -27,23 +27,19 @@ def opened(data: bytes, kind: str) -> Any:
     import logging  # takes milliseconds to load
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    return _tried(package.TiffFile, io.BytesIO(data))
+    return others.attempt("TIFF", lambda: package.TiffFile(io.BytesIO(data)))
 
 
 def stored(file: Any, index: int, page: Page, blocks: Sequence[memoryview]) -> Array:
     """The samples of a page as they are stored: (H, W, samples)."""
     for block in blocks:
         _require_fitting(page, block)
-    array = _tried(lambda at: file.pages[at].asarray(), index)
+    array: Array = others.attempt("TIFF", lambda: np.asarray(file.pages[index].asarray()))
     # tifffile leaves out axes of length 1, and puts planes first.
     shape = (page.planes, page.height, page.width, page.samples // page.planes)
-    return np.moveaxis(_shaped(array, shape), 0, 2).reshape(page.height, page.width, -1)
-
-
-def stacked(file: Any, page: Page, count: int) -> Array:
-    """The samples of a stack that one page describes: (planes, H, W, samples)."""
-    array = _tried(lambda at: file.series[at].asarray(), 0)
-    return _shaped(array, (count, page.height, page.width, page.samples))
+    if array.size != math.prod(shape):
+        raise DamageError("it is damaged: it holds more or less than its TIFF tags say")
+    return np.moveaxis(array.reshape(shape), 0, 2).reshape(page.height, page.width, -1)
 
 
 def in_rgb(page: Page, values: Array, profile: bytes | None) -> tuple[Array, str]:
@@ -62,34 +58,24 @@ def in_rgb(page: Page, values: Array, profile: bytes | None) -> tuple[Array, str
         values = np.concatenate([values[..., :1] * (100 / top), signed], axis=2)
         profile, space, words = codecs.cms_profile("lab4"), "lab", "its Lab colors became RGB"
     settings = {"colorspace": space, "outcolorspace": "rgb", "outdtype": f"u{page.bits // 8}"}
-    transform = partial(codecs.cms_transform, **settings)
-    return _tried(transform, values, profile, codecs.cms_profile("srgb")), words
-
-
-def _tried(action: Callable[..., Any], *words: Any) -> Any:
-    """What an action of the packages gives."""
-    return others.attempt("TIFF", lambda: action(*words))
+    profiles = profile, codecs.cms_profile("srgb")
+    transform = partial(codecs.cms_transform, values, *profiles, **settings)
+    return others.attempt("TIFF", transform), words
 
 
 def _require_fitting(page: Page, block: memoryview) -> None:
     """Refuse a strip or tile whose data says itself how large it is, where it is larger than the
     page says: imagecodecs would take memory for it.
     """
-    module, height, width = _SIZED.get(page.compression), page.rows, page.columns
+    height, width = page.rows, page.columns
     if lerc := re.match(rb"Lerc2 (....)", block, re.DOTALL):
         version = int.from_bytes(lerc[1], "little")
         height, width = struct.unpack_from("<2i", block, 14 if version > 2 else 10)
-    elif module:
+    elif page.compression in _PICTURES:
         data = bytes(block) + b"\xff\xd9"  # the end of JPEG 2000, which some writers leave out
         try:
-            ((height, width),) = module.read_header(data).sizes
-        except (*MALFORMED, StopIteration):
-            raise DamageError("it is damaged: the header of a strip or tile is truncated") from None
+            height, width = codec.read_header(data)[1].sizes[0]
+        except ImageError:
+            raise DamageError("it is damaged: a strip or tile begins with no header") from None
     if height > page.rows or width > page.columns:
         raise DamageError("it is damaged: a strip or tile is larger than its TIFF tags say")
-
-
-def _shaped(array: Array, shape: tuple[int, ...]) -> Array:
-    if array.size != np.prod(shape):
-        raise DamageError("it is damaged: it holds more or less than its TIFF tags say")
-    return array.reshape(shape)
