@@ -1,5 +1,5 @@
-// The close-up: a part of the four pictures enlarged around what is selected, with a line from the
-// window to its results.
+// What is selected, enlarged: a part of the four pictures around it, with a line from the window to
+// its results; and the window's numbers.
 
 let closeUps = []; // the places on the strip, each with the `name` of its picture
 

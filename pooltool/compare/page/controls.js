@@ -1,4 +1,4 @@
-// The toolbar: what it is built of, and what it says.
+// What the toolbar and the four pictures are built of, and what the controls say.
 
 const SPEEDS = { slow: 1, normal: 2, fast: 4 };
 const BOXES = [...SWITCHES, ...VIEWS];
@@ -59,21 +59,19 @@ function step(key, by) {
   change({ [key]: value });
 }
 
-// The options of a list, {value: words}.
-function offer(id, options, chosen) {
-  $(id).replaceChildren(...Object.entries(options).map(([value, textContent]) => (
-    make("option", { value, textContent, selected: value === String(chosen) }))));
+// The options of a list.
+function offer(id, keys, chosen, prefix = "") {
+  $(id).replaceChildren(...keys.map((value) => (
+    make("option", { value, textContent: text(prefix + value), selected: value === chosen }))));
 }
 
 function describeControls() {
-  const isEdited = state.edits.length > 0;
-  const named = (keys, prefix = "") => Object.fromEntries(keys.map((key) => [key, text(prefix + key)]));
+  const isEdited = state.edits.length > 0, names = Object.keys(PRESETS);
   const all = [isEdited && "written", "file", have.dropped && "dropped", "lecture"].filter(Boolean);
-  offer("picture", named(all), isEdited ? "written" : state.picture);
-  const names = Object.keys(PRESETS);
+  offer("picture", all, isEdited ? "written" : state.picture);
   const preset = names.find((key) => same(windowsOf(PRESETS[key]), windowsOf(state))) || "own";
-  offer("preset", named(preset === "own" ? ["own", ...names] : names, "preset_"), preset);
-  offer("speed", named(Object.keys(SPEEDS)), state.speed);
+  offer("preset", preset === "own" ? ["own", ...names] : names, preset, "preset_");
+  offer("speed", Object.keys(SPEEDS), state.speed);
   SIZES.forEach((key) => describeSize(key));
   for (const key of BOXES) $(key).checked = state[key];
   $("ceil_mode").disabled = Boolean(state.output_size);
@@ -101,7 +99,7 @@ function describeSize(key, isWrong = false) {
 }
 
 // The numbers of a small picture as fields over its cells; one takes the keyboard at a time.
-const isSmall = ({ height, width } = info) => Math.max(height, width) <= LARGEST_GRID;
+const isSmall = () => Math.max(info.height, info.width) <= LARGEST_GRID;
 const numbersAt = (index) => pictures.input.planes.map((plane) => plane[index]);
 const placeOf = (index) => [Math.floor(index / info.width), index % info.width];
 

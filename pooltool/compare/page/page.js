@@ -1,6 +1,7 @@
 // The page: what the reader does -> state -> a question to the Worker -> its answer -> drawing.
 
 const have = {}; // pictures by key, as the Worker gave them: {info, input}
+const isLoaded = () => Boolean(have.file && have.lecture);
 let worker = null, asked = 0;
 
 function startPage() {
@@ -43,7 +44,7 @@ const answered = {
     input.axes = [own.height, own.width].map((size) => ({ size, count: size, origin: 0, pitch: 1 }));
     have[key] = { info: own, input };
     if (key === "dropped") change({ picture: key, edits: [], selected: null });
-    else if (have.file && have.lecture) ask();
+    else if (isLoaded()) ask();
   },
 
   problem({ id = asked, problem }) {
@@ -254,7 +255,7 @@ function listen() {
     fromHash(location.hash);
     applyLook();
     pictures = null; // the place that the address names is one of those to come
-    if (have.lecture) ask();
+    if (isLoaded()) ask();
   };
   onresize = () => render(true);
   onbeforeprint = onafterprint = ({ type }) => {
