@@ -26,14 +26,14 @@ function closeUpPlaces() {
 
 function drawCloseUp() {
   closeUps = closeUpPlaces();
-  const { corner, size } = closeUps[3], lane = closeUps[0].corner[0] + size[0] + 6;
+  const { corner, size } = closeUps[3], lane = closeUps[0].corner[0] + size[0] + 5;
   const context = sized($("strip"), corner[1] + size[1] + 3, corner[0] + size[0] + 24);
   const boxes = closeUps.map((place) => drawPart(context, place.name, place));
   const [from, ...results] = boxes.map((own) => own.at(-1));
   results.forEach((to, i) => {
     if (!from || !to) return;
     const [left, bottom] = [from[0], from[1] + from[3]], end = to[1] > lane ? to[1] : to[1] + to[3];
-    const turn = lane + 6 * i;
+    const turn = lane + 8 * i;
     outline(context, new Path2D(`M ${left} ${turn} H ${to[0]} V ${end}`), inks[METHODS[i]]);
     outline(context, new Path2D(`M ${left} ${bottom} V ${turn}`), inks.input);
   });

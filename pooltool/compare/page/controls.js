@@ -79,7 +79,6 @@ function describeControls() {
   $("play").textContent = text(state.timer ? "stop" : "play");
   for (const id of ["play", "back", "next"]) $(id).disabled = Boolean(state.problem);
   $("large").setAttribute("aria-pressed", state.large);
-  $("editing").hidden = !isSmall();
   $("restore").hidden = !isEdited;
   $("pictures").setAttribute("aria-busy", Boolean(state.isStale));
 }

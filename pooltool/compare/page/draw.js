@@ -37,9 +37,9 @@ function write(context, words, x, y, font, align = "center") {
   context.fillText(words, x, y);
 }
 
-// Lines with a dark edge, so that they are seen on every picture.
+// Lines with an edge, so that they are seen on every picture.
 function outline(context, path, color) {
-  for (const [strokeStyle, lineWidth] of [["rgba(0,0,0,.6)", 5], [color, 3]]) {
+  for (const [strokeStyle, lineWidth] of [[inks.card, 5], [color, 3]]) {
     Object.assign(context, { strokeStyle, lineWidth });
     context.stroke(path);
   }

@@ -107,10 +107,10 @@ async function drawAll() {
   while (isOld) {
     await new Promise(requestAnimationFrame);
     const words = hasNewWords ? [describeAbout, describeFormula, describeFigures, describeLessons] : [];
-    if (hasNewWords) { describeWords(); describeControls(); }
+    const always = hasNewWords ? [describeWords, describeControls] : [];
     [isOld, hasNewWords] = [false, false];
-    for (const part of [...words, lookAt, ...PARTS]) {
-      if (isReady()) part();
+    for (const part of [...always, ...words, lookAt, ...PARTS]) {
+      if (always.includes(part) || isReady()) part();
       await breath();
     }
   }
