@@ -180,7 +180,7 @@ function drawNumbers(context, name, place) {
       write(context, word, x + wide / 2, y + tall / 2 + offset + size * 0.05, `500 ${size}px`);
     });
     const mark = !isSame ? "◥" : name === "input" ? "" : "=";
-    if (change && isSmall()) write(context, mark, x + wide - 2, y + 8, "600 13px", "right");
+    if (change && isSmall()) write(context, mark, x + wide - 6, y + 12, "600 13px", "right");
   }
 }
 
