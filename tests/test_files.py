@@ -123,9 +123,8 @@ def test_an_exception_leaves_the_old_file_and_nothing_else(
 ) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with pytest.raises(error), files.replacing(str(path)) as file:
-        file.write(b"half")
-        file.flush()
+    with pytest.raises(error), files.replacing(str(path)) as write_all:
+        write_all(b"half")
         assert len(names(tmp_path)) == 2
         raise error
     assert names(tmp_path) == ["a"]
@@ -286,8 +285,8 @@ HALF_WRITTEN = """
 import signal, sys, time
 from pooltool import files
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-with files.replacing(sys.argv[1]) as file:
-    file.write(b'half'); file.flush(); print('ready', flush=True); time.sleep(30)"""
+with files.replacing(sys.argv[1]) as write_all:
+    write_all(b'half'); print('ready', flush=True); time.sleep(30)"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -342,9 +341,9 @@ def test_an_input_that_comes_to_lie_at_the_output_is_not_replaced(
     try:
         with (
             pytest.raises(FileError, match="is one of the input images; write elsewhere"),
-            files.replacing(str(output)) as file,
+            files.replacing(str(output)) as write_all,
         ):
-            file.write(b"result")
+            write_all(b"result")
             link(source, output)
         assert output.read_bytes() == b"image"
         assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]

@@ -122,7 +122,8 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         missing += names
         picture = picture._replace(metadata=metadata)
         warnings += left_out(outdated)
-    warnings += left_out(missing, f", as {format.name} cannot hold it")
+    if missing:
+        warnings += left_out(missing, f", as {format.name} cannot hold it")
     if picture.format is not format:
         picture = picture._replace(format=format)
     module = import_module(f"pooltool.images.{_CODEC_OF[format.name]}")

@@ -32,13 +32,15 @@ def decode_still(data: bytes, format: Format, complaints: str = "", *, gray: boo
     the file. A line of the decoder that `complaints` matches refuses the picture.
     """
     flags = _ANY_DEPTH if gray else _ANY_COLOR
-    pixels: Array = _decoded(format, complaints, native.import_cv2().imdecode, _buffer(data), flags)
+    # OpenCV refuses WebP pictures of one color, which have fewer bytes.
+    buffer = np.frombuffer(data.ljust(32, b"\0"), np.uint8)
+    pixels: Array = _decoded(format, complaints, native.import_cv2().imdecode, buffer, flags)
     return pixels
 
 
 def decode_animation(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the chosen frames with their timing."""
-    buffer = _buffer(data).reshape(1, -1)  # OpenCV 4 takes nothing but a row
+    buffer = np.frombuffer(data, np.uint8).reshape(1, -1)  # OpenCV 4 takes nothing but a row
     read = _decoded(header.format, "", native.import_cv2().imdecodeanimation, buffer)
     frames, durations = tuple(read.frames), tuple(int(time) for time in np.ravel(read.durations))
     count = len(header.sizes)
@@ -125,8 +127,3 @@ def _words(line: str) -> str:
     line = re.sub(r"^\[.*?\]\s+global \S+ \S+ ", "", " ".join(line.split()))
     line = re.sub(r"^.*?error: \(-?\d+:[^)]*\) ", "", line)
     return re.sub(r"\s*in function .*$", "", line).strip(" >:")[:200]
-
-
-def _buffer(data: bytes) -> Array:
-    """The bytes as OpenCV takes them; it refuses WebP pictures of one color, below 32 bytes."""
-    return np.frombuffer(data.ljust(32, b"\0"), np.uint8)
