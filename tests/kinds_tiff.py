@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import tifffile
 from kind import Array, Kind
@@ -68,14 +69,17 @@ def pages(*pages: tuple[Array, dict[str, Any]]) -> bytes:
     return file.getvalue()
 
 
-def palette(bits: int) -> Kind:
-    """A palette of so many bits, whose colors have 8 bits each."""
+def palette(bits: int, compression: int = 1) -> Kind:
+    """A palette of so many bits, whose colors have 8 bits each; 50000 is Zstandard."""
     index = of_bits(bits)
     colors = np.random.default_rng(bits).integers(0, 256, (1 << bits, 3), np.uint8)
-    tags = {258: [bits], 262: [3], 320: (colors.T.astype(int) * 257).ravel().tolist()}
+    data = packed(index, bits) if bits < 16 else index.tobytes()
+    data = bytes(imagecodecs.zstd_encode(data)) if compression == 50000 else data
+    table = (colors.T.astype(int) * 257).ravel().tolist()
+    tags = {258: [bits], 259: [compression], 262: [3], 320: table}
     return Kind(
-        f"tiff palette of {bits} bits",
-        lambda: made(tags, packed(index, bits) if bits < 16 else index.tobytes()),
+        f"tiff palette of {bits} bits, compression {compression}",
+        lambda: made(tags, data),
         lambda: [colors[index]],
     )  # fmt: skip
 
@@ -304,6 +308,7 @@ READ = (
     by_tifffile("white is 0 in 16 bits", pixels("uint16", 1, SIZE), photometric="miniswhite",
                 wanted=65535 - pixels("uint16", 1, SIZE)),
     *(palette(bits) for bits in (1, 2, 4, 8, 16)),
+    *(rare(palette(bits, 50000)) for bits in (1, 2, 4, 8)),
     Kind("tiff palette of 1 bit by Pillow", lambda: opened_palette()[0],
          lambda: [opened_palette()[1]]),
     # Compressions and layouts.

@@ -35,6 +35,7 @@ def stored(file: Any, index: int, page: Page, blocks: Sequence[memoryview]) -> A
     for block in blocks:
         _require_fitting(page, block)
     array: Array = others.attempt("TIFF", lambda: np.asarray(file.pages[index].asarray()))
+    array = array.view(np.uint8) if array.dtype == bool else array  # samples of 1 bit
     # tifffile leaves out axes of length 1, and puts planes first.
     shape = (page.planes, page.height, page.width, page.samples // page.planes)
     if array.size != math.prod(shape):
