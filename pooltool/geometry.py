@@ -172,21 +172,25 @@ class Windows(NamedTuple):
         self, shape: tuple[int, ...], data_format: DataFormat = "channels_last"
     ) -> tuple[Axis, Axis]:
         """The windows over an image of `shape`; raise `WindowError` where there can be none."""
-        first = row_axis(len(shape), data_format)
-        try:
-            return _axis(self, shape[first], 0), _axis(self, shape[first + 1], 1)
-        except WindowError as error:
-            error.settings.update(self._asdict())
-            is_last = data_format == "channels_last"
-            if looks_channels_first(shape if is_last else shape[-3:][::-1]):
-                other = "channels_first" if is_last else "channels_last"
-                error.reason += f"; if it is {other.replace('_', ' ')}, use {{data_format}}"
-                error.settings["data_format"] = other
-            error.ending = f" (image shape {shape})"
-            raise
+        return _axes(self, shape, data_format)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=64)
+def _axes(windows: Windows, shape: tuple[int, ...], data_format: DataFormat) -> tuple[Axis, Axis]:
+    first = row_axis(len(shape), data_format)
+    try:
+        return _axis(windows, shape[first], 0), _axis(windows, shape[first + 1], 1)
+    except WindowError as error:
+        error.settings.update(windows._asdict())
+        is_last = data_format == "channels_last"
+        if looks_channels_first(shape if is_last else shape[-3:][::-1]):
+            other = "channels_first" if is_last else "channels_last"
+            error.reason += f"; if it is {other.replace('_', ' ')}, use {{data_format}}"
+            error.settings["data_format"] = other
+        error.ending = f" (image shape {shape})"
+        raise
+
+
 def _axis(windows: Windows, size: int, number: int) -> Axis:
     """The windows along `size` pixels of axis 0, the rows, or 1, the columns.
 

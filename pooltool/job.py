@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -180,7 +179,7 @@ def _pool_frame(pixels: Array, picture: Picture, settings: Settings) -> Array:
     """
     pooling = settings.pooling
     if pooling.method == "avg" and pooling.dtype is None:
-        pooling = replace(pooling, dtype=pixels.dtype.newbyteorder("="))
+        pooling = pooling._replace(dtype=pixels.dtype.newbyteorder("="))
     if settings.alpha_weighted:
         if picture.bands or pixels.shape[2:] != (4,):
             raise ImageError("it has no alpha to weigh by; leave out --alpha-weighted")
@@ -205,7 +204,7 @@ def _pool_array(job: Job, settings: Settings, array: ArrayFile) -> Outcome:
     data_format: DataFormat = settings.data_format or "channels_last"
     shape, dtype = array.shape, array.dtype
     result_dtype = settings.pooling.dtype or dtype.newbyteorder("=")
-    pooling = replace(settings.pooling, dtype=result_dtype)
+    pooling = settings.pooling._replace(dtype=result_dtype)
     rows, columns = pooling.windows.axes(shape, data_format)
     axis = row_axis(len(shape), data_format)
     result_shape = (*shape[:axis], rows.count, columns.count, *shape[axis + 2 :])

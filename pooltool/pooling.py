@@ -376,20 +376,7 @@ def _extremes(
 
 def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Array:
     """View `image` as an array that can be pooled; raise `ArrayShapeError` or `ArrayTypeError`."""
-    if isinstance(image, (str, bytes, os.PathLike)):
-        raise ArrayTypeError(
-            f"image is {image!r}, not an array; read it first, for example with cv2.imread"
-        )
-    if image is None:
-        raise ArrayTypeError("image is None; cv2.imread gives that for a file it cannot read")
-    try:
-        array = np.asarray(image)
-    except ValueError as error:
-        raise ArrayShapeError(f"image is not an array: {error}") from None
-    except (TypeError, RuntimeError) as error:  # tensors on a device, with a gradient, of bfloat16
-        reason = str(error).partition("\n")[0]
-        advice = "; use image.float()" if "bfloat16" in reason.lower() else ""
-        raise ArrayTypeError(f"image cannot be read as a numpy array: {reason}{advice}") from None
+    array = image if type(image) is np.ndarray else _as_array(image)
     if data_format not in tuple(LAYOUTS):
         name = f"data_format={data_format!r}"
         raise WindowError(f"{name} is not 'channels_last' (NHWC) or 'channels_first' (NCHW)")
@@ -403,13 +390,30 @@ def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Arr
             f"image has dtype {array.dtype} (image shape {array.shape}); pooling takes bool, "
             "integers of 8 to 64 bits, float16, float32 and float64; convert it with astype"
         )
+    return array
+
+
+def _as_array(image: object) -> Array:
+    if isinstance(image, (str, bytes, os.PathLike)):
+        raise ArrayTypeError(
+            f"image is {image!r}, not an array; read it first, for example with cv2.imread"
+        )
+    if image is None:
+        raise ArrayTypeError("image is None; cv2.imread gives that for a file it cannot read")
     masked = sys.modules.get("numpy.ma")  # which takes 12 ms to load, and loads where one is made
     if masked and isinstance(image, masked.MaskedArray):
         raise ArrayTypeError(
-            f"image is a masked array (image shape {array.shape}), whose mask pooling "
+            f"image is a masked array (image shape {image.shape}), whose mask pooling "
             "would ignore; use image.filled(value), or filled(nan) and skip_nan=True"
         )
-    return array
+    try:
+        return np.asarray(image)
+    except ValueError as error:
+        raise ArrayShapeError(f"image is not an array: {error}") from None
+    except (TypeError, RuntimeError) as error:  # tensors on a device, with a gradient, of bfloat16
+        reason = str(error).partition("\n")[0]
+        advice = "; use image.float()" if "bfloat16" in reason.lower() else ""
+        raise ArrayTypeError(f"image cannot be read as a numpy array: {reason}{advice}") from None
 
 
 def _divisor(divisor: int | None) -> int | None:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from math import inf, prod
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +36,7 @@ SHORT, MANY_PLANES = 32, 32
 instead of starting anew with each row."""
 
 
-@dataclass(frozen=True)
-class Pooling:
+class Pooling(NamedTuple):
     """What is taken from each window, and the settings of the windows."""
 
     method: Method
