@@ -40,6 +40,8 @@ class Axis:
     size: int
     starts: range | tuple[int, ...]
     pool_size: int
+    stride: int
+    """Pixels from one window to the next; of adaptive windows, the least of them."""
     dilation: int = 1
     lengths: tuple[int, ...] = ()
     after: int = 0
@@ -51,11 +53,6 @@ class Axis:
     def count(self) -> int:
         """Number of windows."""
         return len(self.starts)
-
-    @cached_property
-    def stride(self) -> int:
-        """Pixels from one window to the next; of adaptive windows, the least of them."""
-        return self.starts.step if isinstance(self.starts, range) else max(1, self.pool_size - 2)
 
     @cached_property
     def extent(self) -> int:
@@ -115,8 +112,8 @@ class Axis:
         lengths, after = self.lengths[first:last], self.size + self.after - high
         if high == end and self.unseen == (0, 0):  # none of these windows reaches the padding
             after = 0
-        size, pool_size, dilation = high - low, self.pool_size, self.dilation
-        return low, high, _part(size, moved, pool_size, dilation, lengths, after, self.unseen)
+        taps = self.pool_size, self.stride, self.dilation
+        return low, high, _part(high - low, moved, *taps, lengths, after, self.unseen)
 
     def pixels(self, index: int) -> range:
         """The pixels of window `index` that are inside the image."""
@@ -226,7 +223,7 @@ def _axis(windows: Windows, size: int, number: int) -> Axis:
     unseen = max(0, -(last // dilation))
     seen = min(pool, (size - 1 + before) // dilation + 1) - unseen
     starts = range(unseen * dilation - before, unseen * dilation + last + 1, stride)
-    axis = Axis(size, starts, seen, dilation, (), after, (unseen, pool - seen - unseen))
+    axis = Axis(size, starts, seen, stride, dilation, (), after, (unseen, pool - seen - unseen))
     if (before or after) and _misses_image(axis):
         raise WindowError(
             f"{{padding}} leaves a window without a {noun} of the image "
@@ -263,11 +260,11 @@ def _adaptive_axis(output_size: tuple[int | None, int | None], size: int, number
         raise WindowError(f"{reason}has ({size})")
     length, rest = divmod(size, count)
     if not rest:
-        return Axis(size, range(0, size, length), length)
+        return Axis(size, range(0, size, length), length, length)
     starts = tuple(index * size // count for index in range(count))
     stops = (-(-(index + 1) * size // count) for index in range(count))
     lengths = tuple(stop - start for start, stop in zip(starts, stops, strict=True))
-    return Axis(size, starts, length + 2, lengths=lengths)
+    return Axis(size, starts, length + 2, max(1, length), lengths=lengths)
 
 
 def pair(name: str, value: object) -> Pair:

@@ -93,8 +93,8 @@ def test_adaptive_windows_follow_pytorch() -> None:
 
 def test_adaptive_windows_that_divide_are_plain_windows() -> None:
     rows, columns = Windows.adaptive((2, 1)).axes((6, 5))
-    assert rows == Axis(6, range(0, 6, 3), 3)
-    assert columns == Axis(5, range(0, 5, 5), 5)
+    assert rows == Axis(6, range(0, 6, 3), 3, 3)
+    assert columns == Axis(5, range(0, 5, 5), 5, 5)
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_windows_with_gaps_that_miss_the_image() -> None:
 
 def test_rows_come_before_columns() -> None:
     rows, columns = Windows.of((2, 3), (4, 5), padding=((1, 0), (0, 2))).axes((10, 20))
-    assert rows == Axis(10, range(-1, 8, 4), 2)
-    assert columns == Axis(20, range(0, 20, 5), 3, after=2)
+    assert rows == Axis(10, range(-1, 8, 4), 2, 4)
+    assert columns == Axis(20, range(0, 20, 5), 3, 5, after=2)
 
 
 def test_names_of_padding_in_upper_case() -> None:
@@ -200,3 +200,10 @@ def test_output_sizes_beyond_reason_are_refused() -> None:
         with pytest.raises(WindowError, match="is more than 262144 rows or columns"):
             Windows.adaptive(size).axes((5, 7))
     assert Windows.adaptive((300_000, 1)).axes((300_000, 7))[0].count == 300_000
+
+
+def test_one_window_is_not_the_same_at_another_stride() -> None:
+    """Axes are keys of caches, and ranges of one element are equal whatever their step."""
+    one, other = (axis(5, 5, stride) for stride in (1, 5))
+    assert (one.starts, one.stride, other.stride) == (other.starts, 1, 5)
+    assert one != other
