@@ -133,10 +133,10 @@ def _lines(pixels: Array, results: Sequence[Result], as_json: bool, *, err: bool
     from shutil import get_terminal_size
 
     from pooltool.compare.measures import measure
-    from pooltool.compare.text import as_lines, as_records, can_draw_lines
+    from pooltool.compare.text import as_lines, as_records
 
     stream = sys.stderr if err else sys.stdout
-    ascii_only = not can_draw_lines(getattr(stream, "encoding", ""))
+    encoding = getattr(stream, "encoding", None) or "ascii"
     width = get_terminal_size((100, 24)).columns
     lines: list[str] = []
     for result in results:
@@ -144,5 +144,5 @@ def _lines(pixels: Array, results: Sequence[Result], as_json: bool, *, err: bool
         if as_json:
             lines += map(json.dumps, as_records(figures, result.windows))
         else:
-            lines += ["", *as_lines(pixels, result, figures, width=width, ascii_only=ascii_only)]
+            lines += ["", *as_lines(pixels, result, figures, width=width, encoding=encoding)]
     return lines

@@ -150,9 +150,8 @@ class Windows(NamedTuple):
     ) -> Windows:
         """Check each setting and fill in the stride; raise `WindowError` naming the bad one."""
         pool = pair("pool_size", pool_size)
-        down_right = pool if stride is None else pair("stride", stride)
-        dilated = pair("dilation", dilation)
-        return cls(pool, down_right, _resolve_padding(padding), dilated, bool(ceil_mode))
+        strides = pool if stride is None else pair("stride", stride)
+        return cls(pool, strides, _padding(padding), pair("dilation", dilation), bool(ceil_mode))
 
     @classmethod
     def adaptive(cls, output_size: OutputSize) -> Windows:
@@ -293,7 +292,7 @@ def is_integer(value: object) -> bool:
     return hasattr(value, "__index__") and not is_bool and not hasattr(value, "__len__")
 
 
-def _resolve_padding(padding: object) -> ResolvedPadding:
+def _padding(padding: object) -> ResolvedPadding:
     if isinstance(padding, str) and padding.lower() in ("valid", "same"):
         return "valid" if padding.lower() == "valid" else "same"
     if isinstance(padding, (tuple, list)) and len(padding) == 2:

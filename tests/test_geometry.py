@@ -61,33 +61,33 @@ def test_output_size(size: int, settings: dict[str, Any], count: int) -> None:
 def test_same_puts_the_odd_pixel_at_the_end(
     size: int, pool: int, stride: int, before: int, after: int
 ) -> None:
-    laid = axis(size, pool, stride, padding="same")
-    assert (-laid.starts[0], laid.after) == (before, after)
+    rows = axis(size, pool, stride, padding="same")
+    assert (-rows.starts[0], rows.after) == (before, after)
 
 
 def test_a_window_knows_its_pixels() -> None:
-    laid = axis(5, 3, 2, padding=1, ceil_mode=True)  # windows start at -1, 1, 3
-    assert list(laid.starts) == [-1, 1, 3]
-    assert counts(laid) == [2, 3, 2]
-    assert counts(laid, count_padding=True) == [3, 3, 3]
-    assert laid.span(0, 3) == (-1, 6)
+    rows = axis(5, 3, 2, padding=1, ceil_mode=True)  # windows start at -1, 1, 3
+    assert list(rows.starts) == [-1, 1, 3]
+    assert counts(rows) == [2, 3, 2]
+    assert counts(rows, count_padding=True) == [3, 3, 3]
+    assert rows.span(0, 3) == (-1, 6)
 
 
 def test_what_ceil_mode_adds_is_never_counted() -> None:
-    laid = axis(6, 3, 2, padding=0, ceil_mode=True)  # the window at 4 hangs one pixel over the end
-    assert counts(laid, count_padding=True) == [3, 3, 2]
+    rows = axis(6, 3, 2, padding=0, ceil_mode=True)  # the window at 4 hangs one pixel over the end
+    assert counts(rows, count_padding=True) == [3, 3, 2]
 
 
 def test_dilated_windows_skip_pixels() -> None:
-    laid = axis(6, 3, 1, padding=2, dilation=2)  # pixels -2, 0, 2; -1, 1, 3; ...
-    assert counts(laid) == [2, 2, 3, 3, 2, 2]
+    rows = axis(6, 3, 1, padding=2, dilation=2)  # pixels -2, 0, 2; -1, 1, 3; ...
+    assert counts(rows) == [2, 2, 3, 3, 2, 2]
 
 
 def test_adaptive_windows_follow_pytorch() -> None:
-    laid, _ = Windows.adaptive(4).axes((10, 4))
-    assert [laid.span(i, i + 1) for i in range(4)] == [(0, 3), (2, 5), (5, 8), (7, 10)]
-    assert (laid.pool_size, laid.lengths, laid.reduction) == (4, (3, 3, 3, 3), 2.5)
-    low, high, part = laid.part(1, 3)
+    rows, _ = Windows.adaptive(4).axes((10, 4))
+    assert [rows.span(i, i + 1) for i in range(4)] == [(0, 3), (2, 5), (5, 8), (7, 10)]
+    assert (rows.pool_size, rows.lengths, rows.reduction) == (4, (3, 3, 3, 3), 2.5)
+    low, high, part = rows.part(1, 3)
     assert (low, high, part.starts, part.lengths) == (2, 8, (0, 3), (3, 3))
 
 
@@ -148,11 +148,11 @@ def test_none_keeps_as_many_as_there_are() -> None:
 
 
 def test_taps_that_are_padding_in_every_window_are_left_out() -> None:
-    laid = axis(10, 10**9, 3, padding="same")
-    assert laid.pool_size <= 20
-    assert counts(laid) == [10] * 4
-    assert counts(laid, count_padding=True) == [10**9] * 4
-    assert sum(laid.unseen) + laid.pool_size == 10**9
+    rows = axis(10, 10**9, 3, padding="same")
+    assert rows.pool_size <= 20
+    assert counts(rows) == [10] * 4
+    assert counts(rows, count_padding=True) == [10**9] * 4
+    assert sum(rows.unseen) + rows.pool_size == 10**9
     hanging = axis(5, 9, 2, padding=((4, 2), (0, 0)), ceil_mode=True)  # from -4 and -2, to 4 and 6
     assert counts(hanging) == [5, 5]
     assert counts(hanging, count_padding=True) == [9, 9]

@@ -39,16 +39,20 @@ def as_lines(
     measures: Sequence[Measures],
     *,
     width: int = 100,
-    ascii_only: bool = False,
+    encoding: str = "utf-8",
 ) -> list[str]:
-    """Write one setting's windows, table and, of a small image, numbers, in lines of `width`;
-    `ascii_only` with -, | and + for lines.
+    """Write one setting's windows, table and, of a small image, numbers, in lines of `width`; with
+    -, | and + where the encoding has no characters that draw lines.
     """
     lines = textwrap.wrap(window_text(result.windows, pixels.shape), width)
     lines += as_table(measures, width).split("\n")
     if _is_small(pixels):
         lines += ["", *as_grids(pixels, result, width).split("\n")]
-    return [line.translate(IN_ASCII) for line in lines] if ascii_only else lines
+    try:
+        LINES.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return [line.translate(IN_ASCII) for line in lines]
+    return lines
 
 
 def as_records(measures: Iterable[Measures], windows: Windows) -> list[dict[str, Any]]:
@@ -124,15 +128,6 @@ def window_text(windows: Windows, shape: tuple[int, ...]) -> str:
 def size_text(size: Sequence[int | None]) -> str:
     """`HEIGHTxWIDTH` of a shape or a size."""
     return "x".join(map(str, size[:2]))
-
-
-def can_draw_lines(encoding: str | None) -> bool:
-    """True when text of this encoding can hold the box-drawing characters."""
-    try:
-        LINES.encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
 
 
 def is_partition(axis: Axis) -> bool:

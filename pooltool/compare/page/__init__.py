@@ -60,13 +60,9 @@ def page(
     windows.axes(pixels.shape)
     # A name that is not UTF-8 comes with lone surrogates, which a file of UTF-8 cannot hold.
     title = title.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    settings = settings_of(windows, count_include_pad)
     values, info = _picture(pixels)
-    data = {
-        "frame": frame,
-        "settings": settings,
-        "info": {"title": title, **info},
-    }
+    settings = settings_of(windows, count_include_pad)
+    data = {"frame": frame, "settings": settings, "info": {"title": title, **info}}
     parts = {
         "title": html.escape(title),
         "style": _asset("page.css"),
@@ -86,11 +82,7 @@ def page(
 def settings_of(windows: Windows, count_include_pad: bool) -> dict[str, Any]:
     """The settings as `pool.js` takes them."""
     padding = ((0, 0), (0, 0)) if windows.padding == "valid" else windows.padding
-    return {
-        **windows._asdict(),
-        "padding": padding,
-        "count_include_pad": count_include_pad,
-    }
+    return {**windows._asdict(), "padding": padding, "count_include_pad": count_include_pad}
 
 
 def reduction(pixels: Array) -> Pair:
