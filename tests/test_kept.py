@@ -401,6 +401,18 @@ def test_thumbnails_and_regions_in_xmp() -> None:
     assert picture.metadata.xmp == plain.format("").encode()
 
 
+def test_xmp_of_a_tiff_is_turned_with_it() -> None:
+    elements = (
+        REGIONS + "<tiff:Orientation>6</tiff:Orientation><tiff:YResolution>7</tiff:YResolution>"
+    )
+    before = PACKET.format(prefix="tiff", space=TIFF_SPACE, attributes="", elements=elements)
+    picture = images.decode(pil(PHOTO, "TIFF", tiffinfo={274: 6, 700: before.encode()}))
+    assert picture.frames[0].shape[:2] == (90, 64)
+    assert picture.warnings == ("left out: regions (XMP)",)
+    after = "<tiff:Orientation>1</tiff:Orientation><tiff:XResolution>7</tiff:XResolution>"
+    assert picture.metadata.xmp == before.replace(elements, after).encode()
+
+
 def test_iptc_alone_stays_of_the_data_of_photoshop() -> None:
     def resource(number: int, body: bytes) -> bytes:
         return struct.pack(">4sHHI", b"8BIM", number, 0, len(body)) + body + bytes(len(body) % 2)

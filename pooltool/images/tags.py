@@ -126,11 +126,12 @@ class Directory(NamedTuple):
                 inner = field.inner.adapted(shape, turn, reduction)
                 field = field._replace(inner=inner)
             elif tag == ORIENTATION:
-                field = self._field(1)
+                field = of_numbers([1], self.order)
             elif tag in _PLACES and len(place := field.integers(self.order)) > 1:
-                field = self._field(*_moved(place, height, width, turn, reduction))
+                place = _moved(place, height, width, turn, reduction)
+                field = of_numbers(place, self.order)
             elif tag in _WIDTHS + _HEIGHTS and field.number(self.order):
-                field = self._field(width if tag in _WIDTHS else height)
+                field = of_numbers([width if tag in _WIDTHS else height], self.order)
             elif tag in sides:
                 if sides[tag] != 1 and (value := field.number(self.order)) > 0:
                     field = Field(_RATIONAL, 1, _as_ratio(value / sides[tag], self.order))
@@ -152,9 +153,6 @@ class Directory(NamedTuple):
 
     def _value(self, tag: int) -> float:
         return self.fields[tag].number(self.order) if tag in self.fields else 0
-
-    def _field(self, *numbers: int) -> Field:
-        return number_fields({0: [max(0, number) for number in numbers]}, self.order)[0]
 
 
 def read_exif(block: bytes | memoryview | None) -> Directory | None:
@@ -204,22 +202,19 @@ def with_inner(
     return directory._replace(fields=fields, is_whole=is_whole)
 
 
-def number_fields(numbers: Mapping[int, Sequence[int]], order: str = "<") -> dict[int, Field]:
-    """A field for each tag, with numbers of 16 bits where they fit, else of 32 or 64."""
-    fields = {}
-    for tag, values in numbers.items():
-        most = max(values)
-        kind = _SHORT if most <= 0xFFFF else _LONG if most <= 0xFFFFFFFF else _LONG8
-        raw = struct.pack(f"{order}{len(values)}{_CODES[kind]}", *values)
-        fields[tag] = Field(kind, len(values), raw)
-    return fields
+def of_numbers(values: Sequence[int], order: str) -> Field:
+    """A field of numbers of 16 bits where they fit, else of 32 or 64."""
+    most = max(values)
+    kind = _SHORT if most <= 0xFFFF else _LONG if most <= 0xFFFFFFFF else _LONG8
+    raw = struct.pack(f"{order}{len(values)}{_CODES[kind]}", *values)
+    return Field(kind, len(values), raw)
 
 
 def resolution_fields(resolution: tuple[float, float], order: str) -> dict[int, Field]:
     """The fields of a directory for a resolution in inches."""
     sides = zip((Y_RESOLUTION, X_RESOLUTION), resolution, strict=True)
     ratios = {tag: Field(_RATIONAL, 1, _as_ratio(side * 0.0254, order)) for tag, side in sides}
-    return ratios | number_fields({RESOLUTION_UNIT: [2]}, order)
+    return ratios | {RESOLUTION_UNIT: of_numbers([2], order)}
 
 
 def packed(
@@ -308,7 +303,7 @@ def _directory(data: bytes, position: int | None = None) -> Directory:
 
 def _moved(
     place: Sequence[int], height: int, width: int, turn: int, reduction: tuple[float, float]
-) -> list[int]:
+) -> tuple[int, ...]:
     """A place in the picture that was turned, or then pooled, to this height and width."""
     x, y, *sides = place
     if turn >= 5:
@@ -317,7 +312,7 @@ def _moved(
     y = height - 1 - y if turn in (3, 4, 7, 8) else y
     down, across = reduction
     pairs = zip((x, y, *sides), (across, down) * 2, strict=False)
-    return [round(number / side) for number, side in pairs]
+    return tuple(max(0, round(number / side)) for number, side in pairs)
 
 
 def _as_ratio(value: float, order: str) -> bytes:

@@ -30,7 +30,7 @@ from pooltool.images.picture import (
     profile_kind,
     repeated,
 )
-from pooltool.images.tags import Field, number_fields
+from pooltool.images.tags import Field, of_numbers
 from pooltool.images.tiff_pages import BANDS, CMYK, LAB, NO_DATA, WITH_ALPHA, Page
 
 _DESCRIPTION, _XMP, _STACK, _ICC = 270, 700, 33629, 34675
@@ -169,7 +169,8 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
             tiff_pages.STRIPS: starts, tiff_pages.STRIP_ROWS: [rows],
             tiff_pages.STRIP_BYTES: [*map(len, strips)],
         }  # fmt: skip
-        fields = (shared if pages else first | shared) | number_fields(numbers, order)
+        layout = {tag: of_numbers(values, order) for tag, values in numbers.items()}
+        fields = (shared if pages else first | shared) | layout
         is_gray = channels(frame) == 1 and picture.palette is None
         if metadata.icc and (not pages or is_gray == (profile_kind(metadata.icc) == "gray")):
             fields[_ICC] = Field(7, len(metadata.icc), metadata.icc)

@@ -18,7 +18,7 @@ import numpy as np
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, tags
 from pooltool.images.picture import Array, require_plausible
-from pooltool.images.tags import Directory, number_fields
+from pooltool.images.tags import Directory, of_numbers
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR = 266, 273, 277, 278, 279, 284
@@ -309,7 +309,8 @@ def _by_opencv(page: Page, blocks: Sequence[memoryview | bytes], rows: int) -> A
         PHOTOMETRIC: [photometric], SAMPLES: [samples], STRIP_ROWS: [page.rows],
         STRIPS: [*accumulate(map(len, blocks[:-1]), initial=8)], STRIP_BYTES: [*map(len, blocks)],
     }  # fmt: skip
-    made = {tag: fields[tag] for tag in copied if tag in fields} | number_fields(numbers, order)
+    made = {tag: of_numbers(values, order) for tag, values in numbers.items()}
+    made |= {tag: fields[tag] for tag in copied if tag in fields}
     data = tags.packed(blocks, [made], order)
     decoded = opencv.decode_still(data, formats.TIFF, _COMPLAINTS)
     if decoded.shape[:2] != (rows, columns) or decoded.size != rows * columns * samples:

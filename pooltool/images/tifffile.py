@@ -15,7 +15,7 @@ import numpy as np
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import codec, others
 from pooltool.images.picture import Array
-from pooltool.images.tiff_pages import CMYK, LAB, Page
+from pooltool.images.tiff_pages import LAB, Page
 
 _PICTURES = (33003, 33004, 33005, 34712, 34927, 34933, 50001, 50002, 52546)
 """Compressions whose data is a file of its own: JPEG 2000, WebP, PNG, JPEG XL."""
@@ -43,21 +43,22 @@ def stored(file: Any, index: int, page: Page, blocks: Sequence[memoryview]) -> A
     return np.moveaxis(array.reshape(shape), 0, 2).reshape(page.height, page.width, -1)
 
 
-def in_rgb(page: Page, values: Array, profile: bytes | None) -> tuple[Array, str]:
+def in_rgb(page: Page, values: Array, profile: bytes) -> tuple[Array, str]:
     """CMYK and CIELab samples as (H, W, 3) red, green and blue of their depth, with a warning."""
-    codecs = others.imported("imagecodecs", f"a TIFF with {page.meaning} colors")
     if values.dtype.kind != "u" or page.bits not in (8, 16):
         raise ImageError(f"{page.meaning} colors of {page.bits} bits are not read; convert to RGB")
-    top, space, words = (1 << page.bits) - 1, "cmyk", "its CMYK colors became RGB"
-    if page.meaning == CMYK and not profile:
-        inks = top - values.astype(np.float64)
-        colors = np.rint(inks[..., :3] * inks[..., 3:] / top).astype(values.dtype)
-        return colors, f"{words} without a profile: they may look different"
-    words += " by its profile"
+    codecs = others.imported("imagecodecs", f"a TIFF with {page.meaning} colors")
+    top = (1 << page.bits) - 1
     if page.meaning == LAB:
         signed = values[..., 1:].view(f"i{values.itemsize}") / (1 << (page.bits - 8))
         values = np.concatenate([values[..., :1] * (100 / top), signed], axis=2)
         profile, space, words = codecs.cms_profile("lab4"), "lab", "its Lab colors became RGB"
+    elif profile:
+        space, words = "cmyk", "its CMYK colors became RGB by its profile"
+    else:
+        inks = top - values.astype(np.float64)
+        colors = np.rint(inks[..., :3] * inks[..., 3:] / top).astype(f"u{page.bits // 8}")
+        return colors, "its CMYK colors became RGB without a profile: they may look different"
     settings = {"colorspace": space, "outcolorspace": "rgb", "outdtype": f"u{page.bits // 8}"}
     profiles = profile, codecs.cms_profile("srgb")
     transform = partial(codecs.cms_transform, values, *profiles, **settings)
