@@ -21,6 +21,7 @@ from pooltool.report import complain, redirect_to_devnull
 
 if TYPE_CHECKING:
     from pooltool.geometry import Pair, Windows
+    from pooltool.job import Settings
     from pooltool.kernels import Method
 
 HELP = {
@@ -293,19 +294,23 @@ def _windows(words: dict[str, Any]) -> list[Windows]:
     return [Windows.adaptive(words["output_size"])]
 
 
-def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:
-    (windows,) = _windows(words)
-    from pooltool import commands
+def _settings(method: Method, windows: Windows, words: dict[str, Any]) -> Settings:
+    """What the options ask for."""
     from pooltool.job import Settings
     from pooltool.kernels import Pooling
     from pooltool.kernels.means import result_dtype
 
     names = ("count_include_pad", "skip_nan")
-    dtype = result_dtype(words.get("dtype"))
     more = {name: words[name] for name in names if name in words}
-    pooling = Pooling(method, windows, dtype=dtype, **more)
-    rest = {name: words[name] for name in Settings._fields if name in words}
-    return commands.pool_images(images, Settings(pooling, **rest))
+    pooling = Pooling(method, windows, dtype=result_dtype(words.get("dtype")), **more)
+    return Settings(pooling, **{name: words[name] for name in Settings._fields if name in words})
+
+
+def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:
+    (windows,) = _windows(words)
+    from pooltool.commands import pool_images
+
+    return pool_images(images, _settings(method, windows, words))
 
 
 def _compare(images: tuple[str, ...], **words: Any) -> int:
@@ -314,12 +319,12 @@ def _compare(images: tuple[str, ...], **words: Any) -> int:
         if os.path.exists(images[1]):
             remedy = "run it once for each"
         raise click.UsageError(f"compare takes one image; {remedy}")
+    windows = _windows(words)
+    settings = _settings("avg", windows[0], words)
     is_given = words["output_size"] or any(words[name] for name in WINDOW_NAMES)
-    windows = _windows(words) if is_given else []
-    from pooltool.comparison import Comparison, compare
+    from pooltool.comparison import compare
 
-    rest = {name: words[name] for name in Comparison._fields if name in words}
-    return compare(images[0], Comparison(windows, **rest))
+    return compare(images[0], windows if is_given else [], settings, words["detail"])
 
 
 cli = Commands(

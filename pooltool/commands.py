@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from pooltool import files, native
 from pooltool.errors import PooltoolError, UsageProblem, one_line
-from pooltool.files import STREAM
 from pooltool.interrupts import Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
 from pooltool.plan import plan
-from pooltool.report import Report, complain, draw_bar, redirect_to_devnull, require_no_terminal
+from pooltool.report import Report, complain, draw_bar, redirect_to_devnull
 
 EACH_BYTES = 20_000
 """Fixed cost of an image, in bytes of its file: 0.4 ms at 50 MB a second."""
@@ -22,13 +21,10 @@ WORTH_BYTES = 1 << 20 if sys.platform == "linux" else 1 << 25
 
 def pool_images(names: tuple[str, ...], settings: Settings) -> int:
     """Plan the run, pool its images, print a line for each; return the exit status."""
-    streams_out = settings.output == STREAM or (settings.output is None and names == (STREAM,))
     jobs, warnings = plan(names, settings)
-    if streams_out:
-        require_no_terminal()
     for warning in () if settings.quiet else warnings:
         complain(f"warning: {warning}")
-    report = Report(settings, jobs, err=streams_out)
+    report = Report(settings, jobs)
     native.capture()
     with Interrupts(report.say_waiting, lambda: report.close("interrupted")) as interrupts:
         ended = ""

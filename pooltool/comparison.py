@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pooltool import files, images, native
 from pooltool.errors import UsageProblem, one_line
 from pooltool.files import STREAM
-from pooltool.geometry import DataFormat, Pair, Windows
+from pooltool.geometry import Pair, Windows
 from pooltool.images.formats import format_for
 from pooltool.interrupts import Interrupts
+from pooltool.job import Settings
 from pooltool.plan import PAGE, panel_path
-from pooltool.report import complain, require_no_terminal, say
+from pooltool.report import complain, say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,33 +28,18 @@ PHOTOGRAPH = 256
 """Rows and columns from which on 2x2 windows change nothing on a page that can be seen."""
 
 
-class Comparison(NamedTuple):
-    """What `compare` does with its image; each field is named as its option."""
-
-    windows: Sequence[Windows]
-    """The settings under which it is pooled; if there are none, one that suits the image."""
-    count_include_pad: bool = False
-    gray: bool = False
-    data_format: DataFormat | None = None
-    frame: int | None = None
-    detail: Pair | None = None
-    output: str | None = None
-    format: str | None = None
-    show: bool = False
-    as_json: bool = False
-    quiet: bool = False
-
-
-def compare(name: str, settings: Comparison) -> int:
-    """Compare max, min and average pooling of an image; return the exit status."""
+def compare(
+    name: str, windows: Sequence[Windows], settings: Settings, detail: Pair | None = None
+) -> int:
+    """Compare max, min and average pooling of an image under each of the windows, or under some
+    that suit the image if there are none; return the exit status.
+    """
     path, extension = panel_path(name, settings.output, settings.format)
-    if extension == PAGE and (len(settings.windows) > 1 or settings.detail is not None):
+    if extension == PAGE and (len(windows) > 1 or detail is not None):
         raise UsageProblem("a page takes one --pool-size and no --detail; write a .png for them")
-    if path == STREAM:
-        require_no_terminal()
     native.capture()
     try:
-        _compare(name, path, extension, settings)
+        _compare(name, path, extension, windows, settings, detail)
         return 0
     except (UsageProblem, OSError):
         raise
@@ -62,7 +48,14 @@ def compare(name: str, settings: Comparison) -> int:
         return 1
 
 
-def _compare(name: str, path: str, extension: str, settings: Comparison) -> None:
+def _compare(
+    name: str,
+    path: str,
+    extension: str,
+    windows: Sequence[Windows],
+    settings: Settings,
+    detail: Pair | None,
+) -> None:
     """Write the panel or the page to explore, and print the figures.
 
     Averages are not rounded to the image's dtype here.
@@ -71,16 +64,16 @@ def _compare(name: str, path: str, extension: str, settings: Comparison) -> None
     from pooltool.compare.page import page
     from pooltool.compare.panel import panel
 
-    count_include_pad, is_page = settings.count_include_pad, extension == PAGE
+    count_include_pad, is_page = settings.pooling.count_include_pad, extension == PAGE
     picture = images.decode(
         files.read(name), gray=settings.gray, frame=settings.frame, data_format=settings.data_format
     )
     pixels, count, shape = picture.frames[0], len(picture.frames), ""
     is_photograph = is_page and min(pixels.shape[:2]) >= PHOTOGRAPH
-    windows = settings.windows or [Windows.of(8 if is_photograph else 2)]
+    windows = windows or [Windows.of(8 if is_photograph else 2)]
     results = [pool_all(pixels, each, count_include_pad) for each in windows]
     if not is_page or settings.show:
-        drawn = panel(pixels, results, settings.detail)
+        drawn = panel(pixels, results, detail)
     if is_page:
         data = page(
             pixels,

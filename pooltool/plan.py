@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,12 +48,23 @@ def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[s
             ]
         else:
             jobs.append(_job(settings, directory, path, problem=_problem(path, images, settings)))
+    if jobs and jobs[0].output == STREAM:
+        _require_no_terminal()
     if settings.indices is None:
         return _without_loss(jobs), warnings
     job, places = _without_loss([*jobs, jobs[0]._replace(output=settings.indices)])
     if places.repeated:
         raise UsageProblem(f"--indices {settings.indices} is the result; name another file")
     return [job], warnings
+
+
+def _require_no_terminal() -> None:
+    """Refuse to write an image to a terminal."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        raise UsageProblem(
+            "the image would be written to the terminal; redirect it with > image.png, or name a "
+            "file with -o"
+        )
 
 
 def _require_sense(names: tuple[str, ...], settings: Settings, has_many: bool) -> None:
@@ -288,6 +300,7 @@ def panel_path(image: str, output: str | None, format: str | None) -> tuple[str,
     """
     extension = (format or "png").lstrip(".").lower()
     if (output or image) == STREAM:
+        _require_no_terminal()
         return STREAM, extension
     if output is None or os.path.isdir(output) or not os.path.basename(output):
         folder, name = os.path.split(image)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, TextIO
 
-from pooltool.errors import UsageProblem
+from pooltool.files import STREAM
 from pooltool.interrupts import GRACE_SECONDS
 
 if TYPE_CHECKING:
@@ -81,15 +81,6 @@ def redirect_to_devnull(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def require_no_terminal() -> None:
-    """Refuse to write an image to a terminal."""
-    if sys.stdout is not None and sys.stdout.isatty():
-        raise UsageProblem(
-            "the image would be written to the terminal; redirect it with > image.png, or name a "
-            "file with -o"
-        )
-
-
 def as_line(outcome: Outcome) -> str:
     """`mountain.jpg (700, 1024, 3) -> mountain_max.jpg (350, 512, 3)`; nothing for a failure."""
     job = outcome.job
@@ -139,11 +130,10 @@ class Report:
     second where neither is given.
     """
 
-    def __init__(self, settings: Settings, jobs: Sequence[Job], *, err: bool = False) -> None:
-        """Print on stdout, or on stderr with `err` when images go to stdout."""
+    def __init__(self, settings: Settings, jobs: Sequence[Job]) -> None:
         self.status = 0
         """The exit status: 1 when an image failed, or something else did."""
-        self._settings, self._jobs, self._err = settings, jobs, err
+        self._settings, self._jobs = settings, jobs
         self._total = total = len(jobs)
         self._counts: Counter[str] = Counter()
         self._warnings: Counter[str] = Counter()
@@ -184,7 +174,7 @@ class Report:
         if outcome.error is not None:
             self.fail(f"{name}: {outcome.error}")
         if line:
-            say(line, err=self._err)
+            say(line, err=outcome.job.output == STREAM)
         now = time.monotonic()
         if now >= self._draw_from:
             self._draw_bar(self._counts.total(), now - self._started)
