@@ -507,7 +507,7 @@ def test_nonsense_in_the_address_does_no_harm(show: Open, fragment: str) -> None
 def test_presets(show: Open) -> None:
     tab = show(np.zeros((64, 48), np.uint8))
     shapes = {"resnet": "32 rows × 24 columns", "alexnet": "31 rows × 23 columns",
-              "global": "1 rows × 1 columns", "lecture": "32 rows × 24 columns"}  # fmt: skip
+              "global": "1 row × 1 column", "lecture": "32 rows × 24 columns"}  # fmt: skip
     for preset, shape in shapes.items():
         choose(tab, "preset", preset)
         assert words(tab, ".max .shape") == shape

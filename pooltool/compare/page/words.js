@@ -2,7 +2,8 @@
 
 function text(key, values = {}) {
   const words = TEXTS[key][state.lang === "ko" ? 1 : 0];
-  return words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const filled = words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  return filled.replace(/\b1 (row|column)s/g, "1 $1");
 }
 // A count with its thousands apart, which sizes and places are not.
 const many = (count) => count.toLocaleString("en");
