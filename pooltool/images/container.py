@@ -30,7 +30,8 @@ class Contents(NamedTuple):
 
     blocks: dict[str, Body]
     """The first of each block of metadata."""
-    copied: list[Part]
+    copied: list[tuple[bytes, bytes]]
+    """Names and bodies."""
     left_out: list[str]
     """The names of the parts that are not in the table."""
 
@@ -90,7 +91,7 @@ class Container(NamedTuple):
                     break
             else:
                 if part.name in self.copied:
-                    contents.copied.append(part)
+                    contents.copied.append((part.name, bytes(part.body)))
                 elif part.name not in self.structural:
                     contents.left_out.append(f"{self.kind} {name_of(part.name)}")
         return contents

@@ -145,10 +145,10 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     data = stills[0] if len(stills) == 1 else _animation(stills, picture)
     if picture.palette is not None:
         data = _with_palette(data, picture.palette)
-    metadata, density = picture.metadata, b""
-    exif, xmp, icc = metadata.blocks()
+    metadata = picture.metadata
     if metadata == NO_METADATA:
         return Encoded(data)
+    (exif, xmp, icc), density = metadata.blocks(), b""
     if metadata.resolution:
         down, across = (min(max(1, round(side)), (1 << 31) - 1) for side in metadata.resolution)
         density = struct.pack(">IIB", across, down, 1)
@@ -193,8 +193,7 @@ def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
     across, down, unit = struct.unpack(">IIB", contents.first("density")[:9].ljust(9, b"\0"))
     resolution = (down, across) if unit == 1 and across and down else None
     missing += ["shape of pixels"] if unit != 1 and across != down else []
-    pairs = tuple((name, bytes(body)) for name, body, _ in kept)
-    verbatim = Verbatim(("PNG",), pairs, _names_elsewhere(kept)) if kept else None
+    verbatim = Verbatim(("PNG",), tuple(kept), _names_elsewhere(kept)) if kept else None
     return Metadata(read_exif(exif), xmp, icc, resolution, verbatim), missing
 
 
@@ -223,11 +222,11 @@ def _inflated(packed: bytes) -> bytes:
     return content if inflater.eof else b""
 
 
-def _names_elsewhere(kept: Sequence[Part]) -> tuple[str, ...]:
+def _names_elsewhere(kept: Sequence[tuple[bytes, bytes]]) -> tuple[str, ...]:
     """What other formats lose of the copied chunks. That a picture is sRGB is no loss elsewhere."""
-    named = first_of(kept)
+    named = dict(kept)
     known = {name for name, body in _SRGB.items() if b"sRGB" in named or named.get(name) == body}
-    names = dict.fromkeys(part.name.decode() for part in kept if part.name not in known)
+    names = [name.decode() for name in named if name not in known]
     return (f"PNG chunks {', '.join(names)}",) if names else ()
 
 
