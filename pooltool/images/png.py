@@ -125,7 +125,7 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """
     details: _Details = header.details
     if details.frames:
-        return _decode_animation(header, chosen)
+        return _decode_animation(details, header.sizes[0], chosen)
     if header.labels:
         return _indexed(details)
     if any(part.name not in _DECODED for part in details.parts):
@@ -258,17 +258,15 @@ def _animated(
     return frames, loop, missing
 
 
-def _decode_animation(header: Header, chosen: slice) -> Picture:
+def _decode_animation(details: _Details, size: tuple[int, int], chosen: slice) -> Picture:
     """The chosen frames as they are seen; without alpha where there is none in them and they cover
     the picture.
 
     Put together here, as PNG (11.3.4) says: OpenCV cuts 16 bits to 8, takes what becomes clear in
     pictures without alpha for black, and keeps gray of a transparent level.
     """
-    details, (height, width) = header.details, header.sizes[0]
-    shown = list[Array]()
-    is_cleared = details.frames[0][:2] != (slice(0, height), slice(0, width))
-    is_cleared = is_cleared or any(part.disposal for part in details.frames)
+    shown, whole = list[Array](), tuple(slice(0, side) for side in size)
+    is_cleared = details.frames[0][:2] != whole or any(part.disposal for part in details.frames)
     for index, part in enumerate(details.frames[: chosen.stop]):
         pixels = _decoded(_still(details.before, part), details)
         if channels(pixels) < 4 and is_cleared:
@@ -276,7 +274,7 @@ def _decode_animation(header: Header, chosen: slice) -> Picture:
             code = cv2.COLOR_GRAY2BGRA if channels(pixels) == 1 else cv2.COLOR_BGR2BGRA
             pixels = cv2.cvtColor(pixels, code)
         if not index:
-            canvas = np.zeros((height, width, *pixels.shape[2:]), pixels.dtype)
+            canvas = np.zeros((*size, *pixels.shape[2:]), pixels.dtype)
         area = canvas[part.rows, part.columns]
         after = area.copy() if part.disposal == _PREVIOUS else 0
         if part.is_blended and channels(pixels) == 4:
