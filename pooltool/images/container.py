@@ -96,14 +96,18 @@ class Container(NamedTuple):
                     contents.left_out.append(f"{self.kind} {name_of(part.name)}")
         return contents
 
-    def pack(self, name: bytes, body: Body) -> bytes:
-        """A part as bytes of a file."""
-        if self.kind == "RIFF chunk":
-            return b"".join((struct.pack("<4sI", name, len(body)), body, bytes(len(body) % 2)))
-        if self.kind == "box":
-            return struct.pack(">I4s", len(body) + 8, name) + body
-        checksum = zlib.crc32(body, zlib.crc32(name))
-        return b"".join((struct.pack(">I4s", len(body), name), body, checksum.to_bytes(4, "big")))
+    def join(self, parts: Iterable[Part | tuple[bytes, Body]]) -> bytes:
+        """Parts, or names with bodies, as bytes of a file."""
+        pieces = list[Body]()
+        for name, body, *_ in parts:
+            if self.kind == "RIFF chunk":
+                pieces += (struct.pack("<4sI", name, len(body)), body, bytes(len(body) % 2))
+            elif self.kind == "box":
+                pieces += (struct.pack(">I4s", len(body) + 8, name), body)
+            else:
+                checksum = zlib.crc32(body, zlib.crc32(name)).to_bytes(4, "big")
+                pieces += (struct.pack(">I4s", len(body), name), body, checksum)
+        return b"".join(pieces)
 
 
 def first_of(parts: Sequence[Part]) -> dict[bytes, Body]:

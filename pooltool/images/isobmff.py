@@ -378,7 +378,7 @@ def _colors(boxes: Sequence[Part], count: int) -> tuple[bytes, bool]:
 
 def _encode_jpeg_2000(picture: Picture) -> Encoded:
     """The boxes are written here: OpenCV writes neither which channel is alpha nor a profile."""
-    frame, (exif, xmp, icc), pack = picture.frames[0], picture.metadata.blocks(), BOXES.pack
+    frame, (exif, xmp, icc) = picture.frames[0], picture.metadata.blocks()
     count, (height, width) = channels(frame), frame.shape[:2]
     settings = (native.import_cv2().IMWRITE_JPEG2000_COMPRESSION_X1000, 1000)
     written = first_of(BOXES.walk(opencv.encode_still(formats.JP2, frame, settings)))
@@ -386,12 +386,12 @@ def _encode_jpeg_2000(picture: Picture) -> Encoded:
     if icc:
         colr = b"\2\0\0" + icc
     depth = 8 * frame.itemsize - 1
-    inner = pack(b"ihdr", struct.pack(">IIH4B", height, width, count, depth, 7, 0, 0))
-    inner += pack(b"colr", colr)
+    size = struct.pack(">IIH4B", height, width, count, depth, 7, 0, 0)
+    inner = [(b"ihdr", size), (b"colr", colr)]
     if count == 4:
-        inner += pack(b"cdef", struct.pack(">13H", 4, 0, 0, 1, 1, 0, 2, 2, 0, 3, 3, 1, 0))
-    return Encoded(b"".join((
-        pack(b"jP  ", b"\r\n\x87\n"), pack(b"ftyp", b"jp2 \0\0\0\0jp2 "), pack(b"jp2h", inner),
-        pack(b"jp2c", written[b"jp2c"]),
-        *(pack(b"uuid", name + block) for name, block in ((_EXIF, exif), (_XMP, xmp)) if block),
+        inner.append((b"cdef", struct.pack(">13H", 4, 0, 0, 1, 1, 0, 2, 2, 0, 3, 3, 1, 0)))
+    return Encoded(BOXES.join((
+        (b"jP  ", b"\r\n\x87\n"), (b"ftyp", b"jp2 \0\0\0\0jp2 "), (b"jp2h", BOXES.join(inner)),
+        (b"jp2c", written[b"jp2c"]),
+        *((b"uuid", name + block) for name, block in ((_EXIF, exif), (_XMP, xmp)) if block),
     )))  # fmt: skip

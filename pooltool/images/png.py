@@ -152,21 +152,21 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     if metadata.resolution:
         down, across = (min(max(1, round(side)), (1 << 31) - 1) for side in metadata.resolution)
         density = struct.pack(">IIB", across, down, 1)
-    blocks = [
+    chunks = [
         *(metadata.verbatim.parts if metadata.verbatim else ()),
         (b"pHYs", density),
         (b"iCCP", icc and b"icc\0\0" + zlib.compress(icc)),
         (b"eXIf", exif),
         (b"iTXt", xmp and _XMP + bytes(4) + xmp),
     ]
-    chunks = (CONTAINER.pack(name, block) for name, block in blocks if block)
-    return Encoded(b"".join((data[:_BEHIND_IHDR], *chunks, data[_BEHIND_IHDR:])))
+    held = CONTAINER.join(chunk for chunk in chunks if chunk[1])
+    return Encoded(b"".join((data[:_BEHIND_IHDR], held, data[_BEHIND_IHDR:])))
 
 
 def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
     """Wrap PNG files of one size and kind; OpenCV's own animations have 8 bits only."""
-    pack, header = CONTAINER.pack, stills[0][:_BEHIND_IHDR]
-    out = [header, pack(b"acTL", struct.pack(">II", len(stills), picture.loop))]
+    header = stills[0][:_BEHIND_IHDR]
+    chunks = [(b"acTL", struct.pack(">II", len(stills), picture.loop))]
     durations, number = picture.durations or (1000,) * len(stills), 0
     for still, time in zip(stills, durations, strict=True):
         # The time is a fraction of a second, whose numbers have 16 bits.
@@ -176,9 +176,9 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
         body = b"".join(part.body for part in parts if part.name == b"IDAT")
         if number:
             body = struct.pack(">I", number + 1) + body
-        out += [pack(b"fcTL", place), pack(b"fdAT" if number else b"IDAT", body)]
+        chunks += [(b"fcTL", place), (b"fdAT" if number else b"IDAT", body)]
         number += 2 if number else 1
-    return b"".join((*out, pack(b"IEND", b"")))
+    return header + CONTAINER.join([*chunks, (b"IEND", b"")])
 
 
 def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
@@ -308,7 +308,8 @@ def _still(before: Mapping[bytes, Body], frame: _Frame) -> bytes:
     sides = struct.pack(">II", *(side.stop - side.start for side in (frame.columns, frame.rows)))
     colors = [(name, before[name]) for name in (b"PLTE", b"tRNS") if name in before]
     header, data = sides + bytes(before[b"IHDR"][8:]), b"".join(frame.data)
-    return _file_of((b"IHDR", header), *colors, (b"IDAT", data), (b"IEND", b""))
+    chunks = [(b"IHDR", header), *colors, (b"IDAT", data), (b"IEND", b"")]
+    return _SIGNATURE + CONTAINER.join(chunks)
 
 
 def _indexed(details: _Details) -> Picture:
@@ -321,7 +322,8 @@ def _indexed(details: _Details) -> Picture:
     palette[: len(clear), 3] = np.frombuffer(clear[: len(palette)], np.uint8)
     header = bytes(details.before[b"IHDR"])
     body = b"".join(part.body for part in details.parts if part.name == b"IDAT")
-    data = _file_of((b"IHDR", header[:9] + b"\0" + header[10:]), (b"IDAT", body), (b"IEND", b""))
+    chunks = ((b"IHDR", header[:9] + b"\0" + header[10:]), (b"IDAT", body), (b"IEND", b""))
+    data = _SIGNATURE + CONTAINER.join(chunks)
     levels = opencv.decode_still(data, formats.PNG, _COMPLAINTS)
     top = (1 << details.bits) - 1
     return Picture((levels // (255 // top),), formats.PNG, palette=palette)
@@ -332,11 +334,7 @@ def _with_palette(data: bytes, palette: Array) -> bytes:
     colors, alpha = palette[:, 2::-1].tobytes(), palette[:, 3].tobytes().rstrip(b"\xff")
     chunks = [(b"IHDR", data[16:25] + b"\3" + data[26:29]), (b"PLTE", colors)]
     chunks += [(b"tRNS", alpha)] if alpha else []
-    return _file_of(*chunks) + data[_BEHIND_IHDR:]
-
-
-def _file_of(*chunks: tuple[bytes, Body]) -> bytes:
-    return b"".join((_SIGNATURE, *(CONTAINER.pack(name, body) for name, body in chunks)))
+    return _SIGNATURE + CONTAINER.join(chunks) + data[_BEHIND_IHDR:]
 
 
 def _decoded(data: bytes, details: _Details, *, gray: bool = False) -> Array:

@@ -89,10 +89,10 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
         chunks = [Part(b"ANIM", struct.pack("<IH", 0, min(picture.loop, 0xFFFF)))]
         for parts, time in zip(stills, picture.durations or (1000,) * len(stills), strict=True):
             place = bytes(6) + sides + min(time, 0xFFFFFF).to_bytes(3, "little")
-            chunks.append(Part(b"ANMF", place + bytes([_NO_BLENDING]) + _joined(parts)))
+            chunks.append(Part(b"ANMF", place + bytes([_NO_BLENDING]) + CONTAINER.join(parts)))
     before = [Part(b"VP8X", struct.pack("<I", flags) + sides), Part(b"ICCP", icc)]
     behind = [Part(b"EXIF", exif), Part(b"XMP ", xmp)]
-    body = _joined(part for part in (*before, *chunks, *behind) if part.body)
+    body = CONTAINER.join(part for part in (*before, *chunks, *behind) if part.body)
     return Encoded(b"".join((b"RIFF", struct.pack("<I", len(body) + 4), b"WEBP", body)))
 
 
@@ -107,7 +107,3 @@ def _coded_size(parts: Iterable[Part]) -> tuple[int, int]:
             require_plausible(height, width, height * width // 256, len(body) * 8)
             return height, width
     raise DamageError("it is damaged: the WebP file holds no picture")
-
-
-def _joined(parts: Iterable[Part]) -> bytes:
-    return b"".join(CONTAINER.pack(part.name, part.body) for part in parts)
