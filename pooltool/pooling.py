@@ -42,18 +42,20 @@ def _public(function: Callable[P, R]) -> Callable[P, R]:
                 image: Any = args[0] if args else named["image"]
                 error.ending = f" (image shape {as_image(image).shape})"
             raise
+        except ArrayTypeError:
+            raise
         except TypeError as error:
             parameters = signature(function).parameters
             if "positional argument" in str(error) and len(args) > 1:
                 words = "arguments behind the first ones need their names, such as padding=1"
                 raise TypeError(f"{error}; {words}") from None
-            for name in named.keys() - parameters.keys():
-                known = OTHER_NAMES.get(name, "")
-                if "output_size" in parameters and name in ("size", "output", "output_shape"):
-                    known = "output_size"
-                if known in parameters:
-                    raise TypeError(f"{error}; it is called {known!r} here") from None
-            raise
+            unknown = next((name for name in named if f"argument {name!r}" in str(error)), "")
+            known = OTHER_NAMES.get(unknown, "")
+            if "output_size" in parameters and unknown in ("size", "output", "output_shape"):
+                known = "output_size"
+            if known not in parameters:
+                raise
+            raise TypeError(f"{error}; it is called {known!r} here") from None
 
     return call
 

@@ -298,11 +298,12 @@ class Tensor:
 @pytest.mark.parametrize(("image", "problem"), [
     (Tensor(RuntimeError("Use tensor.detach().numpy() instead.\nMore.")), r"detach\(\).numpy\(\)"),
     (Tensor(TypeError("Got unsupported ScalarType BFloat16")), r"BFloat16; use image.float\(\)$"),
+    (Tensor(TypeError("it takes 1 positional argument but 2 were given")), "were given$"),
     (np.ma.masked_equal(np.eye(3), 1), r"masked array \(image shape \(3, 3\)\)"),
 ])  # fmt: skip
 def test_arrays_that_would_be_misread(image: Any, problem: str) -> None:
     with pytest.raises(ArrayTypeError, match=problem) as caught:
-        max_pool2d(image)
+        max_pool2d(image, 2)
     assert "\n" not in str(caught.value)
 
 
@@ -396,6 +397,9 @@ def test_names_of_other_libraries_are_answered_with_those_here() -> None:
     for name, known in {"kernel_size": "pool_size", "strides": "stride", "pads": "padding"}.items():
         with pytest.raises(TypeError, match=f"{name}'; it is called '{known}' here"):
             max_pool2d(image, **{name: 2})  # type: ignore[call-overload]
+    both: Any = {"strides": 2, "kernel_size": 2}
+    with pytest.raises(TypeError, match="'strides'; it is called 'stride' here"):
+        max_pool2d(image, **both)
     with pytest.raises(TypeError, match=r"keyword argument 'nonsense'$"):
         avg_pool2d(image, nonsense=2)  # type: ignore[call-arg]
     for name in ("size", "output_shape"):
