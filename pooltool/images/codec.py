@@ -16,6 +16,7 @@ indices alone, and all others the colors.
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import import_module
 from operator import mul
 from types import ModuleType
@@ -41,6 +42,7 @@ from pooltool.images.picture import (
     profile_kind,
 )
 
+_loaded = cache(import_module)
 _CODEC_OF = {format.name: name for name, (_, formats) in CODECS.items() for format in formats}
 _STARTS = (b"(?P<%b>%b)" % (name.encode(), start) for name, (start, _) in CODECS.items())
 _START = re.compile(b"|".join(_STARTS), re.DOTALL)
@@ -126,7 +128,7 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         warnings += left_out(missing, f", as {format.name} cannot hold it")
     if picture.format is not format:
         picture = picture._replace(format=format)
-    module = import_module(f"pooltool.images.{_CODEC_OF[format.name]}")
+    module = _loaded(f"pooltool.images.{_CODEC_OF[format.name]}")
     encoded: Encoded = module.encode(picture, quality)
     return Encoded(encoded.data, (*warnings, *encoded.warnings))
 
@@ -138,7 +140,7 @@ def read_header(data: bytes) -> tuple[ModuleType, Header]:
     if not data:
         raise ImageError("it is empty; save it again, or leave it out")
     match = _START.match(data)
-    module = import_module(f"pooltool.images.{match.lastgroup if match else 'pillow'}")
+    module = _loaded(f"pooltool.images.{match.lastgroup if match else 'pillow'}")
     try:
         return module, module.read_header(data)
     except MALFORMED:
