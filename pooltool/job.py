@@ -13,7 +13,7 @@ from pooltool import files, images
 from pooltool.errors import ImageError, PooltoolError, one_line
 from pooltool.geometry import Axis, DataFormat, row_axis
 from pooltool.images import Picture
-from pooltool.images.formats import NPY, Format, format_for, require_quality, written_for
+from pooltool.images.formats import NPY, PNG, Format, format_for, require_quality
 from pooltool.kernels import Pooling, pool_axes
 
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         data = files.read(job.input)
         if may_be_array and npy.is_array(data):
             return _pool_array(job, settings, npy.loaded(data))
-        format = format or written_for(images.read_header(data)[1].format)
+        if format is None:
+            own = images.read_header(data)[1].format
+            format = own if own.written else PNG
         return _pool_picture(job, settings, format, data)
     except BrokenPipeError:  # which concerns all jobs
         raise

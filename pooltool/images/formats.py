@@ -153,11 +153,6 @@ def format_for(extension_or_name: str) -> Format:
     raise ImageError(f"{problem}; choose with --format from {known}")
 
 
-def written_for(format: Format) -> Format:
-    """The format of a result without a name: the image's own, or PNG if that is only read."""
-    return format if format.written else PNG
-
-
 @lru_cache
 def require_holds(
     format: Format,
