@@ -57,25 +57,39 @@ function sizeText(key, value) {
   return rows === columns ? String(rows) : `${rows}x${columns}`;
 }
 
+// What is edited and selected, as the address has it: "0:1,2:2" and "max,0,1".
+function editsText(edits) {
+  const isDropped = state.picture === "dropped"; // which no address can name
+  return isDropped ? "" : edits.map((edit) => edit.join(":")).join();
+}
+
+function parseEdits(words) {
+  const edits = words.split(",").map((edit) => edit.split(":").map(Number));
+  return edits.filter((edit) => edit.length > 1 && edit.every(Number.isFinite));
+}
+
+const selectedText = (one) => (one && one.isHeld ? [one.name, ...one.cell].join() : "");
+
+function parseSelected(words) {
+  const [name, ...cell] = words.split(",");
+  const isPlace = cell.length === 2 && cell.every((i) => /^\d{1,6}$/.test(i));
+  return NAMES.includes(name) && isPlace ? { name, cell: cell.map(Number), isHeld: true } : null;
+}
+
 // What the address holds: how each is written, and how it is read, undefined where it is wrong.
-const isDropped = () => state.picture === "dropped"; // which no address can name
 const sizeField = (key) => ({
   key, write: (value) => sizeText(key, value), read: (words) => parse(key, words) });
-const flag = (key) => ({ key, write: (isOn) => String(Number(isOn)), read: (words) => words === "1" });
-const oneOf = (key, ...values) => ({ key, write: (value) => (values.includes(value) ? value : values[0]),
-  read: (words) => (values.includes(words) ? words : undefined) });
+const flag = (key) => ({ key, write: (isOn) => (isOn ? "1" : "0"), read: (words) => words === "1" });
+const oneOf = (key, ...values) => ({
+  key,
+  write: (value) => (values.includes(value) ? value : values[0]),
+  read: (words) => (values.includes(words) ? words : undefined),
+});
 const FIELDS = [
   ...SIZES.map(sizeField), ...[...SWITCHES, ...VIEWS, "large"].map(flag),
   oneOf("picture", "file", "lecture"), oneOf("lang", "en", "ko"), oneOf("theme", "light", "dark"),
-  { key: "edits", write: (edits) => (isDropped() ? "" : edits.map((edit) => edit.join(":")).join()),
-    read: (words) => words.split(",").map((edit) => edit.split(":").map(Number))
-      .filter((edit) => edit.length > 1 && edit.every(Number.isFinite)) },
-  { key: "selected", write: (one) => (one && one.isHeld ? [one.name, ...one.cell].join() : ""),
-    read: (words) => {
-      const [name, ...cell] = words.split(",");
-      const isPlace = cell.length === 2 && cell.every((i) => /^\d{1,6}$/.test(i));
-      return NAMES.includes(name) && isPlace ? { name, cell: cell.map(Number), isHeld: true } : null;
-    } },
+  { key: "edits", write: editsText, read: parseEdits },
+  { key: "selected", write: selectedText, read: parseSelected },
 ];
 
 // The state as the address's part after #: what differs from how the page begins.
