@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import gcd
 from typing import Literal, NamedTuple
 
 from pooltool.errors import WindowError
@@ -79,6 +80,11 @@ class Axis:
     def is_regular(self) -> bool:
         """True when every window holds `pool_size` pixels of the image."""
         return not self.lengths and len(self.inside) == self.count
+
+    @cached_property
+    def period(self) -> int:
+        """After so many taps they fall on the first taps of other windows; at most all taps."""
+        return min(self.pool_size, self.stride // gcd(self.stride, self.dilation))
 
     @cached_property
     def taps(self) -> list[slice]:

@@ -369,7 +369,7 @@ def blurred_sides() -> Iterator[tuple[int, int]]:
 @pytest.mark.usefixtures("vector_units")
 def test_opencv_blurs_every_size_exactly() -> None:
     """The sums on both sides of every tie stand for all sums: those between them lie farther off
-    from a tie. This is the proof that `opencv.mean` rests on.
+    from a tie. This is the proof that `opencv.blur` rests on.
     """
     checked = 0
     for height, width in blurred_sides():
@@ -392,6 +392,25 @@ def test_every_sum_of_a_blur_is_exact(sides: tuple[int, int]) -> None:
         image = sums_side_by_side(sums, height, width)
         blurred = cv2.blur(image, (width, height), anchor=(0, 0))[0, ::width]
         np.testing.assert_array_equal(blurred, np.rint(sums / (height * width)))
+
+
+@pytest.mark.usefixtures("vector_units")
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2"])
+def test_quarters_of_every_sum_are_exact(dtype: str, channels: int) -> None:
+    low, high = 4 * np.iinfo(dtype).min, 4 * np.iinfo(dtype).max
+    sums = np.arange(low, high + 1, max(1, (high - low) // 20011))  # a prime: ties and all others
+    even = sums // 4 + (np.arange(4)[:, None] < sums % 4)
+    noise = random_image((4, len(sums)), dtype, 3).astype(np.int64)
+    for pixels in even, noise:
+        upper, lower = (np.stack(pair, axis=1).reshape(1, -1) for pair in (pixels[:2], pixels[2:]))
+        plane = np.concatenate([upper, lower]).astype(dtype)
+        image = np.stack([np.roll(plane, 2 * n, axis=1) for n in range(channels)], axis=-1)
+        tile = tiles.Tile(image[None], *Windows.of(2).axes(image.shape))
+        means = np.empty((1, 1, len(sums), channels), dtype)
+        assert opencv.quarter(tile, means)
+        wanted = np.rint(image.reshape(2, -1, 2, channels).sum((0, 2), np.int64) / 4)
+        np.testing.assert_array_equal(means[0, 0], wanted)
 
 
 @pytest.mark.usefixtures("vector_units")

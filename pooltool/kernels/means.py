@@ -75,15 +75,22 @@ def integer_range(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=64)
-def integer_sum_dtype(image: np.dtype[Any], low: int, high: int, count: int) -> np.dtype[Any]:
-    """The narrowest dtype that holds the sum of `count` integers from `low` to `high`. Beyond 64
-    bits that is Python's own integers: slow, and exact.
+def integer_sum_dtypes(
+    image: np.dtype[Any], low: int, high: int, height: int, area: int
+) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """What integers from `low` to `high` are added in along the rows of a window, and then along
+    its columns: the narrowest dtypes that hold the sums.
     """
-    narrow: tuple[str, ...] = (
-        () if image.itemsize == 8 else ("u2", "u4") if image.kind == "u" else ("i2", "i4")
-    )
-    for name in (*narrow, "i8"):
-        dtype = np.dtype(name)
+    if image.itemsize == 2 and area * max(-low, high) < SINGLE_ROUNDED:
+        return np.dtype(np.float32), np.dtype(np.float32)  # as exact, and what it is divided in
+    return _sum_dtype(image, low, high, height), _sum_dtype(image, low, high, area)
+
+
+def _sum_dtype(image: np.dtype[Any], low: int, high: int, count: int) -> np.dtype[Any]:
+    """Beyond 64 bits these are Python's own integers: slow, and exact."""
+    narrow = ["u2", "u4"] if image.kind == "u" else ["i2", "i4"]
+    for name in ["i8"] if image.itemsize == 8 else [*narrow, "i8"]:
+        dtype: np.dtype[Any] = np.dtype(name)
         least, most = integer_range(dtype)
         if count * low >= least and count * high <= most:
             return dtype
@@ -153,12 +160,27 @@ def divide_integers(sums: Array, count: Counts, limits: tuple[int, int], out: Ar
                 means = sums.astype(np.float32, copy=False)
                 divide_floats(means, count, means)
                 np.rint(means, out=means)
-                low, high = integer_range(out.dtype)
-                if limits[0] < count * low or limits[1] > count * high:
-                    np.clip(means, low, high, out=means)
-                np.copyto(out, means, casting="unsafe")
+                _store_whole(means, out, count, limits)
+            return
+        is_whole = out.dtype.kind in "iu" and sums.dtype.kind in "iu"
+        if is_whole and most + count <= integer_range(sums.dtype)[1]:
+            half = count // 2
+            if count % 2 == 0:  # a tie goes up from an odd number only
+                sums += sums // count % 2
+                half -= 1
+            sums += half
+            sums //= count
+            _store_whole(sums, out, count, limits)
             return
     divide_each(sums, np.broadcast_to(np.asarray(count), sums.shape), most, out)
+
+
+def _store_whole(means: Array, out: Array, count: int, limits: tuple[int, int]) -> None:
+    """Write means that are whole numbers, whose sums are within `limits`, into an integer dtype."""
+    low, high = integer_range(out.dtype)
+    if limits[0] < count * low or limits[1] > count * high:
+        np.clip(means, max(low, limits[0]), min(high, limits[1]), out=means)
+    np.copyto(out, means, casting="unsafe")
 
 
 @np.errstate(all="ignore")

@@ -26,6 +26,8 @@ LEAST_BLURRED, MOST_BLURRED = 9, 1024
 """Pixels of the windows that OpenCV's box filter is used for."""
 MOST_SCALED = 2**13
 """An odd count, up to which sums of bytes are divided by OpenCV."""
+QUARTERED_CHANNELS = (1, 3, 4)
+"""Those that OpenCV halves images of with vector units."""
 MEDIAN_CHANNELS = (1, 3, 4)
 """Those that OpenCV's median filter takes."""
 LARGE_MEDIAN = 16
@@ -51,21 +53,49 @@ def extreme(tile: Tile, reduction: Reduction, out: Array) -> bool:
     return True
 
 
-def mean(tile: Tile, out: Array) -> bool:
+def can_blur(dtype: np.dtype[Any], area: int) -> bool:
+    """True where `blur` may be used, by windows of so many pixels."""
+    return dtype == np.uint8 and area % 2 == 1 and LEAST_BLURRED <= area <= MOST_BLURRED
+
+
+def blur(tile: Tile, out: Array) -> bool:
     """Rounded means of an odd number of bytes, by the box filter, of windows at every pixel.
 
     It rounds ties up, but an odd number of pixels has none: a mean is at least 1 / (2 * count)
     from one. OpenCV errs by less for all the sizes here, which a test tries sum by sum.
     """
     sides = tile.columns.pool_size, tile.rows.pool_size
-    area = sides[0] * sides[1]
-    if area % 2 == 0 or not LEAST_BLURRED <= area <= MOST_BLURRED or out.dtype != np.uint8:
-        return False
-    if not _can_filter(tile, "u1"):
+    if not can_blur(out.dtype, sides[0] * sides[1]) or not _can_filter(tile, "u1"):
         return False
     pixels = _stacked_pixels(tile)
     blurred = cv2.blur(pixels, sides, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
     _keep_results(blurred, out)
+    return True
+
+
+def quarter(tile: Tile, out: Array) -> bool:
+    """Rounded means of 2x2 integers side by side, by halving the image and its complement, which
+    takes half of the time that sums take.
+
+    OpenCV takes the exact sum of four and rounds a quarter of it, ties in a way that varies with
+    channels and processors. Let m be that mean, and c what becomes of the complement: they add up
+    to -1 unless the mean is a tie, where one of them is rounded up or down by the same rule. So m
+    plus c plus 1 is what an odd m is too large by.
+    """
+    pair = 2, 2, 1
+    for axis in tile.rows, tile.columns:
+        if (axis.pool_size, axis.stride, axis.dilation) != pair or not axis.is_regular:
+            return False
+    if out.dtype.str[1:] not in ("u1", "u2", "i2") or out.shape[3] not in QUARTERED_CHANNELS:
+        return False
+    pixels = _stacked_pixels(tile)
+    size = out.shape[2], len(pixels) // 2
+    means = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    excess = cv2.resize(np.invert(pixels), size, interpolation=cv2.INTER_AREA)
+    excess += means
+    excess += 1
+    excess *= means & 1
+    np.subtract(means.reshape(out.shape), excess.reshape(out.shape), out=out)
     return True
 
 

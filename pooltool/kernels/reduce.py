@@ -9,10 +9,9 @@ side by side make one of 2n for every window at once, so a window of 31 takes 5 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from math import gcd, isqrt, prod
-from typing import Any
+from math import isqrt, prod
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +27,7 @@ FEW_VALUES = 1 << 16
 """So few are reduced tap by tap, which takes the fewest calls."""
 
 
-@dataclass(frozen=True)
-class Reduction:
+class Reduction(NamedTuple):
     """How the values of a window combine: an associative ufunc and the value it ignores."""
 
     combine: np.ufunc
@@ -45,8 +43,7 @@ def _is_separate(axis: Axis) -> bool:
     """True for windows that are reduced one after the other, by chunks of rows: adaptive ones, and
     large ones that share no row.
     """
-    step = gcd(axis.stride, axis.dilation)
-    return bool(axis.lengths) or (axis.pool_size >= MANY and axis.stride >= axis.pool_size * step)
+    return bool(axis.lengths) or (axis.pool_size >= MANY and axis.period == axis.pool_size)
 
 
 @lru_cache(maxsize=64)
@@ -56,7 +53,7 @@ def depth(rows: Axis, columns: Axis) -> int:
         chunk = min(_chunk(rows), rows.pool_size)
         down = 2 * chunk.bit_length() + rows.pool_size // chunk
     else:
-        period = _period(rows)
+        period = rows.period
         periods, rest = divmod(rows.pool_size, period)
         down = period - 1 + (periods - 1).bit_length() + rest
     return down + (columns.pool_size - 1).bit_length()
@@ -88,7 +85,7 @@ def _has_few_taps(rows: Axis, columns: Axis) -> bool:
         rows.is_regular and columns.is_regular and max(rows.pool_size, columns.pool_size) < MANY
     ):
         return False
-    return rows.pool_size < 2 * _period(rows) and columns.pool_size <= 2 * columns.stride
+    return rows.pool_size < 2 * rows.period and columns.pool_size <= 2 * columns.stride
 
 
 def _reduce_taps(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: Array) -> None:
@@ -138,28 +135,23 @@ def _reduce_together(tile: Tile, reduction: Reduction, out: Array) -> None:
     Taps a period apart are a whole number of windows apart. So the taps of one period are
     combined once, and the windows are runs of periods and a rest.
     """
-    axis = tile.rows
+    axis, combine = tile.rows, reduction.combine
     pixels = tile.read(*axis.span(0, axis.count), reduction.neutral)
-    period = _period(axis)
-    periods, rest = divmod(axis.pool_size, period)
-    shift = period * axis.dilation // axis.stride if periods > 1 else 0
-    windows = axis.count + (periods - 1) * shift
-    end = (windows - 1) * axis.stride + 1
-    taps = [
-        pixels[:, start : start + end : axis.stride]
-        for start in range(0, axis.extent, axis.dilation)
-    ]
+    periods, rest = divmod(axis.pool_size, axis.period)
     if periods == 1:
-        _fold(taps, reduction.combine, out)
+        _fold([pixels[:, tap] for tap in axis.taps], combine, out)
         return
+    shift = axis.period * axis.dilation // axis.stride
+    windows = axis.count + (periods - 1) * shift
     shared = pixels
-    if period > 1 or axis.stride > 1 or pixels.dtype != out.dtype:
+    if axis.period > 1 or axis.stride > 1 or pixels.dtype != out.dtype:
         shared = np.empty((len(pixels), windows, pixels.shape[2]), out.dtype)
-        _fold(taps[:period], reduction.combine, shared)
+        end = (windows - 1) * axis.stride + 1
+        first = range(0, axis.period * axis.dilation, axis.dilation)
+        _fold([pixels[:, tap : tap + end : axis.stride] for tap in first], combine, shared)
     _slide(shared, 1, periods, shift, reduction, out)
     if rest:
-        last = [tap[:, : axis.count] for tap in taps[-rest:]]
-        _fold([out, *last], reduction.combine, out)
+        _fold([out, *(pixels[:, tap] for tap in axis.taps[-rest:])], combine, out)
 
 
 def _fold(parts: list[Array], combine: np.ufunc, out: Array) -> None:
@@ -211,11 +203,6 @@ def _reduce_all(rows: Array, reduction: Reduction, out: Array) -> None:
 def _chunk(axis: Axis) -> int:
     """Rows of a chunk: more in huge windows, so that sums of chunks do not become long."""
     return max(CHUNK, isqrt(axis.pool_size))
-
-
-def _period(axis: Axis) -> int:
-    """After so many taps they fall on the first taps of other windows; at most all taps."""
-    return min(axis.pool_size, axis.stride // gcd(axis.stride, axis.dilation))
 
 
 def _tree(taps: list[Array], combine: np.ufunc, out: Array | None = None) -> Array:

@@ -69,14 +69,13 @@ def most_windows(planes: Array, rows: Axis, columns: Axis, size: int, tile_bytes
     of `size` bytes.
     """
     # Of high windows that stand apart only a chunk is in the cache.
-    most = tile_bytes // (size * (min(rows.stride, MANY) + 1) * (columns.stride + 1))
-    if rows.extent > rows.stride:  # what two tiles share is reduced twice
-        most = max(most, 4 * columns.count * planes.shape[3] * rows.extent // rows.stride)
-    return most
+    return tile_bytes // (size * (min(rows.stride, MANY) + 1) * (columns.stride + 1))
 
 
-def tiles(planes: Array, rows: Axis, columns: Axis, most: int) -> Iterator[Tile]:
-    """Cut planes and windows into tiles of `most` windows, times channels, or of one window.
+def tiles(planes: Array, rows: Axis, columns: Axis, most: int, *, times: int = 0) -> Iterator[Tile]:
+    """Cut planes and windows into tiles of `most` windows, times channels, or of one window. Where
+    windows overlap, a tile spans at least `times` of them, because what tiles share is reduced
+    for each of them.
 
     Windows that reach into the padding become tiles of their own along the edges: the others hold
     all the same number of pixels and are read without a copy.
@@ -88,15 +87,24 @@ def tiles(planes: Array, rows: Axis, columns: Axis, most: int) -> Iterator[Tile]
         yield Tile(planes[:, top:bottom, left:right], rows, columns)
         return
     for high, wide in product(_around_inside(rows), _around_inside(columns)):
-        for part, down, across in product(
-            _slices(range(len(planes)), most // (len(high) * len(wide))),
-            _slices(high, most // len(wide)),
-            _slices(wide, most),
+        height = min(len(high), _least(rows, times))
+        width = min(len(wide), max(most // height, _least(columns, times)))
+        across_each = [
+            (across, *columns.part(across.start, across.stop)) for across in _slices(wide, width)
+        ]
+        for part, down in product(
+            _slices(range(len(planes)), most // (len(high) * width)),
+            _slices(high, max(height, most // width)),
         ):
             top, bottom, tile_rows = rows.part(down.start, down.stop)
-            left, right, tile_columns = columns.part(across.start, across.stop)
-            pixels = planes[part, top:bottom, left:right]
-            yield Tile(pixels, tile_rows, tile_columns, (part, down, across))
+            for across, left, right, tile_columns in across_each:
+                pixels = planes[part, top:bottom, left:right]
+                yield Tile(pixels, tile_rows, tile_columns, (part, down, across))
+
+
+def _least(axis: Axis, times: int) -> int:
+    """Windows side by side that span so many of them, if they overlap."""
+    return max(1, times * axis.extent // axis.stride) if axis.extent > axis.stride else 1
 
 
 def _around_inside(axis: Axis) -> list[range]:
