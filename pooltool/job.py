@@ -161,7 +161,7 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
         preview = panel(shown, [Result(pooling.windows, {pooling.method: shown_result})])
     if settings.indices is not None:
         from pooltool.images import npy
-        from pooltool.kernels.indices import indices2d
+        from pooltool.kernels.ranks import indices2d
 
         places = tuple(
             indices2d(pixels, values, *pooling.windows.axes(pixels.shape))
@@ -213,7 +213,7 @@ def _pool_array(job: Job, settings: Settings, array: ArrayFile) -> Outcome:
     with ExitStack() as outputs:
         places = None
         if settings.indices is not None:
-            from pooltool.kernels.indices import indices2d
+            from pooltool.kernels.ranks import indices2d
 
             places = outputs.enter_context(files.replacing(settings.indices))
             npy.write_header(places, result_shape, np.dtype(np.int64))

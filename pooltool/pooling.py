@@ -370,7 +370,7 @@ def _extremes(
     values = pool2d(array, pooling, data_format=data_format)
     if not return_indices:
         return values
-    from pooltool.kernels.indices import indices2d
+    from pooltool.kernels.ranks import indices2d
 
     axes = pooling.windows.axes(array.shape, data_format)
     return values, indices2d(array, values, *axes, data_format=data_format)

@@ -18,7 +18,7 @@ from pooltool.geometry import DataFormat, Windows
 from pooltool.images import npy
 from pooltool.job import Job, Settings, pool_file
 from pooltool.kernels import Method, Pooling, pool2d
-from pooltool.kernels.indices import indices2d
+from pooltool.kernels.ranks import indices2d
 
 WINDOWS: list[Windows] = [
     Windows.of(2),

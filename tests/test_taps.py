@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 import pooltool
 from pooltool.geometry import Windows
-from pooltool.kernels import Method, Pooling, indices, opencv, pool2d, ranks, tiles
+from pooltool.kernels import Method, Pooling, opencv, pool2d, ranks, tiles
 from pooltool.kernels.colors import pool_colors
-from pooltool.kernels.indices import indices2d
+from pooltool.kernels.ranks import indices2d
 
 Array = NDArray[Any]
 DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">u2", ">f4"]
@@ -337,8 +337,7 @@ def test_places_in_large_windows(dtype: str, layout: Any, monkeypatch: pytest.Mo
         values = pool2d(image, Pooling("max", way), data_format=layout)
         wanted = indices2d(image, values, rows, columns, data_format=layout)
         for block_bytes in (1, 300, 1 << 20):
-            for module in (ranks, indices):
-                monkeypatch.setattr(module, "FEW_TAPS", 0)
+            monkeypatch.setattr(ranks, "FEW_TAPS", 0)
             monkeypatch.setattr(ranks, "BLOCK_BYTES", block_bytes)
             got = indices2d(image, values, rows, columns, data_format=layout)
             monkeypatch.undo()

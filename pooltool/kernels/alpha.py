@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def _divide(sums: Array, plain: Array | None, opacity: Array, counts: Array, out
                 weight = np.where(is_clear, divisor, weight)
             divisor = weight
         if sums.dtype.hasobject:
-            means.divide_each(total, divisor, 0, out[..., channel])
+            means.divide_integers(total, divisor, (-inf, inf), out[..., channel])
         else:
             np.divide(total, divisor, out=sums[..., channel])
     if sums.dtype == np.float32 and out.dtype == np.uint8:

@@ -81,8 +81,6 @@ def integer_sum_dtypes(
     """What integers from `low` to `high` are added in along the rows of a window, and then along
     its columns: the narrowest dtypes that hold the sums.
     """
-    if image.itemsize == 2 and area * max(-low, high) < SINGLE_ROUNDED:
-        return np.dtype(np.float32), np.dtype(np.float32)  # as exact, and what it is divided in
     return _sum_dtype(image, low, high, height), _sum_dtype(image, low, high, area)
 
 
@@ -143,49 +141,55 @@ def divide_floats(sums: Array, count: Counts, out: Array) -> None:
         np.divide(sums, sums.dtype.type(count), out=out)
 
 
-def divide_integers(sums: Array, count: Counts, limits: tuple[int, int], out: Array) -> None:
+def divide_integers(sums: Array, count: Counts, limits: tuple[float, float], out: Array) -> None:
     """Write the mean of exact sums into `out`, rounded once. `limits` are the smallest and the
     largest sum that there can be; `sums` may be used up.
     """
     most = max(-limits[0], limits[1])
-    if isinstance(count, int) and not sums.dtype.hasobject:
-        is_single = out.dtype == np.float32 and count <= SINGLE_SUM
-        if is_single and most > SINGLE_SUM:
-            is_single = max(-int(sums.min()), int(sums.max())) <= SINGLE_SUM
-        if is_single:
-            divide_floats(sums.astype(np.float32, copy=False), count, out)
+    if out.dtype.kind != "f":
+        is_small = most < SINGLE_ROUNDED and out.itemsize <= 2
+        if is_small and not isinstance(count, int):  # numpy is slow to divide integers by others
+            means = sums.astype(np.float32, copy=False)
+            divide_floats(means, count, means)
+            store(means, out)
             return
-        if out.dtype.kind != "f" and out.itemsize <= 2 and most < SINGLE_ROUNDED:
-            if not opencv.scale(sums, count, out):
-                means = sums.astype(np.float32, copy=False)
-                divide_floats(means, count, means)
-                np.rint(means, out=means)
-                _store_whole(means, out, count, limits)
-            return
-        is_whole = out.dtype.kind in "iu" and sums.dtype.kind in "iu"
-        if is_whole and most + count <= integer_range(sums.dtype)[1]:
-            half = count // 2
-            if count % 2 == 0:  # a tie goes up from an odd number only
-                sums += sums // count % 2
-                half -= 1
-            sums += half
-            sums //= count
-            _store_whole(sums, out, count, limits)
-            return
-    divide_each(sums, np.broadcast_to(np.asarray(count), sums.shape), most, out)
+        if not (is_small and isinstance(count, int) and opencv.scale(sums, count, out)):
+            _divide_whole(sums, count, limits, out)
+        return
+    is_single = isinstance(count, int) and out.dtype == np.float32 and count <= SINGLE_SUM
+    if is_single and most > SINGLE_SUM:
+        is_single = max(-int(sums.min()), int(sums.max())) <= SINGLE_SUM
+    if is_single:
+        divide_floats(sums.astype(np.float32, copy=False), count, out)
+        return
+    _divide_exactly(sums, np.broadcast_to(np.asarray(count), sums.shape), most, out)
 
 
-def _store_whole(means: Array, out: Array, count: int, limits: tuple[int, int]) -> None:
-    """Write means that are whole numbers, whose sums are within `limits`, into an integer dtype."""
+def _divide_whole(sums: Array, count: Counts, limits: tuple[float, float], out: Array) -> None:
+    """Round quotients to the nearest integer, ties to the even one, without fractions: half of the
+    divisor is added before dividing down. Where that is even, ties would all go up; 1 less is added
+    there, unless the number below is odd.
+    """
+    numbers = np.asarray(count)
+    most = max(-limits[0], limits[1]) + int(numbers.max())
+    dtypes = [np.dtype(np.int64)] if numbers.ndim else [sums.dtype, np.dtype(np.int64)]
+    wide = [dtype for dtype in dtypes if most <= integer_range(dtype)[1]]
+    whole: Array = sums.astype(wide[0] if wide else np.dtype(object), copy=False)
+    is_even: Any = (count + 1) % 2
+    if np.any(is_even):
+        whole += whole // count & is_even
+    whole += count // 2 - is_even
+    whole //= count
     low, high = integer_range(out.dtype)
-    if limits[0] < count * low or limits[1] > count * high:
-        np.clip(means, max(low, limits[0]), min(high, limits[1]), out=means)
-    np.copyto(out, means, casting="unsafe")
+    fewest = int(numbers.min())
+    if limits[0] < fewest * low or limits[1] > fewest * high:
+        np.clip(whole, max(low, limits[0]), min(high, limits[1]), out=whole)
+    np.copyto(out, whole, casting="unsafe")
 
 
 @np.errstate(all="ignore")
-def divide_each(sums: Array, count: Array, most: int, out: Array) -> None:
-    """Divide each sum by its own count, in float64; where that is not exact, in whole numbers."""
+def _divide_exactly(sums: Array, count: Array, most: float, out: Array) -> None:
+    """Round quotients to the nearest float, by float64 where that is exact."""
     if sums.dtype.hasobject or count.dtype.hasobject:
         doubtful = np.ones(sums.shape, bool)
     else:
@@ -195,15 +199,7 @@ def divide_each(sums: Array, count: Array, most: int, out: Array) -> None:
             return
         doubtful = (np.abs(means) * count >= EXACT_SUM) | (count >= EXACT_COUNT)
     pairs = zip(sums[doubtful].tolist(), count[doubtful].tolist(), strict=True)
-    nearest = _nearest_float if out.dtype.kind == "f" else _nearest_integer
-    out[doubtful] = [nearest(total, pixels, out.dtype) for total, pixels in pairs]
-
-
-def _nearest_integer(total: int, count: int, dtype: np.dtype[Any]) -> int:
-    whole, rest = divmod(total, count)
-    whole += 2 * rest > count or (2 * rest == count and whole % 2 == 1)
-    low, high = integer_range(dtype)
-    return min(max(whole, low), high)
+    out[doubtful] = [_nearest_float(total, pixels, out.dtype) for total, pixels in pairs]
 
 
 def _nearest_float(total: int, count: int, dtype: np.dtype[Any]) -> Any:

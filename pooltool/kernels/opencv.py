@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pooltool.geometry import Axis
 from pooltool.kernels.reduce import Reduction
 from pooltool.kernels.tiles import Tile
 from pooltool.native import import_cv2
@@ -22,7 +23,7 @@ MOST_CHANNELS = 128
 """Those of an image that OpenCV 5 computes with; OpenCV 4 took 512."""
 LEAST_SIDE, MOST_SIDE = 3, 7
 """Sides of windows, in pixels, that OpenCV's morphology is faster with than our steps."""
-LEAST_BLURRED, MOST_BLURRED = 9, 1024
+BLURRED = range(9, 1025)
 """Pixels of the windows that OpenCV's box filter is used for."""
 MOST_SCALED = 2**13
 """An odd count, up to which sums of bytes are divided by OpenCV."""
@@ -53,9 +54,11 @@ def extreme(tile: Tile, reduction: Reduction, out: Array) -> bool:
     return True
 
 
-def can_blur(dtype: np.dtype[Any], area: int) -> bool:
-    """True where `blur` may be used, by windows of so many pixels."""
-    return dtype == np.uint8 and area % 2 == 1 and LEAST_BLURRED <= area <= MOST_BLURRED
+def can_blur(dtype: np.dtype[Any], rows: Axis, columns: Axis) -> bool:
+    """True where `blur` may be used for windows that are inside the image."""
+    area = rows.pool_size * columns.pool_size
+    is_dense = rows.stride == rows.dilation == columns.stride == columns.dilation == 1
+    return dtype == np.uint8 and is_dense and area % 2 == 1 and area in BLURRED
 
 
 def blur(tile: Tile, out: Array) -> bool:
@@ -64,9 +67,9 @@ def blur(tile: Tile, out: Array) -> bool:
     It rounds ties up, but an odd number of pixels has none: a mean is at least 1 / (2 * count)
     from one. OpenCV errs by less for all the sizes here, which a test tries sum by sum.
     """
-    sides = tile.columns.pool_size, tile.rows.pool_size
-    if not can_blur(out.dtype, sides[0] * sides[1]) or not _can_filter(tile, "u1"):
+    if not can_blur(out.dtype, tile.rows, tile.columns) or not _can_filter(tile, "u1"):
         return False
+    sides = tile.columns.pool_size, tile.rows.pool_size
     pixels = _stacked_pixels(tile)
     blurred = cv2.blur(pixels, sides, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
     _keep_results(blurred, out)

@@ -21,7 +21,7 @@ from pooltool.errors import PooltoolError
 from pooltool.geometry import Axis, DataFormat, Windows, row_axis
 from pooltool.kernels import means, opencv
 from pooltool.kernels.reduce import SUM, Reduction, reduce_windows
-from pooltool.kernels.tiles import Tile, copy_pixels, most_windows, tiles, transposed
+from pooltool.kernels.tiles import Tile, as_planes, copy_pixels, most_windows, tiles, transposed
 
 Array = NDArray[Any]
 CHECKED_BYTES = 1 << 28
@@ -114,27 +114,6 @@ def memory_bytes() -> float:
     return inf
 
 
-def as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
-    """View an image, whose rows are its axis `first`, and its result as (planes, rows, columns,
-    channels). Channels that are adjacent in memory stay channels, others become planes.
-    """
-    if image.ndim == 2:
-        return image[None, :, :, None], out[None, :, :, None]
-    if image.ndim == 4 and first == 1:
-        return image, out
-    channel = image.ndim - 3 if first == image.ndim - 2 else 2
-    by_plane = abs(image.strides[channel]) > abs(image.strides[first + 1])
-    if image.ndim == 3 and by_plane:
-        order = channel, first, first + 1
-        return image.transpose(order)[..., None], out.transpose(order)[..., None]
-    if image.ndim == 3:
-        order = first, first + 1, channel
-        return image.transpose(order)[None], out.transpose(order)[None]
-    if by_plane and image.strides[0] == image.shape[1] * image.strides[1]:
-        return image.reshape(-1, *image.shape[2:], 1), out.reshape(-1, *out.shape[2:], 1)
-    return image.transpose(0, 2, 3, 1), out.transpose(0, 2, 3, 1)
-
-
 def _pool_planes(
     planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
 ) -> None:
@@ -155,10 +134,14 @@ def _pool_planes(
             planes_last = results.reshape(*shape[1:3], channels, -1)
             np.copyto(out[part], planes_last.transpose(3, 0, 1, 2))
         return
+    if pooling.method in ("median", "mode"):
+        from pooltool.kernels import ranks  # to load it takes a millisecond
+
+        ranks.pool(planes, pooling.method, pooling.skip_nan, rows, columns, out, tile_bytes)
+        return
+    pool = _pool_extremes
     if pooling.method == "avg":
         pool = _average_floats if planes.dtype.kind == "f" else average_integers
-    else:
-        pool = _pool_ranks if pooling.method in ("median", "mode") else _pool_extremes
     pool(planes, pooling, rows, columns, out, tile_bytes)
 
 
@@ -167,16 +150,6 @@ def _stack(pixels: Array) -> Array:
     planes, height, width, channels = pixels.shape
     lines = np.ascontiguousarray(pixels.reshape(planes, -1), pixels.dtype.newbyteorder("="))
     return transposed(lines).reshape(1, height, width, channels * planes)
-
-
-def _pool_ranks(
-    planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
-) -> None:
-    from pooltool.kernels import ranks  # to load it takes a millisecond
-
-    size = 8 * tile_bytes  # of a tile: they are cut once more
-    for tile in tiles(planes, rows, columns, most_windows(planes, rows, columns, 1, size)):
-        ranks.pool(tile, pooling.method, pooling.skip_nan, out[tile.where])
 
 
 def _pool_extremes(
@@ -190,7 +163,7 @@ def _pool_extremes(
         low, high = (-np.inf, np.inf) if is_float else means.integer_range(out.dtype)
         combine, neutral = (np.maximum, low) if is_max else (np.minimum, high)
         reduction = Reduction(combine, neutral, idempotent=True)
-    most = most_windows(planes, rows, columns, planes.itemsize, tile_bytes)
+    most = most_windows(rows, columns, planes.itemsize, tile_bytes)
     for tile in tiles(planes, rows, columns, most, times=OVERLAP):
         results = out[tile.where]
         if not opencv.extreme(tile, reduction, results):
@@ -207,10 +180,11 @@ def average_integers(
     height, area = rows.pool_size, rows.pool_size * columns.pool_size
     low, high = means.integer_range(pixels)
     along_rows, dtype = means.integer_sum_dtypes(pixels, low, high, height, area)
-    most = most_windows(planes, rows, columns, min(2 * pixels.itemsize, 8), tile_bytes)
     is_offered = divisor is None and pixels == out.dtype
-    times = 12 if is_offered and opencv.can_blur(pixels, area) else OVERLAP
-    for tile in tiles(planes, rows, columns, most, times=times):
+    if is_offered and opencv.can_blur(pixels, rows, columns):
+        tile_bytes *= 8  # of which the filter keeps a few rows in the cache
+    most = most_windows(rows, columns, min(2 * pixels.itemsize, 8), tile_bytes)
+    for tile in tiles(planes, rows, columns, most, times=OVERLAP):
         results = out[tile.where]
         if is_offered and (opencv.blur(tile, results) or opencv.quarter(tile, results)):
             continue
@@ -231,7 +205,7 @@ def _average_floats(
     values.
     """
     dtype = means.float_sum_dtype(planes.dtype.newbyteorder("="), out.dtype, rows, columns)
-    most = most_windows(planes, rows, columns, planes.itemsize, tile_bytes)
+    most = most_windows(rows, columns, planes.itemsize, tile_bytes)
     for tile in tiles(planes, rows, columns, most, times=OVERLAP):
         _average_tile(tile, pooling, dtype, out[tile.where])
 

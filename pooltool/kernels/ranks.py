@@ -1,4 +1,4 @@
-"""Medians and modes: all values of a window at once.
+"""Medians, modes, and where in a window its largest or smallest value lies: all values at once.
 
 The values are gathered tile by tile. A tap is one place in a window: the first tap of all windows
 is an array, the second another, and so on. Few taps are sorted by a network of minima and maxima,
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from pooltool.geometry import Axis
+from pooltool.geometry import Axis, DataFormat, row_axis
 from pooltool.kernels import means, opencv
-from pooltool.kernels.tiles import Tile, copy_pixels, own_taps, tiles
+from pooltool.kernels.tiles import Tile, as_planes, copy_pixels, most_windows, own_taps, tiles
 
 Array = NDArray[Any]
 
@@ -33,32 +33,43 @@ SAMPLED, UNIFORM = 16, 0.85
 one value only."""
 
 
-def pool(tile: Tile, method: str, skip_nan: bool, out: Array) -> None:
+def pool(
+    planes: Array,
+    method: str,
+    skip_nan: bool,
+    rows: Axis,
+    columns: Axis,
+    out: Array,
+    tile_bytes: int,
+) -> None:
     """Write the lower median or the most frequent value of each window into `out`.
 
     Of several values that are most frequent, the smallest. A NaN in a window gives NaN; with
     `skip_nan`, which is for medians only, NaN is ignored.
     """
-    if method == "mode" or not opencv.median(tile, out):
-        # numpy compares float16 one by one, and float32 with vector units.
-        dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
-        largest = np.inf if dtype.kind == "f" else means.integer_range(dtype)[1]
-        most = most_windows(tile.rows, tile.columns, dtype)
-        for part in tiles(tile.pixels, tile.rows, tile.columns, most):
-            counts = means.counts(part.rows, part.columns, False)
-            values = gather(part, dtype, largest)
-            if method == "median":
-                results = _medians(values, counts, skip_nan)
-            elif len(values) > FEW_TAPS:
-                results = _modes_of_many(values, counts)
-            else:
-                results = _modes(values, counts)
-            out[part.where] = results
-    if out.dtype.kind == "f":
-        means.canonicalize(out)
+    is_median = method == "median"
+    # numpy compares float16 one by one, and float32 with vector units.
+    dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
+    most = most_gathered(rows, columns, dtype)
+    for tile in tiles(planes, rows, columns, most_windows(rows, columns, 1, 8 * tile_bytes)):
+        results = out[tile.where]
+        if not (is_median and opencv.median(tile, results)):
+            for part in tiles(tile.pixels, tile.rows, tile.columns, most):
+                results[part.where] = _pool_part(part, dtype, is_median, skip_nan)
+        if out.dtype.kind == "f":
+            means.canonicalize(results)
 
 
-def most_windows(rows: Axis, columns: Axis, dtype: np.dtype[Any]) -> int:
+def _pool_part(part: Tile, dtype: np.dtype[Any], is_median: bool, skip_nan: bool) -> Array:
+    largest = np.inf if dtype.kind == "f" else means.integer_range(dtype)[1]
+    counts = means.counts(part.rows, part.columns, False)
+    values = gather(part, dtype, largest)
+    if is_median:
+        return _medians(values, counts, skip_nan)
+    return _modes_of_many(values, counts) if len(values) > FEW_TAPS else _modes(values, counts)
+
+
+def most_gathered(rows: Axis, columns: Axis, dtype: np.dtype[Any]) -> int:
     """So many windows make a tile of gathered values, times channels."""
     taps = rows.pool_size * columns.pool_size
     return (TAP_BYTES if taps <= FEW_TAPS else BLOCK_BYTES // taps) // dtype.itemsize
@@ -257,3 +268,61 @@ def _modes_of_many(taps: Array, counts: means.Counts) -> Array:
     if values.dtype.kind == "f":
         modes[np.isnan(values[..., -1])] = np.nan
     return modes
+
+
+def indices2d(
+    image: Array,
+    values: Array,
+    rows: Axis,
+    columns: Axis,
+    *,
+    data_format: DataFormat = "channels_last",
+) -> NDArray[np.int64]:
+    """Where `values`, which `pool_axes` took from `image` by max or min, lie in their planes:
+    `row * width + column`. Of equal ones, and of several NaN, the first in reading order counts.
+    """
+    if image.dtype.kind == "b":
+        image, values = image.view(np.uint8), values.view(np.uint8)
+    indices = np.empty(values.shape, np.int64)
+    first = row_axis(image.ndim, data_format)
+    planes, results = as_planes(image, indices, first)
+    _, wanted = as_planes(image, values, first)
+    starts, first_taps, last_taps = zip(*map(own_taps, (rows, columns)), strict=True)
+    corners = starts[0][:, None, None] * planes.shape[2] + starts[1][:, None]
+    row, column = np.divmod(np.arange(FEW_TAPS, dtype=np.int64), columns.pool_size)
+    steps = row * rows.dilation * planes.shape[2] + column * columns.dilation
+    for tile in tiles(planes, rows, columns, most_gathered(rows, columns, values.dtype)):
+        _, down, across = tile.where
+        numbers = _first_equal(tile, wanted[tile.where])
+        is_regular = tile.rows.is_regular and tile.columns.is_regular
+        if is_regular and rows.pool_size * columns.pool_size <= FEW_TAPS:
+            np.add(steps.take(numbers), corners[down, across], out=results[tile.where])
+            continue
+        row, column = np.divmod(numbers, columns.pool_size)
+        if not is_regular:
+            row = np.clip(row, first_taps[0][down, None, None], last_taps[0][down, None, None])
+            column = np.clip(column, first_taps[1][across, None], last_taps[1][across, None])
+        places = row * np.int64(rows.dilation * planes.shape[2]) + corners[down, across]
+        results[tile.where] = places + column * np.int64(columns.dilation)
+    return indices
+
+
+def _first_equal(tile: Tile, wanted: Array) -> Array:
+    """Number of the first tap of each window that holds the value `wanted`."""
+    has_nan = wanted.dtype.kind == "f" and bool(np.isnan(wanted).any())
+    if tile.rows.pool_size * tile.columns.pool_size > FEW_TAPS:
+        windows = np.moveaxis(view_windows(tile), (0, 1), (4, 5))
+        windows, value = np.ascontiguousarray(windows, wanted.dtype), wanted[..., None, None]
+        equal = windows == value
+        if has_nan:
+            equal |= np.isnan(windows) & np.isnan(value)
+        return np.asarray(equal.reshape(*wanted.shape, -1).argmax(-1))
+    values = gather(tile, wanted.dtype)
+    numbers, missed = np.zeros(wanted.shape, np.uint8), np.ones(wanted.shape, np.bool_)
+    for tap in values[:-1]:  # what no other tap holds, the last one does
+        other = tap != wanted
+        if has_nan:
+            other &= (tap == tap) | (wanted == wanted)
+        missed &= other
+        numbers += missed
+    return numbers

@@ -168,6 +168,14 @@ def _reduce_each(tile: Tile, reduction: Reduction, out: Array) -> None:
     """Reduce the rows of one window after the other, by chunks that fit into the cache."""
     axis = tile.rows
     chunk, dilation = _chunk(axis), axis.dilation
+    if axis.pool_size <= chunk:
+        low, high = axis.span(0, axis.count)
+        block = tile.read(low, high, reduction.neutral)
+        for index in range(axis.count):
+            top, bottom = axis.span(index, index + 1)
+            pixels = block[:, top - low : bottom - low : dilation]
+            _reduce_all(pixels, reduction, out[:, index])
+        return
     for index in range(axis.count):
         top, bottom = axis.span(index, index + 1)
         row = target = out[:, index]

@@ -1,4 +1,4 @@
-"""Cut an image and its windows into tiles that stay in the processor's cache."""
+"""View an image as planes, and cut it and its windows into tiles that stay in the cache."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Tile(NamedTuple):
     @property
     def is_in_order(self) -> bool:
         """True when each row is in one piece, in this machine's byte order."""
-        pixels = self.pixels
-        return pixels.dtype.isnative and pixels.flags.aligned and has_whole_rows(pixels)
+        flags = self.pixels[:1, :1].flags
+        return self.pixels.dtype.isnative and flags.aligned and flags.c_contiguous
 
     def read(self, top: int, bottom: int, neutral: Any) -> Array:
         """Rows `top` to `bottom - 1` as (planes, rows, values), in this machine's byte order;
@@ -64,11 +64,31 @@ class Tile(NamedTuple):
         return block.reshape(planes, bottom - top, width * channels)
 
 
-def most_windows(planes: Array, rows: Axis, columns: Axis, size: int, tile_bytes: int) -> int:
-    """So many windows, times channels, make a tile of `tile_bytes` while they are reduced by values
-    of `size` bytes.
+def as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
+    """View an image, whose rows are its axis `first`, and its result as (planes, rows, columns,
+    channels). Channels that are adjacent in memory stay channels, others become planes.
     """
-    # Of high windows that stand apart only a chunk is in the cache.
+    if image.ndim == 2:
+        return image[None, :, :, None], out[None, :, :, None]
+    if image.ndim == 4 and first == 1:
+        return image, out
+    channel = image.ndim - 3 if first == image.ndim - 2 else 2
+    by_plane = abs(image.strides[channel]) > abs(image.strides[first + 1])
+    if image.ndim == 3 and by_plane:
+        order = channel, first, first + 1
+        return image.transpose(order)[..., None], out.transpose(order)[..., None]
+    if image.ndim == 3:
+        order = first, first + 1, channel
+        return image.transpose(order)[None], out.transpose(order)[None]
+    if by_plane and image.strides[0] == image.shape[1] * image.strides[1]:
+        return image.reshape(-1, *image.shape[2:], 1), out.reshape(-1, *out.shape[2:], 1)
+    return image.transpose(0, 2, 3, 1), out.transpose(0, 2, 3, 1)
+
+
+def most_windows(rows: Axis, columns: Axis, size: int, tile_bytes: int) -> int:
+    """So many windows, times channels, make a tile of `tile_bytes` while they are reduced by values
+    of `size` bytes. Of high windows that stand apart only a chunk of rows is in the cache.
+    """
     return tile_bytes // (size * (min(rows.stride, MANY) + 1) * (columns.stride + 1))
 
 
@@ -86,9 +106,14 @@ def tiles(planes: Array, rows: Axis, columns: Axis, most: int, *, times: int = 0
         left, right, columns = columns.whole
         yield Tile(planes[:, top:bottom, left:right], rows, columns)
         return
+    least = [
+        max(1, times * axis.extent // axis.stride) if axis.extent > axis.stride else 1
+        for axis in (rows, columns)
+    ]
     for high, wide in product(_around_inside(rows), _around_inside(columns)):
-        height = min(len(high), _least(rows, times))
-        width = min(len(wide), max(most // height, _least(columns, times)))
+        height = min(len(high), least[0])
+        strips = max(1, round(len(wide) / max(most // height, least[1])))
+        width = -(-len(wide) // strips)
         across_each = [
             (across, *columns.part(across.start, across.stop)) for across in _slices(wide, width)
         ]
@@ -100,11 +125,6 @@ def tiles(planes: Array, rows: Axis, columns: Axis, most: int, *, times: int = 0
             for across, left, right, tile_columns in across_each:
                 pixels = planes[part, top:bottom, left:right]
                 yield Tile(pixels, tile_rows, tile_columns, (part, down, across))
-
-
-def _least(axis: Axis, times: int) -> int:
-    """Windows side by side that span so many of them, if they overlap."""
-    return max(1, times * axis.extent // axis.stride) if axis.extent > axis.stride else 1
 
 
 def _around_inside(axis: Axis) -> list[range]:
@@ -125,11 +145,6 @@ def own_taps(axis: Axis) -> tuple[Array, Array, Array]:
     lengths = np.array(axis.lengths or axis.pool_size)
     last = np.minimum(lengths, -((starts - axis.size) // step)) - 1
     return starts, np.maximum(0, -(starts // step)), last
-
-
-def has_whole_rows(pixels: Array) -> bool:
-    """True when each row of (planes, rows, columns, channels) is in one piece."""
-    return pixels[:1, :1].flags.c_contiguous
 
 
 def copy_pixels(pixels: Array, out: Array) -> None:
