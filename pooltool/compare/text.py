@@ -161,7 +161,10 @@ def as_grids(pixels: Array, result: Result, width: int = 100) -> str:
             inner = borders if title == "input" else [range(size) for size in shown.shape]
             cuts = inner if drawn else [(), ()]
             heading = f"{title} {size_text(shown.shape)}"
-            boxes += _boxes(heading, shown, cuts, width) if _is_small(shown) else [[heading]]
+            if _is_small(shown):
+                boxes += _boxes(heading, texts_of(shown), cuts, width)
+            else:
+                boxes.append([heading])
         lines += [name] * bool(name) + _in_rows(boxes, width, GAP)
     if count > MOST_CHANNELS:
         lines.append(f"and {count - MOST_CHANNELS} more channels")
@@ -180,39 +183,32 @@ def _is_small(pixels: Array) -> bool:
     return bool(max(pixels.shape[:2]) <= LARGEST_GRID)
 
 
-def _boxes(heading: str, values: Array, cuts: Cuts, width: int, first: int = 0) -> list[list[str]]:
-    """Frame a 2-D array under its heading; in halves where it is wider than `width`.
-
-    Lines stand before the rows and columns in `cuts`; the array begins with column `first`.
+def _boxes(
+    title: str, texts: Array, cuts: Cuts, width: int, columns: range | None = None
+) -> list[list[str]]:
+    """Frame a 2-D array, or some columns of it, under its title; in halves where that is wider than
+    `width`. Lines stand before the rows and columns in `cuts`.
     """
-    box, end = _box(heading, values, cuts, first), first + values.shape[1]
-    if len(box[1]) <= width or values.shape[1] == 1:
-        return [box]
-    middle, halves = (first + end) // 2, []
-    for start, stop in ((first, middle), (middle, end)):
-        part = values[:, start - first : stop - first]
-        title = f"{heading.partition(', ')[0]}, columns {start}-{stop - 1}"
-        halves += _boxes(title, part, cuts, width, start)
-    return halves
-
-
-def _box(heading: str, values: Array, cuts: Cuts, first: int) -> list[str]:
-    texts, end = texts_of(values), first + values.shape[1]
-    width = max(map(len, texts.flat))
-    groups = list(pairwise([first, *(at for at in range(first + 1, end) if at in cuts[1]), end]))
-    across, down = LINES[0], LINES[1]
-    strokes = [across * ((stop - start) * (width + 1) + 1) for start, stop in groups]
+    columns = columns or range(texts.shape[1])
+    cell = max(map(len, texts[:, columns.start : columns.stop].flat))
+    starts = (column for column in columns[1:] if column in cuts[1])
+    groups = [slice(*ends) for ends in pairwise([columns.start, *starts, columns.stop])]
+    strokes = [LINES[0] * ((group.stop - group.start) * (cell + 1) + 1) for group in groups]
     top, inner, bottom = (
         LINES[at] + LINES[at + 1].join(strokes) + LINES[at + 2] for at in (2, 5, 8)
     )
-    lines = [heading, top]
+    if len(top) > width and len(columns) > 1:
+        halves = columns[: len(columns) // 2], columns[len(columns) // 2 :]
+        return [box for half in halves for box in _boxes(title, texts, cuts, width, half)]
+    if len(columns) < texts.shape[1]:
+        title += f", columns {columns[0]}-{columns[-1]}"
+    lines, down = [title, top], LINES[1]
     for index, row in enumerate(texts):
         if index and index in cuts[0]:
             lines.append(inner)
-        padded = [f"{text:>{width}}" for text in row]
-        cells = (" ".join(padded[start - first : stop - first]) for start, stop in groups)
+        cells = (" ".join(f"{text:>{cell}}" for text in row[group]) for group in groups)
         lines.append(f"{down} " + f" {down} ".join(cells) + f" {down}")
-    return [*lines, bottom]
+    return [[*lines, bottom]]
 
 
 def _in_rows(
