@@ -143,10 +143,10 @@ def format_names() -> list[str]:
 
 
 def read_name(text: str) -> str:
-    """Refuse the empty name of a file or directory."""
+    """Refuse the empty name of a file or directory, and shorten that of standard output."""
     if not text:
         raise click.BadParameter("the name is empty; check the variable that it comes from")
-    return text
+    return "-" if text == "/dev/stdout" else text
 
 
 def read_extension(text: str) -> str:

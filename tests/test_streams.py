@@ -46,6 +46,7 @@ def test_a_pipe_of_two() -> None:
         ("- --format webp", b"RIFF"),
         ("- --format tiff -o -", b"II*\0"),
         ("a.png -o -", b"\x89PNG"),
+        ("a.png -o /dev/stdout", b"\x89PNG"),  # where the text would follow the image
     ],
 )
 def test_only_the_image_goes_to_standard_output(words: str, start: bytes) -> None:
