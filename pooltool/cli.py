@@ -130,9 +130,11 @@ class Commands(click.Group):
         return None
 
 
-def completing(values: Callable[[], list[str]]) -> Callable[..., list[str]]:
-    """Have the shell complete one of these values."""
-    return lambda ctx, param, typed: [v for v in values() if v.startswith(typed.lower())]
+def completed(
+    values: Callable[[], list[str]], ctx: click.Context, param: click.Parameter, typed: str
+) -> list[str]:
+    """Those of the values that the shell may complete what was typed to."""
+    return [value for value in values() if value.startswith(typed.lower())]
 
 
 def format_names() -> list[str]:
@@ -188,8 +190,11 @@ NUMBER: dict[str, Any] = {"metavar": "N", "type": click.IntRange(min=0)}
 FILE: dict[str, Any] = {"type": read_name, "shell_complete": click.Path().shell_complete}
 PATH: dict[str, Any] = {"metavar": "PATH", **FILE}
 EXTENSION: dict[str, Any] = {"metavar": "EXT", "type": read_extension}
-PADDING: dict[str, Any] = {"metavar": "valid|same|SIZE", "type": read_padding,
-                           "shell_complete": completing(lambda: ["valid", "same"])}  # fmt: skip
+PADDING: dict[str, Any] = {
+    "metavar": "valid|same|SIZE",
+    "type": read_padding,
+    "shell_complete": partial(completed, lambda: ["valid", "same"]),
+}
 DTYPES = ["float16", "float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32",
           "uint64", "int64"]  # fmt: skip
 WHAT_PADDING_IS = {
@@ -244,12 +249,13 @@ SECTIONS: dict[str, list[tuple[Sequence[str], click.Option]]] = {
         option("--suffix", POOLING, "Text appended to the input's base name; may be empty with "
                "-o DIR.  [default: _ and the command]", metavar="TEXT"),
         option("--format", POOLING, "Write this format: png, tiff, npy, ...  [default: the "
-               "image's; png for a GIF]", shell_complete=completing(format_names), **EXTENSION),
+               "image's; png for a GIF]", shell_complete=partial(completed, format_names),
+               **EXTENSION),
         option("--format", COMPARE, "Write html, the page, or a picture format.  [default: png]",
-               shell_complete=completing(lambda: ["html", *format_names()]), **EXTENSION),
+               shell_complete=partial(completed, lambda: ["html", *format_names()]), **EXTENSION),
         option("--dtype", ("avg",), "numpy dtype of the result, such as float32 for means that are "
                "not rounded.  [default: the image's]", metavar="NAME",
-               shell_complete=completing(lambda: DTYPES)),
+               shell_complete=partial(completed, lambda: DTYPES)),
         option("--quality", POOLING, "JPEG, WebP or AVIF quality, 0 to 100.", metavar="N",
                type=click.IntRange(0, 100)),
         option("--skip-existing", POOLING, "Skip an image whose output exists and is not empty.",

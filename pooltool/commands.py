@@ -42,12 +42,12 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
             report.fail(one_line(error))
             ended = "stopped"
         except OSError:
+            draw_bar("")
             if not interrupts.number:
                 raise
             redirect_to_devnull(sys.stdout)  # the terminal was closed
         finally:
             files.protect(())
-            draw_bar("")
         report.close("interrupted" if interrupts.number else ended)
     return report.status
 

@@ -47,7 +47,9 @@ def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[s
                 _job(settings, directory, *image) for image in below(path, directory, warnings)
             ]
         else:
-            jobs.append(_job(settings, directory, path, problem=_problem(path, images, settings)))
+            is_file = path == STREAM or os.path.isfile(path)
+            problem = "" if is_file else _problem(path, images, settings)
+            jobs.append(_job(settings, directory, path, problem=problem))
     if jobs and jobs[0].output == STREAM:
         _require_no_terminal()
     if settings.indices is None:
@@ -167,9 +169,7 @@ def names_in(source: str, *, null: bool = False) -> Iterator[str]:
 
 
 def _problem(path: str, images: tuple[str, ...], settings: Settings) -> str:
-    """Why an image cannot be read, where the remedy is in the command line."""
-    if path == STREAM or os.path.isfile(path):
-        return ""
+    """Why what is no file cannot be read, where the remedy is in the command line."""
     if os.path.isdir(path):
         return "is a directory; add --recursive to pool the images below it"
     if "*" in path and not os.path.lexists(path):

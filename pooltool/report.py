@@ -29,15 +29,19 @@ _is_bar_drawn = False
 """Whether the last line on the terminal is a bar, which the next text replaces."""
 
 
-def say(text: str, *, err: bool = False) -> None:
+def say(text: str, *, err: bool = False, start: str = "", end: str = "\n") -> None:
     """Print a line on standard output or, with `err`, on standard error.
 
     What a terminal cannot show, as names may hold, is printed as escapes such as `\\n`; bytes that
     are no UTF-8 are printed as they are. Standard output raises `OSError` when it takes no more;
     the work goes on when standard error does.
     """
+    if _is_bar_drawn:
+        draw_bar("")
     stream = sys.stderr if err else sys.stdout
-    if stream is not None and not (text.isascii() and text.isprintable()):
+    if stream is None:  # the program was started without it
+        return
+    if not (text.isascii() and text.isprintable()):
         keeps_bytes = (stream.encoding, stream.errors) == ("utf-8", "surrogateescape")
         text = "".join(
             c if c.isprintable() or (keeps_bytes and "\udc80" <= c <= "\udcff") else ascii(c)[1:-1]
@@ -45,35 +49,28 @@ def say(text: str, *, err: bool = False) -> None:
         )
         if not keeps_bytes:
             text = text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
-    if _is_bar_drawn:
-        draw_bar("")
-    _write(f"{text}\n", err=err)
+    try:
+        stream.write(f"{start}{text}{end}")
+        stream.flush()
+    except OSError:
+        if not err:
+            raise
+        redirect_to_devnull(stream)
 
 
 def draw_bar(text: str) -> None:
     """Draw a bar on the last line of the terminal over what was drawn before, or clear that."""
     global _is_bar_drawn  # noqa: PLW0603 - there is one terminal
     if text or _is_bar_drawn:
-        _write("\r\x1b[K" + text[: shutil.get_terminal_size().columns - 1])
-    _is_bar_drawn = bool(text)
+        _is_bar_drawn = False
+        text = text[: shutil.get_terminal_size().columns - 1]
+        say(text, err=True, start="\r\x1b[K", end="")
+        _is_bar_drawn = bool(text)
 
 
 def complain(text: str) -> None:
     """Print a line on standard error that begins with the program's name."""
     say(f"pooltool: {text}", err=True)
-
-
-def _write(text: str, *, err: bool = True) -> None:
-    stream = sys.stderr if err else sys.stdout
-    if stream is None:  # the program was started without it
-        return
-    try:
-        stream.write(text)
-        stream.flush()
-    except OSError:
-        if not err:
-            raise
-        redirect_to_devnull(stream)
 
 
 def redirect_to_devnull(stream: TextIO) -> None:
@@ -146,6 +143,8 @@ class Report:
 
     def close(self, ended: str = "") -> None:
         """Print the count of a batch; `ended` is a word for how it ended before all was done."""
+        if _is_bar_drawn:
+            draw_bar("")
         if self._settings.quiet:
             return
         for warning, times in self._warnings.items():
