@@ -69,12 +69,13 @@ def identity(path: str) -> Identity | None:
     None where there is none, and for pipes and devices. Some file systems do not number their
     files: all have the inode 0.
     """
-    status = _status(path)
-    if status is None or not status.st_ino:
+    try:
+        status = os.stat(path)
+    except OSError:
         return None
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         return None
-    return status.st_dev, status.st_ino
+    return (status.st_dev, status.st_ino) if status.st_ino else None
 
 
 def protect(identities: Iterable[Identity]) -> None:

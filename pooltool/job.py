@@ -106,7 +106,7 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
             images.read_header(files.read(job.input))  # report first if it cannot be read
             raise
         if settings.dry_run:
-            if format is not None:
+            if format is not None and settings.quality is not None:
                 require_quality(format, settings.quality)
             files.require_readable(job.input)
             for output in outputs:

@@ -21,8 +21,6 @@ from pooltool.errors import PooltoolError
 
 T = TypeVar("T")
 _STDERR = 2
-LARGEST_KEPT = (32 << 20) - (1 << 16)
-"""Bytes; glibc has a limit of 32 MiB."""
 _file: IO[bytes] | None = None
 """Where descriptor 2 leads after `capture`."""
 _lock = Lock()
@@ -71,8 +69,9 @@ def import_cv2() -> Any:
     import numpy as np
 
     # The C library of Linux keeps freed memory for what comes next up to the size of the largest
-    # block that was freed; else every photograph waits for new pages of zeros, 5 to 10 % longer.
-    np.empty(LARGEST_KEPT, np.uint8)
+    # block that was freed, at most 32 MB; else every photograph waits for new pages of zeros, 5 to
+    # 10 % longer.
+    np.empty((32 << 20) - (1 << 16), np.uint8)
     return cv2
 
 

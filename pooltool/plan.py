@@ -123,7 +123,9 @@ def _directory_of(settings: Settings, has_many: bool) -> str | None:
             if settings.suffix is not None:
                 raise UsageProblem(f"-o {output} is the whole name; leave out --suffix")
     if extension is not None:
-        require_quality(format_for(extension), settings.quality)
+        format = format_for(extension)
+        if settings.quality is not None:
+            require_quality(format, settings.quality)
     return directory
 
 

@@ -170,7 +170,6 @@ def test_quality_where_it_has_no_use() -> None:
         formats.require_quality(formats.PNG, 90)
     with pytest.raises(ImageError, match=r"quality 101 is not"):
         formats.require_quality(formats.JPEG, 101)
-    formats.require_quality(formats.PNG, None)
 
 
 @pytest.mark.parametrize(("maxval", "bits"), [(1023, 10), (4095, 12)])

@@ -101,7 +101,7 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
 
 def encode(picture: Picture, quality: int | None) -> Encoded:
     """OpenCV gives gray a palette of 256 levels, in whose place another one fits."""
-    data = opencv.encode_still(formats.BMP, picture.frames[0])
+    data = opencv.encoded(formats.BMP, picture.frames[0])
     if picture.palette is not None:
         colors = padded(picture.palette)
         colors[:, 3] = 0

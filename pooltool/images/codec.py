@@ -92,7 +92,8 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
 
     What the format cannot hold of the metadata is left out with a warning.
     """
-    require_quality(format, quality)
+    if quality is not None:
+        require_quality(format, quality)
     missing = list[str]()
     if picture.palette is not None:
         picture = _with_palette_for(format, picture, missing)

@@ -178,10 +178,8 @@ def require_holds(
         raise ImageError(f"{format.name} cannot hold {' and '.join(objections)}; {remedy}")
 
 
-def require_quality(format: Format, quality: int | None) -> None:
-    """Raise `ImageError` unless `quality` is None or a 0 to 100 that the format has a use for."""
-    if quality is None:
-        return
+def require_quality(format: Format, quality: int) -> None:
+    """Raise `ImageError` unless it is a quality, 0 to 100, that the format has a use for."""
     if not format.quality:
         suitable = listed([other.extensions[0] for other in FORMATS if other.quality], "or")
         raise ImageError(f"{format.name} has no quality; leave out --quality or write {suitable}")

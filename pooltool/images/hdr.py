@@ -44,4 +44,4 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     pixels = picture.frames[0]
     if not (pixels.min() >= 0 and pixels.max() < 2.0**127):  # nor a NaN
         raise ImageError("HDR cannot hold values below 0, above 1.7e38 or NaN; use pfm, tif or npy")
-    return Encoded(opencv.encode_still(formats.HDR, pixels))
+    return Encoded(opencv.encoded(formats.HDR, pixels))

@@ -288,8 +288,8 @@ def _encode_avif(picture: Picture, quality: int | None) -> Encoded:
     if len(frames) == 1:
         kinds = [cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP]
         arrays = [np.frombuffer(block, np.uint8) for block in blocks.values()]
-        call = (".avif", frames[0], kinds, arrays, settings)
-        data = opencv.encoded(formats.AVIF, cv2.imencodeWithMetadata, *call)
+        call = (frames[0], kinds, arrays, settings)
+        data = opencv.encoded(formats.AVIF, *call, encoder="imencodeWithMetadata")
         if metadata.verbatim:  # primaries and curve; the matrix is the encoder's
             at = data.index(b"colrnclx") + 8
             data = data[:at] + metadata.verbatim.parts[0][1] + data[at + 4 :]
@@ -297,7 +297,7 @@ def _encode_avif(picture: Picture, quality: int | None) -> Encoded:
     moving = cv2.Animation()
     moving.frames = frames
     moving.durations = np.array(picture.durations or (1000,) * len(frames))
-    data = opencv.encoded(formats.AVIF, cv2.imencodeanimation, ".avif", moving, settings)
+    data = opencv.encoded(formats.AVIF, moving, settings, encoder="imencodeanimation")
     missing = [name for name, block in blocks.items() if block]
     missing += metadata.verbatim.names if metadata.verbatim else ()
     missing += ["loop count (AVIF plays forever)"] if picture.loop else []
@@ -381,7 +381,7 @@ def _encode_jpeg_2000(picture: Picture) -> Encoded:
     frame, (exif, xmp, icc) = picture.frames[0], picture.metadata.blocks()
     count, (height, width) = channels(frame), frame.shape[:2]
     settings = (native.import_cv2().IMWRITE_JPEG2000_COMPRESSION_X1000, 1000)
-    written = first_of(BOXES.walk(opencv.encode_still(formats.JP2, frame, settings)))
+    written = first_of(BOXES.walk(opencv.encoded(formats.JP2, frame, settings)))
     colr = struct.pack(">BBBI", 1, 0, 0, _GRAY if count < 3 else _SRGB)
     if icc:
         colr = b"\2\0\0" + icc

@@ -146,7 +146,7 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     cv2, metadata = native.import_cv2(), picture.metadata
     settings = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     settings += [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality]
-    data = opencv.encode_still(formats.JPEG, picture.frames[0], settings)
+    data = opencv.encoded(formats.JPEG, picture.frames[0], settings)
     if metadata == NO_METADATA:
         return Encoded(data)
     start, missing = data[:20], list[str]()  # its marker, and the JFIF segment of OpenCV

@@ -7,7 +7,7 @@ says which of its decoder's lines are complaints about the picture: they refuse 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,14 +34,20 @@ def decode_still(data: bytes, format: Format, complaints: str = "", *, gray: boo
     flags = _ANY_DEPTH if gray else _ANY_COLOR
     # OpenCV refuses WebP pictures of one color, which have fewer bytes.
     buffer = np.frombuffer(data.ljust(32, b"\0"), np.uint8)
-    pixels: Array = _decoded(format, complaints, native.import_cv2().imdecode, buffer, flags)
+    decoder = native.import_cv2().imdecode
+    pixels: Array
+    (pixels, reason), lines = native.captured(_called, decoder, buffer, flags)
+    if pixels is None or lines:
+        _require_whole(format, complaints, lines, pixels, reason)
     return pixels
 
 
 def decode_animation(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the chosen frames with their timing."""
     buffer = np.frombuffer(data, np.uint8).reshape(1, -1)  # OpenCV 4 takes nothing but a row
-    read = _decoded(header.format, "", native.import_cv2().imdecodeanimation, buffer)
+    decoder = native.import_cv2().imdecodeanimation
+    (read, reason), lines = native.captured(_called, decoder, buffer)
+    _require_whole(header.format, "", lines, read, reason)
     frames, durations = tuple(read.frames), tuple(int(time) for time in np.ravel(read.durations))
     count = len(header.sizes)
     if len(frames) != count or len(durations) != count:
@@ -49,11 +55,12 @@ def decode_animation(data: bytes, header: Header, chosen: slice) -> Picture:
     return Picture(frames[chosen], header.format, durations[chosen], int(read.loop_count))
 
 
-def _decoded(format: Format, complaints: str, decoder: Callable[..., Any], *words: Any) -> Any:
-    """Run a decoder; raise `ImageError` or, where data is missing, `DamageError` when it fails."""
-    (result, reason), lines = native.captured(_called, decoder, *words)
-    if result is not None and not lines:
-        return result
+def _require_whole(
+    format: Format, complaints: str, lines: list[str], result: object, reason: str
+) -> None:
+    """Raise `ImageError` or, where data is missing, `DamageError` if a decoder has failed, without
+    a result and for a reason, or by the lines that it printed.
+    """
     missing = [line for line in lines if complaints and re.search(complaints, line)]
     if (missing or result is None) and re.search(_NO_MEMORY, " ".join([*lines, reason])):
         raise MemoryError
@@ -65,7 +72,6 @@ def _decoded(format: Format, complaints: str, decoder: Callable[..., Any], *word
         if re.search(_MISSING, text):
             raise DamageError(f"it is truncated or damaged: {text}")
         raise ImageError(unread(format.name, text))
-    return result
 
 
 def unread(kind: str, words: str = "") -> str:
@@ -76,15 +82,12 @@ def unread(kind: str, words: str = "") -> str:
     )
 
 
-def encode_still(format: Format, pixels: Array, settings: Sequence[int] = ()) -> bytes:
-    """Encode one picture; `settings` are pairs of OpenCV's numbers."""
-    extension = f".{format.extensions[0]}"
-    return encoded(format, native.import_cv2().imencode, extension, pixels, settings)
-
-
-def encoded(format: Format, encoder: Callable[..., Any], *words: Any) -> bytes:
-    """Run an encoder that returns (success, bytes); raise `ImageError` when it writes nothing."""
-    result, reason = _called(encoder, *words)
+def encoded(format: Format, *words: Any, encoder: str = "imencode") -> bytes:
+    """Encode a picture or what else the encoder takes, with its settings, which are pairs of
+    OpenCV's numbers; raise `ImageError` when it writes nothing.
+    """
+    function = getattr(native.import_cv2(), encoder)
+    result, reason = _called(function, f".{format.extensions[0]}", *words)
     data: bytes = b"" if result is None else result.tobytes()
     if not data:
         text = f": {_words(reason)}" if reason else ""

@@ -141,7 +141,7 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
 
 def encode(picture: Picture, quality: int | None) -> Encoded:
     """Encode stills, wrap several into an animation, and add the metadata behind the header."""
-    stills = [opencv.encode_still(formats.PNG, frame) for frame in picture.frames]
+    stills = [opencv.encoded(formats.PNG, frame) for frame in picture.frames]
     data = stills[0] if len(stills) == 1 else _animation(stills, picture)
     if picture.palette is not None:
         data = _with_palette(data, picture.palette)

@@ -76,7 +76,7 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     for frame in picture.frames:
         if channels(frame) == 1:  # it knows gray only as equal colors
             frame = np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
-        still = opencv.encode_still(formats.WEBP, frame, settings)
+        still = opencv.encoded(formats.WEBP, frame, settings)
         stills.append([part for part in CONTAINER.walk(still, _HEAD) if part.name != b"VP8X"])
     if len(stills) == 1 and not (exif or xmp or icc):
         return Encoded(still)
