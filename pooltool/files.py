@@ -91,16 +91,16 @@ def protected() -> tuple[Identity, ...]:
 
 def size(path: str) -> float:
     """Bytes of a file; 0 where there is none, infinite for what has no size of its own."""
-    status = _status(path)
-    if status is None:
+    try:
+        status = os.stat(path)
+    except OSError:
         return math.inf if path == STREAM else 0
     return status.st_size if stat.S_ISREG(status.st_mode) else math.inf
 
 
 def is_done(path: str) -> bool:
     """True when `path` exists and is not empty: a power cut can leave an empty file."""
-    status = _status(path)
-    return status is not None and status.st_size > 0
+    return os.path.exists(path) and os.path.getsize(path) > 0
 
 
 def require_readable(path: str) -> None:
@@ -222,14 +222,6 @@ def remove_temporaries() -> None:
     for name in list(_temporaries):
         with suppress(OSError):
             os.unlink(name)
-
-
-def _status(path: str) -> os.stat_result | None:
-    """What the system knows of a file; None where there is none."""
-    try:
-        return os.stat(path)
-    except OSError:
-        return None
 
 
 def _standard(stream: TextIO | None, name: str) -> BinaryIO:
