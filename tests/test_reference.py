@@ -403,8 +403,7 @@ def test_quarters_of_every_sum_are_exact(dtype: str, channels: int) -> None:
     even = sums // 4 + (np.arange(4)[:, None] < sums % 4)
     noise = random_image((4, len(sums)), dtype, 3).astype(np.int64)
     for pixels in even, noise:
-        upper, lower = (np.stack(pair, axis=1).reshape(1, -1) for pair in (pixels[:2], pixels[2:]))
-        plane = np.concatenate([upper, lower]).astype(dtype)
+        plane = pixels.reshape(2, 2, -1).swapaxes(1, 2).reshape(2, -1).astype(dtype)
         image = np.stack([np.roll(plane, 2 * n, axis=1) for n in range(channels)], axis=-1)
         tile = tiles.Tile(image[None], *Windows.of(2).axes(image.shape))
         means = np.empty((1, 1, len(sums), channels), dtype)

@@ -27,10 +27,8 @@ BLURRED = range(9, 1025)
 """Pixels of the windows that OpenCV's box filter is used for."""
 MOST_SCALED = 2**13
 """An odd count, up to which sums of bytes are divided by OpenCV."""
-QUARTERED_CHANNELS = (1, 3, 4)
-"""Those that OpenCV halves images of with vector units."""
-MEDIAN_CHANNELS = (1, 3, 4)
-"""Those that OpenCV's median filter takes."""
+PICTURE_CHANNELS = (1, 3, 4)
+"""Those that OpenCV's median filter takes, and that it halves images of with vector units."""
 LARGE_MEDIAN = 16
 """Of bytes in windows of 7x7 and more it takes as long at a pixel as we do for so many values."""
 
@@ -85,11 +83,10 @@ def quarter(tile: Tile, out: Array) -> bool:
     to -1 unless the mean is a tie, where one of them is rounded up or down by the same rule. So m
     plus c plus 1 is what an odd m is too large by.
     """
-    pair = 2, 2, 1
     for axis in tile.rows, tile.columns:
-        if (axis.pool_size, axis.stride, axis.dilation) != pair or not axis.is_regular:
+        if (axis.pool_size, axis.stride, axis.dilation) != (2, 2, 1) or not axis.is_regular:
             return False
-    if out.dtype.str[1:] not in ("u1", "u2", "i2") or out.shape[3] not in QUARTERED_CHANNELS:
+    if out.dtype.str[1:] not in ("u1", "u2", "i2") or out.shape[3] not in PICTURE_CHANNELS:
         return False
     pixels = _stacked_pixels(tile)
     size = out.shape[2], len(pixels) // 2
@@ -117,7 +114,7 @@ def median(tile: Tile, out: Array) -> bool:
         outside = max(-axis.starts[0], axis.starts[-1] + side - axis.size)
         if frame and (side > 3 or outside > 1 or axis.size < 2):
             return False
-    if side % 2 == 0 or pixels.shape[3] not in MEDIAN_CHANNELS:
+    if side % 2 == 0 or pixels.shape[3] not in PICTURE_CHANNELS:
         return False
     if side in (3, 5):
         is_faster = out.dtype.str[1:] in ("u1", "u2", "f4") and 2 * kept <= side * side

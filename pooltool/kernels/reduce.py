@@ -81,11 +81,9 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
 
 def _has_few_taps(rows: Axis, columns: Axis) -> bool:
     """True for small windows inside the image that hardly overlap."""
-    if not (
-        rows.is_regular and columns.is_regular and max(rows.pool_size, columns.pool_size) < MANY
-    ):
-        return False
-    return rows.pool_size < 2 * rows.period and columns.pool_size <= 2 * columns.stride
+    are_few = rows.pool_size < min(MANY, 2 * rows.period)
+    are_few = are_few and columns.pool_size <= min(MANY, 2 * columns.stride)
+    return are_few and rows.is_regular and columns.is_regular
 
 
 def _reduce_taps(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: Array) -> None:
