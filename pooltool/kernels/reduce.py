@@ -68,9 +68,12 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
         return
     reduced = _reduce_rows(tile, reduction, dtype).astype(out.dtype, copy=False)
     axis, channels = tile.columns, out.shape[3]
+    # Steps from tap to tap through memory are no slower where a step is many channels or a wide
+    # value; smaller values are combined with all of their neighbors first, then thinned out.
+    are_wide = channels >= FEW or (channels == 1 and out.itemsize >= 4)
     if axis.lengths:
         _reduce_adaptive_columns(axis, reduced, reduction, out)
-    elif channels >= FEW and axis.pool_size <= min(2 * axis.stride, MANY):
+    elif are_wide and axis.pool_size <= min(2 * axis.stride, MANY):
         _tree([reduced[:, :, tap] for tap in axis.taps], reduction.combine, out)
     elif (axis.stride == 1 or axis.count == 1) and axis.pool_size > 1:
         _slide(reduced, 2, axis.pool_size, axis.dilation, reduction, out)
