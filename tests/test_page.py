@@ -331,7 +331,11 @@ def test_pointing_holding_and_the_keyboard(show: Open) -> None:
 def test_a_wrong_field_says_why_and_windows_that_do_not_fit_too(show: Open) -> None:
     tab = show(LECTURE)
     choose(tab, "pool_size", "7")
-    assert words(tab, "#problem").startswith("The window does not fit: it takes 7 rows, the pic")
+    unfit = "The window does not fit: it takes 7 rows, the picture has 4"
+    assert words(tab, "#problem").startswith(f"{unfit}. ")
+    choose(tab, "padding", "1")
+    assert words(tab, "#problem").startswith(f"{unfit} and the padding. ")
+    choose(tab, "padding", "0")
     assert tab.run("$('play').disabled") is True
     choose(tab, "pool_size", "0")
     assert tab.run("$('pool_size').getAttribute('aria-invalid')") == "true"
@@ -343,6 +347,58 @@ def test_a_wrong_field_says_why_and_windows_that_do_not_fit_too(show: Open) -> N
     assert "⌊(4 + 2 × 1 − 1 × (2 − 1) − 1) / 2⌋ + 1 = 3" in words(tab, "#rows")
     choose(tab, "output_size", "1")
     assert tab.run("SIZES.slice(0, 4).every((key) => $(key).matches(':disabled'))")
+
+
+def test_another_picture_takes_windows_that_fit_it(show: Open) -> None:
+    """The lecture's grid comes with 2x2, by the list and by the links; else what fits stays."""
+    shapes = {0: "2 rows × 2 columns", 1: "1 row × 1 column", 2: "3 rows × 3 columns"}
+    image = np.zeros((64, 48), np.uint8)
+    for link, shape in shapes.items():
+        tab = show(image, Windows.of(8))
+        tab.run(f"document.querySelectorAll('a')[{link}].click()")
+        tab.run("new Promise((resolve) => setTimeout(resolve, 0))")
+        tab.settle()
+        assert words(tab, ".max .shape") == shape
+        choose(tab, "picture", "file")
+    tab = show(image, Windows.of(8, 4, 2))
+    choose(tab, "picture", "lecture")
+    assert words(tab, ".max .shape") == "2 rows × 2 columns"
+    assert tab.run("location.hash") == "#picture=lecture"
+    for size, windows in (((9, 9), "8"), ((5, 9), "2"), ((1, 9), "1x2"), ((9, 1), "2x1")):
+        tab = show(image, Windows.of(8))
+        dropped(tab, "small.png", cv2.imencode(".png", np.zeros(size, np.uint8))[1].tobytes())
+        assert tab.run("$('pool_size').value") == windows
+        assert words(tab, "#problem") == ""
+    tab = show(np.zeros((3, 1), np.uint8), Windows.of(1), f"{ENGLISH}&picture=lecture")
+    choose(tab, "picture", "file")
+    assert tab.run("$('pool_size').value") == "2x1"
+
+
+@pytest.mark.parametrize("windows", [Windows.of(2), Windows.of(8)])
+def test_numbers_stand_only_in_cells_that_hold_them_whole(show: Open, windows: Windows) -> None:
+    """Five digits and noise: fewer decimals, the same in all results, none cut at an edge."""
+    image = np.random.default_rng(1).integers(10_000, 65_536, (60, 70)).astype(np.uint16)
+    for noise in (0, 1):
+        tab = show(image, windows, f"{ENGLISH}&noise={noise}")
+        written = tab.run("""(() => {
+          const found = {};
+          for (const place of closeUps) {
+            const context = { strokeRect() {} }, { name, corner, size } = place;
+            const own = document.createElement("canvas").getContext("2d"), cut = [];
+            context.fillText = (words, x, y) => {
+              own.font = context.font;
+              const { width } = own.measureText(words);
+              cut.push([x - width / 2 < corner[1] || x + width / 2 > corner[1] + size[1], words]);
+            };
+            drawNumbers(context, name, place);
+            found[name] = cut;
+          }
+          return found;
+        })()""")
+        assert all(not is_cut for cut in written.values() for is_cut, _ in cut)
+        assert all(len(written[name]) > 30 for name in METHODS)
+        cells = words(tab, ".window td").split("|")
+        assert all(float(cell) > 0 for cell in cells)
 
 
 def test_numbers_are_edited_and_the_twin_shows_what_max_does_not_notice(show: Open) -> None:

@@ -79,13 +79,14 @@ function windowTable(valueAt, shown, winners) {
   const isInside = (y, x) => y >= 0 && x >= 0 && y < info.height && x < info.width;
   const side = Math.min(56, 240 / Math.max(ys.length, xs.length));
   if (side < 24) return [];
-  const words = (y, x) => (isInside(y, x) ? number(valueAt(y, x)) : "");
-  const size = typeSize(side, side, ys.flatMap((y) => xs.map((x) => words(y, x))));
+  const inside = ys.flatMap((y) => xs.filter((x) => isInside(y, x)).map((x) => valueAt(y, x)));
+  const { size, wordsOf } = typeOf(side, side, inside);
   const table = make("table", { className: "window", ariaHidden: "true" }); // told beside it
   for (const y of ys) {
     table.append(make("tr", {}, ...xs.map((x) => {
       const names = METHODS.filter((name) => same(winners[name], [y, x]));
-      const cell = make("td", { className: names.join(" "), textContent: size ? words(y, x) : "" });
+      const words = isInside(y, x) ? wordsOf(valueAt(y, x)) : "";
+      const cell = make("td", { className: names.join(" "), textContent: words });
       const light = isInside(y, x) ? lightness([valueAt(y, x)]) : null;
       const background = Number.isNaN(light) ? NAN_COLOR : `rgb(${light} ${light} ${light})`;
       Object.assign(cell.style, { width: `${side}px`, height: `${side}px`, fontSize: `${size}px` });

@@ -38,7 +38,18 @@ function buildControls() {
     <dl></dl></figure>`);
 }
 
-const choosePicture = (key) => change({ picture: key, edits: [], selected: null });
+// The lecture's grid comes with its windows; another picture keeps those it had, if they fit.
+function choosePicture(key) {
+  const { height, width } = (have[key] || { info }).info;
+  let windows = key === "lecture" ? PRESETS.lecture : {};
+  try {
+    if (key !== "lecture") layOver(height, width, { ...state, stride: strideNow() });
+  } catch (error) {
+    if (!error.reason) throw error;
+    windows = { ...plain(2), pool_size: [Math.min(2, height), Math.min(2, width)] };
+  }
+  change({ picture: key, edits: [], selected: null, ...windows });
+}
 const choosePreset = (key) => change(PRESETS[key]);
 
 function writeSize(key, words) {

@@ -152,8 +152,8 @@ function cellsIn({ origin, pitch, count }, { low, size, scale }, k) {
 
 const isLeftOver = (k, i) => layout[k].uncovered.some(([first, end]) => i >= first && i < end);
 
-// Lines around cells and their numbers, where those can be read; in the corner of a small picture's
-// cell what became of it.
+// Lines around cells and the numbers of those that are seen whole, where they can be read; in the
+// corner of a small picture's cell what became of it.
 function drawNumbers(context, name, place) {
   const { axes, planes, change } = pictures[name], isChange = Boolean(state.difference && change);
   const [tall, wide] = axes.map(({ pitch }, k) => pitch * place.scale[k]);
@@ -163,32 +163,40 @@ function drawNumbers(context, name, place) {
   const cells = rows.flatMap((i) => columns.map((j) => {
     const where = i * axes[1].count + j, values = shown.map((plane) => plane[where]);
     const x = drawnAt(place, 1, edge(axes[1], j)), y = drawnAt(place, 0, edge(axes[0], i));
-    const words = values.map((value) => (isChange && value > 0 ? "+" : "") + number(value));
+    const isWhole = [[y, tall], [x, wide]].every(([begin, length], k) => (
+      begin > place.corner[k] - 1 && begin + length < place.corner[k] + place.size[k] + 1));
     const isSame = change && change.planes.every((plane) => plane[where] === 0);
     const isHatched = name === "input" && (isLeftOver(0, i) || isLeftOver(1, j));
     const light = isChange ? lightnessOfChange(values) : lightness(values);
-    return { x, y, words, isSame, ink: isHatched ? inks.ink : inkOn(light) };
+    const numbers = isWhole ? values : [];
+    return { x, y, numbers, isSame, ink: isHatched ? inks.ink : inkOn(light) };
   }));
-  const size = typeSize(tall / shown.length, wide, cells.flatMap(({ words }) => words));
+  const all = cells.flatMap(({ numbers }) => numbers);
+  const { size, wordsOf } = typeOf(tall / shown.length, wide, all, isChange);
   if (!size) return;
   Object.assign(context, { lineWidth: 1, strokeStyle: "rgba(128,128,128,.45)" });
-  for (const { x, y, words, isSame, ink } of cells) {
+  for (const { x, y, numbers, isSame, ink } of cells) {
     context.strokeRect(x, y, wide, tall);
     context.fillStyle = ink;
-    words.forEach((word, line) => {
-      const offset = (line - (words.length - 1) / 2) * size * 1.12;
-      write(context, word, x + wide / 2, y + tall / 2 + offset + size * 0.05, `500 ${size}px`);
+    numbers.forEach((value, line) => {
+      const offset = (line - (numbers.length - 1) / 2) * size * 1.12;
+      write(context, wordsOf(value), x + wide / 2, y + tall / 2 + offset + size * 0.05, `500 ${size}px`);
     });
     const mark = !isSame ? "◥" : name === "input" ? "" : "=";
     if (change && isSmall()) write(context, mark, x + wide - 6, y + 12, "600 13px", "right");
   }
 }
 
-// The largest type in which all words can be read in a box, in pixels; 0 for none.
-function typeSize(tall, wide, words) {
-  const longest = Math.max(...words.map((word) => word.length));
-  const size = Math.min(26, tall * 0.7, wide * 0.86 / (0.6 * longest));
-  return size >= 8.5 ? size : 0;
+// The largest type in which all values can be read in a box, in pixels, 0 for none; and how they are
+// written: with fewer digits where the box has no room for all.
+function typeOf(tall, wide, values, isChange = false) {
+  for (const write of [number, shortNumber]) {
+    const wordsOf = (value) => (isChange && value > 0 ? "+" : "") + write(value);
+    const longest = Math.max(...values.map((value) => wordsOf(value).length));
+    const size = Math.min(26, tall * 0.7, wide * 0.86 / (0.64 * longest));
+    if (size >= 8) return { size, wordsOf };
+  }
+  return { size: 0, wordsOf: () => "" };
 }
 
 // How light the cell of these values is drawn, from 0 to 255.

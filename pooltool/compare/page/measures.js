@@ -1,4 +1,5 @@
-// Noise, bias and shift as pooltool/compare/measures.py defines them; null where there is none.
+// Noise, bias and shift as pooltool/compare/measures.py defines them; null where there is none. The
+// random numbers are others than there, so that the last digit of noise and bias may differ.
 
 const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20;
 

@@ -43,7 +43,7 @@ const answered = {
   picture({ key, info: own, input }) {
     input.axes = [own.height, own.width].map((size) => ({ size, count: size, origin: 0, pitch: 1 }));
     have[key] = { info: own, input };
-    if (key === "dropped") change({ picture: key, edits: [], selected: null });
+    if (key === "dropped") choosePicture(key);
     else if (isLoaded()) ask();
   },
 

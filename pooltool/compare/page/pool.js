@@ -31,7 +31,7 @@ function lay(size, settings, k) {
     dropped = settings.ceil_mode && count > 1 && (count - 1) * stride >= size + before;
     if (dropped) count -= 1; // it would start in the padding after the image
   }
-  if (count < 1) throw { reason: "no_fit", k, extent, size };
+  if (count < 1) throw { reason: before + after ? "no_fit_padded" : "no_fit", k, extent, size };
   if (count > MOST_ALONG) throw { reason: "too_many", k };
   const windows = Array.from({ length: count }, (_, i) => {
     const start = adaptive ? floor(i * size / count) : i * stride - before;

@@ -32,6 +32,8 @@ const start = {
 };
 if (same(start.stride, start.pool_size)) start.stride = null;
 const strideNow = () => state.stride || state.pool_size;
+// How the page begins with the picture that is chosen: the lecture's has the lecture's windows.
+const startNow = () => ({ ...start, ...(state.picture === "lecture" ? PRESETS.lecture : {}) });
 const state = { ...start, timer: null, speed: "normal", revealed: false };
 
 // "2", "2x3" or, for padding, also "same", "valid" or "top,bottom,left,right"; null for none,
@@ -94,10 +96,10 @@ const FIELDS = [
 
 // The state as the address's part after #: what differs from how the page begins.
 function toHash() {
-  const hash = new URLSearchParams();
+  const hash = new URLSearchParams(), begun = startNow();
   for (const { key, write } of FIELDS) {
     const words = write(state[key]);
-    if (words !== write(start[key])) hash.set(key, words);
+    if (words !== write(begun[key])) hash.set(key, words);
   }
   return hash.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
 }
@@ -105,10 +107,12 @@ function toHash() {
 // Read the address. What it lacks or holds wrong is as the page begins; the looks stay.
 function fromHash(hash) {
   const fields = new URLSearchParams(hash.replace(/^#/, ""));
+  state.picture = fields.get("picture");
+  const begun = startNow();
   for (const { key, read } of FIELDS) {
     const value = fields.has(key) ? read(fields.get(key)) : undefined;
     if (value !== undefined) state[key] = value;
-    else if (!LOOKS.includes(key)) state[key] = start[key];
+    else if (!LOOKS.includes(key)) state[key] = begun[key];
   }
 }
 

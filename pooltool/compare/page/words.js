@@ -29,6 +29,9 @@ function number(value) {
   else if (!isShort && Number.isFinite(value)) words = value.toPrecision(3);
   return words.replaceAll("-", "−");
 }
+// The same in three digits or, from 1000 on, whole.
+const shortNumber = (value) => (
+  number(Number(Math.abs(value) < 1000 ? value.toPrecision(3) : fixed(value, 0))));
 const isExact = (value) => Number(number(value).replaceAll("−", "-")) === value;
 
 // A column of figures as `numerals` of pooltool/compare/text.py writes it.
