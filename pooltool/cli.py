@@ -369,8 +369,10 @@ def _explained(error: click.UsageError, words: Sequence[str]) -> str:
     for word in words:
         if re.match(r"-[^-].*\.[^\W\d]\w*$", word) or (word[:1] == "-" and os.path.lexists(word)):
             return f"{unknown}if it is a file: -- {shlex.quote(word)}"
-    name = error.option_name.lstrip("-").replace("-", "_")
-    name = f"--{OTHER_NAMES.get(name, name)}".replace("_", "-")
+    name = error.option_name
+    if name.startswith("--"):
+        plain = name[2:].replace("-", "_")
+        name = f"--{OTHER_NAMES.get(plain, plain)}".replace("_", "-")
     owners = {
         str(command.name): [option for param in command.params for option in param.opts]
         for command in cli.commands.values()
@@ -380,7 +382,7 @@ def _explained(error: click.UsageError, words: Sequence[str]) -> str:
         return f"{unknown}it is called {name} here."
     if elsewhere := [command for command, options in owners.items() if name in options]:
         return f"{unknown}{name} is an option of {', '.join(elsewhere)}."
-    if len(name) == 3 and (alike := [option for option in own if option.startswith(name)]):
+    if alike := [option for option in own if len(name) == 2 and option.startswith(f"-{name}")]:
         return f"{unknown}in full it is {' or '.join(alike)}."
     return error.format_message()
 

@@ -286,10 +286,11 @@ def pair(name: str, value: object) -> Pair:
             raise WindowError(f"{{{name}}} is more than {LARGEST}", **{name: (height, width)})
         if min(height, width) >= least:
             return height, width
-    wanted = "a positive integer" if least else "'valid', 'same', an integer of 0 or more"
-    raise WindowError(
-        f"{name}={value!r} is not {wanted} or a (height, width) pair of them, such as 2 or (2, 3)"
-    )
+    wanted = "a positive integer or a (height, width) pair of them, such as 2 or (2, 3)"
+    if name == "padding":
+        wanted = "'valid', 'same', an integer of 0 or more, (height, width) or ((top, bottom), "
+        wanted += "(left, right))"
+    raise WindowError(f"{name}={value!r} is not {wanted}")
 
 
 def is_integer(value: object) -> bool:

@@ -141,7 +141,7 @@ def _require_file(output: str, format: str | None) -> str:
         )
     is_known = extension == PAGE or extension in IMAGE_EXTENSIONS
     if format is not None and is_known and _writer(extension) is not _writer(format):
-        raise UsageProblem(f"-o {output} and --format {format} disagree; leave out --format")
+        raise UsageProblem(f"-o {output} and --format {format} disagree; change one of them")
     folder = os.path.dirname(output)
     if folder and not os.path.isdir(folder):
         raise UsageProblem(f"-o {output}: there is no folder {folder}; make it first")

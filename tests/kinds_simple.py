@@ -413,7 +413,7 @@ NETPBM_KINDS = (
     Kind("netpbm, a number that no integer of a machine holds",
          made(b"P2 1 1 255 99999999999999999999"), refusal="damaged: .* outside 0 to 255"),
     Kind("PGM of text, an underscore among digits",
-         made(b"P2 1 1 255 1_0"), refusal="damaged: .* not a number"),
+         made(b"P2 1 1 255 1_0"), refusal="'_' where whole numbers belong"),
 )  # fmt: skip
 
 

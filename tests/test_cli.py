@@ -471,7 +471,7 @@ def test_a_failed_image_is_one_line_and_the_others_go_on(
         (["--dilation", "0"], "'--dilation': '0' is not"),
         (["--output-size", "0"], "'--output-size': '0' is not"),
         (["--output-size", "2", "--stride", "2"], "--stride and --output-size cannot be combined"),
-        (["--format", "docx"], "'docx' is not a format that can be written; choose with --format"),
+        (["--format", "docx"], "'docx' is not a format that can be written; choose from png"),
         (["-o", "a.docx"], "'docx' is not a format that can be written; choose"),
         (["-o", "none/deep/x.png"], "x.png: there is no folder none/deep; make it first"),
         (["-o", "link.png/"], "-o link.png/: link.png is not a directory; name another one"),

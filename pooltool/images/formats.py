@@ -147,10 +147,9 @@ def format_for(extension_or_name: str) -> Format:
     if format and format.written:
         return format
     known = ", ".join(format.extensions[0] for format in FORMATS if format.written)
-    problem = f"{extension!r} is not a format that can be written"
     if not extension:
-        problem = "the name has no extension of a format"
-    raise ImageError(f"{problem}; choose with --format from {known}")
+        raise ImageError(f"the name has no extension of a format; choose with --format from {known}")
+    raise ImageError(f"{extension!r} is not a format that can be written; choose from {known}")
 
 
 @lru_cache
