@@ -1,4 +1,4 @@
-"""Pool images the way a convolutional network does: max, average and min."""
+"""Pool images the way a convolutional network does: max, min, average, median and mode."""
 
 from __future__ import annotations
 
