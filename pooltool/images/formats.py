@@ -148,7 +148,7 @@ def format_for(extension_or_name: str) -> Format:
         return format
     known = ", ".join(format.extensions[0] for format in FORMATS if format.written)
     if not extension:
-        raise ImageError(f"the name has no extension of a format; choose with --format from {known}")
+        raise ImageError(f"the name has no extension; choose a format with --format from {known}")
     raise ImageError(f"{extension!r} is not a format that can be written; choose from {known}")
 
 
