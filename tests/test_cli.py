@@ -432,7 +432,7 @@ def test_a_damaged_image_is_told_with_its_remedy(run: Run, tmp_path: Path, comma
             "flat.npy: its array has shape (5,); save one that is not empty as (height, width)",
         ),
         (["complex.npy"], "complex.npy: it holds complex128 values"),
-        (["bare"], "bare: the name has no extension; choose"),
+        (["bare"], "bare: the name has no extension; choose a format"),
         (["raw.cr2"], "raw.cr2: it is a camera's raw picture, which is not read; develop it"),
         (["deep.png", "--format", "jpg"], "deep.png: JPEG cannot hold uint16 values"),
         (["float.tif", "--format", "jpg"], "float.tif: JPEG cannot hold float32 values"),
