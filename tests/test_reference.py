@@ -437,6 +437,30 @@ def test_rounding_is_exact(dtype: str, count: int) -> None:
         np.testing.assert_array_equal(got, np.rint(sums / count))
 
 
+@pytest.mark.parametrize("padding", [300, 5000, 70_000])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u8", "f2", "f4", "f8"])
+def test_huge_padding_is_counted(dtype: str, padding: int) -> None:
+    """Most of it is padding in all windows: it is not read, and counts even so."""
+    image = np.random.default_rng(1).integers(0, 100, (3, 4, 4)).astype(dtype)
+    kinds, how = [image.dtype, np.dtype("f4")], {"rtol": 0.0}
+    if image.dtype.kind == "f":
+        image[0, :2] = image[:, 2, 0] = np.nan
+        kinds, how["rtol"] = [image.dtype], 2e-3 if dtype == "f2" else 3e-7
+    windows = Windows.of(padding + 2, 1, ((padding, 0), (padding, 1)), ceil_mode=True)
+    along = expected_windows(image.shape, windows)
+    assert along
+    for into, skip_nan in itertools.product(kinds, (False, True)):
+        options: dict[str, Any] = {"dtype": into, "skip_nan": skip_nan}
+        pooling = Pooling("avg", windows, count_include_pad=True, **options)
+        wanted = reference.alpha_weighted(image, *along, include_pad=True, **options)
+        np.testing.assert_allclose(alpha_weighted(image, pooling), wanted, **how)
+        for divisor in (None, 2**40 + 1):
+            got = pool2d(image, pooling._replace(divisor_override=divisor))
+            options["divisor"] = divisor
+            wanted = reference.pool(image, "avg", *along, include_pad=True, **options)
+            np.testing.assert_allclose(got, wanted, **how)
+
+
 @pytest.mark.parametrize("shape", [(40, 3, 5), (3, 40, 9, 7), (2, 40, 1, 30)])
 @pytest.mark.parametrize("dtype", ["u1", "i2", "f4", "f8"])
 @pytest.mark.parametrize("method", METHODS)

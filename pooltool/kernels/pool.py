@@ -219,7 +219,7 @@ def _average_tile(tile: Tile, pooling: Pooling, dtype: np.dtype[Any], out: Array
         tile, skipped = _without(nan, tile)
         if pooling.count_include_pad or pooling.divisor_override:  # else it is 0 / 0 for them
             alone = skipped == means.counts(tile.rows, tile.columns, False)
-        counts = pooling.divisor_override or counts - skipped
+        counts = pooling.divisor_override or counts - skipped.astype(np.int64)
     mean = out if out.dtype == dtype else np.empty(tile.shape, dtype)
     reduce_windows(tile, SUM, dtype, mean)
     means.divide_floats(mean, counts, mean)
