@@ -404,7 +404,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
         redirect_to_devnull(sys.stdout)
         if not isinstance(error, BrokenPipeError):
-            complain(f"standard output: {files.reason(error)}")
+            name = f"{error.filename}: " if error.filename else ""
+            complain(name + files.reason(error))
         return 1
     except Exception as error:
         complain(one_line(error))

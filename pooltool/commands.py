@@ -11,7 +11,7 @@ from pooltool.errors import PooltoolError, UsageProblem, one_line
 from pooltool.interrupts import Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
 from pooltool.plan import plan
-from pooltool.report import Report, complain, draw_bar, redirect_to_devnull
+from pooltool.report import STDOUT, Report, complain, draw_bar, redirect_to_devnull
 
 EACH_BYTES = 20_000
 """Fixed cost of an image, in bytes of its file: 0.4 ms at 50 MB a second."""
@@ -41,9 +41,9 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
         except PooltoolError as error:
             report.fail(one_line(error))
             ended = "stopped"
-        except OSError:
+        except OSError as error:
             draw_bar("")
-            if not interrupts.number:
+            if not interrupts.number or error.filename != STDOUT:
                 raise
             redirect_to_devnull(sys.stdout)  # the terminal was closed
         finally:

@@ -16,10 +16,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from pooltool import files, native
+from pooltool.errors import PooltoolError
 from pooltool.interrupts import SIGNALS, Interrupts
 from pooltool.job import Job, Outcome, Settings, pool_file
 
@@ -27,6 +29,10 @@ AHEAD = 1000
 """Jobs that may be started before an earlier one is reported."""
 PART_JOBS, PART_BYTES = 64, 1 << 18
 """A part of the jobs holds so many, or fewer where their files are larger, but at least one."""
+SPARE_PIPES = 6
+"""A process is started only where so many could be opened: it inherits the pipes of all before it,
+and needs files of its own.
+"""
 POLL_SECONDS = 0.05
 """Interval in which a run checks for interrupts."""
 CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -36,17 +42,26 @@ started; elsewhere than on Linux system libraries start some.
 
 
 class Worker:
-    """A process and the part of the jobs that it does."""
+    """A process and the part of the jobs that it does.
+
+    Raises `PooltoolError` where the system starts no more processes or opens no more pipes.
+    """
 
     def __init__(self, jobs: Sequence[Job], settings: Settings, is_stopped: Any) -> None:
-        self.connection, there = CONTEXT.Pipe()
+        self.jobs, self.part = jobs, range(0)
         self.at_hand = CONTEXT.RawValue("i", 0)
         """The number of the job that it has begun last."""
-        words = (there, jobs, settings, self.at_hand, is_stopped, files.protected())
-        self.process = CONTEXT.Process(target=_serve, args=words, daemon=True)
-        self.process.start()
+        try:
+            spare = [CONTEXT.Pipe() for _ in range(SPARE_PIPES)]
+            del spare  # which closes them
+            self.connection, there = CONTEXT.Pipe()
+            words = (there, jobs, settings, self.at_hand, is_stopped, files.protected())
+            self.process = CONTEXT.Process(target=_serve, args=words, daemon=True)
+            self.process.start()
+        except OSError as error:
+            reason = f"no process can be started: {error.strerror}; use fewer --jobs"
+            raise PooltoolError(reason) from None
         there.close()
-        self.jobs, self.part = jobs, range(0)
 
     def begin(self, part: range) -> None:
         """Have the jobs of these numbers done."""
@@ -84,15 +99,20 @@ def run(
     start = partial(Worker, jobs, settings, is_stopped)
     parts, begun = _parts(jobs), deque[range]()
     done: dict[range, list[Outcome]] = {}
-    idle: list[Worker] = []
-    busy: dict[Any, Worker] = {}
+    idle, busy = list[Worker](), dict[Any, Worker]()
     try:
         while True:
             while not interrupts.number and (idle or len(busy) < count):
                 is_far_ahead = begun and begun[-1].stop - begun[0].start >= AHEAD
                 if is_far_ahead or not (part := next(parts, None)):
                     break
-                worker = idle.pop() if idle else start()
+                try:
+                    worker = idle.pop() if idle else start()
+                except PooltoolError:
+                    if not begun:
+                        raise
+                    count, parts = max(1, len(busy)), chain([part], parts)
+                    break
                 worker.begin(part)
                 begun.append(part)
                 busy[worker.connection] = worker
@@ -158,7 +178,8 @@ def _serve(
     """Do the jobs that arrive, until there are no more. Only the parent handles signals."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(RuntimeError):  # the system starts no more threads
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     files.protect(protected)
     native.capture()
     native.import_cv2().setNumThreads(1)

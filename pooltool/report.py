@@ -25,6 +25,8 @@ BAR_AFTER_SECONDS = 1.0
 BAR_EVERY_SECONDS = 0.1
 EQUAL_WARNINGS = 5
 """A warning is printed this often, with the names of its images; the rest is counted."""
+STDOUT = "standard output"
+"""The `filename` of an `OSError` of writing it."""
 _is_bar_drawn = False
 """Whether the last line on the terminal is a bar, which the next text replaces."""
 
@@ -52,8 +54,9 @@ def say(text: str, *, err: bool = False, start: str = "", end: str = "\n") -> No
     try:
         stream.write(f"{start}{text}{end}")
         stream.flush()
-    except OSError:
+    except OSError as error:
         if not err:
+            error.filename = STDOUT
             raise
         redirect_to_devnull(stream)
 

@@ -895,6 +895,51 @@ def test_a_process_that_is_killed_while_it_waits_is_replaced(
     assert [outcome.job for outcome in outcomes] == small
 
 
+NO_FORK = """
+import errno, os, sys
+fork, left = os.fork, list(range({left}))
+
+def fork_few():
+    if not left:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+    left.pop()
+    return fork()
+
+os.fork = fork_few
+from pooltool.__main__ import main
+sys.exit(main())
+"""
+
+
+@needs_fork
+@pytest.mark.parametrize(
+    ("limit", "left", "reason"),
+    [
+        (40, 99, ""),
+        (16, 99, "Too many open files"),
+        (99, 2, ""),
+        (99, 0, "Resource temporarily unavailable"),
+    ],
+)
+def test_a_run_goes_on_with_as_many_processes_as_can_be_started(
+    run: Run, tmp_path: Path, limit: int, left: int, reason: str
+) -> None:
+    names = make_images(12, 200)
+    done = subprocess.run(
+        ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "", sys.executable, "-c",
+         NO_FORK.format(left=left), "max", *names, "-j", "12"],
+        env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if reason:
+        assert done.stderr == (
+            f"pooltool: no process can be started: {reason}; use fewer --jobs\n"
+            "pooltool: stopped: 0 done, 0 skipped, 0 failed, 12 left\n"
+        )
+    else:
+        assert done.stderr == "pooltool: 12 done, 0 skipped, 0 failed\n"
+    assert (done.returncode, len(done.stdout.splitlines())) == ((1, 0) if reason else (0, 12))
+
+
 @needs_fork
 @pytest.mark.parametrize("numbers", [["SIGKILL"], ["SIGTERM", "SIGTERM"], ["SIGINT", "SIGINT"]])
 def test_processes_end_with_the_run(tmp_path: Path, numbers: list[str]) -> None:
