@@ -14,6 +14,7 @@ from pooltool.errors import ImageError, PooltoolError, one_line
 from pooltool.geometry import Axis, DataFormat, row_axis
 from pooltool.images import Picture
 from pooltool.images.formats import NPY, PNG, Format, format_for, require_quality
+from pooltool.images.picture import left_out
 from pooltool.kernels import Pooling, pool_axes
 
 if TYPE_CHECKING:
@@ -148,9 +149,11 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
     )
     frames = picture.frames
     pooled = tuple(_pool_frame(pixels, picture, settings) for pixels in frames)
-    rows, columns = pooling.windows.axes(frames[0].shape)
-    reduction = rows.reduction, columns.reduction
-    result = picture._replace(frames=pooled, reduction=reduction, data_format=data_format)
+    axes = [pooling.windows.axes(pixels.shape) for pixels in frames]
+    reductions = [(rows.reduction, columns.reduction) for rows, columns in axes]
+    result = picture._replace(frames=pooled, reduction=reductions[0], data_format=data_format)
+    if len(set(reductions)) > 1:
+        result = _without_resolution(result)
     encoded = images.encode(result, format, quality=settings.quality)
     preview = None
     if settings.show:
@@ -164,14 +167,29 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
         from pooltool.kernels.ranks import indices2d
 
         places = tuple(
-            indices2d(pixels, values, *pooling.windows.axes(pixels.shape))
-            for pixels, values in zip(frames, pooled, strict=True)
+            indices2d(pixels, values, *windows)
+            for pixels, values, windows in zip(frames, pooled, axes, strict=True)
         )
         encoded_places = npy.encode(Picture(places, NPY, data_format=data_format), None)
         files.write(settings.indices, encoded_places.data)
     files.write(job.output, encoded.data, folder=job.folder)
     shape, dtype, count = pooled[0].shape, pooled[0].dtype, len(frames)
     return Outcome(job, "ok", frames[0].shape, shape, dtype, count, encoded.warnings, None, preview)
+
+
+def _without_resolution(picture: Picture) -> Picture:
+    """The picture without its one resolution, where the pages of the result have several."""
+    from pooltool.images import tags
+
+    metadata, names = picture.metadata, {tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT}
+    fields = metadata.exif.fields if metadata.exif else {}
+    if not (metadata.resolution or names & fields.keys()):
+        return picture
+    if metadata.exif:
+        others = {tag: field for tag, field in fields.items() if tag not in names}
+        metadata = metadata._replace(exif=metadata.exif._replace(fields=others))
+    warnings = (*picture.warnings, *left_out(["resolution, which differs between pages"]))
+    return picture._replace(metadata=metadata._replace(resolution=None), warnings=warnings)
 
 
 def _pool_frame(pixels: Array, picture: Picture, settings: Settings) -> Array:
@@ -232,7 +250,8 @@ def _pool_array(job: Job, settings: Settings, array: ArrayFile) -> Outcome:
 
 def _parts(array: ArrayFile, rows: Axis, axis: int) -> Iterator[tuple[Array, Axis, int]]:
     """Cut an array, in memory order, into parts of about `PART_BYTES`: (planes, rows, columns) or
-    (planes, rows, columns, channels), the windows over its rows, and the first of them.
+    (planes, rows, columns, channels), the windows over its rows, and which row of its planes is
+    the first of these.
 
     Windows that share most of their pixels stay together.
     """

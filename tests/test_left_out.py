@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from conftest import Run
 from PIL import Image, PngImagePlugin
 from samples import pil, pil_frames, pixels, png_chunk, smooth, tiff
 
@@ -229,6 +231,31 @@ def test_pages_share_a_resolution() -> None:
     with tifffile.TiffFile(io.BytesIO(encoded.data)) as reader:
         for page in reader.pages:
             assert [page.tags[tag].value for tag in (282, 283, 296)] == [(100, 1), (100, 1), 2]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("unit", [2, 1])
+def test_pages_of_other_sizes_may_have_no_common_resolution(
+    run: Run, tmp_path: Path, unit: int
+) -> None:
+    """All of 10 pixels, they are reduced by 10 and by 5; by strides they are reduced alike."""
+    with tifffile.TiffWriter(tmp_path / "in.tif") as writer:
+        for size in (100, 50):
+            gray = np.zeros((size, size), np.uint8)
+            writer.write(gray, resolution=(300, 300), resolutionunit=unit, metadata=None)
+    warning = "left out: resolution, which differs between pages"
+    for number, (words, wanted) in enumerate({
+        "--output-size 10": [None, None],
+        "--output-size 10 --frame 1": [(60, 1)],
+        "--stride 5": [(60, 1), (60, 1)],
+    }.items()):  # fmt: skip
+        name = f"{number}.tif"
+        done = run("avg", "in.tif", "-o", name, *words.split())
+        assert done.status == 0
+        assert (warning in done.out + done.err) == (None in wanted)
+        with tifffile.TiffFile(tmp_path / name) as reader:
+            for tag in (282, 283):
+                found = [page.aspage().tags.get(tag) for page in reader.pages]
+                assert [tag and tag.value for tag in found] == wanted
 
 
 def test_spacing_of_imagej_is_divided_with_its_unit_left_out() -> None:
