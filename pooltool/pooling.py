@@ -37,12 +37,11 @@ def _public(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **named: P.kwargs) -> R:
         try:
             return function(*args, **named)
-        except WindowError as error:
-            if not error.ending:
+        except (WindowError, ArrayTypeError) as error:
+            is_told = error.ending or error.reason.startswith("image ")
+            if not is_told:
                 image: Any = args[0] if args else named["image"]
                 error.ending = f" (image shape {as_image(image).shape})"
-            raise
-        except ArrayTypeError:
             raise
         except TypeError as error:
             parameters = signature(function).parameters

@@ -493,13 +493,18 @@ def test_sizes_of_other_types_are_refused_with_what_is_taken() -> None:
 
 @pytest.mark.parametrize("dtype", [complex, object, "U3", "M8[s]", "nonsense", np.longdouble])
 def test_averages_that_cannot_be_held(dtype: Any) -> None:
-    with pytest.raises(ArrayTypeError, match="dtype"):
-        avg_pool2d(np.zeros((4, 4)), dtype=dtype)
+    for function in (avg_pool2d, adaptive_avg_pool2d):
+        with pytest.raises(ArrayTypeError, match=r"^dtype=.* \(image shape \(4, 5, 3\)\)$"):
+            function(np.zeros((4, 5, 3)), 2, dtype=dtype)
 
 
 def test_nan_cannot_become_an_integer() -> None:
-    with pytest.raises(ArrayTypeError, match="NaN"):
-        avg_pool2d([[np.nan, 1.0]], 1, dtype=np.uint8)
+    for function in (avg_pool2d, adaptive_avg_pool2d):
+        with pytest.raises(ArrayTypeError) as caught:
+            function([[np.nan, 1.0]], 1, dtype=np.uint8)
+        assert str(caught.value) == (
+            "dtype='uint8': the average of a window is NaN, which it lacks (image shape (1, 2))"
+        )
 
 
 def test_the_public_door() -> None:

@@ -238,7 +238,7 @@ def store(means: Array, out: Array, *, finite: bool = False) -> None:
         return
     if np.isnan(means).any():
         reason = "{dtype}: the average of a window is NaN, which it lacks"
-        raise ArrayTypeError(reason, dtype=out.dtype)
+        raise ArrayTypeError(reason, dtype=out.dtype.name)
     low, high = integer_range(out.dtype)
     rounded = np.clip(np.rint(means, dtype=np.float64), low, high)
     np.copyto(out, rounded, casting="unsafe")
