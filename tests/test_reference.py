@@ -25,8 +25,8 @@ from pooltool.geometry import Windows
 from pooltool.kernels import (
     Method,
     Pooling,
+    fast,
     means,
-    opencv,
     pool2d,
     pool_axes,
     reduce,
@@ -361,7 +361,7 @@ def sums_side_by_side(sums: Array, height: int, width: int) -> Array:
 
 def blurred_sides() -> Iterator[tuple[int, int]]:
     """For every number of pixels that is blurred, the longest window and the squarest."""
-    for area in opencv.BLURRED[::2]:
+    for area in fast.BLURRED[::2]:
         squarest = max(side for side in range(1, 33) if area % side == 0)
         yield from {(1, area), (squarest, area // squarest), (area // squarest, squarest)}
 
@@ -369,7 +369,7 @@ def blurred_sides() -> Iterator[tuple[int, int]]:
 @pytest.mark.usefixtures("vector_units")
 def test_opencv_blurs_every_size_exactly() -> None:
     """The sums on both sides of every tie stand for all sums: those between them lie farther off
-    from a tie. This is the proof that `opencv.blur` rests on.
+    from a tie. This is the proof that `fast.blur` rests on.
     """
     checked = 0
     for height, width in blurred_sides():
@@ -386,7 +386,7 @@ def test_opencv_blurs_every_size_exactly() -> None:
 @pytest.mark.parametrize("sides", [(3, 3), (5, 5), (3, 7), (15, 15), (1, 9), (51, 5), (31, 31)])
 def test_every_sum_of_a_blur_is_exact(sides: tuple[int, int]) -> None:
     height, width = sides
-    assert height * width in opencv.BLURRED
+    assert height * width in fast.BLURRED
     every = np.arange(255 * height * width + 1)
     for sums in np.array_split(every, 1 + len(every) // 5000):  # as wide as images are
         image = sums_side_by_side(sums, height, width)
@@ -407,20 +407,20 @@ def test_quarters_of_every_sum_are_exact(dtype: str, channels: int) -> None:
         image = np.stack([np.roll(plane, 2 * n, axis=1) for n in range(channels)], axis=-1)
         tile = tiles.Tile(image[None], *Windows.of(2).axes(image.shape))
         means = np.empty((1, 1, len(sums), channels), dtype)
-        assert opencv.quarter(tile, means)
+        assert fast.quarter(tile, means)
         wanted = np.rint(image.reshape(2, -1, 2, channels).sum((0, 2), np.int64) / 4)
         np.testing.assert_array_equal(means[0, 0], wanted)
 
 
 @pytest.mark.usefixtures("vector_units")
 def test_opencv_divides_every_sum_exactly() -> None:
-    """This is the proof that `opencv.scale` rests on, tried for all sums of bytes."""
-    powers, odd = [2**n for n in range(14)], range(3, opencv.MOST_SCALED, 2)
+    """This is the proof that `fast.scale` rests on, tried for all sums of bytes."""
+    powers, odd = [2**n for n in range(14)], range(3, fast.MOST_SCALED, 2)
     for count in [*powers, *odd[:300], *odd[300::97], odd[-1]]:
         sums = np.arange(255 * count + 1, dtype=np.uint32)
         for narrow in ("u2", "u4") if sums[-1] < 2**16 else ("u4",):
             means = np.empty((1, 1, len(sums), 1), np.uint8)
-            assert opencv.scale(sums.astype(narrow).reshape(means.shape), count, means)
+            assert fast.scale(sums.astype(narrow).reshape(means.shape), count, means)
             np.testing.assert_array_equal(means.ravel(), np.rint(sums / count))
 
 
@@ -442,10 +442,10 @@ def test_rounding_is_exact(dtype: str, count: int) -> None:
 def test_huge_padding_is_counted(dtype: str, padding: int) -> None:
     """Most of it is padding in all windows: it is not read, and counts even so."""
     image = np.random.default_rng(1).integers(0, 100, (3, 4, 4)).astype(dtype)
-    kinds, how = [image.dtype, np.dtype("f4")], {"rtol": 0.0}
+    kinds, accuracy = [image.dtype, np.dtype("f4")], 0.0
     if image.dtype.kind == "f":
         image[0, :2] = image[:, 2, 0] = np.nan
-        kinds, how["rtol"] = [image.dtype], 2e-3 if dtype == "f2" else 3e-7
+        kinds, accuracy = [image.dtype], 2e-3 if dtype == "f2" else 3e-7
     windows = Windows.of(padding + 2, 1, ((padding, 0), (padding, 1)), ceil_mode=True)
     along = expected_windows(image.shape, windows)
     assert along
@@ -453,12 +453,12 @@ def test_huge_padding_is_counted(dtype: str, padding: int) -> None:
         options: dict[str, Any] = {"dtype": into, "skip_nan": skip_nan}
         pooling = Pooling("avg", windows, count_include_pad=True, **options)
         wanted = reference.alpha_weighted(image, *along, include_pad=True, **options)
-        np.testing.assert_allclose(alpha_weighted(image, pooling), wanted, **how)
+        np.testing.assert_allclose(alpha_weighted(image, pooling), wanted, rtol=accuracy)
         for divisor in (None, 2**40 + 1):
             got = pool2d(image, pooling._replace(divisor_override=divisor))
             options["divisor"] = divisor
             wanted = reference.pool(image, "avg", *along, include_pad=True, **options)
-            np.testing.assert_allclose(got, wanted, **how)
+            np.testing.assert_allclose(got, wanted, rtol=accuracy)
 
 
 @pytest.mark.parametrize("shape", [(40, 3, 5), (3, 40, 9, 7), (2, 40, 1, 30)])

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from pooltool.errors import ArrayTypeError
 from pooltool.geometry import Axis
-from pooltool.kernels import opencv
+from pooltool.kernels import fast
 from pooltool.kernels.reduce import depth
 from pooltool.kernels.tiles import own_taps
 
@@ -153,7 +153,7 @@ def divide_integers(sums: Array, count: Counts, limits: tuple[float, float], out
             divide_floats(means, count, means)
             store(means, out)
             return
-        if not (is_small and isinstance(count, int) and opencv.scale(sums, count, out)):
+        if not (is_small and isinstance(count, int) and fast.scale(sums, count, out)):
             _divide_whole(sums, count, limits, out)
         return
     is_single = isinstance(count, int) and out.dtype == np.float32 and count <= SINGLE_SUM

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pooltool.errors import PooltoolError
 from pooltool.geometry import Axis, DataFormat, Windows, row_axis
-from pooltool.kernels import means, opencv
+from pooltool.kernels import fast, means
 from pooltool.kernels.reduce import SUM, Reduction, reduce_windows
 from pooltool.kernels.tiles import Tile, as_planes, copy_pixels, most_windows, tiles, transposed
 
@@ -166,7 +166,7 @@ def _pool_extremes(
     most = most_windows(rows, columns, planes.itemsize, tile_bytes)
     for tile in tiles(planes, rows, columns, most, times=OVERLAP):
         results = out[tile.where]
-        if not opencv.extreme(tile, reduction, results):
+        if not fast.extreme(tile, reduction, results):
             reduce_windows(tile, reduction, out.dtype, results)
             if is_float:
                 means.canonicalize(results)
@@ -181,12 +181,12 @@ def average_integers(
     low, high = means.integer_range(pixels)
     along_rows, dtype = means.integer_sum_dtypes(pixels, low, high, height, area)
     is_offered = divisor is None and pixels == out.dtype
-    if is_offered and opencv.can_blur(pixels, rows, columns):
+    if is_offered and fast.can_blur(pixels, rows, columns):
         tile_bytes *= 8  # of which the filter keeps a few rows in the cache
     most = most_windows(rows, columns, min(2 * pixels.itemsize, 8), tile_bytes)
     for tile in tiles(planes, rows, columns, most, times=OVERLAP):
         results = out[tile.where]
-        if is_offered and (opencv.blur(tile, results) or opencv.quarter(tile, results)):
+        if is_offered and (fast.blur(tile, results) or fast.quarter(tile, results)):
             continue
         if pixels.itemsize == 8:  # most sums fit into 64 bits even so
             low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)

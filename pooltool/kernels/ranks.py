@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pooltool.geometry import Axis, DataFormat, row_axis
-from pooltool.kernels import means, opencv
+from pooltool.kernels import fast, means
 from pooltool.kernels.tiles import Tile, as_planes, copy_pixels, most_windows, own_taps, tiles
 
 Array = NDArray[Any]
@@ -53,7 +53,7 @@ def pool(
     most = most_gathered(rows, columns, dtype)
     for tile in tiles(planes, rows, columns, most_windows(rows, columns, 1, 8 * tile_bytes)):
         results = out[tile.where]
-        if not (is_median and opencv.median(tile, results)):
+        if not (is_median and fast.median(tile, results)):
             for part in tiles(tile.pixels, tile.rows, tile.columns, most):
                 results[part.where] = _pool_part(part, dtype, is_median, skip_nan)
         if out.dtype.kind == "f":
