@@ -117,7 +117,8 @@ def _text_numbers(text: bytes, kind: str, count: int) -> Array:
     """Decimal numbers with blanks between them, which the digits of a bitmap do not need."""
     text = b"\n".join(line.partition(b"#")[0] for line in text.split(b"\n"))
     if other := re.search(rb"[^01\s]" if kind == "1" else rb"[^\d\s]", text):
-        raise ImageError(f"it holds {other[0].decode('latin-1')!r} where whole numbers belong")
+        word = other[0].decode("latin-1")
+        raise ImageError(f"it is not valid: it holds {word!r} where whole numbers belong")
     if kind == "1":
         numbers: Array = np.frombuffer(b"".join(text.split()), np.uint8) - 48
     else:
