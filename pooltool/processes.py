@@ -13,9 +13,8 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -47,15 +46,13 @@ class Worker:
     Raises `PooltoolError` where the system starts no more processes or opens no more pipes.
     """
 
-    def __init__(self, jobs: Sequence[Job], settings: Settings, is_stopped: Any) -> None:
+    def __init__(self, jobs: Sequence[Job], settings: Settings) -> None:
         self.jobs, self.part = jobs, range(0)
-        self.at_hand = CONTEXT.RawValue("i", 0)
-        """The number of the job that it has begun last."""
         try:
             spare = [CONTEXT.Pipe() for _ in range(SPARE_PIPES)]
             del spare  # which closes them
             self.connection, there = CONTEXT.Pipe()
-            words = (there, jobs, settings, self.at_hand, is_stopped, files.protected())
+            words = (there, jobs, settings, files.protected())
             self.process = CONTEXT.Process(target=_serve, args=words, daemon=True)
             self.process.start()
         except OSError as error:
@@ -70,18 +67,22 @@ class Worker:
             self.connection.send(part)
 
     def receive(self) -> list[Outcome] | None:
-        """Wait for the outcomes of the part, or after an interrupt of the first jobs in it; None
-        where the process was killed.
+        """Wait for the outcomes of the part, or after `stop` of the first jobs in it; None where
+        the process was killed.
         """
         with suppress(EOFError, OSError):
             numbers_and_fields = zip(self.part, self.connection.recv(), strict=False)
             return [Outcome(self.jobs[number], *fields) for number, fields in numbers_and_fields]
         return None
 
-    def end(self) -> str:
-        """Let the process end once its part is done; return why it did."""
+    def stop(self) -> None:
+        """Let the process end once the job at hand is done."""
         with suppress(OSError):
             self.connection.send(None)
+
+    def end(self) -> str:
+        """Stop the process and wait until it has ended; return why it did."""
+        self.stop()
         self.process.join()
         status = self.process.exitcode
         name = signal.Signals(-status).name if status < 0 else f"status {status}"
@@ -92,11 +93,8 @@ def run(
     jobs: Sequence[Job], settings: Settings, interrupts: Interrupts, count: int
 ) -> Iterator[Outcome]:
     """Do the jobs by so many processes; yield the outcomes as `commands.run` does."""
-    # Here, not only in every process: OpenCV waits forever for its own threads, which a fork
-    # does not copy.
+    # Here too: OpenCV waits forever for threads of its own, which a fork does not copy.
     native.import_cv2().setNumThreads(1)
-    is_stopped = CONTEXT.RawValue("b", False)
-    start = partial(Worker, jobs, settings, is_stopped)
     parts, begun = _parts(jobs), deque[range]()
     done: dict[range, list[Outcome]] = {}
     idle, busy = list[Worker](), dict[Any, Worker]()
@@ -107,7 +105,7 @@ def run(
                 if is_far_ahead or not (part := next(parts, None)):
                     break
                 try:
-                    worker = idle.pop() if idle else start()
+                    worker = idle.pop() if idle else Worker(jobs, settings)
                 except PooltoolError:
                     if not begun:
                         raise
@@ -125,34 +123,36 @@ def run(
                 worker = busy.pop(connection)
                 outcomes = worker.receive()
                 if outcomes is None:
-                    outcomes = list(_again(worker, start, interrupts))
+                    outcomes = list(_again(worker, settings, interrupts))
                 else:
                     idle.append(worker)
                 done[worker.part] = outcomes
-            is_stopped.value = bool(interrupts.number)
+            for worker in busy.values() if interrupts.number else ():
+                worker.stop()
     finally:
-        is_stopped.value = True
+        for worker in busy.values():
+            worker.stop()
         for worker in () if interrupts.is_overdue else (*idle, *busy.values()):
             worker.end()
 
 
-def _again(lost: Worker, start: Callable[[], Worker], interrupts: Interrupts) -> Iterator[Outcome]:
-    """Do the jobs of a process that was killed, each in a process of its own. One whose process is
-    killed twice has failed.
+def _again(lost: Worker, settings: Settings, interrupts: Interrupts) -> Iterator[Outcome]:
+    """Do the jobs of a process that was killed, each in a process of its own. One that has ended
+    two processes in which it was alone has failed.
     """
     lost.end()
     for number in lost.part:
-        for _ in range(1 if number == lost.at_hand.value else 2):
+        for _ in range(1 if len(lost.part) == 1 else 2):
             if interrupts.number:
                 return
-            worker = start()
+            worker = Worker(lost.jobs, settings)
             worker.begin(range(number, number + 1))
             outcomes, reason = worker.receive(), worker.end()
             if outcomes is not None:
                 yield from outcomes
                 break
         else:
-            error = f"its process ended ({reason}); tried twice; leave it out"
+            error = f"its process ended ({reason}); tried twice alone; leave it out"
             yield Outcome(lost.jobs[number], "failed", error=error)
 
 
@@ -171,8 +171,6 @@ def _serve(
     connection: Connection,
     jobs: Sequence[Job],
     settings: Settings,
-    at_hand: Any,
-    is_stopped: Any,
     protected: tuple[files.Identity, ...],
 ) -> None:
     """Do the jobs that arrive, until there are no more. Only the parent handles signals."""
@@ -187,9 +185,8 @@ def _serve(
         while part := connection.recv():
             outcomes = []
             for number in part:
-                if is_stopped.value:
+                if connection.poll():  # it is to stop
                     break
-                at_hand.value = number
                 # Without its job, which is known there: named tuples take 20 us each to be sent.
                 outcomes.append(pool_file(jobs[number], settings)[1:])
             connection.send(outcomes)
