@@ -85,7 +85,9 @@ class Worker:
         self.stop()
         self.process.join()
         status = self.process.exitcode
-        name = signal.Signals(-status).name if status < 0 else f"status {status}"
+        name = f"status {status}" if status >= 0 else f"signal {-status}"
+        with suppress(ValueError):  # it is no signal, or one for real time, which has no name
+            name = signal.Signals(-status).name
         return name + ", probably because memory ran out" * (name == "SIGKILL")
 
 

@@ -941,6 +941,17 @@ def test_a_run_goes_on_with_as_many_processes_as_can_be_started(
     assert (done.returncode, len(done.stdout.splitlines())) == ((1, 0) if reason else (0, 12))
 
 
+@needs_fork
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(9, "SIGKILL, probably because memory ran out"), (10, "SIGUSR1"), (40, "signal 40")],
+)
+def test_why_a_process_ended(small: list[Job], number: int, reason: str) -> None:
+    worker = processes.Worker(small, SETTINGS)
+    os.kill(worker.process.pid, number)
+    assert worker.end() == reason
+
+
 WITHOUT_SHARED_MEMORY = """
 import multiprocessing.heap, os, signal, sys
 from pooltool import report
