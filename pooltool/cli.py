@@ -304,11 +304,11 @@ def _settings(method: Method, windows: Windows, words: dict[str, Any]) -> Settin
     """What the options ask for."""
     from pooltool.job import Settings
     from pooltool.kernels import Pooling
-    from pooltool.kernels.means import result_dtype
+    from pooltool.kernels.means import checked_dtype
 
     names = ("count_include_pad", "skip_nan")
     more = {name: words[name] for name in names if name in words}
-    pooling = Pooling(method, windows, dtype=result_dtype(words.get("dtype")), **more)
+    pooling = Pooling(method, windows, dtype=checked_dtype(words.get("dtype")), **more)
     return Settings(pooling, **{name: words[name] for name in Settings._fields if name in words})
 
 

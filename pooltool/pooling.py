@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from pooltool.errors import OTHER_NAMES, ArrayShapeError, ArrayTypeError, WindowError
 from pooltool.geometry import DataFormat, OutputSize, Padding, Size, Windows, is_integer
 from pooltool.kernels import Pooling, pool2d
-from pooltool.kernels.means import is_real, result_dtype
+from pooltool.kernels.means import checked_dtype, is_real
 
 Array = NDArray[Any]
 P = ParamSpec("P")
@@ -240,7 +240,7 @@ def avg_pool2d(
     return _pool(
         image,
         data_format,
-        Pooling("avg", windows, count_include_pad, result_dtype(dtype), divisor, skip_nan),
+        Pooling("avg", windows, count_include_pad, checked_dtype(dtype), divisor, skip_nan),
     )
 
 
@@ -354,7 +354,7 @@ def adaptive_avg_pool2d(
     >>> adaptive_avg_pool2d(np.zeros((32, 512, 7, 7)), 1, data_format="channels_first").shape
     (32, 512, 1, 1)
     """
-    windows, into = Windows.adaptive(output_size), result_dtype(dtype)
+    windows, into = Windows.adaptive(output_size), checked_dtype(dtype)
     return _pool(image, data_format, Pooling("avg", windows, dtype=into, skip_nan=skip_nan))
 
 

@@ -597,6 +597,13 @@ def test_parts_of_axes_give_the_same_bits() -> None:
         assert np.concatenate(bands).tobytes() == pool2d(image, pooling).tobytes()
 
 
+def test_what_calls_share_cannot_be_changed() -> None:
+    rows, _ = Windows.of(3, 1, "same").axes((9, 9))
+    for count_padding in (False, True):
+        with pytest.raises(ValueError, match="read-only"):
+            means.counts_along(rows, count_padding)[0] = 1
+
+
 def test_threads_share_nothing() -> None:
     """Each call has memory of its own for what is between, however many run at once."""
     images = [random_image((300, 200, 3), "u2", seed) for seed in range(8)]

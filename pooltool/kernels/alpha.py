@@ -32,9 +32,9 @@ def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYT
     out = empty((len(planes), rows.count, columns.count, 4), dtype)
     height, width = (axis.pool_size + sum(axis.unseen) for axis in (rows, columns))
     sums = _sum_dtype(image.dtype, dtype, height * width)
-    most = tile_bytes // (2 * sums.itemsize * rows.stride * columns.stride)
+    window_limit = tile_bytes // (2 * sums.itemsize * rows.stride * columns.stride)
     with np.errstate(all="ignore"):
-        for tile in tiles(planes, rows, columns, most):
+        for tile in tiles(planes, rows, columns, window_limit):
             if image.dtype.kind in "iu" and not pooling.count_include_pad:
                 low = tile.pixels[..., 3].min()
                 if low > 0 and low == tile.pixels[..., 3].max():  # all weigh the same
@@ -52,11 +52,12 @@ def _sum_dtype(image: np.dtype[Any], result: np.dtype[Any], area: int) -> np.dty
     """
     if image.kind == "f":
         return np.dtype(np.float64)
-    most = max(-(limits := means.integer_range(image))[0], limits[1])
-    is_small = image == np.uint8 and area * most * most < means.SINGLE_ROUNDED
+    low, high = means.integer_range(image)
+    largest = max(-low, high)
+    is_small = image == np.uint8 and area * largest**2 < means.SINGLE_ROUNDED
     if is_small and result.name in ("uint8", "float32"):
         return np.dtype(np.float32)
-    is_exact = area * most * most < means.EXACT_SUM and area * most < means.EXACT_COUNT
+    is_exact = area * largest**2 < means.EXACT_SUM and area * largest < means.EXACT_COUNT
     return np.dtype(np.float64 if is_exact else object)
 
 

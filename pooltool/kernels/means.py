@@ -34,8 +34,8 @@ tie: 1 / (2 * count) or more from it, which is more than half a unit in the last
 """
 EXACT_COUNT = 2**28
 """Below this many pixels the same holds when the quotient is rounded on to float32."""
-FEW = 2**12
-"""So few values are added 0 to sooner than looked at."""
+FEW_TO_ADD_TO = 2**12
+"""To so few values 0 is added sooner than they are looked at."""
 
 
 def mean_dtype(image: np.dtype[Any], wanted: np.dtype[Any] | None) -> np.dtype[Any]:
@@ -47,7 +47,7 @@ def mean_dtype(image: np.dtype[Any], wanted: np.dtype[Any] | None) -> np.dtype[A
     return np.dtype(np.float32 if image.itemsize <= 2 else np.float64)
 
 
-def result_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
+def checked_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
     """The dtype of an average that was asked for; raise `ArrayTypeError` if it cannot hold one."""
     if dtype is None:
         return None
@@ -89,8 +89,8 @@ def _sum_dtype(image: np.dtype[Any], low: int, high: int, count: int) -> np.dtyp
     narrow = ["u2", "u4"] if image.kind == "u" else ["i2", "i4"]
     for name in ["i8"] if image.itemsize == 8 else [*narrow, "i8"]:
         dtype: np.dtype[Any] = np.dtype(name)
-        least, most = integer_range(dtype)
-        if count * low >= least and count * high <= most:
+        smallest, largest = integer_range(dtype)
+        if count * low >= smallest and count * high <= largest:
             return dtype
     return np.dtype(object)
 
@@ -121,11 +121,13 @@ def counts(rows: Axis, columns: Axis, count_padding: bool) -> Counts:
 def counts_along(axis: Axis, count_padding: bool) -> NDArray[np.int64]:
     """Count the pixels of each window along an axis, with or without those of the padding."""
     starts, first, last = own_taps(axis)
-    if not count_padding or axis.lengths:
-        return np.asarray(last - first + 1)
-    before, after = axis.unseen  # and no window begins before the padding
-    until_end = before - (starts - axis.size - axis.after) // axis.dilation
-    return np.asarray(np.minimum(before + axis.pool_size + after, until_end))
+    pixels: NDArray[np.int64] = last - first + 1
+    if count_padding and not axis.lengths:
+        before, after = axis.unseen  # and no window begins before the padding
+        until_end = before - (starts - axis.size - axis.after) // axis.dilation
+        pixels = np.minimum(before + axis.pool_size + after, until_end)
+    pixels.setflags(write=False)  # all callers share it
+    return pixels
 
 
 def divide_floats(sums: Array, count: Counts, out: Array) -> None:
@@ -145,9 +147,9 @@ def divide_integers(sums: Array, count: Counts, limits: tuple[float, float], out
     """Write the mean of exact sums into `out`, rounded once. `limits` are the smallest and the
     largest sum that there can be; `sums` may be used up.
     """
-    most = max(-limits[0], limits[1])
+    largest_sum = max(-limits[0], limits[1])
     if out.dtype.kind != "f":
-        is_small = most < SINGLE_ROUNDED and out.itemsize <= 2
+        is_small = largest_sum < SINGLE_ROUNDED and out.itemsize <= 2
         if is_small and not isinstance(count, int):  # numpy is slow to divide integers by others
             means = sums.astype(np.float32, copy=False)
             divide_floats(means, count, means)
@@ -157,12 +159,12 @@ def divide_integers(sums: Array, count: Counts, limits: tuple[float, float], out
             _divide_whole(sums, count, limits, out)
         return
     is_single = isinstance(count, int) and out.dtype == np.float32 and count <= SINGLE_SUM
-    if is_single and most > SINGLE_SUM:
+    if is_single and largest_sum > SINGLE_SUM:
         is_single = max(-int(sums.min()), int(sums.max())) <= SINGLE_SUM
     if is_single:
         divide_floats(sums.astype(np.float32, copy=False), count, out)
         return
-    _divide_exactly(sums, np.broadcast_to(np.asarray(count), sums.shape), most, out)
+    _divide_exactly(sums, np.broadcast_to(np.asarray(count), sums.shape), largest_sum, out)
 
 
 def _divide_whole(sums: Array, count: Counts, limits: tuple[float, float], out: Array) -> None:
@@ -171,9 +173,9 @@ def _divide_whole(sums: Array, count: Counts, limits: tuple[float, float], out: 
     there, unless the number below is odd.
     """
     numbers = np.asarray(count)
-    most = max(-limits[0], limits[1]) + int(numbers.max())
+    largest = max(-limits[0], limits[1]) + int(numbers.max())
     dtypes = [np.dtype(np.int64)] if numbers.ndim else [sums.dtype, np.dtype(np.int64)]
-    wide = [dtype for dtype in dtypes if most <= integer_range(dtype)[1]]
+    wide = [dtype for dtype in dtypes if largest <= integer_range(dtype)[1]]
     whole: Array = sums.astype(wide[0] if wide else np.dtype(object), copy=False)
     is_even: Any = (count + 1) % 2
     if np.any(is_even):
@@ -188,14 +190,14 @@ def _divide_whole(sums: Array, count: Counts, limits: tuple[float, float], out: 
 
 
 @np.errstate(all="ignore")
-def _divide_exactly(sums: Array, count: Array, most: float, out: Array) -> None:
+def _divide_exactly(sums: Array, count: Array, largest_sum: float, out: Array) -> None:
     """Round quotients to the nearest float, by float64 where that is exact."""
     if sums.dtype.hasobject or count.dtype.hasobject:
         doubtful = np.ones(sums.shape, bool)
     else:
         means = sums / count
         store(means, out)
-        if most < EXACT_SUM and count.max() < EXACT_COUNT:
+        if largest_sum < EXACT_SUM and count.max() < EXACT_COUNT:
             return
         doubtful = (np.abs(means) * count >= EXACT_SUM) | (count >= EXACT_COUNT)
     pairs = zip(sums[doubtful].tolist(), count[doubtful].tolist(), strict=True)
@@ -222,7 +224,7 @@ def canonicalize(values: Array, *, finite: bool = False) -> None:
     if not finite and np.isnan(np.maximum.reduce(values, axis=None)):
         np.copyto(values, np.nan, where=np.isnan(values))
     signed = np.dtype(f"i{values.itemsize}")
-    if values.size < FEW or values.view(signed).min() == integer_range(signed)[0]:
+    if values.size < FEW_TO_ADD_TO or values.view(signed).min() == integer_range(signed)[0]:
         np.add(values, values.dtype.type(0), out=values)  # only -0.0 has such bits
 
 

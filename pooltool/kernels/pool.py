@@ -163,8 +163,8 @@ def _pool_extremes(
         low, high = (-np.inf, np.inf) if is_float else means.integer_range(out.dtype)
         combine, neutral = (np.maximum, low) if is_max else (np.minimum, high)
         reduction = Reduction(combine, neutral, idempotent=True)
-    most = most_windows(rows, columns, planes.itemsize, tile_bytes)
-    for tile in tiles(planes, rows, columns, most, times=OVERLAP):
+    window_limit = most_windows(rows, columns, planes.itemsize, tile_bytes)
+    for tile in tiles(planes, rows, columns, window_limit, times=OVERLAP):
         results = out[tile.where]
         if not fast.extreme(tile, reduction, results):
             reduce_windows(tile, reduction, out.dtype, results)
@@ -183,8 +183,8 @@ def average_integers(
     is_offered = divisor is None and pixels == out.dtype
     if is_offered and fast.can_blur(pixels, rows, columns):
         tile_bytes *= 8  # of which the filter keeps a few rows in the cache
-    most = most_windows(rows, columns, min(2 * pixels.itemsize, 8), tile_bytes)
-    for tile in tiles(planes, rows, columns, most, times=OVERLAP):
+    window_limit = most_windows(rows, columns, min(2 * pixels.itemsize, 8), tile_bytes)
+    for tile in tiles(planes, rows, columns, window_limit, times=OVERLAP):
         results = out[tile.where]
         if is_offered and (fast.blur(tile, results) or fast.quarter(tile, results)):
             continue
@@ -205,8 +205,8 @@ def _average_floats(
     values.
     """
     dtype = means.float_sum_dtype(planes.dtype.newbyteorder("="), out.dtype, rows, columns)
-    most = most_windows(rows, columns, planes.itemsize, tile_bytes)
-    for tile in tiles(planes, rows, columns, most, times=OVERLAP):
+    window_limit = most_windows(rows, columns, planes.itemsize, tile_bytes)
+    for tile in tiles(planes, rows, columns, window_limit, times=OVERLAP):
         _average_tile(tile, pooling, dtype, out[tile.where])
 
 
@@ -224,9 +224,9 @@ def _average_tile(tile: Tile, pooling: Pooling, dtype: np.dtype[Any], out: Array
     reduce_windows(tile, SUM, dtype, mean)
     means.divide_floats(mean, counts, mean)
     finite = bool(np.isfinite(np.add.reduce(mean, axis=None)))
-    most = tile.rows.pool_size * tile.columns.pool_size
-    if dtype.itemsize == tile.pixels.itemsize and not finite and _may_overflow(tile.pixels, most):
-        scale = dtype.type(2.0 ** -most.bit_length())
+    area = tile.rows.pool_size * tile.columns.pool_size
+    if dtype.itemsize == tile.pixels.itemsize and not finite and _may_overflow(tile.pixels, area):
+        scale = dtype.type(2.0 ** -area.bit_length())
         smaller = tile._replace(pixels=np.multiply(tile.pixels, scale, order="C"))
         again = np.empty(tile.shape, dtype)
         reduce_windows(smaller, SUM, dtype, again)
@@ -238,18 +238,18 @@ def _average_tile(tile: Tile, pooling: Pooling, dtype: np.dtype[Any], out: Array
     means.store(mean, out, finite=finite)
 
 
-def _may_overflow(pixels: Array, most: int) -> bool:
-    """True when a sum of `most` finite values of these may be beyond their dtype."""
+def _may_overflow(pixels: Array, area: int) -> bool:
+    """True when a sum of `area` finite values of these may be beyond their dtype."""
     largest = max(-np.fmin.reduce(pixels, axis=None), np.fmax.reduce(pixels, axis=None))
     if np.isinf(largest):
         largest = np.abs(pixels[np.isfinite(pixels)]).max(initial=0)
-    return bool(largest > np.finfo(pixels.dtype).max / most)
+    return bool(largest > np.finfo(pixels.dtype).max / area)
 
 
 def _without(nan: NDArray[np.bool_], tile: Tile) -> tuple[Tile, Array]:
     """The tile with 0 in place of NaN, and how many NaN each of its windows holds."""
-    most = tile.rows.pool_size * tile.columns.pool_size
-    _, dtype = means.integer_sum_dtypes(np.dtype(np.uint8), 0, 1, 1, most)
+    area = tile.rows.pool_size * tile.columns.pool_size
+    _, dtype = means.integer_sum_dtypes(np.dtype(np.uint8), 0, 1, 1, area)
     skipped = np.empty(tile.shape, dtype)
     holes = tile._replace(pixels=nan.view(np.uint8))
     reduce_windows(holes, SUM, dtype, skipped)

@@ -50,11 +50,11 @@ def pool(
     is_median = method == "median"
     # numpy compares float16 one by one, and float32 with vector units.
     dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
-    most = most_gathered(rows, columns, dtype)
+    window_limit = most_gathered(rows, columns, dtype)
     for tile in tiles(planes, rows, columns, most_windows(rows, columns, 1, 8 * tile_bytes)):
         results = out[tile.where]
         if not (is_median and fast.median(tile, results)):
-            for part in tiles(tile.pixels, tile.rows, tile.columns, most):
+            for part in tiles(tile.pixels, tile.rows, tile.columns, window_limit):
                 results[part.where] = _pool_part(part, dtype, is_median, skip_nan)
         if out.dtype.kind == "f":
             means.canonicalize(results)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.geometry import Axis
-from pooltool.kernels.tiles import FEW, MANY, Tile, copy_pixels
+from pooltool.kernels.tiles import FEW, LARGE_SIDE, Tile, copy_pixels
 
 Array = NDArray[Any]
 
@@ -43,7 +43,7 @@ def _is_separate(axis: Axis) -> bool:
     """True for windows that are reduced one after the other, by chunks of rows: adaptive ones, and
     large ones that share no row.
     """
-    return bool(axis.lengths) or (axis.pool_size >= MANY and axis.period == axis.pool_size)
+    return bool(axis.lengths) or (axis.pool_size >= LARGE_SIDE and axis.period == axis.pool_size)
 
 
 @lru_cache(maxsize=64)
@@ -73,7 +73,7 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
     are_wide = channels >= FEW or (channels == 1 and out.itemsize >= 4)
     if axis.lengths:
         _reduce_adaptive_columns(axis, reduced, reduction, out)
-    elif are_wide and axis.pool_size <= min(2 * axis.stride, MANY):
+    elif are_wide and axis.pool_size <= min(2 * axis.stride, LARGE_SIDE):
         _tree([reduced[:, :, tap] for tap in axis.taps], reduction.combine, out)
     elif (axis.stride == 1 or axis.count == 1) and axis.pool_size > 1:
         _slide(reduced, 2, axis.pool_size, axis.dilation, reduction, out)
@@ -84,8 +84,8 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
 
 def _has_few_taps(rows: Axis, columns: Axis) -> bool:
     """True for small windows inside the image that hardly overlap."""
-    are_few = rows.pool_size < min(MANY, 2 * rows.period)
-    are_few = are_few and columns.pool_size <= min(MANY, 2 * columns.stride)
+    are_few = rows.pool_size < min(LARGE_SIDE, 2 * rows.period)
+    are_few = are_few and columns.pool_size <= min(LARGE_SIDE, 2 * columns.stride)
     return are_few and rows.is_regular and columns.is_regular
 
 

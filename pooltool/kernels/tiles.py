@@ -19,8 +19,9 @@ ALL = slice(None)
 NARROW = 256
 """So many windows along an axis are not parted into those inside the image and those that reach
 out of it."""
-MANY = 16
-"""From so many rows on, windows that share no row are reduced one after the other."""
+LARGE_SIDE = 16
+"""From so many rows on, windows that share no row are reduced one after the other. Up to so many
+columns they may be reduced tap by tap."""
 FEW = 16
 """So few planes or channels are copied one after the other: numpy would loop over the axis whose
 values lie closest, and start anew for every pixel."""
@@ -89,19 +90,22 @@ def most_windows(rows: Axis, columns: Axis, size: int, tile_bytes: int) -> int:
     """So many windows, times channels, make a tile of `tile_bytes` while they are reduced by values
     of `size` bytes. Of high windows that stand apart only a chunk of rows is in the cache.
     """
-    return tile_bytes // (size * (min(rows.stride, MANY) + 1) * (columns.stride + 1))
+    return tile_bytes // (size * (min(rows.stride, LARGE_SIDE) + 1) * (columns.stride + 1))
 
 
-def tiles(planes: Array, rows: Axis, columns: Axis, most: int, *, times: int = 0) -> Iterator[Tile]:
-    """Cut planes and windows into tiles of `most` windows, times channels, or of one window. Where
-    windows overlap, a tile spans at least `times` of them, because what tiles share is reduced
-    for each of them.
+def tiles(
+    planes: Array, rows: Axis, columns: Axis, window_limit: int, *, times: int = 0
+) -> Iterator[Tile]:
+    """Cut planes and windows into tiles of up to `window_limit` windows, times channels, or of one
+    window. Where windows overlap, a tile spans at least `times` of them, because what tiles share
+    is reduced for each of them.
 
     Windows that reach into the padding become tiles of their own along the edges: the others hold
     all the same number of pixels and are read without a copy.
     """
-    most = max(1, most // planes.shape[3])
-    if len(planes) * rows.count * columns.count <= most and rows.count <= NARROW >= columns.count:
+    window_limit = max(1, window_limit // planes.shape[3])
+    is_narrow = rows.count <= NARROW and columns.count <= NARROW
+    if is_narrow and len(planes) * rows.count * columns.count <= window_limit:
         top, bottom, rows = rows.whole
         left, right, columns = columns.whole
         yield Tile(planes[:, top:bottom, left:right], rows, columns)
@@ -112,14 +116,14 @@ def tiles(planes: Array, rows: Axis, columns: Axis, most: int, *, times: int = 0
     ]
     for high, wide in product(_around_inside(rows), _around_inside(columns)):
         height = min(len(high), least[0])
-        strips = max(1, round(len(wide) / max(most // height, least[1])))
+        strips = max(1, round(len(wide) / max(window_limit // height, least[1])))
         width = -(-len(wide) // strips)
         across_each = [
             (across, *columns.part(across.start, across.stop)) for across in _slices(wide, width)
         ]
         for part, down in product(
-            _slices(range(len(planes)), most // (len(high) * width)),
-            _slices(high, max(height, most // width)),
+            _slices(range(len(planes)), window_limit // (len(high) * width)),
+            _slices(high, max(height, window_limit // width)),
         ):
             top, bottom, tile_rows = rows.part(down.start, down.stop)
             for across, left, right, tile_columns in across_each:
