@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.kernels import means
-from pooltool.kernels.pool import TILE_BYTES, Pooling, average_integers, empty
+from pooltool.kernels.pool import TILE_BYTES, Pooling, average_integers, empty, without_nan
 from pooltool.kernels.reduce import SUM, reduce_windows
 from pooltool.kernels.tiles import Tile, tiles
 from pooltool.native import import_cv2
@@ -63,34 +63,27 @@ def _sum_dtype(image: np.dtype[Any], result: np.dtype[Any], area: int) -> np.dty
 
 def _average(tile: Tile, pooling: Pooling, dtype: np.dtype[Any], out: Array) -> None:
     """Average one tile, with sums in `dtype`."""
-    pixels = tile.pixels if dtype == np.float32 else tile.pixels.astype(dtype, order="C")
-    is_float = tile.pixels.dtype.kind == "f"
     counts: Any = means.counts(tile.rows, tile.columns, pooling.count_include_pad)
-    weights, skipped = pixels[..., 3:], None
-    if is_float and pooling.skip_nan and np.isnan(pixels).any():
-        nan = np.isnan(pixels)
+    is_float, nan, alone = tile.pixels.dtype.kind == "f", None, None
+    if is_float and pooling.skip_nan and np.isnan(tile.pixels).any():
+        nan = np.isnan(tile.pixels, order="C")
         nan[..., :3] |= nan[..., 3:]
-        pixels = np.where(nan, 0, pixels)
-        weights = np.where(nan[..., :3], 0, pixels[..., 3:])
-        skipped = _sums(tile, nan.view(np.uint8), dtype)
+        tile, skipped = without_nan(tile, nan)
+        alone = skipped == means.counts(tile.rows, tile.columns, False)
         counts = counts - skipped
-    if dtype == np.float32:
-        products = _products_of_bytes(tile.pixels)
-    else:
-        products = pixels.copy()
-        for channel in range(3):
-            products[..., channel] *= weights[..., channel % weights.shape[3]]
-    if is_float:
+    pixels = tile.pixels if dtype == np.float32 else tile.pixels.astype(dtype, order="C")
+    weights = pixels[..., 3:] if nan is None else np.where(nan[..., :3], 0, pixels[..., 3:])
+    products = _products(pixels, weights)
+    if is_float:  # what weighs nothing is not used even if it is NaN or infinite
         products[..., :3] = np.where(weights == 0, 0, products[..., :3])
     sums = _sums(tile, products, dtype)
     if dtype == np.float32:
         sums[..., 3] /= 255
-    opacity = sums[..., 3:] if skipped is None else _sums(tile, weights, dtype)
+    opacity = sums[..., 3:] if nan is None else _sums(tile, weights, dtype)
     plain = _sums(tile, pixels, dtype) if (opacity == 0).any() else None
+    if plain is not None and alone is not None:
+        plain[alone] = sums[alone] = np.nan
     divisors = np.broadcast_to(np.asarray(counts, dtype), sums.shape)
-    if plain is not None and skipped is not None:
-        is_alone = skipped == means.counts(tile.rows, tile.columns, False)
-        plain[is_alone] = sums[is_alone] = np.nan
     _divide(sums, plain, opacity, divisors, out)
 
 
@@ -115,6 +108,16 @@ def _divide(sums: Array, plain: Array | None, opacity: Array, counts: Array, out
         np.copyto(out, cv2.convertScaleAbs(sums.reshape(1, -1)).reshape(out.shape))
     elif not sums.dtype.hasobject:
         means.store(sums, out)
+
+
+def _products(pixels: Array, weights: Array) -> Array:
+    """The colors times their weights (one for all or one each), and alpha, of bytes times 255."""
+    if pixels.dtype == np.uint8:
+        return _products_of_bytes(pixels)
+    products = pixels.copy()
+    for channel in range(3):
+        products[..., channel] *= weights[..., channel % weights.shape[3]]
+    return products
 
 
 def _products_of_bytes(pixels: Array) -> Array:

@@ -216,10 +216,10 @@ def _average_tile(tile: Tile, pooling: Pooling, dtype: np.dtype[Any], out: Array
     )
     alone = None
     if pooling.skip_nan and (nan := np.isnan(tile.pixels, order="C")).any():
-        tile, skipped = _without(nan, tile)
+        tile, skipped = without_nan(tile, nan)
         if pooling.count_include_pad or pooling.divisor_override:  # else it is 0 / 0 for them
             alone = skipped == means.counts(tile.rows, tile.columns, False)
-        counts = pooling.divisor_override or counts - skipped.astype(np.int64)
+        counts = pooling.divisor_override or counts - skipped
     mean = out if out.dtype == dtype else np.empty(tile.shape, dtype)
     reduce_windows(tile, SUM, dtype, mean)
     means.divide_floats(mean, counts, mean)
@@ -246,11 +246,12 @@ def _may_overflow(pixels: Array, area: int) -> bool:
     return bool(largest > np.finfo(pixels.dtype).max / area)
 
 
-def _without(nan: NDArray[np.bool_], tile: Tile) -> tuple[Tile, Array]:
-    """The tile with 0 in place of NaN, and how many NaN each of its windows holds."""
+def without_nan(tile: Tile, nan: NDArray[np.bool_]) -> tuple[Tile, NDArray[np.int64]]:
+    """The tile with 0 in place of each `nan`, and how many of them each of its windows holds."""
     area = tile.rows.pool_size * tile.columns.pool_size
     _, dtype = means.integer_sum_dtypes(np.dtype(np.uint8), 0, 1, 1, area)
     skipped = np.empty(tile.shape, dtype)
     holes = tile._replace(pixels=nan.view(np.uint8))
     reduce_windows(holes, SUM, dtype, skipped)
-    return tile._replace(pixels=np.where(nan, tile.pixels.dtype.type(0), tile.pixels)), skipped
+    pixels = np.where(nan, tile.pixels.dtype.type(0), tile.pixels)
+    return tile._replace(pixels=pixels), skipped.astype(np.int64)

@@ -244,24 +244,25 @@ def _slide(
         return values
     combine, flat = reduction.combine, values.reshape(-1)
     step = shift * prod(values.shape[axis + 1 :])
-    run, joined, length, so_far = flat, flat, 1, 0
 
-    def join(first: Array, offset: int, taps: int) -> Array:
+    def join(first: Array, offset: int, second: Array, length: int) -> Array:
+        """Runs of `offset + length` values: one of `first` and, `offset` behind it, of `second`."""
         longer = np.empty_like(flat)
-        start, end = offset * step, len(flat) - (taps - 1) * step
-        combine(first[:end], run[start : start + end], out=longer[:end])
+        start, end = offset * step, len(flat) - (offset + length - 1) * step
+        combine(first[:end], second[start : start + end], out=longer[:end])
         return longer
 
+    run, joined, length, so_far = flat, flat, 1, 0
     while 2 * length < taps:
         if taps & length and not reduction.idempotent:
-            joined = join(joined, so_far, so_far + length) if so_far else run
+            joined = join(joined, so_far, run, length) if so_far else run
             so_far += length
-        run = join(run, length, 2 * length)
+        run = join(run, length, run, length)
         length *= 2
     if so_far == 0:
         joined, so_far = run, taps - length
     if out is None:
-        return join(joined, so_far, taps).reshape(values.shape)
+        return join(joined, so_far, run, length).reshape(values.shape)
     start, count = so_far * shift, out.shape[axis]
     before = (slice(None),) * axis
     first = joined.reshape(values.shape)[(*before, slice(count))]
