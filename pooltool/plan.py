@@ -264,8 +264,8 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
         folder, name = os.path.split(path)
         if folder not in folders:
             real = os.path.realpath(folder)
-            folders[folder] = files.identity(real) or real
-        return folders[folder], name
+            folders[folder] = files.identity(real) or _folded(real)
+        return folders[folder], _folded(name)
 
     sources = [files.identity(job.input) or place(job.input) for job in jobs]
     read = dict(zip(sources, jobs, strict=True))
@@ -291,6 +291,15 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
         written[target] = source
         checked.append(job)
     return checked
+
+
+def _folded(name: str) -> str:
+    """The name as it is compared: macOS and Windows ignore case and how an accent is encoded."""
+    if sys.platform == "linux":
+        return name
+    import unicodedata
+
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def panel_path(image: str, output: str | None, format: str | None) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,34 @@ def test_runs_that_would_lose_a_file_are_refused(
     os.symlink("b", "link")
     with pytest.raises(UsageProblem, match=problem):
         jobs_of(*paths, output=output)
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+@pytest.mark.parametrize(
+    ("paths", "words", "problem"),
+    [
+        (["b/A.png", "c/a.png"], {"output": "out/"}, "out/a_max.png: b/A.png and c/a.png would"),
+        (["b/\u00e9.png", "c/e\u0301.png"], {"output": "there"}, "would both be written there"),
+        (["in", "more"], {"output": "out", "recursive": True}, "in/B/a.png and more/b/a.png would"),
+        (["a.png"], {"output": "x.npy", "indices": "X.npy"}, "--indices X.npy is the result"),
+    ],
+)
+def test_names_that_differ_in_case_are_one_file_where_disks_ignore_it(
+    monkeypatch: pytest.MonkeyPatch,
+    platform: str,
+    paths: list[str],
+    words: dict[str, Any],
+    problem: str,
+) -> None:
+    for name in ("in/B/a.png", "more/b/a.png"):
+        Path(name).parent.mkdir(parents=True)
+        Path(name).touch()
+    monkeypatch.setattr(sys, "platform", platform)
+    if platform == "linux":
+        assert not any(job.repeated for job in jobs_of(*paths, **words))
+        return
+    with pytest.raises(UsageProblem, match=problem):
+        jobs_of(*paths, **words)
 
 
 @pytest.fixture(params=["bind mount", "stub"])
