@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pooltool import files
@@ -38,6 +38,7 @@ def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[s
     for source in settings.files_from:
         listed = list(names_in(source, null=settings.null))
         names += listed
+        _require_sense(names, settings, len(names) > 1)  # one of them may be -
         if not listed:
             warnings.append(f"--files-from {source}: there is no name in it")
     jobs = []
@@ -69,7 +70,7 @@ def _require_no_terminal() -> None:
         )
 
 
-def _require_sense(names: tuple[str, ...], settings: Settings, has_many: bool) -> None:
+def _require_sense(names: Sequence[str], settings: Settings, has_many: bool) -> None:
     """Refuse options that cannot be combined, and a current directory that was removed."""
     try:
         os.getcwd()

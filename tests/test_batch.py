@@ -387,6 +387,11 @@ def test_json(run: Run) -> None:
         (["-r", "there", "-o", ""], "'--output': the name is empty"),
         (["-r", "there"], "--recursive needs -o DIR"),
         (["-", "a.png"], "standard input) cannot be combined"),
+        (["--files-from", "dash"], "standard input) cannot be combined"),
+        (["a.png", "--files-from", "dash"], "standard input) cannot be combined"),
+        (["--files-from", "one-dash", "--files-from", "lines"], "standard input) cannot be"),
+        (["--files-from", "one-dash", "--scheduler", "tcp://127.0.0.1:1"], "leave out -, "),
+        (["--files-from", "one-dash", "-o", "there"], "name a file for standard input"),
         (["a.png", "b.png", "-o", "-"], "-o - takes one image"),
         (["--files-from", "missing"], "--files-from missing: no such file"),
         (["--files-from", "there"], "--files-from there: it is a directory"),
@@ -398,12 +403,14 @@ def test_wrong_usage(run: Run, tmp_path: Path, words: list[str], reason: str) ->
     (tmp_path / "there").mkdir()
     (tmp_path / "nul").write_bytes(b"a.png\0b.png\0")
     (tmp_path / "lines").write_bytes(b"a.png\nb.png\n")
+    (tmp_path / "dash").write_bytes(b"b.png\n-\n")
+    (tmp_path / "one-dash").write_bytes(b"-\n")
     save("a.png", np.zeros((4, 4), np.uint8))
     result = run("max", *words)
     assert result.status == 2
     assert reason in result.err
     assert result.err.count("\n") == 1
-    assert sorted(os.listdir()) == ["a.png", "lines", "nul", "there"]
+    assert sorted(os.listdir()) == ["a.png", "dash", "lines", "nul", "one-dash", "there"]
 
 
 def test_no_bar_in_a_pipe(run: Run) -> None:

@@ -71,8 +71,11 @@ def test_failures_leave_standard_output_empty() -> None:
         assert done.stderr.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("words", ["max a.png -o -", "max -", "compare a.png -o -"])
+@pytest.mark.parametrize(
+    "words", ["max a.png -o -", "max -", "max --files-from list", "compare a.png -o -"]
+)
 def test_no_picture_is_written_onto_a_terminal(words: str) -> None:
+    Path("list").write_text("-\n")
     parent, child = os.openpty()
     with open("a.png") as picture:
         done = subprocess.run(
