@@ -69,6 +69,8 @@ def identity(path: str) -> Identity | None:
     None where there is none, and for pipes and devices. Some file systems do not number their
     files: all have the inode 0.
     """
+    if path == STREAM:
+        return None
     try:
         status = os.stat(path)
     except OSError:
@@ -91,16 +93,18 @@ def protected() -> tuple[Identity, ...]:
 
 def size(path: str) -> float:
     """Bytes of a file; 0 where there is none, infinite for what has no size of its own."""
+    if path == STREAM:
+        return math.inf
     try:
         status = os.stat(path)
     except OSError:
-        return math.inf if path == STREAM else 0
+        return 0
     return status.st_size if stat.S_ISREG(status.st_mode) else math.inf
 
 
 def is_done(path: str) -> bool:
     """True when `path` exists and is not empty: a power cut can leave an empty file."""
-    return os.path.exists(path) and os.path.getsize(path) > 0
+    return path != STREAM and os.path.exists(path) and os.path.getsize(path) > 0
 
 
 def require_readable(path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import signal
 import stat
@@ -357,6 +358,16 @@ def test_an_empty_file_is_not_done(tmp_path: Path) -> None:
     (tmp_path / "full").write_bytes(b"x")
     done = [files.is_done(f"{tmp_path}/{name}") for name in ("empty", "full", "missing")]
     assert done == [False, True, False]
+
+
+def test_a_file_of_the_name_of_a_stream_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-").write_bytes(b"x")
+    assert (files.identity("-"), files.size("-"), files.is_done("-")) == (None, math.inf, False)
+    assert (files.size("./-"), files.is_done("./-")) == (1, True)
+    assert files.identity("./-") == files.identity(f"{tmp_path}/-") is not None
 
 
 def test_unknown_errors_keep_the_words_of_the_system() -> None:

@@ -71,6 +71,18 @@ def test_failures_leave_standard_output_empty() -> None:
         assert done.stderr.count(b"\n") == 1
 
 
+def test_a_file_of_the_name_of_a_stream_is_neither_read_nor_kept() -> None:
+    Path("-").write_bytes(b"old")
+    for words in ("max - < a.png", "max a.png -o - --skip-existing"):
+        assert shell(f"{COMMAND} {words}").stdout.startswith(b"\x89PNG")
+    assert Path("-").read_bytes() == b"old"
+    for words in ("max -", "compare -"):
+        done = shell(f"{COMMAND} {words} -o ./- --format png < a.png")
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert Path("-").read_bytes().startswith(b"\x89PNG")
+        Path("-").write_bytes(b"old")
+
+
 @pytest.mark.parametrize(
     "words", ["max a.png -o -", "max -", "max --files-from list", "compare a.png -o -"]
 )
