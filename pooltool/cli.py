@@ -145,10 +145,15 @@ def format_names() -> list[str]:
 
 
 def read_name(text: str) -> str:
-    """Refuse the empty name of a file or directory, and shorten that of standard output."""
+    """Refuse the empty name of a file or directory."""
     if not text:
         raise click.BadParameter("the name is empty; check the variable that it comes from")
-    return "-" if text == "/dev/stdout" else text
+    return text
+
+
+def read_output(text: str) -> str:
+    """Read the name of a file or directory to write, where /dev/stdout is another name of `-`."""
+    return "-" if text == "/dev/stdout" else read_name(text)
 
 
 def read_extension(text: str) -> str:
@@ -188,7 +193,7 @@ SIZE: dict[str, Any] = {"metavar": "SIZE", "type": read_size}
 FLAG: dict[str, Any] = {"is_flag": True}
 NUMBER: dict[str, Any] = {"metavar": "N", "type": click.IntRange(min=0)}
 FILE: dict[str, Any] = {"type": read_name, "shell_complete": click.Path().shell_complete}
-PATH: dict[str, Any] = {"metavar": "PATH", **FILE}
+PATH: dict[str, Any] = {**FILE, "metavar": "PATH", "type": read_output}
 EXTENSION: dict[str, Any] = {"metavar": "EXT", "type": read_extension}
 PADDING: dict[str, Any] = {
     "metavar": "valid|same|SIZE",

@@ -59,6 +59,22 @@ def test_only_the_image_goes_to_standard_output(words: str, start: bytes) -> Non
     assert json.loads(told)["output"] == "-"
 
 
+@pytest.mark.parametrize(
+    ("words", "input"),
+    [
+        ("max /dev/stdout", "a.png"),
+        ("compare /dev/stdout", "a.png"),
+        ("max --files-from /dev/stdout", "list"),
+    ],
+)
+def test_only_as_an_output_standard_output_is_a_dash(words: str, input: str) -> None:
+    Path("list").write_text("a.png\n")
+    done = shell(f"{COMMAND} {words} < {input} > taken")
+    assert os.path.getsize("taken") == 0
+    assert b"/dev/stdout: " in done.stderr
+    assert not os.path.exists("a_max.png")
+
+
 def test_failures_leave_standard_output_empty() -> None:
     for words, reason in {
         "- < /dev/null": b"pooltool: -: it is empty; save it again",
