@@ -28,6 +28,7 @@ _REASONS = {
     "EISDIR": "it is a directory; name a file",
     "ENOTDIR": "part of its path is not a directory; check the name",
     "ENOSPC": "no space left on the disk; free some or write elsewhere",
+    "EPIPE": "its reader stopped before the end; let it read everything",
 }
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 """How a hidden file is opened: by its descriptor, which takes half as long as a file of Python."""
@@ -149,8 +150,8 @@ def replacing(path: str, *, folder: str = "") -> Iterator[WriteAll]:
     Until then it is a hidden file beside its place. When anything is raised inside, it is removed
     and `path` stays as it was. Symbolic links are followed; an old file's owner and permissions
     are kept as far as the system allows. `folder` is made if it is missing. What is not a regular
-    file, such as `-` for standard output, a FIFO or /dev/null, is written directly. A closed pipe
-    is a `BrokenPipeError`, all else that goes wrong a `FileError`.
+    file, such as `-` for standard output, a FIFO or /dev/null, is written directly. If nobody reads
+    standard output any more, that is a `BrokenPipeError`, all else that goes wrong a `FileError`.
     """
     with reasons(path, f"cannot write {path}: "):
         if path == STREAM:
@@ -166,13 +167,15 @@ def replacing(path: str, *, folder: str = "") -> Iterator[WriteAll]:
                 place = os.path.realpath(path)
                 status = os.stat(path)
             before = status
-        if before is not None:
-            if not stat.S_ISREG(before.st_mode):
+        if before is not None and not stat.S_ISREG(before.st_mode):
+            try:
                 with open(path, "wb", buffering=0) as file:
                     yield partial(_write_all, file.fileno())
-                return
-            if not os.access(path, os.W_OK):
-                raise OSError(errno.EACCES, "read-only")
+            except BrokenPipeError as error:  # that of standard output would end the run
+                raise FileError(reason(error)) from None
+            return
+        if before is not None and not os.access(path, os.W_OK):
+            raise OSError(errno.EACCES, "read-only")
         own_name = f".pooltool-{_RUN}-{os.getpid()}-{next(_numbers)}.tmp"
         name = os.path.join(os.path.dirname(place), own_name)
         try:
@@ -247,7 +250,7 @@ def reason(error: OSError, path: str = "") -> str:
 def reasons(path: str = "", prefix: str = "") -> Iterator[None]:
     """Turn what the system reports inside into a `FileError` of one line, with `prefix` before.
 
-    A closed pipe is let through. `path` is what the lines inside are about.
+    A closed standard output is let through. `path` is what the lines inside are about.
     """
     try:
         yield

@@ -128,7 +128,7 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
             own = images.read_header(data)[1].format
             format = own if own.written else PNG
         return _pool_picture(job, settings, format, data)
-    except BrokenPipeError:  # which concerns all jobs
+    except BrokenPipeError:  # of standard output, which concerns all jobs
         raise
     except Exception as error:
         return Outcome(job, "failed", error=one_line(error))

@@ -122,6 +122,40 @@ def test_a_reader_that_goes_away() -> None:
     assert b"Error" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "name", "done"),
+    [
+        ("max big.bmp a.png -j 1 -o out/", "out/big_max.bmp", "a.png (151, 203, 4) -> out/a_"),
+        ("max big.bmp a.png -j 2 -o out/", "out/big_max.bmp", "a.png (151, 203, 4) -> out/a_"),
+        ("max big.npy a.png -o out/", "out/big_max.npy", "a.png (151, 203, 4) -> out/a_"),
+        ("max big.npy -o b.npy --indices fifo.npy", "fifo.npy", ""),
+        ("max big.bmp -o b.bmp --indices fifo.npy", "fifo.npy", ""),
+        ("compare a.png -o fifo.bmp", "fifo.bmp", ""),
+    ],
+)
+def test_a_fifo_whose_reader_goes_away_is_one_line(words: str, name: str, done: str) -> None:
+    """And the other images go on."""
+    os.mkdir("out")
+    os.mkfifo(name)
+    for big in ("big.bmp", "big.npy"):
+        save(big, np.zeros((2000, 1500, 3), np.uint8))
+    ended = shell(f"(exec 3< {name}; head -c 1 <&3 > /dev/null) & {COMMAND} {words}")
+    assert ended.returncode == 1
+    assert ended.stdout.decode().startswith(done)
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith(b"pooltool: 1 done")]
+    assert len(lines) == 1, lines
+    reason = f"cannot write {name}: its reader stopped before the end; let it read everything"
+    assert lines[0].endswith(reason.encode())
+
+
+@pytest.mark.parametrize("words", ["a.npy -o -", "a.npy -o - --indices b.npy", "a.bmp -o -"])
+def test_no_line_tells_that_the_reader_of_standard_output_went_away(words: str) -> None:
+    for name in ("a.npy", "a.bmp"):
+        save(name, np.zeros((2000, 1500, 3), np.uint8))
+    done = shell(f"bash -c '{COMMAND} max {words} | head -c 1; exit $PIPESTATUS'")
+    assert (done.returncode, len(done.stdout), done.stderr) == (1, 1, b"")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 @pytest.mark.parametrize(
     "words", ["max a.png", "max - < a.png", "max a.png --json", "compare a.png"]
