@@ -103,8 +103,10 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
             raise PooltoolError(job.problem)
         try:
             format = None if job.format is None else format_for(job.format)
-        except ImageError:
-            images.read_header(files.read(job.input))  # report first if it cannot be read
+        except ImageError:  # report first if the image cannot be read
+            files.require_readable(job.input)
+            if not settings.dry_run:
+                images.read_header(files.read(job.input))
             raise
         if settings.dry_run:
             if format is not None and settings.quality is not None:

@@ -169,6 +169,19 @@ def test_dry_run_writes_nothing(run: Run, tmp_path: Path) -> None:
     assert list(record) == KEYS
 
 
+def test_dry_run_reads_no_image(run_process: Run) -> None:
+    """Not even one of an unknown extension: nobody writes into this pipe, so it would wait."""
+    for name in ("a.png", "a.xyz", "bare"):
+        os.mkfifo(name)
+    result = run_process("max", "a.png", "a.xyz", "bare", "gone.xyz", "--dry-run", timeout=60)
+    assert (result.status, result.out) == (1, "a.png -> a_max.png\n")
+    assert [line.split(";")[0] for line in result.err.splitlines()[:-1]] == [
+        "pooltool: a.xyz: 'xyz' is not a format that can be written",
+        "pooltool: bare: the name has no extension",
+        "pooltool: gone.xyz: no such file or folder",
+    ]
+
+
 def test_dry_run_tells_what_will_be_skipped_and_what_will_fail(run: Run, tmp_path: Path) -> None:
     make_images(2)
     (tmp_path / "image000_max.png").write_bytes(b"done")
@@ -186,7 +199,7 @@ def test_dry_run_tells_what_will_be_skipped_and_what_will_fail(run: Run, tmp_pat
     assert [line.split(";")[0] for line in failures] == [
         "pooltool: gone.png: no such file or folder",
         "pooltool: there: is a directory",
-        "pooltool: notes.txt: it is not an image in a format that pooltool reads",
+        "pooltool: notes.txt: 'txt' is not a format that can be written",
         "pooltool: image.xyz: 'xyz' is not a format that can be written",
     ]
     told = run("max", *words, "--skip-existing", "--dry-run", "--json").out.splitlines()
@@ -195,7 +208,11 @@ def test_dry_run_tells_what_will_be_skipped_and_what_will_fail(run: Run, tmp_pat
         "planned",
         *["failed"] * 4,
     ]
-    assert failures == run("max", *words, "--skip-existing").err.splitlines()[:-1]
+    met = run("max", *words, "--skip-existing").err.splitlines()[:-1]
+    assert met.pop(2).startswith(
+        "pooltool: notes.txt: it is not an image"
+    )  # which only reading tells
+    assert met == [*failures[:2], *failures[3:]]
 
 
 def test_an_image_that_is_named_twice_is_pooled_once(run: Run, tmp_path: Path) -> None:
