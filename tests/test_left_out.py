@@ -243,11 +243,12 @@ def test_pages_of_other_sizes_may_have_no_common_resolution(
             gray = np.zeros((size, size), np.uint8)
             writer.write(gray, resolution=(300, 300), resolutionunit=unit, metadata=None)
     warning = "left out: resolution, which differs between pages"
-    for number, (words, wanted) in enumerate({
+    resolutions: dict[str, list[tuple[int, int] | None]] = {
         "--output-size 10": [None, None],
         "--output-size 10 --frame 1": [(60, 1)],
         "--stride 5": [(60, 1), (60, 1)],
-    }.items()):  # fmt: skip
+    }
+    for number, (words, wanted) in enumerate(resolutions.items()):
         name = f"{number}.tif"
         done = run("avg", "in.tif", "-o", name, *words.split())
         assert done.status == 0
