@@ -153,12 +153,12 @@ def rare_kind(page: Page) -> str:
     """
     bits, kinds = (page.directory.numbers(tag)[: page.samples] for tag in (BITS, SAMPLE_FORMAT))
     code, color, number = page.compression, page.photometric, (page.bits, page.sample_format)
-    predictors = range(1, 2)
+    depth, predictors = page.directory.number(DEPTH, 1), range(1, 2)
     if page.bits in (8, 16, 32, 64) and code in (LZW, *DEFLATE):
         # 2: differences of samples of whole bytes; 3: of floats, byte by byte.
         predictors = range(1, 4 if page.sample_format == 3 else 3)
     is_misfit = (
-        not page.meaning or page.directory.number(DEPTH, 1) > 1
+        not page.meaning or depth > 1
         or len({*bits}) > 1 or len({*kinds}) > 1 or page.bits > 64 or page.sample_format > 3
         or page.samples - len(page.extra) != _COLORS[color][1]
         or (page.meaning == CMYK and page.directory.number(INK_SET, 1) != 1)
@@ -172,7 +172,8 @@ def rare_kind(page: Page) -> str:
     if 0 in sizes and (NO_DATA in page.directory.fields or not any(sizes)):
         remedy = "with `gdal_translate -co SPARSE_OK=FALSE`, as parts of it were left empty"
     if remedy:
-        raise ImageError(f"it is a TIFF of {page.words}, which is not read; convert it {remedy}")
+        words = f"{depth} planes in one page, {page.words}" if depth > 1 else page.words
+        raise ImageError(f"it is a TIFF of {words}, which is not read; convert it {remedy}")
     is_read_here = (
         code in COMPRESSIONS and number in DTYPES and page.planes == 1
         and (0 not in sizes or code in (RAW, *DEFLATE))
