@@ -70,13 +70,8 @@ def identity(path: str) -> Identity | None:
     None where there is none, and for pipes and devices. Some file systems do not number their
     files: all have the inode 0.
     """
-    if path == STREAM:
-        return None
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+    status = _status(path)
+    if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         return None
     return (status.st_dev, status.st_ino) if status.st_ino else None
 
@@ -96,16 +91,24 @@ def size(path: str) -> float:
     """Bytes of a file; 0 where there is none, infinite for what has no size of its own."""
     if path == STREAM:
         return math.inf
-    try:
-        status = os.stat(path)
-    except OSError:
+    status = _status(path)
+    if status is None:
         return 0
     return status.st_size if stat.S_ISREG(status.st_mode) else math.inf
 
 
 def is_done(path: str) -> bool:
     """True when `path` exists and is not empty: a power cut can leave an empty file."""
-    return path != STREAM and os.path.exists(path) and os.path.getsize(path) > 0
+    status = _status(path)
+    return status is not None and status.st_size > 0
+
+
+def _status(path: str) -> os.stat_result | None:
+    """What the system knows of a file; None where there is none, and for `-`, a stream."""
+    try:
+        return None if path == STREAM else os.stat(path)
+    except OSError:
+        return None
 
 
 def require_readable(path: str) -> None:
