@@ -109,7 +109,7 @@ def _directory_of(settings: Settings, has_many: bool) -> str | None:
     """
     output, directory, extension = settings.output, None, settings.format
     if output is not None and output != STREAM:
-        is_directory = os.path.isdir(output) or not os.path.basename(output)
+        is_directory = _is_directory(output)
         if has_many or is_directory:
             directory = output
             folder = output.rstrip(os.sep)
@@ -128,6 +128,11 @@ def _directory_of(settings: Settings, has_many: bool) -> str | None:
         if settings.quality is not None:
             require_quality(format, settings.quality)
     return directory
+
+
+def _is_directory(output: str) -> bool:
+    """True for what is a directory, or can only become one."""
+    return os.path.isdir(output) or not os.path.basename(output)
 
 
 def _require_file(output: str, format: str | None) -> str:
@@ -314,7 +319,7 @@ def panel_path(image: str, output: str | None, format: str | None) -> tuple[str,
     if (output or image) == STREAM:
         _require_no_terminal()
         return STREAM, extension
-    if output is None or os.path.isdir(output) or not os.path.basename(output):
+    if output is None or _is_directory(output):
         folder, name = os.path.split(image)
         stem = "stdin" if image == STREAM else os.path.splitext(name)[0]
         path = os.path.join(output or folder, f"{stem}_compare.{extension}")
