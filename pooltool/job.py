@@ -14,7 +14,6 @@ from pooltool.errors import ImageError, PooltoolError, one_line
 from pooltool.geometry import Axis, DataFormat, row_axis
 from pooltool.images import Picture
 from pooltool.images.formats import NPY, PNG, Format, format_for, require_quality
-from pooltool.images.picture import left_out
 from pooltool.kernels import Pooling, pool_axes
 
 if TYPE_CHECKING:
@@ -155,7 +154,7 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
     reductions = [(rows.reduction, columns.reduction) for rows, columns in axes]
     result = picture._replace(frames=pooled, reduction=reductions[0], data_format=data_format)
     if len(set(reductions)) > 1:
-        result = _without_resolution(result)
+        result = images.without_resolution(result)
     encoded = images.encode(result, format, quality=settings.quality)
     preview = None
     if settings.show:
@@ -177,21 +176,6 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
     files.write(job.output, encoded.data, folder=job.folder)
     shape, dtype, count = pooled[0].shape, pooled[0].dtype, len(frames)
     return Outcome(job, "ok", frames[0].shape, shape, dtype, count, encoded.warnings, None, preview)
-
-
-def _without_resolution(picture: Picture) -> Picture:
-    """The picture without its one resolution, where the pages of the result have several."""
-    from pooltool.images import tags
-
-    metadata, names = picture.metadata, {tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT}
-    fields = metadata.exif.fields if metadata.exif else {}
-    if not (metadata.resolution or names & fields.keys()):
-        return picture
-    if metadata.exif:
-        others = {tag: field for tag, field in fields.items() if tag not in names}
-        metadata = metadata._replace(exif=metadata.exif._replace(fields=others))
-    warnings = (*picture.warnings, *left_out(["resolution, which differs between pages"]))
-    return picture._replace(metadata=metadata._replace(resolution=None), warnings=warnings)
 
 
 def _pool_frame(pixels: Array, picture: Picture, settings: Settings) -> Array:

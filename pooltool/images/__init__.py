@@ -1,6 +1,6 @@
 """Encoded bytes <-> pictures: every format that is read and written, and what each can hold."""
 
-from pooltool.images.codec import decode, encode, read_header
+from pooltool.images.codec import decode, encode, read_header, without_resolution
 from pooltool.images.picture import Encoded, Metadata, Picture, colored
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "decode",
     "encode",
     "read_header",
+    "without_resolution",
 ]

@@ -246,6 +246,21 @@ def _fitting(picture: Picture, format: Format) -> tuple[Metadata, list[str], lis
     return Metadata(block, text, profile, resolution, verbatim), missing, outdated
 
 
+def without_resolution(picture: Picture) -> Picture:
+    """The picture without its one resolution, where the pages of the result have several."""
+    from pooltool.images import tags
+
+    metadata = picture.metadata
+    fields = metadata.exif.fields if metadata.exif else {}
+    if not metadata.resolution and fields.keys().isdisjoint(tags.RESOLUTION):
+        return picture
+    if metadata.exif:
+        others = {tag: field for tag, field in fields.items() if tag not in tags.RESOLUTION}
+        metadata = metadata._replace(exif=metadata.exif._replace(fields=others))
+    warnings = (*picture.warnings, *left_out(["resolution, which differs between pages"]))
+    return picture._replace(metadata=metadata._replace(resolution=None), warnings=warnings)
+
+
 def _grayed(picture: Picture) -> Picture:
     """Gray as IMREAD_GRAYSCALE gives it (ITU-R BT.601) in the depth of the picture, without alpha.
 

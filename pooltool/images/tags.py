@@ -14,6 +14,7 @@ from pooltool.images.formats import EXIF_PREFIX
 
 Array = NDArray[Any]
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
+RESOLUTION = (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)
 EXIF, GPS, MAKER_NOTES = 0x8769, 0x8825, 0x927C
 POINTERS: dict[int, tuple[int, ...]] = {EXIF: (0xA005,), GPS: (), 0xA005: ()}
 """Tags whose value is the position of a directory, and those in it that are pointers again."""
@@ -111,7 +112,7 @@ class Directory(NamedTuple):
     @property
     def describes(self) -> bool:
         """True when it holds more than orientation and resolution."""
-        return not self.fields.keys() <= {ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
+        return not self.fields.keys() <= {ORIENTATION, *RESOLUTION}
 
     def adapted(
         self, shape: tuple[int, ...], turn: int = 1, reduction: tuple[float, float] = (1, 1)

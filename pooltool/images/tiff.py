@@ -34,8 +34,7 @@ from pooltool.images.tags import Field, of_numbers
 from pooltool.images.tiff_pages import BANDS, CMYK, LAB, NO_DATA, WITH_ALPHA, Page
 
 _DESCRIPTION, _XMP, _STACK, _ICC = 270, 700, 33629, 34675
-_RESOLUTION = (tags.X_RESOLUTION, tags.Y_RESOLUTION, tags.RESOLUTION_UNIT)
-_SHARED = (*_RESOLUTION, NO_DATA)
+_SHARED = (*tags.RESOLUTION, NO_DATA)
 """What describes all pages of a file alike."""
 _DESCRIPTIVE = (11, 269, _DESCRIPTION, 271, 272, *_SHARED, 285, 301, 305, 306, 315, 316, 318, 319,
                 18246, 18249, 33432, *range(0x9C9B, 0x9CA0), 50708, 50709,
@@ -50,7 +49,7 @@ _LAYOUT = rb'\{"shape"|ImageJ=|(<\?xml.*?)?<OME|<\?xml'
 """How descriptions begin that programs read the array's layout from, which pooling changes."""
 _NAMES = {
     _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", NO_DATA: "no-data value",
-    **dict.fromkeys(_RESOLUTION, "resolution"), tags.EXIF: "EXIF", tags.GPS: "GPS",
+    **dict.fromkeys(tags.RESOLUTION, "resolution"), tags.EXIF: "EXIF", tags.GPS: "GPS",
     tags.MAKER_NOTES: "maker notes", 33723: "IPTC (tag 33723)",
     34377: "Photoshop data (tag 34377)", 42112: "GDAL metadata (tag 42112)",
     **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737),
@@ -284,8 +283,8 @@ def _describe(data: bytes, pages: Sequence[Page]) -> tuple[Metadata, list[str]]:
         elif tag in (*_DESCRIPTIVE, _XMP):
             name += " of pages after the first"
         missing.append(name)
-    if differing & {*_RESOLUTION}:
-        differing |= {*_RESOLUTION}
+    if differing & {*tags.RESOLUTION}:
+        differing |= {*tags.RESOLUTION}
     for tag in differing & {*_SHARED}:
         kept.pop(tag, None)
     text = first.raw(_DESCRIPTION)
