@@ -83,8 +83,8 @@ def unread(kind: str, words: str = "") -> str:
 
 
 def encoded(format: Format, *words: Any, encoder: str = "imencode") -> bytes:
-    """Encode a picture or what else the encoder takes, with its settings, which are pairs of
-    OpenCV's numbers; raise `ImageError` when it writes nothing.
+    """Run one of OpenCV's encoders; `words` are what it takes behind the extension: a picture and
+    settings, for example. Raise `ImageError` when it writes nothing.
     """
     function = getattr(native.import_cv2(), encoder)
     result, reason = _called(function, f".{format.extensions[0]}", *words)

@@ -35,7 +35,7 @@ tie: 1 / (2 * count) or more from it, which is more than half a unit in the last
 EXACT_COUNT = 2**28
 """Below this many pixels the same holds when the quotient is rounded on to float32."""
 FEW_TO_ADD_TO = 2**12
-"""To so few values 0 is added sooner than they are looked at."""
+"""To add 0 to so few values takes less time than to search them for -0.0."""
 
 
 def mean_dtype(image: np.dtype[Any], wanted: np.dtype[Any] | None) -> np.dtype[Any]:
@@ -107,7 +107,7 @@ def float_sum_dtype(
 
 
 def counts(rows: Axis, columns: Axis, count_padding: bool) -> Counts:
-    """Count the pixels of the windows that lie so: one number, or (rows, columns, 1) of them."""
+    """How many pixels each window holds: one number for all, or (rows, columns, 1) of them."""
     if rows.is_regular and columns.is_regular:
         return rows.pool_size * columns.pool_size
     down, across = counts_along(rows, count_padding), counts_along(columns, count_padding)
