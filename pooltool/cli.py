@@ -21,21 +21,22 @@ from pooltool.report import complain, redirect_to_devnull
 
 if TYPE_CHECKING:
     from pooltool.geometry import Pair, Windows
-    from pooltool.job import Settings
     from pooltool.kernels import Method
+
+Row = tuple[Sequence[str], click.Parameter]
 
 HELP = {
     "max": """Keep the largest value of each window (bright details).
 
     \b
-    pooltool max mountain.jpg                    writes mountain_max.jpg, half as large
-    pooltool max -r photos -o pooled             a folder, mirrored below pooled
-    cat a.png | pooltool max - > b.png           through a pipe
+    pooltool max mountain.jpg             writes mountain_max.jpg, half as large
+    pooltool max -r photos -o pooled      a folder, mirrored below pooled
+    cat a.png | pooltool max - > b.png    through a pipe
     """,
     "avg": """Replace each window by its mean (a smoother image).
 
     \b
-    pooltool avg mountain.jpg                    writes mountain_avg.jpg, half as large
+    pooltool avg mountain.jpg             writes mountain_avg.jpg, half as large
     pooltool avg --pool-size 3 --stride 1 --padding same a.png -o smooth.png
     pooltool avg --output-size 224 *.png -o small/
 
@@ -51,7 +52,7 @@ HELP = {
     "mode": """Keep the most frequent value of each window (for label images).
 
     \b
-    pooltool mode labels.png                     writes labels_mode.png, half as large
+    pooltool mode labels.png              writes labels_mode.png, half as large
 
     Each color is one label, so no color is created that was not in the window. If the image has a
     palette, the label is the index, and the palette is kept. If several labels are equally
@@ -60,16 +61,16 @@ HELP = {
     "min": """Keep the smallest value of each window (dark details).
 
     \b
-    pooltool min scan.png                        writes scan_min.png, half as large
+    pooltool min scan.png                 writes scan_min.png, half as large
     pooltool min --pool-size 1x9 scan.png -o thick.png
     """,
     "compare": """Show and measure what max, min and average pooling do to IMAGE.
 
     \b
-    pooltool compare mountain.jpg --pool-size 8   writes mountain_compare.png
-    pooltool compare lecture.pgm                  a small image also as numbers
-    pooltool compare a.png --pool-size 2 --pool-size 4    one row of the panel for each
-    pooltool compare a.png -o page.html           a page to explore, for any browser
+    pooltool compare mountain.jpg --pool-size 8    writes mountain_compare.png
+    pooltool compare lecture.pgm                   a small image also as numbers
+    pooltool compare a.png --pool-size 2 --pool-size 4    a row for each
+    pooltool compare a.png -o page.html            a page to explore in a browser
 
     The panel shows the image and its three poolings, each value at the place of its window. The
     page lets you move the windows; for a photograph they start at 8x8. The table lists, for the
@@ -92,9 +93,7 @@ HELP = {
 }
 
 
-def option(
-    names: str, commands: Sequence[str], help: str, **attributes: Any
-) -> tuple[Sequence[str], click.Option]:
+def option(names: str, commands: Sequence[str], help: str, **attributes: Any) -> Row:
     """The commands that take an option, and the option; `names` are as the help shows them."""
     return commands, click.Option(names.split(), help=help, **attributes)
 
@@ -104,30 +103,12 @@ class SectionedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in their order; `--help` comes last."""
-        sections: dict[str, list[click.Parameter]] = {
-            title: [option for commands, option in rows if self.name in commands]
-            for title, rows in SECTIONS.items()
-        }
-        sections["Help"] = self.get_params(ctx)[-1:]
-        for title, options in sections.items():
-            if records := [option.get_help_record(ctx) for option in options]:
+        help_row: Row = (BOTH, self.get_params(ctx)[-1])
+        for title, rows in {**SECTIONS, "Help": [help_row]}.items():
+            records = [row.get_help_record(ctx) for commands, row in rows if self.name in commands]
+            if records:
                 with formatter.section(title):
                     formatter.write_dl(list(filter(None, records)))
-
-
-class Commands(click.Group):
-    """The commands: in any case, and with an answer to other names and to a missing one."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command; fail with the right words where an image or another name stands."""
-        name = cmd_name.lower()
-        if name in self.commands:
-            return self.commands[name]
-        if OTHER_NAMES.get(name) in self.commands:
-            ctx.fail(f"No such command {cmd_name!r}; it is called {OTHER_NAMES[name]!r} here.")
-        if "." in name or os.path.lexists(cmd_name):
-            ctx.fail(f"name a method first: pooltool max {shlex.quote(cmd_name)}")
-        return None
 
 
 def completed(
@@ -163,6 +144,13 @@ def read_extension(text: str) -> str:
     return text
 
 
+def read_number(text: str, at_least: int = 0, at_most: int = 999_999_999) -> int:
+    """Read a whole number, within limits."""
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII) and at_least <= int(text) <= at_most:
+        return int(text)
+    raise click.BadParameter(f"{text!r} is not a whole number from {at_least} to {at_most}")
+
+
 def read_size(text: str, at_least: int = 1, words: str = "") -> Pair:
     """Read `N` or `HEIGHTxWIDTH`, in pixels; `words` are what else could have been written."""
     match = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text, re.ASCII)
@@ -191,7 +179,7 @@ def read_position(text: str) -> Pair:
 POOLING, COMPARE, BOTH = tuple(HELP)[:-1], ("compare",), tuple(HELP)
 SIZE: dict[str, Any] = {"metavar": "SIZE", "type": read_size}
 FLAG: dict[str, Any] = {"is_flag": True}
-NUMBER: dict[str, Any] = {"metavar": "N", "type": click.IntRange(min=0)}
+NUMBER: dict[str, Any] = {"metavar": "N", "type": read_number}
 FILE: dict[str, Any] = {"type": read_name, "shell_complete": click.Path().shell_complete}
 PATH: dict[str, Any] = {**FILE, "metavar": "PATH", "type": read_output}
 EXTENSION: dict[str, Any] = {"metavar": "EXT", "type": read_extension}
@@ -202,23 +190,16 @@ PADDING: dict[str, Any] = {
 }
 DTYPES = ["float16", "float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32",
           "uint64", "int64"]  # fmt: skip
-WHAT_PADDING_IS = {
-    "max": "it is never the maximum",
-    "min": "it is never the minimum",
-    "median": "it is not part of the median",
-    "mode": "it is never the most frequent value",
-    "avg": "it does not count in the mean, unless --count-include-pad is given",
-    "compare": "it is never a maximum or minimum",
-}
-SECTIONS: dict[str, list[tuple[Sequence[str], click.Option]]] = {
+SECTIONS: dict[str, list[Row]] = {
     "Windows (SIZE is N or HEIGHTxWIDTH, in pixels)": [
         option("--pool-size", POOLING, "Window size.  [default: 2]", **SIZE),
         option("--pool-size", COMPARE, "Window size; repeat it to compare several.  "
                "[default: 2; 8 for the page of a photograph]", multiple=True, **SIZE),
         option("--stride", BOTH, "Step between windows.  [default: the pool size]", **SIZE),
-        *(option("--padding", (command,), f"Padding around the image; {sentence}.  "
-                 "[default: valid (none)]", **PADDING)
-          for command, sentence in WHAT_PADDING_IS.items()),
+        option("--padding", ("max", "min", "median", "mode"), "Padding around the image, which "
+               "never takes part in a result.  [default: valid (none)]", **PADDING),
+        option("--padding", ("avg", "compare"), "Padding around the image, which takes part only "
+               "in a mean with --count-include-pad.  [default: valid (none)]", **PADDING),
         option("--dilation", BOTH, "Step between the pixels of a window.  [default: 1]", **SIZE),
         option("--ceil-mode", BOTH, "Keep the last, partial window.", **FLAG),
         option("--output-size", BOTH, "Pool to exactly this size (adaptive pooling); cannot be "
@@ -232,7 +213,8 @@ SECTIONS: dict[str, list[tuple[Sequence[str], click.Option]]] = {
     ],
     "Input": [
         option("--gray", BOTH, "Read the image as grayscale.", **FLAG),
-        option("--data-format", BOTH, "Axis order of a .npy array.  [default: channels_last]",
+        option("--data-format", BOTH, "Axis order of a .npy array: channels_last or "
+               "channels_first.  [default: channels_last]", metavar="NAME",
                type=click.Choice(["channels_last", "channels_first"])),
         option("--frame", POOLING, "Read only this frame or page, counted from 0.  "
                "[default: all]", **NUMBER),
@@ -247,8 +229,8 @@ SECTIONS: dict[str, list[tuple[Sequence[str], click.Option]]] = {
     "Output": [
         option("-o --output", POOLING, "Write to this file, to this directory (also for several "
                "images), or - for standard output.", **PATH),
-        option("-o --output", COMPARE, "Write the panel to this file or directory; a name in .html "
-               "makes a page to explore.", **PATH),
+        option("-o --output", COMPARE, "Write the panel to this file or directory, or - for "
+               "standard output; a name in .html makes a page to explore.", **PATH),
         option("--indices", ("max", "min"), "Also write the position of each value, row * width + "
                "column, to this .npy file.", **PATH),
         option("--suffix", POOLING, "Text appended to the input's base name; may be empty with "
@@ -262,7 +244,7 @@ SECTIONS: dict[str, list[tuple[Sequence[str], click.Option]]] = {
                "not rounded.  [default: the image's]", metavar="NAME",
                shell_complete=partial(completed, lambda: DTYPES)),
         option("--quality", POOLING, "JPEG, WebP or AVIF quality, 0 to 100.", metavar="N",
-               type=click.IntRange(0, 100)),
+               type=lambda text: read_number(text, 0, 100)),
         option("--skip-existing", POOLING, "Skip an image whose output exists and is not empty.",
                **FLAG),
         option("--dry-run", POOLING, "Print what would be read, written or skipped; read no image "
@@ -270,7 +252,7 @@ SECTIONS: dict[str, list[tuple[Sequence[str], click.Option]]] = {
     ],
     "Execution": [
         option("-j --jobs", POOLING, "Maximum number of images in parallel.  [default: every core]",
-               metavar="N", type=click.IntRange(min=1)),
+               metavar="N", type=lambda text: read_number(text, 1)),
         option("--scheduler", POOLING, "Run on the Dask cluster at this address.",
                metavar="ADDRESS"),
     ],
@@ -288,57 +270,55 @@ WINDOW_NAMES = ("pool_size", "stride", "padding", "dilation", "ceil_mode")
 
 
 def _windows(words: dict[str, Any]) -> list[Windows]:
-    """The windows that the options describe, one setting for each `--pool-size`; refuse what
-    `--output-size` excludes.
+    """The windows that the options describe, one setting for each `--pool-size`; none if no option
+    is about windows. Refuse what `--output-size` excludes.
     """
     from pooltool.geometry import Windows
 
     settings = {name: words[name] for name in WINDOW_NAMES if words[name]}
-    if not words["output_size"]:
-        sizes = settings.pop("pool_size", (2, 2))
-        sizes = sizes if isinstance(sizes[0], tuple) else [sizes]
-        return [Windows.of(size, **settings) for size in sizes]
-    for name in (*settings, "count_include_pad"):
-        if words.get(name):
-            name = f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"{name} and --output-size cannot be combined; give one")
-    return [Windows.adaptive(words["output_size"])]
+    if words["output_size"]:
+        for name in (*settings, "count_include_pad"):
+            if words.get(name):
+                name = f"--{name.replace('_', '-')}"
+                raise click.UsageError(f"{name} and --output-size cannot be combined; give one")
+        return [Windows.adaptive(words["output_size"])]
+    if not settings:
+        return []
+    sizes = settings.pop("pool_size", (2, 2))
+    sizes = sizes if isinstance(sizes[0], tuple) else [sizes]
+    return [Windows.of(size, **settings) for size in sizes]
 
 
-def _settings(method: Method, windows: Windows, words: dict[str, Any]) -> Settings:
-    """What the options ask for."""
+def _run(command: str, images: tuple[str, ...], **words: Any) -> int:
+    """Do what the words after a command ask for; return the exit status."""
+    if command == "compare" and len(images) != 1:
+        remedy = "name it" if not images else "run it once for each"
+        if len(images) == 2 and not os.path.exists(images[1]):
+            remedy = f"to write there: -o {shlex.quote(images[1])}"
+        raise click.UsageError(f"compare takes one image; {remedy}")
+    windows = _windows(words)
+    from pooltool.geometry import Windows
     from pooltool.job import Settings
     from pooltool.kernels import Pooling
     from pooltool.kernels.means import checked_dtype
 
-    names = ("count_include_pad", "skip_nan")
-    more = {name: words[name] for name in names if name in words}
-    pooling = Pooling(method, windows, dtype=checked_dtype(words.get("dtype")), **more)
-    return Settings(pooling, **{name: words[name] for name in Settings._fields if name in words})
+    method = cast("Method", "avg" if command == "compare" else command)
+    flags = {name: words[name] for name in ("count_include_pad", "skip_nan") if name in words}
+    dtype = checked_dtype(words.get("dtype"))
+    pooling = Pooling(method, windows[0] if windows else Windows.of(), dtype=dtype, **flags)
+    fields = {name: words[name] for name in Settings._fields if name in words}
+    settings = Settings(pooling, **fields)
+    if command == "compare":
+        from pooltool.comparison import compare
 
-
-def _pool(method: Method, images: tuple[str, ...], **words: Any) -> int:
-    (windows,) = _windows(words)
+        return compare(images[0], windows, settings, words["detail"])
     from pooltool.commands import pool_images
 
-    return pool_images(images, _settings(method, windows, words))
+    return pool_images(images, settings)
 
 
-def _compare(images: tuple[str, ...], **words: Any) -> int:
-    if len(images) > 1:
-        remedy = f"to write there: -o {shlex.quote(images[1])}"
-        if os.path.exists(images[1]):
-            remedy = "run it once for each"
-        raise click.UsageError(f"compare takes one image; {remedy}")
-    windows = _windows(words)
-    settings = _settings("avg", windows[0], words)
-    is_given = words["output_size"] or any(words[name] for name in WINDOW_NAMES)
-    from pooltool.comparison import compare
-
-    return compare(images[0], windows if is_given else [], settings, words["detail"])
-
-
-cli = Commands(
+cli = click.Group(
+    "pooltool",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Pool images as a convolutional network does.
 
@@ -346,9 +326,9 @@ cli = Commands(
     smallest of the pixels in it. Windows of 2x2 pixels halve an image.
 
     \b
-    pooltool max mountain.jpg                     writes mountain_max.jpg
+    pooltool max mountain.jpg                      writes mountain_max.jpg
     pooltool avg --pool-size 3 --stride 2 *.png -o pooled/
-    pooltool compare mountain.jpg --pool-size 8   max, min and average side by side
+    pooltool compare mountain.jpg --pool-size 8    max, min, average side by side
 
     Exit status: 0 success, 1 an image failed, 2 wrong usage (nothing was written). An interrupted
     run ends with the signal, so that shells report 130 (SIGTERM 143, SIGHUP 129).
@@ -356,20 +336,30 @@ cli = Commands(
 )
 click.version_option(__version__, message="%(prog)s %(version)s")(cli)
 for _name, _help in HELP.items():
-    if _name == "compare":
-        _run: Callable[..., int] = _compare
-        _images = click.Argument(["images"], nargs=-1, required=True, metavar="IMAGE", **FILE)
-    else:
-        _run = partial(_pool, cast("Method", _name))
-        _images = click.Argument(["images"], nargs=-1, metavar="IMAGES...", **FILE)
+    _metavar = "IMAGE" if _name == "compare" else "IMAGES..."
+    _images = click.Argument(["images"], nargs=-1, metavar=_metavar, **FILE)
     _options = [option for rows in SECTIONS.values() for names, option in rows if _name in names]
-    cli.add_command(SectionedCommand(_name, callback=_run, params=[_images, *_options], help=_help))
+    _callback = partial(_run, _name)
+    cli.add_command(
+        SectionedCommand(_name, callback=_callback, params=[_images, *_options], help=_help)
+    )
 
 
 def _explained(error: click.UsageError, words: Sequence[str]) -> str:
-    """What is wrong, and where an unknown option belongs if it has another name or is elsewhere."""
-    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
-        return error.format_message()
+    """What is wrong and, where a word has another name here or belongs elsewhere, what to write."""
+    message = error.format_message()
+    if error.ctx is None:
+        return message
+    if not isinstance(error, click.NoSuchOption):
+        if error.ctx.command is not cli:
+            return message
+        word = words[0]
+        name = OTHER_NAMES.get(word.lower(), word.lower())
+        if name in cli.commands:
+            return f"No such command {word!r}; it is called {name!r} here."
+        if "." in word or os.path.lexists(word):
+            return f"name a method first: pooltool max {shlex.quote(word)}"
+        return message
     unknown = f"No such option {error.option_name!r}; "
     for word in words:
         if re.match(r"-[^-].*\.[^\W\d]\w*$", word) or (word[:1] == "-" and os.path.lexists(word)):
@@ -378,18 +368,18 @@ def _explained(error: click.UsageError, words: Sequence[str]) -> str:
     if name.startswith("--"):
         plain = name[2:].replace("-", "_")
         name = f"--{OTHER_NAMES.get(plain, plain)}".replace("_", "-")
-    owners = {
-        str(command.name): [option for param in command.params for option in param.opts]
-        for command in cli.commands.values()
+    options = {
+        str(command.name): [name for option in command.params for name in option.opts]
+        for command in (cli, *cli.commands.values())
     }
-    own = owners.get(str(error.ctx.command.name), [])
+    own = options[str(error.ctx.command.name)]
     if name in own:
         return f"{unknown}it is called {name} here."
-    if elsewhere := [command for command, options in owners.items() if name in options]:
+    if elsewhere := [command for command, names in options.items() if name in names]:
         return f"{unknown}{name} is an option of {', '.join(elsewhere)}."
     if alike := [option for option in own if len(name) == 2 and option.startswith(f"-{name}")]:
         return f"{unknown}in full it is {' or '.join(alike)}."
-    return error.format_message()
+    return message
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -400,8 +390,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "pooltool"
-        complain(f"{_explained(error, words or sys.argv[1:])} (see `{command} --help`)")
+        words = words or sys.argv[1:]
+        command = error.ctx.command_path if error.ctx else f"pooltool {words[0]}"
+        complain(f"{_explained(error, words)} (see `{command} --help`)")
     except PooltoolError as error:
         complain(one_line(error))
     except OSError as error:
