@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pooltool import native
 from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
+from pooltool.images.animation import Frame, drawn
 from pooltool.images.container import Body, Container, Contents, Part, first_of
 from pooltool.images.picture import (
     NO_METADATA,
@@ -22,7 +22,6 @@ from pooltool.images.picture import (
     Metadata,
     Picture,
     Verbatim,
-    channels,
     repeated,
     require_plausible,
 )
@@ -34,10 +33,9 @@ transparent color and in animations: gray, RGB, palette, gray with alpha, RGBA."
 _GRAY, _PALETTE, _GRAY_ALPHA, _RGBA = 0, 3, 4, 6
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BEHIND_IHDR = len(_SIGNATURE) + 25
-_DECODED = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB",
-                      b"iCCP"))  # fmt: skip
-"""What the decoder is given: it refuses some of the other chunks, and inflates texts to any size.
-Gamma and colors are the light by which it weighs gray."""
+_COLORS = (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"PLTE", b"tRNS")
+"""What the decoder is given besides pixels: it refuses some of the other chunks, and inflates texts
+to any size. Gamma and colors are the light by which it weighs gray."""
 _ANIMATED = frozenset((b"acTL", b"fcTL", b"fdAT"))
 _XMP = b"XML:com.adobe.xmp\0"
 CONTAINER = Container(
@@ -62,30 +60,17 @@ _SRGB = {
 """What these chunks say of sRGB, which pictures without them are taken for."""
 _LARGEST = 8_000_000
 """The bytes of a chunk that libpng takes, and so other readers."""
-_BACKGROUND, _PREVIOUS = 1, 2
-
-
-class _Frame(NamedTuple):
-    rows: slice
-    columns: slice
-    duration: int
-    """Milliseconds."""
-    disposal: int
-    """What becomes of its area: nothing, clear (_BACKGROUND), or as before (_PREVIOUS)."""
-    is_blended: bool
-    """True when it is blended over the canvas, False when it replaces it."""
-    data: list[Body]
 
 
 class _Details(NamedTuple):
     bits: int
     color: int
     has_alpha: bool
-    frames: Sequence[_Frame]
-    loop: int
-    parts: Sequence[Part]
     before: Mapping[bytes, Body]
     """The chunks before the picture."""
+    frames: Sequence[Frame]
+    """A still is one frame."""
+    loop: int
 
 
 def read_header(data: bytes) -> Header:
@@ -98,11 +83,10 @@ def read_header(data: bytes) -> Header:
         raise DamageError(f"it is damaged: no PNG has color type {color} with {bits} bits")
     # Deflate makes at most 1032 bytes of one.
     require_plausible(height, width, height * width * bits // 8, len(data) * 1032)
-    has_alpha = color in (_GRAY_ALPHA, _RGBA) or b"tRNS" in before
     metadata, missing = NO_METADATA, list[str]()
     if not CONTAINER.structural.issuperset(names):  # else there is nothing to sort
         metadata, missing = _read_metadata(CONTAINER.sort(map(_translated, parts)))
-    frames, loop = list[_Frame](), 0
+    frames, loop = list[Frame](), 0
     if not _ANIMATED.isdisjoint(names):
         frames, loop, more = _animated(height, width, parts, before)
         missing += more
@@ -111,11 +95,15 @@ def read_header(data: bytes) -> Header:
         require_plausible(height, width, area - (1 << 28), len(data) << 12)
     if data[parts[-1].at + 12 :].strip(b"\0"):
         missing.append("data after the end of the picture")
-    details = _Details(bits, color, has_alpha, frames, loop, parts, before)
+    is_animated, has_alpha = bool(frames), color in (_GRAY_ALPHA, _RGBA) or b"tRNS" in before
+    if not is_animated:
+        body = [part.body for part in parts if part.name == b"IDAT"]
+        frames.append(Frame(slice(0, height), slice(0, width), 0, 0, is_blended=False, data=body))
+    count = 4 if has_alpha else 1 if color == _GRAY else 3
     return Header(
-        formats.PNG, repeated((height, width), len(frames) or 1), metadata, tuple(missing),
-        animated=bool(frames), indexed=color == _PALETTE, details=details,
-        pixel_bytes=max(4, bits // 8 * (4 if has_alpha else 1 if color == _GRAY else 3)),
+        formats.PNG, repeated((height, width), len(frames)), metadata, tuple(missing),
+        animated=is_animated, indexed=color == _PALETTE, pixel_bytes=max(4, bits // 8 * count),
+        details=_Details(bits, color, has_alpha, before, frames, loop),
     )  # fmt: skip
 
 
@@ -124,18 +112,16 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     animation have no indices, as they are put together by their colors.
     """
     details: _Details = header.details
-    if details.frames:
-        return _decode_animation(details, header.sizes[0], chosen)
+    frames, has_alpha = details.frames, details.has_alpha
+    if header.animated:
+        decoded = (_decoded(details, frame) for frame in frames)
+        return drawn(header, frames, decoded, chosen, loop=details.loop, has_alpha=has_alpha)
     if header.labels:
         return _indexed(details)
-    if any(part.name not in _DECODED for part in details.parts):
-        spans = ((at, at + 12 + len(body)) for name, body, at in details.parts if name in _DECODED)
-        view = memoryview(data)
-        data = b"".join((_SIGNATURE, *(view[start:end] for start, end in spans)))
-    pixels = _decoded(data, details, gray=header.gray and not details.has_alpha)
-    if header.gray and details.has_alpha and pixels.ndim == 3:
+    pixels = _decoded(details, frames[0], gray=header.gray and not has_alpha)
+    if header.gray and has_alpha and pixels.ndim == 3:
         # The decoder weights colors itself, as linear light where the file gives its gamma.
-        pixels[..., :3] = _decoded(data, details, gray=True)[..., None]
+        pixels[..., :3] = _decoded(details, frames[0], gray=True)[..., None]
     return Picture((pixels,), formats.PNG)
 
 
@@ -232,12 +218,12 @@ def _names_elsewhere(kept: Sequence[tuple[bytes, bytes]]) -> tuple[str, ...]:
 
 def _animated(
     height: int, width: int, parts: Sequence[Part], before: Mapping[bytes, Body]
-) -> tuple[list[_Frame], int, list[str]]:
+) -> tuple[list[Frame], int, list[str]]:
     """The frames of an animation, its loop count, and what is not among the frames."""
     count, loop = struct.unpack(">II", before.get(b"acTL", bytes(8)))
     if not count:
         return [], 0, ["an animation whose header (acTL) is missing or not valid"]
-    frames, number = list[_Frame](), 0
+    frames, number = list[Frame](), 0
     for name, body, _ in parts:
         if name in (b"fcTL", b"fdAT"):
             if int.from_bytes(body[:4], "big") != number or (name == b"fdAT" and not frames):
@@ -249,7 +235,7 @@ def _animated(
                 raise DamageError("it is damaged: a frame of its animation is outside the picture")
             rows, columns = slice(top, top + high), slice(left, left + wide)
             time = round(1000 * time / (unit or 100))
-            frames.append(_Frame(rows, columns, time, dispose, blend != 0, []))
+            frames.append(Frame(rows, columns, time, dispose, blend != 0, []))
         elif frames and name in (b"fdAT", b"IDAT"):
             frames[-1].data.append(body[4:] if name == b"fdAT" else body)
     if len(frames) != count or not all(frame.data for frame in frames):
@@ -258,75 +244,40 @@ def _animated(
     return frames, loop, missing
 
 
-def _decode_animation(details: _Details, size: tuple[int, int], chosen: slice) -> Picture:
-    """The chosen frames as they are seen; without alpha where there is none in them and they cover
-    the picture.
-
-    Put together here, as PNG (11.3.4) says: OpenCV cuts 16 bits to 8, takes what becomes clear in
-    pictures without alpha for black, and keeps gray of a transparent level.
+def _decoded(
+    details: _Details, frame: Frame, *, gray: bool = False, indices: bool = False
+) -> Array:
+    """The pixels of a frame; the level of gray that stands for transparent becomes alpha. Indices
+    are the levels of a picture whose header says gray.
     """
-    shown, whole = list[Array](), tuple(slice(0, side) for side in size)
-    is_cleared = details.frames[0][:2] != whole or any(part.disposal for part in details.frames)
-    for index, part in enumerate(details.frames[: chosen.stop]):
-        pixels = _decoded(_still(details.before, part), details)
-        if channels(pixels) < 4 and is_cleared:
-            cv2 = native.import_cv2()
-            code = cv2.COLOR_GRAY2BGRA if channels(pixels) == 1 else cv2.COLOR_BGR2BGRA
-            pixels = cv2.cvtColor(pixels, code)
-        if not index:
-            canvas = np.zeros((*size, *pixels.shape[2:]), pixels.dtype)
-        area = canvas[part.rows, part.columns]
-        after = area.copy() if part.disposal == _PREVIOUS else 0
-        if part.is_blended and channels(pixels) == 4:
-            _blend(pixels, area)
-        else:
-            area[...] = pixels
-        shown.append(canvas.copy())
-        if part.disposal in (_BACKGROUND, _PREVIOUS):
-            area[...] = after
-    shown = shown[chosen]
-    if is_cleared and not details.has_alpha and all(pixels[..., 3].all() for pixels in shown):
-        shown = [pixels[..., 0] if details.color == _GRAY else pixels[..., :3] for pixels in shown]
-    durations = tuple(part.duration for part in details.frames[chosen])
-    return Picture(tuple(shown), formats.PNG, durations, details.loop)
-
-
-def _blend(front: Array, back: Array) -> None:
-    """Blend the front over the back, with straight alpha, rounded once."""
-    alpha, opaque = front[..., 3:], int(np.iinfo(front.dtype).max)
-    np.copyto(back, front, where=alpha == opaque)
-    mixed = ((alpha > 0) & (alpha < opaque))[..., 0]
-    colors, behind = front[mixed].astype(np.int64), back[mixed].astype(np.int64)
-    share, rest = colors[:, 3:] * opaque, behind[:, 3:] * (opaque - colors[:, 3:])
-    total = share + rest
-    sums = colors[:, :3] * share + behind[:, :3] * rest
-    back[mixed] = np.hstack([(sums + total // 2) // total, (total + opaque // 2) // opaque])
-
-
-def _still(before: Mapping[bytes, Body], frame: _Frame) -> bytes:
-    """A frame as a PNG of its own."""
-    sides = struct.pack(">II", *(side.stop - side.start for side in (frame.columns, frame.rows)))
-    colors = [(name, before[name]) for name in (b"PLTE", b"tRNS") if name in before]
-    header, data = sides + bytes(before[b"IHDR"][8:]), b"".join(frame.data)
-    chunks = [(b"IHDR", header), *colors, (b"IDAT", data), (b"IEND", b"")]
-    return _SIGNATURE + CONTAINER.join(chunks)
+    before, bits = details.before, details.bits
+    width, height = (side.stop - side.start for side in (frame.columns, frame.rows))
+    color = _GRAY if indices else details.color
+    header = struct.pack(">IIBB", width, height, bits, color) + before[b"IHDR"][10:]
+    chunks: list[tuple[bytes, Body]] = [(b"IHDR", header)]
+    chunks += [(name, before[name]) for name in _COLORS if name in before and not indices]
+    chunks += [(b"IDAT", body) for body in frame.data]
+    data = _SIGNATURE + CONTAINER.join([*chunks, (b"IEND", b"")])
+    pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, gray=gray)
+    clear = before.get(b"tRNS", b"")
+    if gray or details.color != _GRAY or len(clear) != 2:
+        return pixels
+    top, full = (1 << bits) - 1, np.iinfo(pixels.dtype).max
+    level = (int.from_bytes(clear, "big") & top) * int(full) // top
+    alpha = np.where(pixels == level, 0, full).astype(pixels.dtype)
+    return np.dstack([pixels, pixels, pixels, alpha])
 
 
 def _indexed(details: _Details) -> Picture:
-    """The indices of a picture with a palette: they are the levels once its header says gray."""
+    """The indices of a picture with a palette."""
     colors, clear = details.before.get(b"PLTE", b""), details.before.get(b"tRNS", b"")
     if len(colors) % 3 or not 0 < len(colors) <= 768:
         raise DamageError("it is damaged: the palette of the PNG is not of 1 to 256 colors")
     palette = np.full((len(colors) // 3, 4), 255, np.uint8)
     palette[:, 2::-1] = np.frombuffer(colors, np.uint8).reshape(-1, 3)
     palette[: len(clear), 3] = np.frombuffer(clear[: len(palette)], np.uint8)
-    header = bytes(details.before[b"IHDR"])
-    body = b"".join(part.body for part in details.parts if part.name == b"IDAT")
-    chunks = ((b"IHDR", header[:9] + b"\0" + header[10:]), (b"IDAT", body), (b"IEND", b""))
-    data = _SIGNATURE + CONTAINER.join(chunks)
-    levels = opencv.decode_still(data, formats.PNG, _COMPLAINTS)
-    top = (1 << details.bits) - 1
-    return Picture((levels // (255 // top),), formats.PNG, palette=palette)
+    levels = _decoded(details, details.frames[0], indices=True)
+    return Picture((levels // (255 // ((1 << details.bits) - 1)),), formats.PNG, palette=palette)
 
 
 def _with_palette(data: bytes, palette: Array) -> bytes:
@@ -335,15 +286,3 @@ def _with_palette(data: bytes, palette: Array) -> bytes:
     chunks = [(b"IHDR", data[16:25] + b"\3" + data[26:29]), (b"PLTE", colors)]
     chunks += [(b"tRNS", alpha)] if alpha else []
     return _SIGNATURE + CONTAINER.join(chunks) + data[_BEHIND_IHDR:]
-
-
-def _decoded(data: bytes, details: _Details, *, gray: bool = False) -> Array:
-    """The pixels of a still; the level of gray that stands for transparent becomes alpha."""
-    pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, gray=gray)
-    clear = details.before.get(b"tRNS", b"")
-    if gray or details.color != _GRAY or len(clear) != 2:
-        return pixels
-    top, full = (1 << details.bits) - 1, np.iinfo(pixels.dtype).max
-    level = (int.from_bytes(clear, "big") & top) * int(full) // top
-    alpha = np.where(pixels == level, 0, full).astype(pixels.dtype)
-    return np.dstack([pixels, pixels, pixels, alpha])
