@@ -5,10 +5,10 @@ Positions and sizes are in pixels. Pairs are (height, width): rows before column
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import gcd
+from numbers import Integral
 from typing import Literal, NamedTuple
 
 from pooltool.errors import WindowError
@@ -24,8 +24,8 @@ OutputSize = int | tuple[int | None, int | None]
 
 LARGEST = 2**31 - 1
 """Largest value of a setting, so that products of two fit into 64 bits."""
-LARGEST_EXTENT = 1 << 16
-"""Pixels, in addition to 16 times the image, that a window with its padding may span."""
+LARGEST_EXTENT = 512
+"""Pixels, in addition to twice the image, that a window may span with its padding."""
 MOST_OUTPUTS = 1 << 18
 """Most rows or columns of an adaptive result that is larger than its image."""
 
@@ -47,8 +47,6 @@ class Axis:
     lengths: tuple[int, ...] = ()
     after: int = 0
     """Pixels of padding after the image, which `count_include_pad` counts."""
-    unseen: Pair = (0, 0)
-    """Pixels that windows have before and after these, on padding in every window."""
 
     @cached_property
     def count(self) -> int:
@@ -70,8 +68,6 @@ class Axis:
         """The windows that are completely inside the image."""
         if self.lengths:
             return range(self.count)
-        if self.unseen != (0, 0):
-            return range(0)
         first = min(self.count, max(0, -(self.starts[0] // self.stride)))
         fitting = (self.size - self.extent - self.starts[0]) // self.stride + 1
         return range(first, max(first, min(fitting, self.count)))
@@ -115,11 +111,10 @@ class Axis:
             moved: range | tuple[int, ...] = range(start - low, starts.stop - low, starts.step)
         else:
             moved = tuple(begin - low for begin in starts)
-        lengths, after = self.lengths[first:last], self.size + self.after - high
-        if high == end and self.unseen == (0, 0):  # none of these windows reaches the padding
-            after = 0
-        taps = self.pool_size, self.stride, self.dilation
-        return low, high, _part(high - low, moved, *taps, lengths, after, self.unseen)
+        # Windows that do not reach the padding are alike wherever they are.
+        after = 0 if high == end else self.size + self.after - high
+        taps = self.pool_size, self.stride, self.dilation, self.lengths[first:last]
+        return low, high, _part(high - low, moved, *taps, after)
 
     def pixels(self, index: int) -> range:
         """The pixels of window `index` that are inside the image."""
@@ -170,27 +165,23 @@ class Windows(NamedTuple):
             return cls(output_size=(height, width))
         return cls(output_size=pair("output_size", output_size))
 
+    @lru_cache(maxsize=64)  # noqa: B019 (these are values, and small)
     def axes(
         self, shape: tuple[int, ...], data_format: DataFormat = "channels_last"
     ) -> tuple[Axis, Axis]:
         """The windows over an image of `shape`; raise `WindowError` where there can be none."""
-        return _axes(self, shape, data_format)
-
-
-@lru_cache(maxsize=64)
-def _axes(windows: Windows, shape: tuple[int, ...], data_format: DataFormat) -> tuple[Axis, Axis]:
-    first = row_axis(len(shape), data_format)
-    try:
-        return _axis(windows, shape[first], 0), _axis(windows, shape[first + 1], 1)
-    except WindowError as error:
-        error.settings.update(windows._asdict())
-        is_last = data_format == "channels_last"
-        if looks_channels_first(shape if is_last else shape[-3:][::-1]):
-            other = "channels_first" if is_last else "channels_last"
-            error.reason += f"; if it is {other.replace('_', ' ')}, use {{data_format}}"
-            error.settings["data_format"] = other
-        error.ending = f" (image shape {shape})"
-        raise
+        first = row_axis(len(shape), data_format)
+        try:
+            return _axis(self, shape[first], 0), _axis(self, shape[first + 1], 1)
+        except WindowError as error:
+            error.settings.update(self._asdict())
+            is_last = data_format == "channels_last"
+            if looks_channels_first(shape if is_last else shape[-3:][::-1]):
+                other = "channels_first" if is_last else "channels_last"
+                error.reason += f"; if it is {other.replace('_', ' ')}, use {{data_format}}"
+                error.settings["data_format"] = other
+            error.ending = f" (image shape {shape})"
+            raise
 
 
 def _axis(windows: Windows, size: int, number: int) -> Axis:
@@ -201,7 +192,7 @@ def _axis(windows: Windows, size: int, number: int) -> Axis:
     start in the padding after the image.
     """
     if windows.output_size is not None:
-        return _adaptive_axis(windows.output_size, size, number)
+        return _adaptive_axis(windows.output_size[number] or size, size)
     pool, stride = windows.pool_size[number], windows.stride[number]
     dilation, padding = windows.dilation[number], windows.padding
     extent = dilation * (pool - 1) + 1
@@ -222,44 +213,27 @@ def _axis(windows: Windows, size: int, number: int) -> Axis:
             f"{{pool_size}}{dilated} does not fit: a window takes {extent} {noun}s, the image has "
             f"{size} and {{padding}}; use a smaller pool size or same padding"
         )
-    # Pixels that are padding in every window are left out: a window of any size then costs no more
-    # than one of twice the image's.
-    last = (count - 1) * stride - before
-    unseen = max(0, -(last // dilation))
-    seen = min(pool, (size - 1 + before) // dilation + 1) - unseen
-    starts = range(unseen * dilation - before, unseen * dilation + last + 1, stride)
-    axis = Axis(size, starts, seen, stride, dilation, (), after, (unseen, pool - seen - unseen))
-    if (before or after) and _misses_image(axis):
-        raise WindowError(
-            f"{{padding}} leaves a window without a {noun} of the image "
-            "({pool_size}, {dilation}); use less padding"
-        )
-    if axis.extent > 16 * size + LARGEST_EXTENT:
+    if extent > 2 * size + LARGEST_EXTENT:
         raise WindowError(
             f"{{pool_size}} and {{dilation}} with {{padding}} make windows of {extent} {noun}s "
             f"over an image of {size}; use less"
         )
+    starts = range(-before, (count - 1) * stride - before + 1, stride)
+    axis = Axis(size, starts, pool, stride, dilation, after=after)
+    # Of the windows that begin before the image, gaps may jump over it.
+    early = range(min(count, -(-before // stride)))
+    if before >= extent or starts[-1] >= size or not all(map(axis.pixels, early)):
+        raise WindowError(
+            f"{{padding}} leaves a window without a {noun} of the image "
+            "({pool_size}, {dilation}); use less padding"
+        )
     return axis
 
 
-def _misses_image(axis: Axis) -> bool:
-    """True when a window has no pixel of the image.
-
-    Windows without gaps that begin before the image all reach it if the first one does. With gaps
-    wider than the image, one of the first `size + 1` misses it if any does: they meet it at
-    different pixels, or all at the same ones.
-    """
-    first = 1
-    if axis.dilation > 1:
-        first = min(axis.count, -(axis.starts[0] // axis.stride), axis.size + 1)
-    return not all(map(axis.pixels, (*range(first), axis.count - 1)))
-
-
-def _adaptive_axis(output_size: tuple[int | None, int | None], size: int, number: int) -> Axis:
+def _adaptive_axis(count: int, size: int) -> Axis:
     """Window `i` of n covers `floor(i * size / n)` to `ceil((i + 1) * size / n)`: the rule of
     PyTorch's adaptive pooling.
     """
-    count = output_size[number] or size
     if count > max(size, MOST_OUTPUTS):
         reason = f"{{output_size}} is more than {MOST_OUTPUTS} rows or columns, and than the image "
         raise WindowError(f"{reason}has ({size})")
@@ -279,13 +253,12 @@ def pair(name: str, value: object) -> Pair:
     least = 0 if name == "padding" else 1
     if type(value) is int and least <= value <= LARGEST:
         return value, value
-    values = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) == 2 and all(map(is_integer, values)):
-        height, width = operator.index(values[0]), operator.index(values[1])
+    sides = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(sides) == 2 and all(map(is_integer, sides)) and min(sides) >= least:
+        height, width = map(int, sides)
         if max(height, width) > LARGEST:
             raise WindowError(f"{{{name}}} is more than {LARGEST}", **{name: (height, width)})
-        if min(height, width) >= least:
-            return height, width
+        return height, width
     wanted = "a positive integer or a (height, width) pair of them, such as 2 or (2, 3)"
     if name == "padding":
         wanted = "'valid', 'same', an integer of 0 or more, (height, width) or ((top, bottom), "
@@ -295,8 +268,7 @@ def pair(name: str, value: object) -> Pair:
 
 def is_integer(value: object) -> bool:
     """True for Python and numpy integers; False for bool, float, arrays and str."""
-    is_bool = type(value).__name__ in ("bool", "bool_")
-    return hasattr(value, "__index__") and not is_bool and not hasattr(value, "__len__")
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _padding(padding: object) -> ResolvedPadding:

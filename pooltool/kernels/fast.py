@@ -109,7 +109,7 @@ def median(tile: Tile, out: Array) -> bool:
     side, kept = rows.pool_size, rows.stride * columns.stride
     frame = 0 if rows.is_regular and columns.is_regular else 1
     for axis in rows, columns:
-        if axis.dilation > 1 or axis.lengths or axis.unseen != (0, 0) or axis.pool_size != side:
+        if axis.dilation > 1 or axis.lengths or axis.pool_size != side:
             return False
         outside = max(-axis.starts[0], axis.starts[-1] + side - axis.size)
         if frame and (side > 3 or outside > 1 or axis.size < 2):

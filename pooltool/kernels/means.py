@@ -123,9 +123,8 @@ def counts_along(axis: Axis, count_padding: bool) -> NDArray[np.int64]:
     starts, first, last = own_taps(axis)
     pixels: NDArray[np.int64] = last - first + 1
     if count_padding and not axis.lengths:
-        before, after = axis.unseen  # and no window begins before the padding
-        until_end = before - (starts - axis.size - axis.after) // axis.dilation
-        pixels = np.minimum(before + axis.pool_size + after, until_end)
+        until_end = -((starts - axis.size - axis.after) // axis.dilation)
+        pixels = np.minimum(axis.pool_size, until_end)  # and none begins before the padding
     pixels.setflags(write=False)  # all callers share it
     return pixels
 
