@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from io import FileIO
 from itertools import count
 from typing import BinaryIO, TextIO
 
@@ -30,9 +29,10 @@ _REASONS = {
     "ENOSPC": "no space left on the disk; free some or write elsewhere",
     "EPIPE": "its reader stopped before the end; let it read everything",
 }
+_EXISTING = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-"""How a hidden file is opened: by its descriptor, which takes half as long as a file of Python."""
-WriteAll = Callable[[bytes | memoryview], object]
+"""How files are opened: by their descriptors, which takes half as long as a file of Python."""
+Piece = bytes | memoryview
 Identity = tuple[int, int]
 _inputs: set[Identity] = set()
 """What a run reads and so does not replace."""
@@ -45,21 +45,27 @@ _RUN, _numbers = os.urandom(8).hex(), count()
 
 def read(path: str) -> bytes:
     """Read all of a file, a FIFO or, for `-`, standard input; raise `FileError`."""
-    with reasons(path):
-        if path == STREAM:
-            return _read_stream(_standard(sys.stdin, "input"))
-        with open(path, "rb", buffering=0) as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return file.read()
-            return _read_stream(file)
+    if path == STREAM:
+        return _read_all(_standard(sys.stdin, "input").read, 0)
+    try:
+        descriptor = os.open(path, _EXISTING)
+        try:
+            status = os.fstat(descriptor)
+            size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+            return _read_all(partial(os.read, descriptor), size)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise FileError(reason(error, path)) from None
 
 
-def _read_stream(file: BinaryIO | FileIO) -> bytes:
+def _read_all(read: Callable[[int], bytes], size: int) -> bytes:
+    """Read pieces up to the end: of so many bytes, or, if that is unknown, of any number."""
     pieces, total = [], 0
-    while piece := file.read(1 << 20):
+    while piece := read(size or 1 << 20):
         pieces.append(piece)
         total += len(piece)
-        if total > STREAM_LIMIT:
+        if total > STREAM_LIMIT and not size:
             raise FileError(f"it has more than {STREAM_LIMIT} bytes; save it to a file first")
     return b"".join(pieces)
 
@@ -98,9 +104,8 @@ def size(path: str) -> float:
 
 
 def is_done(path: str) -> bool:
-    """True when `path` exists and is not empty: a power cut can leave an empty file."""
-    status = _status(path)
-    return status is not None and status.st_size > 0
+    """True for a file that is not empty: a power cut can leave an empty one."""
+    return 0 < size(path) < math.inf
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -139,28 +144,20 @@ def require_writable(path: str, folder: str = "") -> None:
             raise OSError(errno.EACCES, "read-only")
 
 
-def write(path: str, data: bytes, *, folder: str = "") -> None:
-    """Write a file whole or not at all, or, for `-`, standard output; raise `FileError`."""
-    with replacing(path, folder=folder) as write_all:
-        write_all(data)
+def write(path: str, data: bytes | Iterator[Piece], *, folder: str = "") -> None:
+    """Write a file whole or not at all, at once or as its pieces come; raise `FileError`.
 
-
-@contextmanager
-def replacing(path: str, *, folder: str = "") -> Iterator[WriteAll]:
-    """Yield a function that writes the next bytes of a file, which takes the place of `path` when
-    all has been written.
-
-    Until then it is a hidden file beside its place. When anything is raised inside, it is removed
-    and `path` stays as it was. Symbolic links are followed; an old file's owner and permissions
-    are kept as far as the system allows. `folder` is made if it is missing. What is not a regular
-    file, such as `-` for standard output, a FIFO or /dev/null, is written directly. If nobody reads
-    standard output any more, that is a `BrokenPipeError`, all else that goes wrong a `FileError`.
+    Until all is written it is a hidden file beside its place. When anything is raised, that is
+    removed and `path` stays as it was. Symbolic links are followed; an old file's owner and
+    permissions are kept as far as the system allows. `folder` is made if it is missing. What is not
+    a regular file, such as `-` for standard output, a FIFO or /dev/null, is written directly. If
+    nobody reads standard output any more, that is a `BrokenPipeError`.
     """
-    with reasons(path, f"cannot write {path}: "):
+    pieces = (data,) if isinstance(data, bytes) else data
+    try:
         if path == STREAM:
             stream = _standard(sys.stdout, "output")
-            is_raw = isinstance(stream, FileIO)  # with PYTHONUNBUFFERED
-            yield partial(_write_all, stream.fileno()) if is_raw else stream.write
+            _write_all(stream.write, pieces)
             stream.flush()
             return
         place, before = path, None
@@ -170,60 +167,66 @@ def replacing(path: str, *, folder: str = "") -> Iterator[WriteAll]:
                 place = os.path.realpath(path)
                 status = os.stat(path)
             before = status
-        if before is not None and not stat.S_ISREG(before.st_mode):
-            try:
-                with open(path, "wb", buffering=0) as file:
-                    yield partial(_write_all, file.fileno())
-            except BrokenPipeError as error:  # that of standard output would end the run
-                raise FileError(reason(error)) from None
+        if before is None or stat.S_ISREG(before.st_mode):
+            _replace(place, before, pieces, folder)
             return
-        if before is not None and not os.access(path, os.W_OK):
-            raise OSError(errno.EACCES, "read-only")
-        own_name = f".pooltool-{_RUN}-{os.getpid()}-{next(_numbers)}.tmp"
-        name = os.path.join(os.path.dirname(place), own_name)
-        try:
-            descriptor = _create(name, folder, before)
-            try:
-                yield partial(_write_all, descriptor)
-            finally:
-                os.close(descriptor)
-            if _inputs and identity(place) in _inputs:
-                raise FileError("it is one of the input images; write elsewhere")
-            os.replace(name, place)  # once it is closed: Windows moves no open file
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
+        with open(path, "wb", buffering=0) as file:
+            _write_all(file.write, pieces)
+    except (OSError, FileError) as error:
+        if path == STREAM and isinstance(error, BrokenPipeError):
             raise
+        words = reason(error, path) if isinstance(error, OSError) else error
+        raise FileError(f"cannot write {path}: {words}") from None
+
+
+def _replace(
+    place: str, before: os.stat_result | None, pieces: Iterable[Piece], folder: str
+) -> None:
+    """Write a hidden file and let it take the place of the old one, if there is one."""
+    if before is not None:
+        if (before.st_dev, before.st_ino) in _inputs:
+            raise FileError("it is one of the input images; write elsewhere")
+        if not os.access(place, os.W_OK):
+            raise OSError(errno.EACCES, "read-only")
+    own_name = f".pooltool-{_RUN}-{os.getpid()}-{next(_numbers)}.tmp"
+    name = os.path.join(os.path.dirname(place), own_name)
+    try:
+        descriptor = _create(name, folder)
+        try:
+            if before is not None and sys.platform != "win32":
+                with suppress(OSError):
+                    os.fchown(descriptor, before.st_uid, before.st_gid)
+                with suppress(OSError):
+                    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+            _write_all(partial(os.write, descriptor), pieces)
         finally:
-            _temporaries.discard(name)
+            os.close(descriptor)
+        os.replace(name, place)  # once it is closed: Windows moves no open file
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+    finally:
+        _temporaries.discard(name)
 
 
-def _create(name: str, folder: str, before: os.stat_result | None) -> int:
-    """Make a hidden file, and the folder if that is missing, with the owner and permissions of the
-    old file as far as that is allowed; return its descriptor.
-    """
+def _create(name: str, folder: str) -> int:
+    """Make a hidden file, and the folder if that is missing; return its descriptor."""
     with _creating:
         _temporaries.add(name)
         try:
-            descriptor = os.open(name, _NEW, 0o666)
+            return os.open(name, _NEW, 0o666)
         except FileNotFoundError:
-            if not folder:
-                raise
             os.makedirs(folder, exist_ok=True)
-            descriptor = os.open(name, _NEW, 0o666)
-    if before is not None and sys.platform != "win32":
-        with suppress(OSError, AttributeError):  # not every system has them
-            os.fchown(descriptor, before.st_uid, before.st_gid)
-        with suppress(OSError, AttributeError):
-            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
-    return descriptor
+            return os.open(name, _NEW, 0o666)
 
 
-def _write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write the data; the system may take only a part of it at once."""
-    done = os.write(descriptor, data)
-    while done < len(data):
-        done += os.write(descriptor, memoryview(data)[done:])
+def _write_all(write: Callable[[memoryview], int], pieces: Iterable[Piece]) -> None:
+    """Write all pieces; the system may take only a part of one at once."""
+    for piece in pieces:
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[write(rest) :]
 
 
 def remove_temporaries() -> None:
@@ -251,9 +254,8 @@ def reason(error: OSError, path: str = "") -> str:
 
 @contextmanager
 def reasons(path: str = "", prefix: str = "") -> Iterator[None]:
-    """Turn what the system reports inside into a `FileError` of one line, with `prefix` before.
-
-    A closed standard output is let through. `path` is what the lines inside are about.
+    """Turn what the system reports of `path` inside into a `FileError`, with `prefix` before; let a
+    closed standard output through.
     """
     try:
         yield
@@ -261,5 +263,3 @@ def reasons(path: str = "", prefix: str = "") -> Iterator[None]:
         raise
     except OSError as error:
         raise FileError(prefix + reason(error, path)) from None
-    except FileError as error:
-        raise FileError(f"{prefix}{error}") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -214,22 +213,23 @@ def _pool_array(job: Job, settings: Settings, array: ArrayFile) -> Outcome:
     rows, columns = pooling.windows.axes(shape, data_format)
     axis = row_axis(len(shape), data_format)
     result_shape = (*shape[:axis], rows.count, columns.count, *shape[axis + 2 :])
-    with ExitStack() as outputs:
-        places = None
-        if settings.indices is not None:
-            from pooltool.kernels.ranks import indices2d
 
-            places = outputs.enter_context(files.replacing(settings.indices))
-            npy.write_header(places, result_shape, np.dtype(np.int64))
-        file = outputs.enter_context(files.replacing(job.output, folder=job.folder))
-        npy.write_header(file, result_shape, result_dtype)
+    def pieces(dtype: np.dtype[Any], *, indices: bool = False) -> Iterator[bytes | memoryview]:
+        """The result as the file holds it, or where its values lie."""
+        yield npy.head_of(result_shape, dtype)
         for pixels, part_rows, top in _parts(array, rows, axis):
-            data_format = "channels_first" if pixels.ndim == 3 else "channels_last"
-            values = pool_axes(pixels, pooling, part_rows, columns, data_format=data_format)
-            npy.write_part(file, values)
-            if places:
-                indices = indices2d(pixels, values, part_rows, columns, data_format=data_format)
-                npy.write_part(places, indices + top * columns.size)
+            order: DataFormat = "channels_first" if pixels.ndim == 3 else "channels_last"
+            values = pool_axes(pixels, pooling, part_rows, columns, data_format=order)
+            if indices:
+                from pooltool.kernels.ranks import indices2d
+
+                values = indices2d(pixels, values, part_rows, columns, data_format=order)
+                values += top * columns.size
+            yield npy.bytes_of(values)
+
+    if settings.indices is not None:
+        files.write(settings.indices, pieces(np.dtype(np.int64), indices=True))
+    files.write(job.output, pieces(result_dtype), folder=job.folder)
     warnings = npy.layout_warnings(shape, settings.data_format)
     return Outcome(job, "ok", shape, result_shape, result_dtype, 1, warnings)
 

@@ -124,10 +124,14 @@ def test_an_exception_leaves_the_old_file_and_nothing_else(
 ) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with pytest.raises(error), files.replacing(str(path)) as write_all:
-        write_all(b"half")
+
+    def pieces() -> Iterator[bytes]:
+        yield b"half"
         assert len(names(tmp_path)) == 2
         raise error
+
+    with pytest.raises(error):
+        files.write(str(path), pieces())
     assert names(tmp_path) == ["a"]
     assert path.read_bytes() == b"old"
 
@@ -286,8 +290,9 @@ HALF_WRITTEN = """
 import signal, sys, time
 from pooltool import files
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-with files.replacing(sys.argv[1]) as write_all:
-    write_all(b'half'); print('ready', flush=True); time.sleep(30)"""
+def pieces():
+    yield b'half'; print('ready', flush=True); time.sleep(30)
+files.write(sys.argv[1], pieces())"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -340,12 +345,9 @@ def test_an_input_that_comes_to_lie_at_the_output_is_not_replaced(
     assert known
     files.protect([known])
     try:
-        with (
-            pytest.raises(FileError, match="is one of the input images; write elsewhere"),
-            files.replacing(str(output)) as write_all,
-        ):
-            write_all(b"result")
-            link(source, output)
+        link(source, output)
+        with pytest.raises(FileError, match="is one of the input images; write elsewhere"):
+            files.write(str(output), b"result")
         assert output.read_bytes() == b"image"
         assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
     finally:
@@ -353,11 +355,11 @@ def test_an_input_that_comes_to_lie_at_the_output_is_not_replaced(
     files.write(str(output), b"result")
 
 
-def test_an_empty_file_is_not_done(tmp_path: Path) -> None:
+def test_an_empty_file_or_a_directory_is_not_done(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "full").write_bytes(b"x")
-    done = [files.is_done(f"{tmp_path}/{name}") for name in ("empty", "full", "missing")]
-    assert done == [False, True, False]
+    done = [files.is_done(f"{tmp_path}/{name}") for name in ("empty", "full", "missing", "")]
+    assert done == [False, True, False, False]
 
 
 def test_a_file_of_the_name_of_a_stream_is_another(

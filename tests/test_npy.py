@@ -71,9 +71,9 @@ def test_a_header_of_python_2() -> None:
 def test_writing_is_read_by_numpy(dtype: str) -> None:
     array = sample((11, 6, 2), dtype)
     file = io.BytesIO()
-    npy.write_header(file.write, array.shape, array.dtype)
+    file.write(npy.head_of(array.shape, array.dtype))
     for part in np.split(array, [4, 8]):
-        npy.write_part(file.write, part)
+        file.write(npy.bytes_of(part))
     for data in (file.getvalue(), npy.dumps(array)):
         loaded = np.load(io.BytesIO(data))
         np.testing.assert_array_equal(loaded, array)

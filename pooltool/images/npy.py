@@ -115,18 +115,18 @@ def loaded(data: bytes, file: BinaryIO | None = None) -> ArrayFile:
     return ArrayFile(file or data, shape, dtype, start)
 
 
-def write_header(write: files.WriteAll, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Begin a .npy file of numbers in this machine's byte order; its parts follow."""
+def head_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """The header of a .npy file of numbers in this machine's byte order; its parts follow."""
     native = dtype.newbyteorder("=")
     text = repr({"descr": native.str, "fortran_order": False, "shape": tuple(shape)})
     text += " " * (-(len(text) + 11) % 64) + "\n"  # the numbers begin at a multiple of 64
-    write(_MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text.encode())
+    return _MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text.encode()
 
 
-def write_part(write: files.WriteAll, part: Array) -> None:
-    """Write the next numbers."""
+def bytes_of(part: Array) -> memoryview:
+    """The numbers of a part as the file holds them."""
     native = np.ascontiguousarray(part, part.dtype.newbyteorder("="))
-    write(native.reshape(-1).view(np.uint8).data)
+    return native.reshape(-1).view(np.uint8).data
 
 
 def read_header(data: bytes) -> Header:
@@ -157,10 +157,7 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
 
 def dumps(array: Array) -> bytes:
     """The bytes of a .npy file."""
-    file = io.BytesIO()
-    write_header(file.write, array.shape, array.dtype)
-    write_part(file.write, array)
-    return file.getvalue()
+    return head_of(array.shape, array.dtype) + bytes_of(array)
 
 
 def layout_warnings(shape: tuple[int, ...], data_format: str | None) -> tuple[str, ...]:
