@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pooltool.errors import (
-    OTHER_NAMES,
-    ArrayShapeError,
-    ArrayTypeError,
-    PooltoolError,
-    WindowError,
-)
+from pooltool.errors import OTHER_NAMES, ArrayTypeError, PooltoolError, WindowError
 
 if TYPE_CHECKING:
     from pooltool.pooling import (
@@ -26,7 +20,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "ArrayShapeError",
     "ArrayTypeError",
     "PooltoolError",
     "WindowError",

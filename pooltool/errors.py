@@ -69,11 +69,7 @@ def one_line(error: Exception) -> str:
 
 
 class WindowError(PooltoolError, ValueError):
-    """A size, stride, padding, dilation or data format that cannot be used, at all or here."""
-
-
-class ArrayShapeError(PooltoolError, ValueError):
-    """An array with another number of axes than `data_format` takes, or without elements."""
+    """A setting of windows that cannot be used, at all or on an image of this shape."""
 
 
 class ArrayTypeError(PooltoolError, TypeError):

@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pooltool.errors import OTHER_NAMES, ArrayShapeError, ArrayTypeError, WindowError
+from pooltool.errors import OTHER_NAMES, ArrayTypeError, WindowError
 from pooltool.geometry import DataFormat, OutputSize, Padding, Size, Windows, is_integer
 from pooltool.kernels import Pooling, pool2d
 from pooltool.kernels.means import checked_dtype, is_real
@@ -38,13 +37,13 @@ def _public(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **named)
         except (WindowError, ArrayTypeError) as error:
-            is_told = error.ending or error.reason.startswith("image ")
-            if not is_told:
-                image: Any = args[0] if args else named["image"]
-                error.ending = f" (image shape {as_image(image).shape})"
+            image: Any = args[0] if args else named["image"]
+            with suppress(TypeError, ValueError, RuntimeError):  # of what is no array
+                if shape := np.shape(image):
+                    error.ending = f" (image shape {tuple(shape)})"
             raise
         except TypeError as error:
-            parameters = signature(function).parameters
+            parameters = function.__annotations__
             if "positional argument" in str(error) and len(args) > 1:
                 words = "arguments behind the first ones need their names, such as padding=1"
                 raise TypeError(f"{error}; {words}") from None
@@ -104,7 +103,7 @@ def max_pool2d(
     padding
         "valid" (none), "same" (output is ceil(size / stride), the odd pixel goes to the bottom and
         right, as in Keras on TensorFlow), an int, (height, width), or ((top, bottom), (left,
-        right)) pixels. Padding is never the maximum.
+        right)) pixels. Padding is never a result.
     dilation
         Pixels from one value of a window to its next.
     ceil_mode
@@ -129,12 +128,12 @@ def max_pool2d(
     Raises
     ------
     WindowError
-        A setting that is not a positive integer or pair, does not fit the image, or leaves a
-        window without a pixel, and a `data_format` of another name. Also a ValueError.
-    ArrayShapeError
-        An image of another number of axes, or an empty one. Also a ValueError.
+        A setting that is not a positive integer or pair, does not fit the image, leaves a window
+        without a pixel of it, or makes windows of more than twice its side and 512 pixels; a
+        `data_format` of another name; an image of another number of axes, or an empty one. Also a
+        ValueError.
     ArrayTypeError
-        A dtype that is not real, or a masked array. Also a TypeError.
+        A dtype that is not real, a masked array, or what is no array. Also a TypeError.
     PooltoolError
         A result that is larger than memory.
 
@@ -221,7 +220,7 @@ def avg_pool2d(
 
     Raises
     ------
-    WindowError, ArrayShapeError, ArrayTypeError
+    WindowError, ArrayTypeError
         As `max_pool2d`; ArrayTypeError also for a `dtype` that is not real, and for a NaN that
         would have to become an integer.
 
@@ -359,13 +358,13 @@ def adaptive_avg_pool2d(
 
 
 def _pool(image: ArrayLike, data_format: DataFormat, pooling: Pooling) -> Array:
-    return pool2d(as_image(image, data_format), pooling, data_format=data_format)
+    return pool2d(_as_image(image, data_format), pooling, data_format=data_format)
 
 
 def _extremes(
     image: ArrayLike, data_format: DataFormat, pooling: Pooling, return_indices: bool
 ) -> Array | tuple[Array, NDArray[np.int64]]:
-    array = as_image(image, data_format)
+    array = _as_image(image, data_format)
     values = pool2d(array, pooling, data_format=data_format)
     if not return_indices:
         return values
@@ -375,21 +374,21 @@ def _extremes(
     return values, indices2d(array, values, *axes, data_format=data_format)
 
 
-def as_image(image: ArrayLike, data_format: DataFormat = "channels_last") -> Array:
-    """View `image` as an array that can be pooled; raise `ArrayShapeError` or `ArrayTypeError`."""
+def _as_image(image: ArrayLike, data_format: DataFormat) -> Array:
+    """View `image` as an array that can be pooled; raise `WindowError` or `ArrayTypeError`."""
     array = image if type(image) is np.ndarray else _as_array(image)
     if data_format not in tuple(LAYOUTS):
         name = f"data_format={data_format!r}"
         raise WindowError(f"{name} is not 'channels_last' (NHWC) or 'channels_first' (NCHW)")
     if array.ndim not in (2, 3, 4):
         layouts = f"data_format={data_format!r} takes {LAYOUTS[data_format]}"
-        raise ArrayShapeError(f"image has shape {array.shape}; {layouts}")
+        raise WindowError(f"image has {array.ndim} axes; {layouts}")
     if not array.size:
-        raise ArrayShapeError(f"image is empty: its shape is {array.shape}")
+        raise WindowError("image is empty")
     if not is_real(array.dtype):
         raise ArrayTypeError(
-            f"image has dtype {array.dtype} (image shape {array.shape}); pooling takes bool, "
-            "integers of 8 to 64 bits, float16, float32 and float64; convert it with astype"
+            f"image has dtype {array.dtype}; pooling takes bool, integers of 8 to 64 bits, "
+            "float16, float32 and float64; convert it with astype"
         )
     return array
 
@@ -404,13 +403,13 @@ def _as_array(image: object) -> Array:
     masked = sys.modules.get("numpy.ma")  # which takes 12 ms to load, and loads where one is made
     if masked and isinstance(image, masked.MaskedArray):
         raise ArrayTypeError(
-            f"image is a masked array (image shape {image.shape}), whose mask pooling "
-            "would ignore; use image.filled(value), or filled(nan) and skip_nan=True"
+            "image is a masked array, whose mask pooling would ignore; use image.filled(value), or "
+            "filled(nan) and skip_nan=True"
         )
     try:
         return np.asarray(image)
     except ValueError as error:
-        raise ArrayShapeError(f"image is not an array: {error}") from None
+        raise WindowError(f"image is not an array: {error}") from None
     except (TypeError, RuntimeError) as error:  # tensors on a device, with a gradient, of bfloat16
         reason = str(error).partition("\n")[0]
         advice = "; use image.float()" if "bfloat16" in reason.lower() else ""
@@ -421,5 +420,5 @@ def _divisor(divisor: int | None) -> int | None:
     if divisor is None:
         return None
     if is_integer(divisor) and 0 < divisor < 2**63:
-        return operator.index(divisor)
+        return int(divisor)
     raise WindowError(f"divisor_override={divisor!r} is not a positive integer of 64 bits")

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 import pooltool
 from pooltool import (
-    ArrayShapeError,
     ArrayTypeError,
     PooltoolError,
     WindowError,
@@ -236,12 +235,12 @@ def test_adaptive_pooling() -> None:
 @pytest.mark.parametrize(
     ("image", "error"),
     [
-        (5, ArrayShapeError),
-        ([1, 2, 3], ArrayShapeError),
-        (np.zeros((2, 2, 2, 2, 2)), ArrayShapeError),
-        (np.zeros((0, 4)), ArrayShapeError),
-        (np.zeros((4, 4, 0)), ArrayShapeError),
-        ([[1, 2], [3]], ArrayShapeError),
+        (5, WindowError),
+        ([1, 2, 3], WindowError),
+        (np.zeros((2, 2, 2, 2, 2)), WindowError),
+        (np.zeros((0, 4)), WindowError),
+        (np.zeros((4, 4, 0)), WindowError),
+        ([[1, 2], [3]], WindowError),
         (np.zeros((4, 4), complex), ArrayTypeError),
         (np.full((4, 4), None), ArrayTypeError),
         (np.full((4, 4), "a"), ArrayTypeError),
@@ -299,7 +298,7 @@ class Tensor:
     (Tensor(RuntimeError("Use tensor.detach().numpy() instead.\nMore.")), r"detach\(\).numpy\(\)"),
     (Tensor(TypeError("Got unsupported ScalarType BFloat16")), r"BFloat16; use image.float\(\)$"),
     (Tensor(TypeError("it takes 1 positional argument but 2 were given")), "were given$"),
-    (np.ma.masked_equal(np.eye(3), 1), r"masked array \(image shape \(3, 3\)\)"),
+    (np.ma.masked_equal(np.eye(3), 1), r"masked array, .* \(image shape \(3, 3\)\)$"),
 ])  # fmt: skip
 def test_arrays_that_would_be_misread(image: Any, problem: str) -> None:
     with pytest.raises(ArrayTypeError, match=problem) as caught:
@@ -318,7 +317,7 @@ def test_layouts_that_do_not_fit(function: Callable[..., Array]) -> None:
             f"data_format={name!r} is not 'channels_last' (NHWC) or 'channels_first' (NCHW) "
             "(image shape (4, 5, 3))"
         )
-    with pytest.raises(ArrayShapeError, match=r"\(1, 1, 1, 4, 4\).*'channels_first' takes .*N, C"):
+    with pytest.raises(WindowError, match=r"5 axes.*'channels_first' takes .*N, C.*\(1, 1, 1, 4"):
         function(np.zeros((1, 1, 1, 4, 4)), 2, data_format="channels_first")
     with pytest.raises(WindowError, match=r"columns.*3 .*\(4, 5, 3\)|output_size=0.*\(4, 5, 3\)"):
         function(np.zeros((4, 5, 3)), 0 if "adapt" in function.__name__ else 4,
