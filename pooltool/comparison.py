@@ -14,7 +14,7 @@ from pooltool.geometry import Pair, Windows
 from pooltool.images.formats import format_for
 from pooltool.interrupts import Interrupts
 from pooltool.job import Settings
-from pooltool.plan import PAGE, panel_path
+from pooltool.plan import COMPARE, PAGE, plan
 from pooltool.report import complain, say
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def compare(
     """Compare max, min and average pooling of an image under each of the windows, or under some
     that suit the image if there are none; return the exit status.
     """
-    path, extension = panel_path(name, settings.output, settings.format)
+    (job,), _ = plan([name], settings, COMPARE)
+    path, extension = job.output, str(job.format).lstrip(".").lower()
     if extension == PAGE and (len(windows) > 1 or detail is not None):
         raise UsageProblem("a page takes one --pool-size and no --detail; write a .png for them")
     native.capture()
@@ -89,7 +90,6 @@ def _compare(
     lines = [] if is_silent else _lines(pixels, results, settings.as_json, err=path == STREAM)
     if lines and not settings.as_json:
         lines.insert(0, f"{name} {pixels.shape} -> {path}{shape}")
-    files.protect(filter(None, [files.identity(name)]))
     with Interrupts():  # until here a signal ends it at once, as it is
         files.write(path, data, folder=os.path.dirname(path))
     for warning in [] if settings.quiet else _warnings(picture, is_page):

@@ -11,48 +11,51 @@ from typing import Any
 from pooltool import files
 from pooltool.errors import FileError, UsageProblem
 from pooltool.files import STREAM
-from pooltool.images.formats import FORMATS, WRITTEN_AS, format_for, require_quality
+from pooltool.images.formats import FORMATS, WRITTEN_AS, Format, format_for, require_quality
 from pooltool.images.others import PACKAGES, is_installed
 from pooltool.job import Job, Settings
 
 NOT_A_FILE = "it is not a regular file; leave it out, or name it itself to read from it"
 IMAGE_EXTENSIONS = {name for format in FORMATS for name in format.extensions} | WRITTEN_AS.keys()
-PAGE = "html"
-"""The extension of the page that `compare` writes."""
+COMPARE, PAGE = "compare", "html"
+"""The command that writes a picture of its own, `.png` if nothing else is asked for, or a page."""
 
 Place = tuple[Any, Any]
 """What identifies a file: its device and inode, or its folder and name if it does not exist yet."""
 
 
-def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[str]]:
+def plan(
+    images: Sequence[str], settings: Settings, command: str = ""
+) -> tuple[list[Job], list[str]]:
     """The jobs of a run, in order, and warnings about what is left out of it; raise `UsageProblem`
     where options cannot be combined, and if a job would overwrite an input or the result of
     another.
 
     `mountain.jpg` becomes `mountain_max.jpg`, beside the image or in the directory of the output.
     """
-    has_many = len(images) > 1 or bool(settings.files_from) or settings.recursive
-    _require_sense(images, settings, has_many)
-    directory = _directory_of(settings, has_many)
+    command = command or settings.pooling.method
     names, warnings = list(images), list[str]()
     for source in settings.files_from:
         listed = list(names_in(source, null=settings.null))
         names += listed
-        _require_sense(names, settings, len(names) > 1)  # one of them may be -
         if not listed:
             warnings.append(f"--files-from {source}: there is no name in it")
-    jobs = []
+    _require_sense(names, settings)
+    has_many = len(names) > 1 or bool(settings.files_from) or settings.recursive
+    directory = _directory_of(settings, command, has_many)
+    inputs = []
     for path in names:
         if settings.recursive and path != STREAM and os.path.isdir(path):
-            jobs += [
-                _job(settings, directory, *image) for image in below(path, directory, warnings)
-            ]
+            inputs += below(path, directory, warnings)
         else:
             is_file = path == STREAM or os.path.isfile(path)
-            problem = "" if is_file else _problem(path, images, settings)
-            jobs.append(_job(settings, directory, path, problem=problem))
-    if jobs and jobs[0].output == STREAM:
-        _require_no_terminal()
+            inputs.append((path, "", "" if is_file else _problem(path, images, settings)))
+    jobs = [_job(settings, command, directory, *each) for each in inputs]
+    if jobs and jobs[0].output == STREAM and sys.stdout is not None and sys.stdout.isatty():
+        raise UsageProblem(
+            "the image would be written to the terminal; redirect it with > image.png, or name a "
+            "file with -o"
+        )
     if settings.indices is None:
         return _without_loss(jobs), warnings
     job, places = _without_loss([*jobs, jobs[0]._replace(output=settings.indices)])
@@ -61,23 +64,11 @@ def plan(images: tuple[str, ...], settings: Settings) -> tuple[list[Job], list[s
     return [job], warnings
 
 
-def _require_no_terminal() -> None:
-    """Refuse to write an image to a terminal."""
-    if sys.stdout is not None and sys.stdout.isatty():
-        raise UsageProblem(
-            "the image would be written to the terminal; redirect it with > image.png, or name a "
-            "file with -o"
-        )
-
-
-def _require_sense(names: Sequence[str], settings: Settings, has_many: bool) -> None:
-    """Refuse options that cannot be combined, and a current directory that was removed."""
-    try:
-        os.getcwd()
-    except OSError:
-        raise FileError("the current directory no longer exists; change to another one") from None
+def _require_sense(names: Sequence[str], settings: Settings) -> None:
+    """Refuse options that cannot be combined."""
     output, suffix, indices = settings.output, settings.suffix, settings.indices
     reads, writes, has_directory = STREAM in names, output == STREAM, output not in (None, STREAM)
+    has_many = len(names) > 1 or settings.recursive
     refusals = {
         "no image is named; give IMAGES or --files-from": not names and not settings.files_from,
         "-0 is for the names in --files-from; give both": settings.null and not settings.files_from,
@@ -101,62 +92,54 @@ def _require_sense(names: Sequence[str], settings: Settings, has_many: bool) -> 
             raise UsageProblem(text)
 
 
-def _directory_of(settings: Settings, has_many: bool) -> str | None:
+def _directory_of(settings: Settings, command: str, has_many: bool) -> str | None:
     """The output if it is a directory: it is one, ends in a slash, or is for many images.
 
     Refuse an output that cannot be what is asked of it, and a format that cannot be written, or
     not with these options.
     """
-    output, directory, extension = settings.output, None, settings.format
+    output, format, directory = settings.output, settings.format, None
     if output is not None and output != STREAM:
-        is_directory = _is_directory(output)
-        if has_many or is_directory:
+        folder, name = os.path.split(output)
+        extension = os.path.splitext(name)[1][1:].lower()
+        if has_many or os.path.isdir(output) or not name:
             directory = output
-            folder = output.rstrip(os.sep)
-            if _extension(folder) in IMAGE_EXTENSIONS and not is_directory:
-                raise UsageProblem(f"-o {output}: there are several images; name a directory")
-            while folder and not os.path.lexists(folder):
-                folder = os.path.dirname(folder)
-            if folder and not os.path.isdir(folder):
-                raise UsageProblem(f"-o {output}: {folder} is not a directory; name another one")
+            parent = output.rstrip(os.sep)
+            while parent and not os.path.lexists(parent):
+                parent = os.path.dirname(parent)
+            refusals = {
+                "there are several images; name a directory":
+                    extension in IMAGE_EXTENSIONS and not os.path.isdir(output),
+                f"{parent} is not a directory; name another one":
+                    parent != "" and not os.path.isdir(parent),
+            }  # fmt: skip
         else:
-            extension = _require_file(output, extension)
-            if settings.suffix is not None:
-                raise UsageProblem(f"-o {output} is the whole name; leave out --suffix")
-    if extension is not None:
-        format = format_for(extension)
-        if settings.quality is not None:
-            require_quality(format, settings.quality)
+            is_known = extension in (*IMAGE_EXTENSIONS, PAGE)
+            refusals = {
+                "a file's name needs an extension for its format, such as .png; a directory's ends "
+                "in /": not extension and format is None,
+                f"--format {format} disagrees with this name; change one of them":
+                    format is not None and is_known
+                    and _written(extension, command) is not _written(format, command),
+                f"there is no folder {folder}; make it first":
+                    folder != "" and not os.path.isdir(folder),
+                "it is the whole name; leave out --suffix": settings.suffix is not None,
+            }  # fmt: skip
+            format = format or extension
+        for text, is_wrong in refusals.items():
+            if is_wrong:
+                raise UsageProblem(f"-o {output}: {text}")
+    if format is not None:
+        written = _written(format, command)
+        if written is not None and settings.quality is not None:
+            require_quality(written, settings.quality)
     return directory
 
 
-def _is_directory(output: str) -> bool:
-    """True for what is a directory, or can only become one."""
-    return os.path.isdir(output) or not os.path.basename(output)
-
-
-def _require_file(output: str, format: str | None) -> str:
-    """The format of an output file, or else its extension; refuse one of no or another format than
-    the one asked for, or without a folder.
-    """
-    extension = _extension(output)
-    if not extension and format is None:
-        raise UsageProblem(
-            f"-o {output}: a file's name needs an extension for its format, such as .png; "
-            "a directory's ends in /"
-        )
-    is_known = extension == PAGE or extension in IMAGE_EXTENSIONS
-    if format is not None and is_known and _writer(extension) is not _writer(format):
-        raise UsageProblem(f"-o {output} and --format {format} disagree; change one of them")
-    folder = os.path.dirname(output)
-    if folder and not os.path.isdir(folder):
-        raise UsageProblem(f"-o {output}: there is no folder {folder}; make it first")
-    return format or extension
-
-
-def _writer(extension: str) -> object:
-    """`PAGE`, or the format to write by an extension; raise `ImageError` if there is none."""
-    return PAGE if extension.lstrip(".").lower() == PAGE else format_for(extension)
+def _written(extension: str, command: str) -> Format | None:
+    """The format to write by an extension, None for a page; raise `ImageError` if there is none."""
+    is_page = command == COMPARE and extension.lstrip(".").lower() == PAGE
+    return None if is_page else format_for(extension)
 
 
 def names_in(source: str, *, null: bool = False) -> Iterator[str]:
@@ -176,17 +159,16 @@ def names_in(source: str, *, null: bool = False) -> Iterator[str]:
             yield os.fsdecode(name)
 
 
-def _problem(path: str, images: tuple[str, ...], settings: Settings) -> str:
+def _problem(path: str, images: Sequence[str], settings: Settings) -> str:
     """Why what is no file cannot be read, where the remedy is in the command line."""
     if os.path.isdir(path):
-        return "is a directory; add --recursive to pool the images below it"
-    if "*" in path and not os.path.lexists(path):
+        return "it is a directory; add --recursive to pool the images below it"
+    if os.path.lexists(path):
+        return ""
+    if "*" in path:
         return "no such file; without quotes the shell replaces * by the names that there are"
-    if images[1:] == (path,) and not (
-        settings.output or settings.files_from or os.path.exists(path)
-    ):
-        remedy = f"check the name, or to write there: -o {shlex.quote(path)}"
-        return f"no such file or folder; {remedy}"
+    if images[1:] == (path,) and not (settings.output or settings.files_from):
+        return f"no such file or folder; check the name, or to write there: -o {shlex.quote(path)}"
     return ""
 
 
@@ -213,7 +195,7 @@ def below(path: str, results: str | None, warnings: list[str]) -> list[tuple[str
             continue
         folders.sort()
         for entry in sorted(entries):
-            image, extension = os.path.join(folder, entry), _extension(entry)
+            image, extension = os.path.join(folder, entry), os.path.splitext(entry)[1][1:].lower()
             if extension not in IMAGE_EXTENSIONS or entry.startswith("._"):
                 others += 1
             elif extension in needed:
@@ -232,7 +214,7 @@ def below(path: str, results: str | None, warnings: list[str]) -> list[tuple[str
 
 
 def _job(
-    settings: Settings, directory: str | None, path: str, between: str = "", problem: str = ""
+    settings: Settings, command: str, directory: str | None, path: str, between: str, problem: str
 ) -> Job:
     """The job that pools the image `path`; `between` are the folders that -o DIR mirrors."""
     output, format = settings.output, settings.format
@@ -244,11 +226,13 @@ def _job(
         extension = f".{format.lstrip('.')}"
     elif output is not None and output != STREAM and directory is None:
         extension = os.path.splitext(output)[1]
-    elif _extension(base) in WRITTEN_AS:
-        extension = f".{WRITTEN_AS[_extension(base)]}"
+    elif command == COMPARE:
+        extension = ".png"
+    elif extension[1:].lower() in WRITTEN_AS:
+        extension = f".{WRITTEN_AS[extension[1:].lower()]}"
     if directory is None and (path == STREAM or output is not None):
         return Job(path, output or STREAM, extension or None, problem=problem)
-    suffix = f"_{settings.pooling.method}" if settings.suffix is None else settings.suffix
+    suffix = f"_{command}" if settings.suffix is None else settings.suffix
     folder = "" if directory is None else os.path.join(directory, between)
     result = os.path.join(folder or beside, f"{stem}{suffix}{extension}")
     return Job(path, result, extension, folder, problem)
@@ -269,8 +253,8 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
             path = os.path.realpath(path)
         folder, name = os.path.split(path)
         if folder not in folders:
-            real = os.path.realpath(folder)
-            folders[folder] = files.identity(real) or _folded(real)
+            real = files.identity(folder or os.curdir)
+            folders[folder] = real or _folded(os.path.realpath(folder))
         return folders[folder], _folded(name)
 
     sources = [files.identity(job.input) or place(job.input) for job in jobs]
@@ -306,31 +290,3 @@ def _folded(name: str) -> str:
     import unicodedata
 
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def panel_path(image: str, output: str | None, format: str | None) -> tuple[str, str]:
-    """Where `compare` writes, and the extension of what it writes: the panel, or `html` for a page.
-
-    That is `mountain_compare.png` beside the image or in `output` if that is a directory, else the
-    file `output`; for standard input it is standard output. Raises `UsageProblem` if the image
-    itself would be overwritten.
-    """
-    extension = (format or "png").lstrip(".").lower()
-    if (output or image) == STREAM:
-        _require_no_terminal()
-        return STREAM, extension
-    if output is None or _is_directory(output):
-        folder, name = os.path.split(image)
-        stem = "stdin" if image == STREAM else os.path.splitext(name)[0]
-        path = os.path.join(output or folder, f"{stem}_compare.{extension}")
-    else:
-        path, extension = output, _require_file(output, format).lstrip(".").lower()
-    _writer(extension)
-    if (source := files.identity(image)) and source == files.identity(path):
-        raise UsageProblem(f"{path}: would overwrite the image itself; name another place with -o")
-    return path, extension
-
-
-def _extension(path: str) -> str:
-    """The extension in lower case, without its dot."""
-    return os.path.splitext(path)[1][1:].lower()

@@ -153,7 +153,7 @@ def test_recursive(run: Run, tmp_path: Path) -> None:
     assert again.err == "pooltool: 0 done, 2 skipped, 0 failed\n"
     refused = run("max", "in", "-o", "out/")
     assert refused.status == 1
-    assert "in: is a directory; add --recursive" in refused.err
+    assert "in: it is a directory; add --recursive" in refused.err
 
 
 def test_dry_run_writes_nothing(run: Run, tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_dry_run_tells_what_will_be_skipped_and_what_will_fail(run: Run, tmp_pat
     assert f"{count}\n" == "pooltool: 1 planned, 1 skipped, 4 failed\n"
     assert [line.split(";")[0] for line in failures] == [
         "pooltool: gone.png: no such file or folder",
-        "pooltool: there: is a directory",
+        "pooltool: there: it is a directory",
         "pooltool: notes.txt: 'txt' is not a format that can be written",
         "pooltool: image.xyz: 'xyz' is not a format that can be written",
     ]

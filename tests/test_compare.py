@@ -867,9 +867,9 @@ def test_means_of_alpha_are_as_transparent_as_they_are() -> None:
 def test_a_name_and_a_format_that_disagree_are_wrong_usage(run: Run) -> None:
     save("a.png", rng.integers(0, 256, (6, 5), np.uint8))
     for words, reason in [
-        (["-o", "b.png", "--format", "jpg"], "-o b.png and --format jpg disagree"),
-        (["-o", "b.html", "--format", "png"], "-o b.html and --format png disagree"),
-        (["-o", "b.png", "--format", "html"], "-o b.png and --format html disagree"),
+        (["-o", "b.png", "--format", "jpg"], "-o b.png: --format jpg disagrees"),
+        (["-o", "b.html", "--format", "png"], "-o b.html: --format png disagrees"),
+        (["-o", "b.png", "--format", "html"], "-o b.png: --format html disagrees"),
         (["-o", "b"], "needs an extension"),
         (["-o", "b.gif"], "'gif' is not a format that can be written"),
     ]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from pooltool.errors import UsageProblem
+from pooltool.errors import ImageError, UsageProblem
 from pooltool.geometry import Windows
 from pooltool.job import Job, Settings
 from pooltool.kernels import Method, Pooling
-from pooltool.plan import panel_path, plan
+from pooltool.plan import COMPARE, plan
 
 
 @pytest.fixture(autouse=True)
@@ -228,7 +228,7 @@ def test_files_are_told_apart_by_what_they_are_not_by_name(
 def test_one_file_of_two_names_is_pooled_once_and_not_compared_onto_itself() -> None:
     assert [job.repeated for job in jobs_of("a/p.png", "b/p.png", output="there")] == [False, True]
     with pytest.raises(UsageProblem, match="would overwrite the image"):
-        panel_path("a/p.png", "b/p.png", None)
+        panel("a/p.png", output="b/p.png")
 
 
 def test_results_that_are_hard_links_are_two() -> None:
@@ -252,19 +252,32 @@ def test_standard_input_has_no_directory() -> None:
         jobs_of("-", output="there")
 
 
+def panel(image: str, **words: Any) -> tuple[str, str | None]:
+    (job,), _ = plan([image], Settings(Pooling("avg", Windows.of()), **words), COMPARE)
+    return job.output, job.format
+
+
 def test_where_the_panel_of_compare_goes(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     for image, output, format, wanted in [
-        ("in/a.jpg", None, None, ("in/a_compare.png", "png")),
-        ("in/a.jpg", "out/", None, ("out/a_compare.png", "png")),
-        ("in/a.jpg", "out/", "html", ("out/a_compare.html", "html")),
-        ("in/a.jpg", "there", None, ("there/a_compare.png", "png")),
-        ("in/a.jpg", "b.webp", None, ("b.webp", "webp")),
-        ("in/a.jpg", "b.HTML", None, ("b.HTML", "html")),
-        ("-", None, None, ("-", "png")),
-        ("-", "there", None, ("there/stdin_compare.png", "png")),
-        ("in/a.jpg", "-", ".html", ("-", "html")),
+        ("in/a.jpg", None, None, ("in/a_compare.png", ".png")),
+        ("in/a.gif", None, "webp", ("in/a_compare.webp", ".webp")),
+        ("in/a.jpg", "out/", None, ("out/a_compare.png", ".png")),
+        ("in/a.jpg", "out/", "html", ("out/a_compare.html", ".html")),
+        ("in/a.jpg", "there", None, ("there/a_compare.png", ".png")),
+        ("in/a.jpg", "b.webp", None, ("b.webp", ".webp")),
+        ("in/a.jpg", "b.HTML", None, ("b.HTML", ".HTML")),
+        ("-", None, None, ("-", ".png")),
+        ("-", "b.dat", "html", ("b.dat", ".html")),
+        ("in/a.jpg", "-", ".html", ("-", ".html")),
     ]:
-        assert panel_path(image, output, format) == wanted
-    with pytest.raises(UsageProblem, match="overwrite the image itself"):
-        panel_path(str(tmp_path / "a.jpg"), "a.jpg", None)
+        assert panel(image, output=output, format=format) == wanted
+    for output, format, problem in [
+        ("a.jpg", None, "would overwrite the image"),
+        ("b.html", "png", "--format png disagrees with this name"),
+        ("b.png", "html", "--format html disagrees with this name"),
+    ]:
+        with pytest.raises(UsageProblem, match=problem):
+            panel(str(tmp_path / "a.jpg"), output=output, format=format)
+    with pytest.raises(ImageError, match="'html' is not a format that can be written"):
+        jobs_of("a.jpg", output="b.html")
