@@ -52,18 +52,18 @@ def test_what_is_read_is_written_as_it_was(kind: Kind) -> None:
 
 
 def test_every_entry_of_the_tables_is_a_kind() -> None:
-    compressions, numbers, meanings = set(), set(), set()
+    compressions, numbers, colors = set(), set(), set()
     for kind in kinds_tiff.READ:
         for directory in tags.directories(kind.data()):
             with suppress(ImageError):
                 page = tiff_pages.page(directory)
-                meanings.add((page.photometric, page.extra))
+                colors.add(page.photometric)
                 if not tiff_pages.rare_kind(page):
                     compressions.add(page.compression)
                     numbers.add((page.bits, page.sample_format))
     assert compressions == set(tiff_pages.COMPRESSIONS)
     assert numbers == set(tiff_pages.DTYPES)
-    assert meanings >= set(tiff_pages.MEANINGS)
+    assert colors >= set(tiff_pages.COLORS)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])

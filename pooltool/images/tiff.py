@@ -31,10 +31,10 @@ from pooltool.images.picture import (
     repeated,
 )
 from pooltool.images.tags import Field, of_numbers
-from pooltool.images.tiff_pages import BANDS, CMYK, LAB, NO_DATA, WITH_ALPHA, Page
+from pooltool.images.tiff_pages import CMYK, LAB, PALETTE, RGB, Page
 
-_DESCRIPTION, _XMP, _STACK, _ICC = 270, 700, 33629, 34675
-_SHARED = (*tags.RESOLUTION, NO_DATA)
+_DESCRIPTION, _XMP, _STACK, _ICC, _NO_DATA = 270, 700, 33629, 34675, 42113
+_SHARED = (*tags.RESOLUTION, _NO_DATA)
 """What describes all pages of a file alike."""
 _DESCRIPTIVE = (11, 269, _DESCRIPTION, 271, 272, *_SHARED, 285, 301, 305, 306, 315, 316, 318, 319,
                 18246, 18249, 33432, *range(0x9C9B, 0x9CA0), 50708, 50709,
@@ -48,7 +48,7 @@ _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *ran
 _LAYOUT = rb'\{"shape"|ImageJ=|(<\?xml.*?)?<OME|<\?xml'
 """How descriptions begin that programs read the array's layout from, which pooling changes."""
 _NAMES = {
-    _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", NO_DATA: "no-data value",
+    _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", _NO_DATA: "no-data value",
     **dict.fromkeys(tags.RESOLUTION, "resolution"), tags.EXIF: "EXIF", tags.GPS: "GPS",
     tags.MAKER_NOTES: "maker notes", 33723: "IPTC (tag 33723)",
     34377: "Photoshop data (tag 34377)", 42112: "GDAL metadata (tag 42112)",
@@ -81,7 +81,7 @@ def read_header(data: bytes) -> Header:
     return Header(
         formats.TIFF, sizes, metadata, tuple(missing), first.directory.orientation,
         is_upright=True, details=pages,
-        indexed=any(page.photometric == 3 for page in pages.values()),
+        indexed=any(page.photometric == PALETTE for page in pages.values()),
         pixel_bytes=max(page.samples * -(-page.bits // 8) for page in pages.values()),
     )  # fmt: skip
 
@@ -92,10 +92,10 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """
     pages: dict[int, Page] = header.details
     if len(header.sizes) > len(pages):
-        pages = tiff_pages.planes(pages[0], len(header.sizes))
+        pages = tiff_pages.stack(pages[0], len(header.sizes))
     pages = dict([*pages.items()][chosen])
-    premultiplied = {1 in page.extra for page in pages.values() if page.meaning in WITH_ALPHA}
-    bands = {page.meaning == BANDS for page in pages.values() if page.samples > 1}
+    premultiplied = {1 in page.extra for page in pages.values() if page.extra and not page.is_bands}
+    bands = {page.is_bands for page in pages.values() if page.samples > 1}
     tops = {page.top for page in pages.values()}
     if max(len(premultiplied), len(bands), len(tops)) > 1:
         raise ImageError(
@@ -111,7 +111,7 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
             values = tifffile.stored(file, index, page, blocks)
         else:
             values = tiff_pages.stored(page, blocks)
-        if page.meaning in (CMYK, LAB):
+        if page.photometric in (CMYK, LAB):
             values, warning = tifffile.in_rgb(page, values, header.metadata.icc)
             warnings.append(warning)
         frames.append(tiff_pages.frame(page, values, indices=palette is not None))
@@ -129,11 +129,12 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
 
 def _doubts(page: Page, pixels: Array) -> list[str]:
     """Warnings of what the pixels of a page may not be."""
-    doubts, text = [], name_of(page.directory.raw(NO_DATA))
+    doubts, text = [], name_of(page.directory.raw(_NO_DATA))
     if tiff_pages.PHOTOMETRIC not in page.directory.fields:
-        doubts.append(f"it does not say what its values mean: read as {page.meaning}")
-    if page.meaning == BANDS and (page.photometric == 2 or any(page.extra)):
-        was = "colors" if page.photometric == 2 else "alpha"
+        name, _ = tiff_pages.COLORS[page.photometric]
+        doubts.append(f"it does not say what its values mean: read as {name}")
+    if page.is_bands and (page.photometric == RGB or any(page.extra)):
+        was = "colors" if page.photometric == RGB else "alpha"
         doubts.append(f"its {page.samples} channels became bands, none of them {was}")
     try:  # GDAL's no-data value is a number in words
         no_data = pixels.dtype.type(text) if pixels.dtype.kind == "f" else float(text)
@@ -257,7 +258,7 @@ def _planes(data: bytes, page: Page) -> int:
         count = int(images[1])
     elif shape := re.match(rb'\{"shape": \[([\d, ]{1,99})\].*"truncated": true', text):
         count = math.prod(map(int, shape[1].split(b","))) * page.bits // (8 * size)
-    if count < 2 or page.compression != tiff_pages.RAW or page.tiled:
+    if count < 2 or page.compression != tiff_pages.RAW or page.is_tiled:
         return 1
     if directory.number(tiff_pages.STRIPS, 0) + count * size > len(data):
         raise DamageError(f"it is truncated: it describes {count} planes, more than its data holds")

@@ -23,7 +23,7 @@ from pooltool.images.tags import Directory, of_numbers
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR = 266, 273, 277, 278, 279, 284
 PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_ROWS, TILES, TILE_BYTES = 317, 320, 322, 323, 324, 325
-INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, DEPTH, NO_DATA = 332, 338, 339, 32997, 42113
+INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, DEPTH = 332, 338, 339, 32997
 
 RAW, LZW, JPEG, PACKBITS, DEFLATE, FAX = 1, 5, 7, 32773, (8, 32946), (2, 3, 4)
 COMPRESSIONS = {RAW: 1, **dict.fromkeys(DEFLATE, 1040), LZW: 2000, PACKBITS: 64, JPEG: 600,
@@ -38,22 +38,15 @@ DTYPES = {
     (16, 3): "f2", (32, 3): "f4", (64, 3): "f8",
 }  # fmt: skip
 """The dtype of (bits a sample, sample format)."""
-GRAY, GRAY_ALPHA, RGB, RGBA = "gray", "gray with alpha", "RGB", "RGBA"
-PALETTE, BANDS, CMYK, LAB = "palette", "bands", "CMYK", "CIELab"
-WITH_ALPHA = (GRAY_ALPHA, RGBA)
-MEANINGS = {
-    (0, ()): GRAY, (1, ()): GRAY, (1, (1,)): GRAY_ALPHA, (1, (2,)): GRAY_ALPHA,
-    (2, ()): RGB, (2, (1,)): RGBA, (2, (2,)): RGBA, (3, ()): PALETTE, (5, ()): CMYK, (6, ()): RGB,
-    (8, ()): LAB, (1, (0, 0, 1)): RGBA, (1, (0, 0, 2)): RGBA,
-}  # fmt: skip
-"""What samples are, by (photometric interpretation, extra samples).
-
-GDAL writes 16-bit RGBA as gray with three more samples, the last one alpha. Gray and RGB (1, 2)
-with any other extra samples are bands.
+WHITE_AS_0, GRAY, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
+COLORS = {WHITE_AS_0: ("gray with white as 0", 1), GRAY: ("gray", 1), RGB: ("RGB", 3),
+          PALETTE: ("a palette", 1), CMYK: ("CMYK", 4), YCBCR: ("YCbCr", 3),
+          LAB: ("CIELab", 3)}  # fmt: skip
+"""What the colors are, and how many samples they have, by their photometric interpretation."""
+_ALPHA = ((1,), (2,), (0, 0, 1), (0, 0, 2))
+"""Extra samples that are alpha alone (1: which colors are multiplied with). The longer ones: GDAL
+writes 16-bit RGBA as gray with three more samples.
 """
-_COLORS = {0: ("white as 0", 1), 1: ("gray", 1), 2: ("RGB", 3), 3: ("a palette", 1),
-           5: ("CMYK", 4), 6: ("YCbCr", 3), 8: ("CIELab", 3)}  # fmt: skip
-"""What colors are, and how many samples they have, by their photometric interpretation."""
 _COMPLAINTS = r"TIFF_Error|error: .*TIFF|JPEGLib: (Premature|Corrupt)|Fax.*(Premature|mismatch)"
 
 
@@ -63,23 +56,21 @@ class Page(NamedTuple):
     directory: Directory
     height: int
     width: int
-    tiled: bool
+    is_tiled: bool
     rows: int
-    """Of a strip or tile."""
+    """Of a strip or tile, as the columns."""
     columns: int
-    """Of a strip or tile."""
     samples: int
     planes: int
     """1, or the number of samples where each has strips or tiles of its own."""
     bits: int
     sample_format: int
+    """1: unsigned, 2: signed, 3: float."""
     compression: int
     predictor: int
     photometric: int
     extra: tuple[int, ...]
-    meaning: str
-    start: int | None = None
-    """Where its data lies in one piece, for planes that have no tags of their own."""
+    """What the samples beyond those of the colors are."""
 
     @property
     def row_bytes(self) -> int:
@@ -87,16 +78,26 @@ class Page(NamedTuple):
         return -(-self.columns * (self.samples // self.planes) * self.bits // 8)
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """How many strips or tiles each plane has, down and across."""
+        return -(-self.height // self.rows), -(-self.width // self.columns)
+
+    @property
     def words(self) -> str:
         """The page for a message: "3 x 12-bit samples, RGB, compression 34925"."""
         kind = {3: " float", 5: " complex", 6: " complex"}.get(self.sample_format, "")
-        color, _ = _COLORS.get(self.photometric, (f"color space {self.photometric}", 1))
+        layout = " in planes" if self.planes > 1 else ""
+        if self.directory.number(DEPTH, 1) > 1:
+            layout = " of a volume"
+        color, _ = COLORS.get(self.photometric, (f"color space {self.photometric}", 0))
+        words = f"{self.samples} x {self.bits}-bit{kind} samples{layout}, {color}"
         predictor = f", predictor {self.predictor}" if self.predictor != 1 else ""
-        planes = " in planes" if self.planes > 1 else ""
-        return (
-            f"{self.samples} x {self.bits}-bit{kind} samples{planes}, {color}, "
-            f"compression {self.compression}{predictor}"
-        )
+        return f"{words}, compression {self.compression}{predictor}"
+
+    @property
+    def is_bands(self) -> bool:
+        """True when its samples are more than colors and alpha."""
+        return bool(self.extra) and self.extra not in _ALPHA
 
     @property
     def top(self) -> int | None:
@@ -104,80 +105,78 @@ class Page(NamedTuple):
         is_less = self.sample_format == 1 and self.bits not in (1, 2, 4, 8, 16, 32, 64)
         return (1 << self.bits) - 1 if is_less else None
 
-    @property
-    def grid(self) -> tuple[int, int]:
-        """How many strips or tiles each plane has, down and across."""
-        return -(-self.height // self.rows), -(-self.width // self.columns)
-
 
 def page(directory: Directory) -> Page:
     """What a directory says of its picture; raise `DamageError` for what cannot be."""
-    number, tiled = directory.number, TILE_WIDTH in directory.fields
+    number, is_tiled = directory.number, TILE_WIDTH in directory.fields
     height, width = number(HEIGHT, 0), number(WIDTH, 0)
     samples, bits = number(SAMPLES, 1), number(BITS, 1)
     if not (0 < samples < 1 << 16 and 0 < bits < 1 << 16):
         raise DamageError(f"it is damaged: a TIFF page has {samples} samples of {bits} bits")
-    compression, sample_format = number(COMPRESSION, RAW), number(SAMPLE_FORMAT, 1)
-    # Without the tag, libtiff's rule: by the number of samples; a fax is black on white.
-    photometric = number(PHOTOMETRIC, 2 if samples in (3, 4) else 0 if compression in FAX else 1)
-    extra = directory.numbers(EXTRA_SAMPLES)
-    if photometric == 2 and samples == 4 and not extra:
-        extra = (2,)  # OpenCV writes alpha so
-    _, colors = _COLORS.get(photometric, ("", 1))
-    extra = (*extra, *(0,) * samples)[: max(0, samples - colors)]
     rows, columns = min(number(STRIP_ROWS, height) or height, height), width
-    if tiled:
+    if is_tiled:
         rows, columns = number(TILE_ROWS, 0), number(TILE_WIDTH, 0)
     if min(rows, columns) < 1:
         raise DamageError("it is damaged: its strips or tiles have no size")
+    compression, sample_format = number(COMPRESSION, RAW), number(SAMPLE_FORMAT, 1)
+    # Without the tag, libtiff's rule: by the number of samples; a fax is black on white.
+    default = RGB if samples in (3, 4) else WHITE_AS_0 if compression in FAX else GRAY
+    photometric, extra = number(PHOTOMETRIC, default), directory.numbers(EXTRA_SAMPLES)
+    if photometric == RGB and samples == 4 and not extra:
+        extra = (2,)  # OpenCV writes alpha so
+    _, colors = COLORS.get(photometric, ("", 1))
     return Page(
-        directory, height, width, tiled, rows, columns, samples,
+        directory, height, width, is_tiled, rows, columns, samples,
         planes=samples if number(PLANAR, 1) == 2 else 1, bits=bits,
         sample_format=1 if sample_format in (0, 4) else sample_format,  # unknown to the writer
         compression=compression, predictor=number(PREDICTOR, 1), photometric=photometric,
-        extra=extra,
-        meaning=MEANINGS.get((photometric, extra), BANDS if photometric in (1, 2) else ""),
+        extra=(*extra, *(0,) * samples)[: max(0, samples - colors)],
     )  # fmt: skip
 
 
-def planes(page: Page, count: int) -> dict[int, Page]:
-    """The planes that lie in a row where the only page of a file does, uncompressed."""
+def stack(page: Page, count: int) -> dict[int, Page]:
+    """The pictures that lie in a row where the only page of a file does, uncompressed."""
     start, size = page.directory.number(STRIPS, 0), page.height * page.row_bytes
-    page = page._replace(rows=page.height)
-    return {index: page._replace(start=start + index * size) for index in range(count)}
+    order, pages = page.directory.order, {}
+    for index in range(count):
+        place = {STRIPS: start + index * size, STRIP_BYTES: size}
+        fields = {tag: of_numbers([number], order) for tag, number in place.items()}
+        directory = page.directory._replace(fields=page.directory.fields | fields)
+        pages[index] = page._replace(directory=directory, rows=page.height)
+    return pages
 
 
 def rare_kind(page: Page) -> str:
     """The kind of a page that is not read here but by tifffile, in words; nothing where it is read
     here. Raise `ImageError` with a remedy for what no reader takes right.
     """
-    bits, kinds = (page.directory.numbers(tag)[: page.samples] for tag in (BITS, SAMPLE_FORMAT))
-    code, color, number = page.compression, page.photometric, (page.bits, page.sample_format)
-    depth, predictors = page.directory.number(DEPTH, 1), range(1, 2)
+    numbers, code, color = page.directory.numbers, page.compression, page.photometric
+    number, remedy = (page.bits, page.sample_format), ""
+    _, colors = COLORS.get(color, ("", 0))
+    predictors = {1}
     if page.bits in (8, 16, 32, 64) and code in (LZW, *DEFLATE):
         # 2: differences of samples of whole bytes; 3: of floats, byte by byte.
-        predictors = range(1, 4 if page.sample_format == 3 else 3)
-    is_misfit = (
-        not page.meaning or depth > 1
-        or len({*bits}) > 1 or len({*kinds}) > 1 or page.bits > 64 or page.sample_format > 3
-        or page.samples - len(page.extra) != _COLORS[color][1]
-        or (page.meaning == CMYK and page.directory.number(INK_SET, 1) != 1)
-        or (color in (0, 3) and page.sample_format != 1)
-        or (color == 6 and code not in (6, JPEG))
-        or (code in FAX and page.bits * page.samples != 1)
-        or (code in COMPRESSIONS and page.predictor not in predictors)
+        predictors = {1, 2, 3} if page.sample_format == 3 else {1, 2}
+    is_regular = (
+        all(len({*numbers(tag)[: page.samples]}) < 2 for tag in (BITS, SAMPLE_FORMAT))
+        and page.bits <= 64 and page.sample_format <= 3 and page.directory.number(DEPTH, 1) <= 1
+        and page.samples - len(page.extra) == colors
+        and (not page.extra or color in (GRAY, RGB))
+        and (page.sample_format == 1 or color not in (WHITE_AS_0, PALETTE))
+        and (color != CMYK or numbers(INK_SET, (1,)) == (1,))
+        and (color != YCBCR or code in (6, JPEG))
+        and (code not in FAX or page.bits * page.samples == 1)
+        and (code not in COMPRESSIONS or page.predictor in predictors)
     )  # fmt: skip
-    remedy = "in the program that made it" if is_misfit else ""
-    sizes = page.directory.numbers(TILE_BYTES if page.tiled else STRIP_BYTES, (1,))
-    if 0 in sizes and (NO_DATA in page.directory.fields or not any(sizes)):
+    if not is_regular:
+        remedy = "in the program that made it"
+    elif 0 in numbers(TILE_BYTES if page.is_tiled else STRIP_BYTES):
         remedy = "with `gdal_translate -co SPARSE_OK=FALSE`, as parts of it were left empty"
     if remedy:
-        words = f"{depth} planes in one page, {page.words}" if depth > 1 else page.words
-        raise ImageError(f"it is a TIFF of {words}, which is not read; convert it {remedy}")
+        raise ImageError(f"it is a TIFF of {page.words}, which is not read; convert it {remedy}")
     is_read_here = (
         code in COMPRESSIONS and number in DTYPES and page.planes == 1
-        and (0 not in sizes or code in (RAW, *DEFLATE))
-        and page.meaning not in (CMYK, LAB) and (page.bits >= 8 or page.samples == 1)
+        and color not in (CMYK, LAB) and (page.bits >= 8 or page.samples == 1)
         and (code != JPEG or (number == (8, 1) and page.samples in (1, 3)))
     )  # fmt: skip
     return "" if is_read_here else page.words
@@ -185,30 +184,25 @@ def rare_kind(page: Page) -> str:
 
 def blocks(data: bytes, page: Page) -> list[memoryview]:
     """The strips or tiles of a page, as stored; raise `DamageError` if they are not in the file."""
-    view, whole = memoryview(data), page.rows * page.row_bytes
-    if page.start is not None:
-        return [view[page.start : page.start + whole]]
-    tags = (TILES, TILE_BYTES) if page.tiled else (STRIPS, STRIP_BYTES)
-    starts, sizes = map(page.directory.numbers, tags)
+    view, whole, is_raw = memoryview(data), page.rows * page.row_bytes, page.compression == RAW
+    place, length = (TILES, TILE_BYTES) if page.is_tiled else (STRIPS, STRIP_BYTES)
+    starts = page.directory.numbers(place)
+    sizes = page.directory.numbers(length, (whole,) * len(starts) if is_raw else ())
     down, across = page.grid
     count = page.planes * down * across
-    if not sizes and page.compression == RAW:
-        sizes = (whole,) * len(starts)
     if min(len(starts), len(sizes)) < count:
         raise DamageError("it is damaged: a TIFF page does not say where all of its data lies")
     spans = [*zip(starts[:count], sizes, strict=False)]
-    parts = [view[start : start + size] for start, size in spans]
-    if page.compression != RAW and max(map(sum, spans)) > len(data):
+    if not is_raw and max(map(sum, spans)) > len(data):
         raise DamageError("it is truncated: a TIFF page is beyond the end of the data")
+    parts = [view[start : start + size] for start, size in spans]
     # Bytes that several strips share count once.
     most = min(sum(map(len, parts)), len(data))
     most *= COMPRESSIONS.get(page.compression) or 8 * page.row_bytes
-    if 0 in sizes:  # zeros, as GDAL reads what was left out
-        most = (1 << 24) + 4 * page.height * page.width * page.samples * page.bits // 8
-    rows = count * page.rows if page.tiled else page.planes * page.height
+    rows = count * page.rows if page.is_tiled else page.planes * page.height
     require_plausible(page.height, page.width, rows * page.row_bytes, most)
     in_a_row = tuple(range(starts[0], starts[0] + count * whole, whole))
-    if page.compression == RAW and not page.tiled and 0 not in sizes and starts[:count] == in_a_row:
+    if is_raw and not page.is_tiled and starts[:count] == in_a_row:
         return [view[starts[0] : sum(spans[-1])]]  # which need not be copied
     return parts
 
@@ -216,7 +210,7 @@ def blocks(data: bytes, page: Page) -> list[memoryview]:
 def stored(page: Page, blocks: Sequence[memoryview]) -> Array:
     """The samples of a page as they are stored: (H, W, samples)."""
     values = _values(page, _joined(page, blocks))
-    if page.tiled:
+    if page.is_tiled:
         down, across = page.grid
         values = values.reshape(down, across, page.rows, page.columns, page.samples)
         values = values.swapaxes(1, 2).reshape(down * page.rows, -1, page.samples)
@@ -226,17 +220,17 @@ def stored(page: Page, blocks: Sequence[memoryview]) -> Array:
 def shared_palette(pages: Sequence[Page]) -> Array | None:
     """The palette of at most 256 colors that all of the pages have: (K, 4), blue first; or None."""
     maps = {page.directory.numbers(COLOR_MAP) for page in pages}
-    if len(maps) > 1 or any(page.meaning != PALETTE or page.bits > 8 for page in pages):
+    if len(maps) > 1 or any(page.photometric != PALETTE or page.bits > 8 for page in pages):
         return None
-    return np.insert(_palette(pages[0]), 3, 255, axis=1)
+    return np.insert(_palette(pages[0])[:, ::-1], 3, 255, axis=1)
 
 
 def _palette(page: Page) -> Array:
-    """The colors of a page's indices: (K, 3), blue first."""
+    """The colors of a page's indices: (K, 3), red first."""
     table, count = page.directory.numbers(COLOR_MAP), 3 << page.bits
     if len(table) != count or not 0 <= min(table) <= max(table) <= 0xFFFF:
         raise DamageError(f"it is damaged: its palette is not {count} numbers of 16 bits")
-    colors = np.array(table, np.uint16).reshape(3, -1)[::-1].T
+    colors = np.array(table, np.uint16).reshape(3, -1).T
     # Some programs write 8 bits where TIFF asks for 16; libtiff takes them so, too.
     return (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)
 
@@ -246,17 +240,17 @@ def frame(page: Page, values: Array, *, indices: bool = False) -> Array:
     of 3 or 4 bands reversed; with `indices` those of a palette, not its colors.
     """
     top = (1 << page.bits) - 1
-    if page.meaning == PALETTE:
-        values = values[..., 0] if indices else _palette(page)[values[..., 0]]
+    if page.photometric == PALETTE:
+        values = values if indices else _palette(page)[values[..., 0]]
     elif page.bits < 8 and 255 % top == 0:
         values, top = values * np.uint8(255 // top), 255
-    if page.photometric == 0:
+    if page.photometric == WHITE_AS_0:
         values = np.subtract(values.dtype.type(top), values)
-    if page.meaning == GRAY:
+    if values.shape[2] == 1:
         values = values[..., 0]
-    elif page.meaning == GRAY_ALPHA:
+    elif values.shape[2] == 2 and not page.is_bands:
         values = values[..., [0, 0, 0, 1]]
-    elif values.shape[2:] in ((3,), (4,)) and page.meaning != PALETTE:
+    elif values.shape[2] in (3, 4):
         values = opencv.swapped(values)
     return tags.turned(values, page.directory.orientation)
 
@@ -264,7 +258,7 @@ def frame(page: Page, values: Array, *, indices: bool = False) -> Array:
 def _joined(page: Page, blocks: Sequence[memoryview | bytes]) -> Array:
     """(rows, row bytes) of all strips or tiles, one below the other."""
     heights = [page.rows] * len(blocks)
-    if not page.tiled:
+    if not page.is_tiled:
         heights[-1] = page.height - page.rows * (len(blocks) - 1)
     if page.directory.numbers(FILL_ORDER) == (2,) and page.compression != JPEG:
         reverse = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -278,9 +272,7 @@ def _joined(page: Page, blocks: Sequence[memoryview | bytes]) -> Array:
             for at in range(0, len(blocks), step)
         ])  # fmt: skip
     for part, height in zip(blocks, heights, strict=True):
-        if not part:
-            part = bytes(whole)
-        elif page.compression in DEFLATE:
+        if page.compression in DEFLATE:
             inflater = zlib.decompressobj()
             try:
                 part = inflater.decompress(part, whole + 1)

@@ -15,7 +15,7 @@ import numpy as np
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import codec, others
 from pooltool.images.picture import Array
-from pooltool.images.tiff_pages import LAB, Page
+from pooltool.images.tiff_pages import COLORS, LAB, Page
 
 _PICTURES = (33003, 33004, 33005, 34712, 34927, 34933, 50001, 50002, 52546)
 """Compressions whose data is a file of its own: JPEG 2000, WebP, PNG, JPEG XL."""
@@ -45,11 +45,12 @@ def stored(file: Any, index: int, page: Page, blocks: Sequence[memoryview]) -> A
 
 def in_rgb(page: Page, values: Array, profile: bytes) -> tuple[Array, str]:
     """CMYK and CIELab samples as (H, W, 3) red, green and blue of their depth, with a warning."""
+    name, _ = COLORS[page.photometric]
     if values.dtype.kind != "u" or page.bits not in (8, 16):
-        raise ImageError(f"{page.meaning} colors of {page.bits} bits are not read; convert to RGB")
-    codecs = others.imported("imagecodecs", f"a TIFF with {page.meaning} colors")
+        raise ImageError(f"{name} colors of {page.bits} bits are not read; convert to RGB")
+    codecs = others.imported("imagecodecs", f"a TIFF with {name} colors")
     top = (1 << page.bits) - 1
-    if page.meaning == LAB:
+    if page.photometric == LAB:
         signed = values[..., 1:].view(f"i{values.itemsize}") / (1 << (page.bits - 8))
         values = np.concatenate([values[..., :1] * (100 / top), signed], axis=2)
         profile, space, words = codecs.cms_profile("lab4"), "lab", "its Lab colors became RGB"
