@@ -37,9 +37,7 @@ def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYT
             if image.dtype.kind in "iu" and not pooling.count_include_pad:
                 low = tile.pixels[..., 3].min()
                 if low > 0 and low == tile.pixels[..., 3].max():  # all weigh the same
-                    average_integers(
-                        tile.pixels, pooling, tile.rows, tile.columns, out[tile.where], tile_bytes
-                    )
+                    average_integers(tile, pooling, out[tile.where])
                     continue
             _average(tile, pooling, sums, out[tile.where])
     return out if image.ndim == 4 else out[0]

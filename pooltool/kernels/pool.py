@@ -139,10 +139,17 @@ def _pool_planes(
 
         ranks.pool(planes, pooling.method, pooling.skip_nan, rows, columns, out, tile_bytes)
         return
+    size, is_float = planes.itemsize, planes.dtype.kind == "f"
     pool = _pool_extremes
     if pooling.method == "avg":
-        pool = _average_floats if planes.dtype.kind == "f" else average_integers
-    pool(planes, pooling, rows, columns, out, tile_bytes)
+        pool = _average_floats if is_float else average_integers
+        if not is_float:
+            size = min(2 * size, 8)  # of their sums
+            if out.dtype == planes.dtype and fast.can_blur(out.dtype, rows, columns):
+                tile_bytes *= 8  # of which the filter keeps a few rows in the cache
+    window_limit = most_windows(rows, columns, size, tile_bytes)
+    for tile in tiles(planes, rows, columns, window_limit, times=OVERLAP):
+        pool(tile, pooling, out[tile.where])
 
 
 def _stack(pixels: Array) -> Array:
@@ -152,65 +159,48 @@ def _stack(pixels: Array) -> Array:
     return transposed(lines).reshape(1, height, width, channels * planes)
 
 
-def _pool_extremes(
-    planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
-) -> None:
+def _pool_extremes(tile: Tile, pooling: Pooling, out: Array) -> None:
     """The largest or smallest pixel of each window; a NaN in it gives NaN, unless it is skipped."""
     is_max, is_float = pooling.method == "max", out.dtype.kind == "f"
     if is_float and pooling.skip_nan:
         reduction = Reduction(np.fmax if is_max else np.fmin, np.nan, idempotent=True)
     else:
-        low, high = (-np.inf, np.inf) if is_float else means.integer_range(out.dtype)
-        combine, neutral = (np.maximum, low) if is_max else (np.minimum, high)
-        reduction = Reduction(combine, neutral, idempotent=True)
-    window_limit = most_windows(rows, columns, planes.itemsize, tile_bytes)
-    for tile in tiles(planes, rows, columns, window_limit, times=OVERLAP):
-        results = out[tile.where]
-        if not fast.extreme(tile, reduction, results):
-            reduce_windows(tile, reduction, out.dtype, results)
-            if is_float:
-                means.canonicalize(results)
+        limits = (-np.inf, np.inf) if is_float else means.integer_range(out.dtype)
+        combine = np.maximum if is_max else np.minimum
+        reduction = Reduction(combine, limits[0 if is_max else 1], idempotent=True)
+    if not fast.extreme(tile, reduction, out):
+        reduce_windows(tile, reduction, out.dtype, out)
+        if is_float:
+            means.canonicalize(out)
 
 
-def average_integers(
-    planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
-) -> None:
+def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
     """Means of integers: their sum is exact, and divided and rounded once."""
-    divisor, pixels = pooling.divisor_override, planes.dtype
-    height, area = rows.pool_size, rows.pool_size * columns.pool_size
+    pixels, divisor = tile.pixels.dtype, pooling.divisor_override
+    if (
+        divisor is None
+        and pixels == out.dtype
+        and (fast.blur(tile, out) or fast.quarter(tile, out))
+    ):
+        return
     low, high = means.integer_range(pixels)
+    if pixels.itemsize == 8:  # most sums fit into 64 bits even so
+        low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
+    height, area = tile.rows.pool_size, tile.rows.pool_size * tile.columns.pool_size
     along_rows, dtype = means.integer_sum_dtypes(pixels, low, high, height, area)
-    is_offered = divisor is None and pixels == out.dtype
-    if is_offered and fast.can_blur(pixels, rows, columns):
-        tile_bytes *= 8  # of which the filter keeps a few rows in the cache
-    window_limit = most_windows(rows, columns, min(2 * pixels.itemsize, 8), tile_bytes)
-    for tile in tiles(planes, rows, columns, window_limit, times=OVERLAP):
-        results = out[tile.where]
-        if is_offered and (fast.blur(tile, results) or fast.quarter(tile, results)):
-            continue
-        if pixels.itemsize == 8:  # most sums fit into 64 bits even so
-            low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
-            along_rows, dtype = means.integer_sum_dtypes(pixels, low, high, height, area)
-        sums = np.empty(tile.shape, dtype)
-        reduce_windows(tile, SUM, along_rows, sums)
-        counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
-        means.divide_integers(sums, counts, (area * low, area * high), results)
+    sums = np.empty(tile.shape, dtype)
+    reduce_windows(tile, SUM, along_rows, sums)
+    counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
+    means.divide_integers(sums, counts, (area * low, area * high), out)
 
 
 @np.errstate(all="ignore")
-def _average_floats(
-    planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
-) -> None:
+def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
     """Means of floats. Sums that overflow although their mean does not are taken again of smaller
     values.
     """
-    dtype = means.float_sum_dtype(planes.dtype.newbyteorder("="), out.dtype, rows, columns)
-    window_limit = most_windows(rows, columns, planes.itemsize, tile_bytes)
-    for tile in tiles(planes, rows, columns, window_limit, times=OVERLAP):
-        _average_tile(tile, pooling, dtype, out[tile.where])
-
-
-def _average_tile(tile: Tile, pooling: Pooling, dtype: np.dtype[Any], out: Array) -> None:
+    pixels = tile.pixels.dtype.newbyteorder("=")
+    dtype = means.float_sum_dtype(pixels, out.dtype, tile.rows, tile.columns)
     counts: means.Counts = pooling.divisor_override or means.counts(
         tile.rows, tile.columns, pooling.count_include_pad
     )
