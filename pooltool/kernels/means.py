@@ -130,16 +130,11 @@ def counts_along(axis: Axis, count_padding: bool) -> NDArray[np.int64]:
 
 
 def divide_floats(sums: Array, count: Counts, out: Array) -> None:
-    """Divide float sums; by a power of two, multiplying is as exact and faster."""
-    if not isinstance(count, int):
-        divisors = count.astype(sums.dtype)
-        if divisors.shape[-1] != sums.shape[-1]:  # numpy is slow where a last axis is broadcast
-            divisors = np.repeat(divisors, sums.shape[-1], axis=-1)
-        np.divide(sums, divisors, out=out)
-    elif count & (count - 1) == 0:
-        np.multiply(sums, sums.dtype.type(1 / count), out=out)
-    else:
-        np.divide(sums, sums.dtype.type(count), out=out)
+    """Divide sums, in the dtype of the means."""
+    divisors = out.dtype.type(count) if isinstance(count, int) else count.astype(out.dtype)
+    if not isinstance(count, int) and divisors.shape[-1] != sums.shape[-1]:
+        divisors = np.repeat(divisors, sums.shape[-1], axis=-1)  # numpy is slow to broadcast it
+    np.divide(sums, divisors, out=out, dtype=out.dtype, casting="unsafe")
 
 
 def divide_integers(sums: Array, count: Counts, limits: tuple[float, float], out: Array) -> None:
@@ -161,7 +156,7 @@ def divide_integers(sums: Array, count: Counts, limits: tuple[float, float], out
     if is_single and largest_sum > SINGLE_SUM:
         is_single = max(-int(sums.min()), int(sums.max())) <= SINGLE_SUM
     if is_single:
-        divide_floats(sums.astype(np.float32, copy=False), count, out)
+        divide_floats(sums, count, out)
         return
     _divide_exactly(sums, np.broadcast_to(np.asarray(count), sums.shape), largest_sum, out)
 

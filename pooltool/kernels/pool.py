@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from math import inf, prod
 from typing import Any, Literal, NamedTuple
 
@@ -161,17 +162,22 @@ def _stack(pixels: Array) -> Array:
 
 def _pool_extremes(tile: Tile, pooling: Pooling, out: Array) -> None:
     """The largest or smallest pixel of each window; a NaN in it gives NaN, unless it is skipped."""
-    is_max, is_float = pooling.method == "max", out.dtype.kind == "f"
-    if is_float and pooling.skip_nan:
-        reduction = Reduction(np.fmax if is_max else np.fmin, np.nan, idempotent=True)
-    else:
-        limits = (-np.inf, np.inf) if is_float else means.integer_range(out.dtype)
-        combine = np.maximum if is_max else np.minimum
-        reduction = Reduction(combine, limits[0 if is_max else 1], idempotent=True)
+    reduction = _extreme(pooling.method, pooling.skip_nan, out.dtype)
     if not fast.extreme(tile, reduction, out):
         reduce_windows(tile, reduction, out.dtype, out)
-        if is_float:
+        if out.dtype.kind == "f":
             means.canonicalize(out)
+
+
+@lru_cache
+def _extreme(method: Method, skip_nan: bool, dtype: np.dtype[Any]) -> Reduction:
+    is_max = method == "max"
+    if dtype.kind == "f" and skip_nan:
+        return Reduction(np.fmax if is_max else np.fmin, np.nan, idempotent=True)
+    limits = (-np.inf, np.inf) if dtype.kind == "f" else means.integer_range(dtype)
+    if is_max:
+        return Reduction(np.maximum, limits[0], idempotent=True)
+    return Reduction(np.minimum, limits[1], idempotent=True)
 
 
 def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
@@ -188,7 +194,7 @@ def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
         low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
     height, area = tile.rows.pool_size, tile.rows.pool_size * tile.columns.pool_size
     along_rows, dtype = means.integer_sum_dtypes(pixels, low, high, height, area)
-    sums = np.empty(tile.shape, dtype)
+    sums = np.empty(out.shape, dtype)
     reduce_windows(tile, SUM, along_rows, sums)
     counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
     means.divide_integers(sums, counts, (area * low, area * high), out)
@@ -210,7 +216,7 @@ def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
         if pooling.count_include_pad or pooling.divisor_override:  # else it is 0 / 0 for them
             alone = skipped == means.counts(tile.rows, tile.columns, False)
         counts = pooling.divisor_override or counts - skipped
-    mean = out if out.dtype == dtype else np.empty(tile.shape, dtype)
+    mean = out if out.dtype == dtype else np.empty(out.shape, dtype)
     reduce_windows(tile, SUM, dtype, mean)
     means.divide_floats(mean, counts, mean)
     finite = bool(np.isfinite(np.add.reduce(mean, axis=None)))
@@ -218,7 +224,7 @@ def _average_floats(tile: Tile, pooling: Pooling, out: Array) -> None:
     if dtype.itemsize == tile.pixels.itemsize and not finite and _may_overflow(tile.pixels, area):
         scale = dtype.type(2.0 ** -area.bit_length())
         smaller = tile._replace(pixels=np.multiply(tile.pixels, scale, order="C"))
-        again = np.empty(tile.shape, dtype)
+        again = np.empty(out.shape, dtype)
         reduce_windows(smaller, SUM, dtype, again)
         means.divide_floats(again, counts, again)
         np.divide(again, scale, out=mean, where=~np.isfinite(mean))

@@ -24,7 +24,7 @@ Array = NDArray[Any]
 CHUNK = 64
 """Rows of a large window that are read and reduced at once."""
 FEW_VALUES = 1 << 16
-"""So few are reduced tap by tap, which takes the fewest calls."""
+"""The columns of so few are reduced tap by tap, which takes the fewest calls."""
 
 
 class Reduction(NamedTuple):
@@ -63,18 +63,21 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
     """Reduce the windows of a tile into `out`, (planes, rows, columns, channels): their rows in
     `dtype`, then their columns in the dtype of `out`.
     """
-    if tile.pixels.size <= FEW_VALUES and _has_few_taps(tile.rows, tile.columns):
-        _reduce_taps(tile, reduction, dtype, out)
-        return
-    reduced = _reduce_rows(tile, reduction, dtype).astype(out.dtype, copy=False)
     axis, channels = tile.columns, out.shape[3]
+    reduced = _reduce_rows(tile, reduction, dtype).astype(out.dtype, copy=False)
     # Steps from tap to tap through memory are no slower where a step is many channels or a wide
-    # value; smaller values are combined with all of their neighbors first, then thinned out.
-    are_wide = channels >= FEW or (channels == 1 and out.itemsize >= 4)
+    # value; many small values are combined with all of their neighbors first, then thinned out.
+    are_stepped = channels >= FEW or (channels == 1 and out.itemsize >= 4)
     if axis.lengths:
         _reduce_adaptive_columns(axis, reduced, reduction, out)
-    elif are_wide and axis.pool_size <= min(2 * axis.stride, LARGE_SIDE):
-        _tree([reduced[:, :, tap] for tap in axis.taps], reduction.combine, out)
+    elif axis.pool_size <= min(2 * axis.stride, LARGE_SIDE) and (
+        are_stepped or reduced.size <= FEW_VALUES
+    ):
+        if 1 < channels < FEW:  # as planes, in whose order ufuncs then go through them
+            reduced, out = reduced.transpose(0, 3, 1, 2), out.transpose(0, 3, 1, 2)
+            _tree([reduced[..., tap] for tap in axis.taps], reduction.combine, out)
+        else:
+            _tree([reduced[:, :, tap] for tap in axis.taps], reduction.combine, out)
     elif (axis.stride == 1 or axis.count == 1) and axis.pool_size > 1:
         _slide(reduced, 2, axis.pool_size, axis.dilation, reduction, out)
     else:
@@ -82,51 +85,32 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
         _keep(slid, axis.stride if axis.count > 1 else 1, out)
 
 
-def _has_few_taps(rows: Axis, columns: Axis) -> bool:
-    """True for small windows inside the image that hardly overlap."""
-    are_few = rows.pool_size < min(LARGE_SIDE, 2 * rows.period)
-    are_few = are_few and columns.pool_size <= min(LARGE_SIDE, 2 * columns.stride)
-    return are_few and rows.is_regular and columns.is_regular
-
-
-def _reduce_taps(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: Array) -> None:
-    """Reduce tap by tap, in the order of the other ways."""
-    combine = reduction.combine
-    planes, height, width, channels = tile.pixels.shape
-    lines = tile.pixels.reshape(planes, height, width * channels)
-    reduced, *others = [lines[:, tap] for tap in tile.rows.taps]
-    for other in others:
-        reduced = combine(reduced, other, dtype=dtype)
-    reduced = reduced.astype(out.dtype, copy=False).reshape(planes, -1, width, channels)
-    if 1 < out.shape[3] < FEW:  # as planes, in whose order ufuncs then go through them
-        reduced, out = reduced.transpose(0, 3, 1, 2), out.transpose(0, 3, 1, 2)
-        _tree([reduced[..., tap] for tap in tile.columns.taps], combine, out)
-    else:
-        _tree([reduced[:, :, tap] for tap in tile.columns.taps], combine, out)
-
-
 def _reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array:
-    """Reduce the rows of each window, to (planes, windows down, columns, channels).
-
-    The columns are as many as the windows span: those in the padding hold the neutral value, and
-    a few more at the end make their number a multiple of the stride.
+    """Reduce the rows of each window, to (planes, windows down, columns, channels) of all columns
+    that the windows span; those in the padding hold the neutral value.
     """
-    planes, count, _, channels = tile.shape
-    axis = tile.columns
-    low, high = axis.span(0, axis.count)
-    stride = 1 if axis.lengths or axis.count == 1 else axis.stride
-    width = -(-(high - low) // stride) * stride
-    reduced = np.empty((planes, count, width, channels), dtype)
-    first, last = max(low, 0) - low, min(high, axis.size) - low
-    inside = reduced
-    if last - first < width:
+    planes, height, width, channels = tile.pixels.shape
+    rows, columns = tile.rows, tile.columns
+    is_inside = rows.is_regular and columns.is_regular
+    if (
+        tile.pixels.size <= FEW_VALUES
+        and is_inside
+        and rows.pool_size < min(LARGE_SIDE, 2 * rows.period)
+    ):
+        # Without memory made ready for it, which takes a fifth of the time of a small image.
+        lines = tile.pixels.reshape(planes, height, width * channels)
+        folded, *others = [lines[:, tap] for tap in rows.taps]
+        for other in others:
+            folded = reduction.combine(folded, other, dtype=dtype)
+        return folded.reshape(planes, rows.count, width, channels)
+    low, high = columns.span(0, columns.count)
+    inside = reduced = np.empty((planes, rows.count, high - low, channels), dtype)
+    if low < 0 or high > width:
+        first, last = max(-low, 0), min(high, width) - low
         reduced[:, :, :first] = reduced[:, :, last:] = reduction.neutral
         inside = reduced[:, :, first:last]
-    inside = inside.reshape(planes, count, -1)
-    if _is_separate(tile.rows):
-        _reduce_each(tile, reduction, inside)
-    else:
-        _reduce_together(tile, reduction, inside)
+    reduce_rows = _reduce_each if _is_separate(rows) else _reduce_together
+    reduce_rows(tile, reduction, inside.reshape(planes, rows.count, -1))
     return reduced
 
 
@@ -138,10 +122,10 @@ def _reduce_together(tile: Tile, reduction: Reduction, out: Array) -> None:
     """
     axis, combine = tile.rows, reduction.combine
     pixels = tile.read(*axis.span(0, axis.count), reduction.neutral)
-    periods, rest = divmod(axis.pool_size, axis.period)
-    if periods == 1:
+    if axis.pool_size < 2 * axis.period:
         _fold([pixels[:, tap] for tap in axis.taps], combine, out)
         return
+    periods, rest = divmod(axis.pool_size, axis.period)
     shift = axis.period * axis.dilation // axis.stride
     windows = axis.count + (periods - 1) * shift
     shared = pixels
@@ -284,12 +268,13 @@ def _reduce_adaptive_columns(axis: Axis, reduced: Array, reduction: Reduction, o
 
 
 def _keep(pixels: Array, stride: int, out: Array) -> None:
-    """Keep every stride-th column; there is a whole number of strides."""
+    """Keep every stride-th column."""
     planes, rows, _, channels = pixels.shape
     size, kept = channels * pixels.itemsize, pixels[:, :, : out.shape[2] * stride]
+    is_whole = kept.shape[2] == out.shape[2] * stride
     if pixels.dtype.hasobject or size not in _WORDS:
         copy_pixels(kept[:, :, ::stride], out)
-    elif size * stride in (2, 4, 8) and np.little_endian:
+    elif size * stride in (2, 4, 8) and is_whole and np.little_endian:
         # The low end of a wide word is its first pixel, and a cast that truncates keeps just
         # that: 1.7 times as fast as steps through memory.
         lines = kept.reshape(planes, rows, -1).view(f"u{size * stride}")

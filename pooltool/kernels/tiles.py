@@ -45,19 +45,20 @@ class Tile(NamedTuple):
     @property
     def is_in_order(self) -> bool:
         """True when each row is in one piece, in this machine's byte order."""
-        flags = self.pixels[:1, :1].flags
-        return self.pixels.dtype.isnative and flags.aligned and flags.c_contiguous
+        flags = self.pixels[0, :1].flags
+        return flags.c_contiguous and flags.aligned and self.pixels.dtype.isnative
 
     def read(self, top: int, bottom: int, neutral: Any) -> Array:
         """Rows `top` to `bottom - 1` as (planes, rows, values), in this machine's byte order;
         `neutral` outside of the image.
         """
-        planes, _, width, channels = self.pixels.shape
-        inside = self.pixels[:, max(top, 0) : max(bottom, 0)]
-        if self.is_in_order and inside.shape[1] == bottom - top:
-            return inside.reshape(planes, bottom - top, width * channels)
+        planes, height, width, channels = self.pixels.shape
+        is_inside = top >= 0 and bottom <= height
+        if is_inside and self.is_in_order:
+            return self.pixels.reshape(planes, height, width * channels)[:, top:bottom]
         shape, dtype = (planes, bottom - top, width, channels), self.pixels.dtype.newbyteorder("=")
         block = np.empty(shape, dtype)
+        inside = self.pixels[:, max(top, 0) : max(bottom, 0)]
         first = min(max(-top, 0), bottom - top)
         last = first + inside.shape[1]
         block[:, :first] = block[:, last:] = neutral
