@@ -23,8 +23,10 @@ from pooltool.images.picture import (
     require_plausible,
 )
 
-_RUNS, _MASKS = ((1, 8), (2, 4)), ((0, 16), (3, 16), (3, 32), (6, 16), (6, 32))
-"""The coding and the bits of a pixel in files of two kinds."""
+_FLAT = frozenset((0, bits) for bits in (1, 4, 8, 24, 32))
+_RUNS = frozenset(((1, 8), (2, 4)))
+_MASKS = frozenset(((0, 16), (3, 16), (3, 32), (6, 16), (6, 32)))
+"""The kinds that are read, by compression and bits a pixel."""
 _RAMP = bytes(level * (place < 3) for level in range(256) for place in range(4))
 
 
@@ -32,6 +34,8 @@ class _Details(NamedTuple):
     kind: tuple[int, int]
     palette: Array
     """(K, 4), blue first; empty above 8 bits."""
+    is_gray: bool
+    """True when all colors of the palette are gray."""
     start: int
     """Where the pixels begin."""
     rows: int
@@ -46,8 +50,7 @@ def read_header(data: bytes) -> Header:
     _, width, rows, _, bits, *more = struct.unpack_from(form, head)
     coding, _, across, down, used = more or (0, 0, 0, 0, 0)
     kind, has_deep_alpha = (coding, bits), bits == 16 and size >= 56 and any(head[52:56])
-    is_flat = not coding and bits in (1, 4, 8, 24, 32)
-    if has_deep_alpha or not (is_flat or kind in _RUNS + _MASKS):
+    if has_deep_alpha or kind not in _FLAT | _RUNS | _MASKS:
         raise ImageError(opencv.unread("BMP", f"{bits} bits a pixel, compression {coding}"))
     height, stride, room = abs(rows), (width * bits + 31) // 32 * 4, len(data) - start
     least = stride * (height - 1) + (width * bits + 7) // 8  # the last row may end early
@@ -59,26 +62,22 @@ def read_header(data: bytes) -> Header:
     table = np.frombuffer(data, np.uint8)[14 + size :][: count * entry].reshape(count, entry)
     palette = np.full((count, 4), 255, np.uint8)
     palette[:, :3] = table[:, :3]
-    details = _Details(kind, palette, start, rows)
     missing = ("ICC profile",) if size >= 124 and any(head[116:120]) else ()
     metadata = Metadata(resolution=(down, across) if min(down, across) > 0 else None)
-    levels = palette[:, 0].tobytes()  # of gray: the indices, or black and white
-    is_ramp = levels in (bytes(range(count)), b"\0\xff") and _is_gray(palette)
-    return Header(formats.BMP, ((height, width),), metadata, missing,
-                  indexed=bits <= 8 and not is_ramp, details=details)  # fmt: skip
-
-
-def _is_gray(palette: Array) -> bool:
-    return bool((palette[:, :3] == palette[:, :1]).all())
+    is_gray, levels = bool((palette[:, :3] == palette[:, :1]).all()), palette[:, 0].tobytes()
+    is_ramp = is_gray and levels in (bytes(range(count)), b"\0\xff")  # then it needs no palette
+    return Header(formats.BMP, ((height, width),), metadata, missing, indexed=not is_ramp,
+                  details=_Details(kind, palette, is_gray, start, rows))  # fmt: skip
 
 
 def decode(data: bytes, header: Header, chosen: slice) -> Picture:
-    """The pixels: gray where the palette holds nothing but gray."""
+    """Decode the pixels, or the indices of a palette."""
     details: _Details = header.details
-    ((height, width),), ((coding, bits), palette, start, rows) = header.sizes, details
+    ((height, width),), (coding, bits), palette = header.sizes, details.kind, details.palette
+    start, rows = details.start, details.rows
     if (coding, bits) in _MASKS:
         return pillow.decode_as(data, header, "BMP with bit masks")
-    if bits > 8:
+    if bits > 8:  # OpenCV takes twice the time
         stride = (width * bits + 31) // 32 * 4
         body = data.ljust(start + height * stride, b"\0")  # the last row may end early
         lines = np.frombuffer(body, np.uint8, height * stride, start).reshape(height, stride)
@@ -92,11 +91,10 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     picture = Picture((indices,), formats.BMP, palette=palette)
     if header.labels:
         return picture
-    if not _is_gray(palette):
-        return colored(picture)
-    levels = np.zeros(256, np.uint8)
-    levels[: len(palette)] = palette[:, 0]
-    return Picture((native.import_cv2().LUT(indices, levels),), formats.BMP)
+    (pixels,) = colored(picture).frames
+    if details.is_gray:
+        pixels = native.import_cv2().extractChannel(pixels, 0)
+    return Picture((pixels,), formats.BMP)
 
 
 def encode(picture: Picture, quality: int | None) -> Encoded:
