@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
@@ -32,20 +31,7 @@ _DISPOSALS = {2: CLEARED, 3: RESTORED, 4: RESTORED}
 """Old programs wrote 4 for 3. Other numbers are not defined: the frame stays, as in browsers."""
 _MOST_PIXELS = 2731
 """Pixels of a byte: a code has at most 12 bits and stands for at most 4096."""
-_INTERLACED = 0x40
-"""A flag of an image."""
-
-
-class _Image(NamedTuple):
-    """What the indices of a frame are decoded from."""
-
-    sides: bytes
-    flags: int
-    table: bytes
-    """Its colors, or those of all images."""
-    codes: bytes
-    clear: int | None
-    """The index that is transparent."""
+_RAMP = bytes(level for level in range(256) for _ in range(3))
 
 
 def read_header(data: bytes) -> Header:
@@ -102,7 +88,10 @@ def _read_blocks(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _read_image(data: bytes, at: int, control: bytes, shared: bytes) -> tuple[Frame, int]:
-    """A frame, as the control block before it tells of it, and where its image ends."""
+    """A frame, as the control block before it tells of it, and where its image ends. It is decoded
+    from a GIF whose colors are levels of gray, which are the indices, the table of its own colors,
+    and the index that is transparent.
+    """
     left, top, width, height, flags = struct.unpack_from("<4HB", data, at + 1)
     table = _table(data, at + 9, at + 10)
     start = at + 10 + len(table)
@@ -110,37 +99,37 @@ def _read_image(data: bytes, at: int, control: bytes, shared: bytes) -> tuple[Fr
     require_plausible(height, width, height * width, len(body) * _MOST_PIXELS)
     if not (table := table or shared):
         raise ImageError(opencv.unread("GIF", "it has no table of its colors"))
-    control_flags, delay, clear = struct.unpack("<BHB", control)
-    sides, index = data[at + 5 : at + 9], clear if control_flags & 1 else None
-    image = _Image(sides, flags, table, data[start:end], index)
+    sides, interlaced = data[at + 5 : at + 9], bytes([flags & 0x40])
+    still = b"".join((b"GIF89a", sides, b"\xf7\0\0", _RAMP, b",\0\0\0\0", sides, interlaced,
+                      data[start:end], b";"))  # fmt: skip
+    flags, delay, index = struct.unpack("<BHB", control)
+    clear = index if flags & 1 else None
     rows, columns = slice(top, top + height), slice(left, left + width)
-    disposal = _DISPOSALS.get(control_flags >> 2 & 7, 0)
-    return Frame(rows, columns, 10 * delay, disposal, is_blended=True, data=image), end
+    disposal = _DISPOSALS.get(flags >> 2 & 7, 0)
+    details = still, table, clear
+    return Frame(rows, columns, 10 * delay, disposal, is_blended=True, data=details), end
 
 
 def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the frames as browsers show them, or the indices of a single one that covers all."""
     (frames, loop), (height, width) = header.details, header.sizes[0]
-    decoded = (_decoded(frame.data) for frame in frames)
     if header.labels and [frame[:2] for frame in frames] == [(slice(0, height), slice(0, width))]:
-        indices, palette = next(decoded)
+        indices, palette = _decoded(*frames[0].data)
         return Picture((indices,), formats.GIF, palette=palette)
-    words = ((indices, palette.view(np.uint32)[:, 0]) for indices, palette in decoded)
-    colors = (table.take(indices)[..., None].view(np.uint8) for indices, table in words)
+    decoded = (_decoded(*frame.data) for frame in frames)
+    pixels = (palette.view(np.uint32).take(indices) for indices, palette in decoded)
+    colors = (words[..., None].view(np.uint8) for words in pixels)
     return drawn(header, frames, colors, chosen, loop=loop, has_alpha=False)
 
 
-def _decoded(image: _Image) -> tuple[Array, Array]:
-    """The indices of an image, which are the colors of one with a gray ramp, and its palette."""
-    ramp = bytes(level for level in range(256) for _ in range(3))
-    data = b"".join((b"GIF89a", image.sides, b"\xf7\0\0", ramp, b",\0\0\0\0", image.sides,
-                     bytes([image.flags & _INTERLACED]), image.codes, b";"))  # fmt: skip
-    indices = opencv.decode_still(data, formats.GIF)[..., 0].copy()
-    count, clear = len(image.table) // 3, image.clear
+def _decoded(still: bytes, table: bytes, clear: int | None) -> tuple[Array, Array]:
+    """The indices of an image and its palette."""
+    indices = opencv.decode_still(still, formats.GIF)[..., 0].copy()
+    count = len(table) // 3
     if indices.max() >= count and (indices[indices >= count] != clear).any():
         raise DamageError("it is damaged: the GIF holds an index beyond its color table")
     palette = np.full((max(count, (clear or 0) + 1), 4), 255, np.uint8)
-    palette[:count, 2::-1] = np.frombuffer(image.table, np.uint8).reshape(count, 3)
+    palette[:count, 2::-1] = np.frombuffer(table, np.uint8).reshape(count, 3)
     if clear is not None:
         palette[clear, 3] = 0
     return indices, palette
