@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -23,21 +24,6 @@ class Part(NamedTuple):
     body: Body
     at: int = 0
     """Position of its first byte, header included, in the data that was walked."""
-
-
-class Contents(NamedTuple):
-    """What the parts of a file hold besides pixels."""
-
-    blocks: dict[str, Body]
-    """The first of each block of metadata."""
-    copied: list[tuple[bytes, bytes]]
-    """Names and bodies."""
-    left_out: list[str]
-    """The names of the parts that are not in the table."""
-
-    def first(self, name: str) -> bytes:
-        """The block of a name; empty where there is none."""
-        return bytes(self.blocks.get(name, b""))
 
 
 class Container(NamedTuple):
@@ -81,20 +67,24 @@ class Container(NamedTuple):
             raise DamageError("it is truncated: its last PNG chunk is missing")
         return parts
 
-    def sort(self, parts: Iterable[Part]) -> Contents:
-        """What the parts of a file hold besides pixels, by the table."""
-        contents = Contents({}, [], [])
+    def sort(
+        self, parts: Iterable[Part]
+    ) -> tuple[defaultdict[str, bytes], list[tuple[bytes, bytes]], list[str]]:
+        """What the parts of a file hold besides pixels: the first of each block of metadata, the
+        names and bodies that are copied, and the names of those that are not in the table.
+        """
+        blocks, copied, left_out = defaultdict[str, bytes](bytes), [], []
         for part in parts:
             for name, prefix, block in self.places:
                 if part.name == name and part.body[: len(prefix)] == prefix:
-                    contents.blocks.setdefault(block, part.body[len(prefix) :])
+                    blocks.setdefault(block, bytes(part.body[len(prefix) :]))
                     break
             else:
                 if part.name in self.copied:
-                    contents.copied.append((part.name, bytes(part.body)))
+                    copied.append((part.name, bytes(part.body)))
                 elif part.name not in self.structural:
-                    contents.left_out.append(f"{self.kind} {name_of(part.name)}")
-        return contents
+                    left_out.append(f"{self.kind} {name_of(part.name)}")
+        return blocks, copied, left_out
 
     def join(self, parts: Iterable[Part | tuple[bytes, Body]]) -> bytes:
         """Parts, or names with bodies, as bytes of a file."""

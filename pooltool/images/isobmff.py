@@ -144,7 +144,7 @@ def _avif_header(data: bytes) -> Header:
     block = stored.get(exif, b"")
     block = block[4 + int.from_bytes(block[:4], "big") :]
     metadata = header.metadata._replace(exif=tags.read_exif(block), xmp=stored.get(xmp, b""))
-    missing = [*header.left_out, *BOXES.sort(boxes).left_out]
+    missing = [*header.left_out, *BOXES.sort(boxes)[2]]
     if is_still and b"moov" in named:
         missing.append("an animation")
     shown = {number, exif, xmp} | masks
@@ -325,15 +325,14 @@ def _jpeg_2000_header(data: bytes) -> Header:
     icc, is_sycc = _colors(inner, count)
     is_subsampled = samples[1::3] + samples[2::3] != b"\1\1" * count
     is_odd = count == 2 or is_signed or has_palette or is_sycc or is_subsampled
-    contents = BOXES.sort((*boxes, *inner))
-    missing = contents.left_out
+    blocks, _, missing = BOXES.sort((*boxes, *inner))
     missing += ["a second picture"] if [box.name for box in boxes].count(b"jp2c") > 1 else []
     details = _Details(
         "JPEG 2000 with odd channels or odd colors" if is_odd or left or top else "",
         maxval=(1 << bits) - 1 if 8 < bits < 16 and not is_signed else None,
     )
-    exif, xmp = tags.read_exif(contents.first("exif")), contents.first("xmp")
-    return Header(formats.JP2, (size,), Metadata(exif, xmp, icc), tuple(missing), details=details,
+    metadata = Metadata(tags.read_exif(blocks["exif"]), blocks["xmp"], icc)
+    return Header(formats.JP2, (size,), metadata, tuple(missing), details=details,
                   pixel_bytes=8 if bits > 8 else 4)  # fmt: skip
 
 

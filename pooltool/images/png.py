@@ -13,7 +13,7 @@ import numpy as np
 from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
 from pooltool.images.animation import Frame, drawn
-from pooltool.images.container import Body, Container, Contents, Part, first_of
+from pooltool.images.container import Body, Container, Part, first_of
 from pooltool.images.picture import (
     NO_METADATA,
     Array,
@@ -85,7 +85,7 @@ def read_header(data: bytes) -> Header:
     require_plausible(height, width, height * width * bits // 8, len(data) * 1032)
     metadata, missing = NO_METADATA, list[str]()
     if not CONTAINER.structural.issuperset(names):  # else there is nothing to sort
-        metadata, missing = _read_metadata(CONTAINER.sort(map(_translated, parts)))
+        metadata, missing = _read_metadata(parts)
     frames, loop = list[Frame](), 0
     if not _ANIMATED.isdisjoint(names):
         frames, loop, more = _animated(height, width, parts, before)
@@ -167,20 +167,20 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
     return header + CONTAINER.join([*chunks, (b"IEND", b"")])
 
 
-def _read_metadata(contents: Contents) -> tuple[Metadata, list[str]]:
+def _read_metadata(parts: Sequence[Part]) -> tuple[Metadata, list[str]]:
     """What the chunks say of the picture, and the names of those that are not copied."""
-    missing, kept = contents.left_out, contents.copied
-    profile, text = contents.first("icc").partition(b"\0")[2][1:], contents.first("xmp")
-    icc, exif = _inflated(profile), contents.first("exif")
+    blocks, copied, missing = CONTAINER.sort(map(_translated, parts))
+    profile, text = blocks["icc"].partition(b"\0")[2], blocks["xmp"]
+    icc = _inflated(profile[1:])
     xmp = text[2:].split(b"\0", 2)[-1]  # behind its language and translated keyword
     xmp = _inflated(xmp) if text[:1] == b"\1" else xmp
-    missing += ["damaged ICC profile"] if "icc" in contents.blocks and not icc else []
+    missing += ["damaged ICC profile"] if profile and not icc else []
     missing += ["damaged XMP"] if text and not xmp else []
-    across, down, unit = struct.unpack(">IIB", contents.first("density")[:9].ljust(9, b"\0"))
+    across, down, unit = struct.unpack(">IIB", blocks["density"][:9].ljust(9, b"\0"))
     resolution = (down, across) if unit == 1 and across and down else None
     missing += ["shape of pixels"] if unit != 1 and across != down else []
-    verbatim = Verbatim(("PNG",), tuple(kept), _names_elsewhere(kept)) if kept else None
-    return Metadata(read_exif(exif), xmp, icc, resolution, verbatim), missing
+    verbatim = Verbatim(("PNG",), tuple(copied), _names_elsewhere(copied)) if copied else None
+    return Metadata(read_exif(blocks["exif"]), xmp, icc, resolution, verbatim), missing
 
 
 def _translated(part: Part) -> Part:

@@ -50,13 +50,12 @@ def read_header(data: bytes) -> Header:
         require_plausible(height, width, height * width // 1024, covered)
     else:
         height, width = _coded_size(parts)
-    contents = CONTAINER.sort(parts)
+    blocks, _, missing = CONTAINER.sort(parts)
     if data[end:].strip(b"\0"):
-        contents.left_out.append("data after the end of the picture")
-    exif, xmp, icc = map(contents.first, ("exif", "xmp", "icc"))
-    metadata = Metadata(read_exif(exif), xmp, icc)
+        missing.append("data after the end of the picture")
+    metadata = Metadata(read_exif(blocks["exif"]), blocks["xmp"], blocks["icc"])
     sizes = repeated((height, width), max(1, len(frames)))
-    return Header(formats.WEBP, sizes, metadata, tuple(contents.left_out), animated=bool(frames))
+    return Header(formats.WEBP, sizes, metadata, tuple(missing), animated=bool(frames))
 
 
 def decode(data: bytes, header: Header, chosen: slice) -> Picture:
