@@ -132,11 +132,6 @@ def read_name(text: str) -> str:
     return text
 
 
-def read_output(text: str) -> str:
-    """Read the name of a file or directory to write, where /dev/stdout is another name of `-`."""
-    return "-" if text == "/dev/stdout" else read_name(text)
-
-
 def read_extension(text: str) -> str:
     """Refuse what is not an extension but, for example, a part of a path."""
     if not text.removeprefix(".").isalnum():
@@ -181,7 +176,7 @@ SIZE: dict[str, Any] = {"metavar": "SIZE", "type": read_size}
 FLAG: dict[str, Any] = {"is_flag": True}
 NUMBER: dict[str, Any] = {"metavar": "N", "type": read_number}
 FILE: dict[str, Any] = {"type": read_name, "shell_complete": click.Path().shell_complete}
-PATH: dict[str, Any] = {**FILE, "metavar": "PATH", "type": read_output}
+PATH: dict[str, Any] = {**FILE, "metavar": "PATH"}
 EXTENSION: dict[str, Any] = {"metavar": "EXT", "type": read_extension}
 PADDING: dict[str, Any] = {
     "metavar": "valid|same|SIZE",
@@ -296,6 +291,8 @@ def _run(command: str, images: tuple[str, ...], **words: Any) -> int:
         if len(images) == 2 and not os.path.exists(images[1]):
             remedy = f"to write there: -o {shlex.quote(images[1])}"
         raise click.UsageError(f"compare takes one image; {remedy}")
+    if words["output"] == "/dev/stdout":  # where the text would follow the image
+        words["output"] = "-"
     windows = _windows(words)
     from pooltool.geometry import Windows
     from pooltool.job import Settings

@@ -13,7 +13,7 @@ from pooltool.files import STREAM
 from pooltool.geometry import Pair, Windows
 from pooltool.images.formats import format_for
 from pooltool.interrupts import Interrupts
-from pooltool.job import Settings
+from pooltool.job import Job, Settings
 from pooltool.plan import COMPARE, PAGE, plan
 from pooltool.report import complain, say
 
@@ -35,12 +35,12 @@ def compare(
     that suit the image if there are none; return the exit status.
     """
     (job,), _ = plan([name], settings, COMPARE)
-    path, extension = job.output, str(job.format).lstrip(".").lower()
-    if extension == PAGE and (len(windows) > 1 or detail is not None):
+    is_page = (job.format or "").lower() == f".{PAGE}"
+    if is_page and (len(windows) > 1 or detail is not None):
         raise UsageProblem("a page takes one --pool-size and no --detail; write a .png for them")
     native.capture()
     try:
-        _compare(name, path, extension, windows, settings, detail)
+        _compare(job, windows, settings, detail, is_page=is_page)
         return 0
     except (UsageProblem, OSError):
         raise
@@ -50,12 +50,7 @@ def compare(
 
 
 def _compare(
-    name: str,
-    path: str,
-    extension: str,
-    windows: Sequence[Windows],
-    settings: Settings,
-    detail: Pair | None,
+    job: Job, windows: Sequence[Windows], settings: Settings, detail: Pair | None, *, is_page: bool
 ) -> None:
     """Write the panel or the page to explore, and print the figures.
 
@@ -65,7 +60,8 @@ def _compare(
     from pooltool.compare.page import page
     from pooltool.compare.panel import panel
 
-    count_include_pad, is_page = settings.pooling.count_include_pad, extension == PAGE
+    name, to_stderr = job.input, job.output == STREAM
+    count_include_pad = settings.pooling.count_include_pad
     picture = images.decode(
         files.read(name), gray=settings.gray, frame=settings.frame, data_format=settings.data_format
     )
@@ -84,18 +80,18 @@ def _compare(
             frame=None if count == 1 else (0, count),
         ).encode()
     else:
-        shape, format = f" {drawn.shape}", format_for(extension)
+        shape, format = f" {drawn.shape}", format_for(job.format or "")
         data = images.encode(images.Picture((drawn,), format), format).data
     is_silent = settings.quiet and not settings.as_json
-    lines = [] if is_silent else _lines(pixels, results, settings.as_json, err=path == STREAM)
+    lines = [] if is_silent else _lines(pixels, results, settings.as_json, err=to_stderr)
     if lines and not settings.as_json:
-        lines.insert(0, f"{name} {pixels.shape} -> {path}{shape}")
+        lines.insert(0, f"{name} {pixels.shape} -> {job.output}{shape}")
     with Interrupts():  # until here a signal ends it at once, as it is
-        files.write(path, data, folder=os.path.dirname(path))
+        files.write(job.output, data, folder=job.folder)
     for warning in [] if settings.quiet else _warnings(picture, is_page):
         complain(f"{name}: warning: {warning}")
     for line in lines:
-        say(line, err=path == STREAM)
+        say(line, err=to_stderr)
     if settings.show:
         from pooltool import display
 
