@@ -15,7 +15,8 @@ OTHER_NAMES = {
     "strides": "stride", "step": "stride", "pad": "padding", "pads": "padding",
     "dilations": "dilation", "dilation_rate": "dilation", "layout": "data_format",
     "channels_first": "data_format", "ceil": "ceil_mode",
-    "grayscale": "gray", "resume": "skip_existing", "workers": "jobs",
+    "grayscale": "gray", "grey": "gray", "greyscale": "gray",
+    "resume": "skip_existing", "workers": "jobs", "threads": "jobs",
 }  # fmt: skip
 """What commands, options and parameters are called elsewhere."""
 

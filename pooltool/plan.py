@@ -268,8 +268,7 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
         if overwritten and STREAM not in (job.output, overwritten.input):
             raise UsageProblem(
                 f"{job.output}: the result of {job.input} would overwrite the image "
-                f"{overwritten.input}; leave out earlier results, or write to another folder with "
-                "-o DIR"
+                f"{overwritten.input}; write elsewhere with -o, or leave out earlier results"
             )
         if target in written:
             if written[target] != source:

@@ -491,6 +491,8 @@ def test_a_failed_image_is_one_line_and_the_others_go_on(
             "-o one.png: it is the whole name; leave out --suffix",
         ),
         (["--kernel_size", "3"], "No such option '--kernel_size'; it is called --pool-size here."),
+        (["--greyscale"], "No such option '--greyscale'; it is called --gray here."),
+        (["--threads=2"], "No such option '--threads'; it is called --jobs here."),
         (["--strides", "3"], "No such option '--strides'; it is called --stride here."),
         (["--pool_size", "3"], "No such option '--pool_size'; it is called --pool-size here."),
         (["-o", "noextension"], "-o noextension: a file's name needs an extension"),
@@ -583,9 +585,7 @@ def test_results_of_an_earlier_run_are_not_pooled_again(run: Run) -> None:
     assert run("max", "a.png").status == 0
     refused = run("max", "a.png", "a_max.png")
     assert refused.status == 2
-    assert refused.err.endswith(
-        "leave out earlier results, or write to another folder with -o DIR\n"
-    )
+    assert refused.err.endswith("write elsewhere with -o, or leave out earlier results\n")
     assert run("max", "a.png", "a_max.png", "-o", "out").status == 0
 
 
