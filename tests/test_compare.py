@@ -93,14 +93,15 @@ def test_the_lectures_figures() -> None:
 
 
 def test_shift_of_the_lecture_by_hand() -> None:
-    # Both have columns 0-2 and 1-3: windows (0,1) and (1,2) stand against each other.
-    # max: 7 and 7, 3 and 7.  min: 0 and 3, 0 and 1.  avg: 3 and 4.75, 1.25 and 4.
-    # Neighbors differ by 3+0+3 + 5+1+2 + 1+6+1 + 2+2+1 = 27 over 12 pairs.
+    # Moved, it has columns 1, 2, 3 and 3: its results are 7, 8, 7, 6; 3, 0, 1, 6; 4.75, 4, 4, 6.
+    # Neighbors differ by 3+0+3+0 + 5+1+2+0 + 1+6+1+0 + 2+2+1+0 = 27 over 16 pixels.
     found = by_method(LECTURE)
-    assert found["input"].shift == pytest.approx(27 / 12 / np.std(LECTURE))
-    assert found["max"].shift == pytest.approx((0 + 4) / 2 / np.std([7, 8, 3, 7]))
-    assert found["min"].shift == pytest.approx((3 + 1) / 2 / np.std([0, 0, 0, 5]))
-    assert found["avg"].shift == pytest.approx((1.75 + 2.75) / 2 / np.std([3, 4.25, 1.25, 6]))
+    assert found["input"].shift == pytest.approx(27 / 16 / np.std(LECTURE))
+    assert found["max"].shift == pytest.approx((0 + 0 + 4 + 1) / 4 / np.std([7, 8, 3, 7]))
+    assert found["min"].shift == pytest.approx((3 + 0 + 1 + 1) / 4 / np.std([0, 0, 0, 5]))
+    assert found["avg"].shift == pytest.approx(
+        (1.75 + 0.25 + 2.75) / 4 / np.std([3, 4.25, 1.25, 6])
+    )
 
 
 def test_windows_of_one_pixel_change_nothing() -> None:
@@ -118,7 +119,7 @@ def test_shift_of_stripes_under_even_windows_is_none() -> None:
     stripes = np.tile(np.array([[0], [200]], np.uint8), (8, 40))
     assert [figures.shift for figures in measured(stripes)] == [0, None, None, None]
     stripes = np.ascontiguousarray(stripes.T)
-    assert [figures.shift for figures in measured(stripes)] == [2, None, None, None]
+    assert [figures.shift for figures in measured(stripes)] == [1.875, None, None, None]
 
 
 def test_shift_of_a_page_with_one_square_is_of_its_own_contrast() -> None:
@@ -126,7 +127,7 @@ def test_shift_of_a_page_with_one_square_is_of_its_own_contrast() -> None:
     page = np.full((300, 300), 255, np.uint8)
     page[20:60, 30:80] = 0
     found = by_method(page, Windows.of(10))
-    assert found["input"].shift == pytest.approx(2 * 40 * 255 / (300 * 299) / np.std(page))
+    assert found["input"].shift == pytest.approx(2 * 40 * 255 / (300 * 300) / np.std(page))
     assert all(figures.shift is not None and figures.shift < 0.05 for figures in found.values())
 
 
@@ -224,13 +225,15 @@ def test_figures_that_would_be_zero_by_zero_are_none(image: Array) -> None:
     assert drawn(image, windows).dtype == np.uint8
 
 
-def test_an_image_as_narrow_as_a_window_has_no_shift() -> None:
-    before, *found = measured(rng.random((9, 3)), Windows.of(3))
-    assert before.shift is not None
-    assert [figures.shift for figures in found] == [None] * 3
-    assert all(figures.noise for figures in found)
-    for windows in (Windows.of(1), Windows.adaptive((2, 3))):
-        assert [one.shift for one in measured(rng.random((9, 1)), windows)] == [None] * 4
+def test_shift_of_a_narrow_image() -> None:
+    image = rng.random((9, 3))
+    found = by_method(image, Windows.of(3))
+    changes = [rows.max() - rows[:, 1:].max() for rows in image.reshape(3, 3, 3)]
+    largest = [rows.max() for rows in image.reshape(3, 3, 3)]
+    assert found["max"].shift == pytest.approx(np.mean(changes) / np.std(largest))
+    assert all(figures.noise for figures in found.values())
+    for windows in (Windows.of(1), Windows.adaptive((2, 1))):
+        assert [one.shift for one in measured(np.arange(9.0)[:, np.newaxis], windows)] == [0] * 4
 
 
 def test_nan_is_left_out() -> None:

@@ -24,7 +24,7 @@ Array = NDArray[Any]
 METHODS: tuple[Method, ...] = ("max", "min", "avg")
 Shown = Method | Literal["weighted"]
 """What is shown: also the average whose colors weigh as much as they are opaque."""
-NOISE_LEVEL, NOISE_SEED = 0.02, 7
+NOISE_LEVEL = 0.02
 """Standard deviation of the noise that is added, as a part of the range of the image's values."""
 FEWEST_RESULTS, MOST_DRAWN = 1 << 16, 1 << 20
 """Noise is drawn anew until it made so many results, so that a small image is not left to chance,
@@ -90,52 +90,67 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
     """Measure an image, (H, W) or (H, W, C) of a real dtype, and its results.
 
     Returns one `Measures` for the input and one a method. With x the image, n Gaussian noise, the
-    same on every run, whose standard deviation is 2 % of the image's range (its largest less its
-    smallest finite value), and d = pool(x + n) - pool(x):
+    same on every run and in every channel, whose standard deviation is 2 % of the image's range
+    (its largest less its smallest finite value), and d = pool(x + n) - pool(x):
 
     noise = std(d) / std(n): how much of the noise is left. 1 keeps it as it is, 0 removes it.
 
     bias = mean(d) / std(n): how far noise alone moves the result, up or down. It is 0 for the
     average, which is linear, so that is not measured.
 
-    shift = mean |pool(x) - pool(x moved)| / std(pool(x)), where x is moved one pixel along its
-    columns, and what is compared are the columns that both have: how much of its own contrast a
-    result changes by. 0 does not notice. None where the result has no contrast.
+    shift = mean |pool(x) - pool(x moved)| / std(pool(x)), where x is moved one pixel to the left
+    and its last column stays: how much of its own contrast a result changes by. 0 does not notice.
+    None where the result has no contrast.
 
     Of an image of more than `SAMPLE_SIDE`**2 pixels these three are measured on its center; mean
     and std are always those of the whole. Raises `WindowError` where the windows do not fit the
     image.
     """
-    colors = _colors(pixels)
-    sample, windows = _center(colors, result.windows)
+    sample, windows = _center(_colors(pixels), result.windows)
     # float32 holds every value of integers up to 16 bits.
     single = pixels.dtype.itemsize <= 2 or pixels.dtype.str[1:] == "f4"
-    values: Array = sample.astype(np.float32 if single else np.float64)
-    rows, columns = windows.axes(values.shape)
-    draws = min(FEWEST_RESULTS // (rows.count * columns.count), MOST_DRAWN // values.size)
-    shape = (*values.shape, max(1, draws // 2))
-    noise: Array = np.random.default_rng(NOISE_SEED).standard_normal(shape, values.dtype)
-    if draws > 1:  # with its negative, so that chance alone moves nothing up or down
-        noise = np.concatenate([noise, -noise], axis=-1)
-    noise *= values.dtype.type(NOISE_LEVEL * value_range(pixels))
-    level, contrast = _mean_and_std(noise)[1], _mean_and_std(values)[1]
-    ratios = _divided(level, level), _divided(0.0, level)
-    shift = _divided(_change_by_move(values), contrast)
-    table = [Measures("input", pixels.shape, *_mean_and_std(colors), *ratios, shift)]
-    for method, pooled in result.pooled.items():
+    still: Array = sample.astype(np.float32 if single else np.float64)
+    height, width, *channels = still.shape
+    rows, columns = windows.axes(still.shape)
+    draws = max(1, min(FEWEST_RESULTS // (rows.count * columns.count), MOST_DRAWN // still.size))
+    level = still.dtype.type(NOISE_LEVEL * value_range(pixels))
+    noise = level * _normal_numbers(height * width * draws)
+    # The draws are pooled as channels of one image.
+    noisy = still[..., np.newaxis] + noise.reshape(height, width, *(1 for _ in channels), draws)
+    images = still, noisy.reshape(height, width, -1), np.hstack([still[:, 1:], still[:, -1:]])
+    table: list[Measures] = []
+    unit = None  # standard deviation of the noise
+    methods: tuple[Shown | Literal["input"], ...] = ("input", *result.pooled)
+    for method in methods:
+        pooled = pixels if method == "input" else result.pooled[method]
         row = Measures(method, pooled.shape, *_mean_and_std(_colors(pooled)))
         if method != "weighted":  # noise that alpha hides is not the same for every pixel
-            pooling = Pooling(method, windows, result.count_include_pad)
-            still = pool2d(values, pooling)
-            # The draws are pooled as channels of one image.
-            disturbed = (values[..., np.newaxis] + noise).reshape(*values.shape[:2], -1)
-            noisy = pool2d(disturbed, pooling).reshape(*still.shape, -1)
-            bias, left = _mean_and_std(noisy - still[..., np.newaxis])
-            bias = 0.0 if method == "avg" else bias
-            shift = _divided(_change_by_move(values, pooling), _mean_and_std(still)[1])
-            row = row._replace(noise=_divided(left, level), bias=_divided(bias, level), shift=shift)
+            before, after, moved = images
+            if method != "input":
+                pooling = Pooling(method, windows, result.count_include_pad)
+                before, after, moved = (pool2d(image, pooling) for image in images)
+            bias, left = _mean_and_std(after.reshape(*before.shape, -1) - before[..., np.newaxis])
+            if method in ("input", "avg"):
+                unit, bias = unit or left, 0.0
+            shift = _divided(_mean_and_std(np.abs(before - moved))[0], _mean_and_std(before)[1])
+            row = row._replace(noise=_divided(left, unit), bias=_divided(bias, unit), shift=shift)
         table.append(row)
     return table
+
+
+def _normal_numbers(count: int) -> Array:
+    """Normal random numbers, the same on every run and in page/measures.js: hashed counters
+    (the last steps of MurmurHash3) through the Box-Muller transform, in float32.
+    """
+    hashed = np.arange(1, count + count % 2 + 1, dtype=np.uint32)
+    hashed *= np.uint32(0x9E3779B9)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        hashed ^= hashed >> np.uint32(shift)
+        hashed *= np.uint32(factor)
+    hashed ^= hashed >> np.uint32(16)
+    uniform = (hashed.astype(np.float32) + np.float32(1)) * np.float32(2**-32)
+    radius, angle = np.sqrt(-2 * np.log(uniform[::2])), np.float32(2 * np.pi) * uniform[1::2]
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[:count]
 
 
 def value_range(pixels: Array) -> float:
@@ -173,19 +188,6 @@ def _center(pixels: Array, windows: Windows) -> tuple[Array, Windows]:
     if windows.output_size:
         windows = windows._replace(output_size=(counts[0], counts[1]))
     return pixels[parts[0], parts[1]], windows
-
-
-def _change_by_move(values: Array, pooling: Pooling | None = None) -> float | None:
-    """mean |pool(x) - pool(x moved)|; None where one column less leaves no window."""
-    here, moved = values[:, 1:], values[:, :-1]
-    if not here.size:
-        return None
-    try:
-        if pooling is not None:
-            here, moved = pool2d(here, pooling), pool2d(moved, pooling)
-    except WindowError:
-        return None
-    return _mean_and_std(np.abs(here - moved))[0]
 
 
 def _divided(change: float | None, unit: float | None) -> float | None:

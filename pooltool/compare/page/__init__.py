@@ -81,8 +81,11 @@ def page(
 
 def settings_of(windows: Windows, count_include_pad: bool) -> dict[str, Any]:
     """The settings as `pool.js` takes them."""
-    padding = ((0, 0), (0, 0)) if windows.padding == "valid" else windows.padding
-    return {**windows._asdict(), "padding": padding, "count_include_pad": count_include_pad}
+    settings = {**windows._asdict(), "count_include_pad": count_include_pad}
+    if windows.padding != "same":  # the command's are alike on both sides
+        sides = [(0, 0)] * 2 if windows.padding == "valid" else windows.padding
+        settings["padding"] = [before for before, _ in sides]
+    return settings
 
 
 def reduction(pixels: Array) -> Pair:

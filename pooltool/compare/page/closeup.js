@@ -12,10 +12,10 @@ function closeUpPlaces() {
     return Math.max(pitch, (end - first) / 3);
   }));
   const fitting = Math.min(...AXES.map((k) => most[k] / view.lengths[k]));
-  const scale = Math.min(44, Math.max(most[0] / 8 / unit, fitting)), center = middleOf(state.selected);
+  const scale = Math.min(44, Math.max(most[0] / 8 / unit, fitting));
   const seen = AXES.map((k) => Math.min(most[k] / scale, view.lengths[k]));
   const low = AXES.map((k) => Math.max(view.low[k],
-    Math.min(center[k] - seen[k] / 2, view.low[k] + view.lengths[k] - seen[k])));
+    Math.min(state.selected.at[k] - seen[k] / 2, view.low[k] + view.lengths[k] - seen[k])));
   const size = seen.map((length) => length * scale);
   return NAMES.map((name, i) => {
     const [row, column] = [Math.floor(i / columns), i % columns];
@@ -44,24 +44,22 @@ function drawCloseUp() {
   }
 }
 
-// The numbers of the window [i, j] in channel c: its pixels, who won, and the mean as a sum.
-function channelCard(c, shown) {
-  const plane = pictures.input.planes[c], results = {}, winners = {};
-  const [rows, columns] = AXES.map((k) => tapsOf(layout[k], shown[k]));
+// The numbers of the window that is shown in channel c: its pixels, who won, and the mean as a sum.
+function channelCard(c) {
+  const plane = pictures.input.planes[c], hidden = isHidden("max"), winners = {};
+  const [rows, columns] = AXES.map((k) => tapsOf(layout[k], lit.shown[k]));
   const valueAt = (y, x) => plane[y * info.width + x] + 0; // + 0 makes 0 of -0
-  for (const name of METHODS) {
-    results[name] = pictures[name].planes[c][shown[0] * layout[1].count + shown[1]];
-    winners[name] = name === "avg" ? null : firstPlace(rows, columns, valueAt, results[name] + 0);
-  }
-  const hidden = isHidden("max"), lines = METHODS.map((name) => {
-    const won = winners[name], words = won ? text("at", { row: won[0], column: won[1] })
-      : meanText(rows, columns, valueAt, results.avg, shown);
+  const lines = METHODS.map((name) => {
+    const result = pictures[name].planes[c][lit.shown[0] * layout[1].count + lit.shown[1]];
+    const won = name === "avg" ? null : firstPlace(rows, columns, valueAt, result + 0);
+    const words = won ? text("at", { row: won[0], column: won[1] })
+      : meanText(rows, columns, valueAt, result);
+    winners[name] = won;
     return make("p", { className: name }, make("b", text(name)),
-      make("strong", hidden ? "?" : number(results[name])), make("span", hidden ? "" : words));
+      make("strong", hidden ? "?" : number(result)), make("span", hidden ? "" : words));
   });
   const heading = make("h3", { textContent: channelName(c), className: info.channels[c] });
-  const table = windowTable(valueAt, shown, hidden ? {} : winners);
-  return make("article", {}, heading, ...table, ...lines);
+  return make("article", {}, heading, ...windowTable(valueAt, hidden ? {} : winners), ...lines);
 }
 
 // [row, column] where a value stands first.
@@ -70,29 +68,30 @@ function firstPlace(rows, columns, valueAt, value) {
   return null;
 }
 
-// The pixels of a window, the padding's too, the winners framed; nothing of a large window.
-function windowTable(valueAt, shown, winners) {
+// The pixels of the window that is shown, the padding's too, the winners framed; nothing of a large
+// window.
+function windowTable(valueAt, winners) {
   const [ys, xs] = layout.map(({ windows, step }, k) => {
-    const { start: first, length } = windows[shown[k]];
+    const { start: first, length } = windows[lit.shown[k]];
     return Array.from({ length }, (_, tap) => first + tap * step);
   });
-  const isInside = (y, x) => y >= 0 && x >= 0 && y < info.height && x < info.width;
   const side = Math.min(56, 240 / Math.max(ys.length, xs.length));
   if (side < 24) return [];
+  const isInside = (y, x) => y >= 0 && x >= 0 && y < info.height && x < info.width;
   const inside = ys.flatMap((y) => xs.filter((x) => isInside(y, x)).map((x) => valueAt(y, x)));
   const { size, wordsOf } = typeOf(side, side, inside);
   const table = make("table", { className: "window", ariaHidden: "true" }); // told beside it
-  for (const y of ys) {
-    table.append(make("tr", {}, ...xs.map((x) => {
-      const names = METHODS.filter((name) => same(winners[name], [y, x]));
-      const words = isInside(y, x) ? wordsOf(valueAt(y, x)) : "";
-      const cell = make("td", { className: names.join(" "), textContent: words });
-      const light = isInside(y, x) ? lightness([valueAt(y, x)]) : null;
-      const background = Number.isNaN(light) ? NAN_COLOR : `rgb(${light} ${light} ${light})`;
-      Object.assign(cell.style, { width: `${side}px`, height: `${side}px`, fontSize: `${size}px` });
-      if (light !== null) Object.assign(cell.style, { background, color: inkOn(light) });
-      return cell;
-    })));
-  }
+  table.style.cssText = `--side: ${side}px; font-size: ${size}px`;
+  table.append(...ys.map((y) => make("tr", {}, ...xs.map((x) => {
+    const names = METHODS.filter((name) => same(winners[name], [y, x]));
+    const cell = make("td", { className: names.join(" ") });
+    if (isInside(y, x)) {
+      const value = valueAt(y, x), light = lightness([value]);
+      cell.textContent = wordsOf(value);
+      cell.style.color = inkOn(light);
+      cell.style.background = Number.isNaN(light) ? NAN_COLOR : `rgb(${light} ${light} ${light})`;
+    }
+    return cell;
+  }))));
   return [table];
 }

@@ -2,21 +2,23 @@
 // goes, each [rows, columns]: `corner` and `size` in CSS pixels, `low`, the position of its corner in
 // the picture, and `scale`, CSS pixels a pixel of the picture.
 
+const AXES = [0, 1], FONT = "ui-sans-serif, system-ui, sans-serif";
+const NAN_COLOR = "#d640c4", BEHIND = 210; // gray behind what is transparent
+const LARGEST_GRID = 16;
+
+let info = DATA.info; // what is known of the picture that is shown
 let pictures = null; // name -> {planes, axes, bitmap, change, ...}; axes: [rows, columns]
 let layout = null; // the windows along [rows, columns], as `lay` has them
 let view = null; // the place of the whole picture with its padding, and its `lengths` in pixels
 let lit = null; // what is selected, see `selection`
-let info = DATA.info; // what is known of the picture that is shown
 
 let inks = {}; // colors of the theme by name
 function readInks() {
   const style = getComputedStyle(document.documentElement);
-  inks = {};
-  for (const name of [...METHODS, "card", "input", "ink", "hatch", "hatched"]) {
+  for (const name of [...NAMES, "card", "ink", "hatch", "hatched"]) {
     inks[name] = style.getPropertyValue(`--${name}`).trim();
   }
 }
-const NAN_COLOR = "#d640c4", FONT = "ui-sans-serif, system-ui, sans-serif";
 
 // Give a canvas this size in CSS pixels, empty.
 function sized(canvas, width, height) {
@@ -45,40 +47,42 @@ function outline(context, path, color) {
   }
 }
 
-// Slanting lines where no picture or window is; gray squares behind what is transparent.
-function pattern(context, kind) {
-  const tile = make("canvas", { width: 16, height: 16 }), ink = tile.getContext("2d");
-  fill(ink, kind === "checks" ? "#e4e4e4" : inks.hatched, [0, 0, 16, 16]);
-  if (kind === "checks") fill(ink, "#bcbcbc", [0, 0, 8, 8], [8, 8, 8, 8]);
+// Slanting lines, where no picture or window is.
+function hatch(context, ...boxes) {
+  const tile = make("canvas", { width: 8, height: 8 }), ink = tile.getContext("2d");
+  fill(ink, inks.hatched, [0, 0, 8, 8]);
   Object.assign(ink, { strokeStyle: inks.hatch, lineWidth: 1.2 });
-  for (let x = -16; kind === "hatch" && x <= 16; x += 8) ink.stroke(new Path2D(`M ${x} 16 l 16 -16`));
-  return context.createPattern(tile, "repeat");
+  ink.stroke(new Path2D("M -4 4 l 8 -8 M 0 8 l 8 -8 M 4 12 l 8 -8"));
+  fill(context, context.createPattern(tile, "repeat"), ...boxes);
 }
 
 const edge = ({ origin, pitch }, i) => origin + i * pitch; // where the cells of an axis begin
 const drawnAt = (place, k, position) => (
   place.corner[k] + (position - place.low[k]) * place.scale[k]);
-const middleOf = ({ name, cell }) => (
-  pictures[name].axes.map((axis, k) => edge(axis, cell[k] + 0.5)));
-const cellAt = (name, position) => pictures[name].axes.map(({ origin, pitch, count }, k) => (
-  clamped(Math.floor((position[k] - origin) / pitch), count)));
-const tapsOf = (axis, i) => {
-  const { first, taken } = axis.windows[i];
-  return Array.from({ length: taken }, (_, tap) => first + tap * axis.step);
-};
+const middleOf = (name, cell) => pictures[name].axes.map((axis, k) => edge(axis, cell[k] + 0.5));
+const cellAt = (name, at) => pictures[name].axes.map(({ origin, pitch, count }, k) => (
+  clamped(Math.floor((at[k] - origin) / pitch), count)));
+const countsOf = () => layout.map((axis) => axis.count);
 
-// [rows, columns] of the pixels and of the windows that are lit, and [i, j] of the window whose
-// numbers are shown, null where there is none.
+const isSmall = () => Math.max(info.height, info.width) <= LARGEST_GRID; // so that it is edited
+
+// The pixels of window i along an axis.
+function tapsOf({ windows, step }, i) {
+  return Array.from({ length: windows[i].taken }, (_, tap) => windows[i].first + tap * step);
+}
+
+// The `cell` that is selected, [rows, columns] of the pixels and of the windows that are lit, and
+// `shown`, [i, j] of the window whose numbers are shown, null where there is none.
 function selection() {
-  const { name, cell } = state.selected, own = cell.map((i) => [i]);
+  const { name, at } = state.selected, cell = cellAt(name, at), own = cell.map((i) => [i]);
   if (name !== "input") {
-    return { pixels: AXES.map((k) => tapsOf(layout[k], cell[k])), windows: own, shown: cell };
+    return { cell, pixels: AXES.map((k) => tapsOf(layout[k], cell[k])), windows: own, shown: cell };
   }
   const windows = layout.map((axis, k) => (
     [...axis.windows.keys()].filter((i) => tapsOf(axis, i).includes(cell[k]))));
-  const nearest = cellAt("max", middleOf(state.selected));
+  const nearest = cellAt("max", at);
   const shown = AXES.map((k) => (windows[k].includes(nearest[k]) ? nearest[k] : windows[k][0]));
-  return { pixels: own, windows, shown: shown.includes(undefined) ? null : shown };
+  return { cell, pixels: own, windows, shown: shown.includes(undefined) ? null : shown };
 }
 
 // Where the picture with its padding lies, and how large a pixel is drawn.
@@ -87,8 +91,8 @@ function lookAt() {
   const lengths = layout.map(({ size, windows }, k) => Math.max(size, windows.at(-1).end) - low[k]);
   const aspect = lengths[1] / lengths[0];
   $("pictures").dataset.columns = aspect > 3.2 ? 1 : aspect > 1.9 ? 2 : 4;
-  const room = $("input").parentElement.clientWidth, small = Math.max(...lengths) <= LARGEST_GRID;
-  const tallest = small ? Math.min(room, 0.42 * innerHeight + 100) : Math.max(1.35 * room, 360);
+  const room = $("input").parentElement.clientWidth, isGrid = Math.max(...lengths) <= LARGEST_GRID;
+  const tallest = isGrid ? Math.min(room, 0.42 * innerHeight + 100) : Math.max(1.35 * room, 360);
   const fitting = Math.min(room / lengths[1], tallest / lengths[0]);
   const scale = lengths.map((length) => Math.max(fitting, 56 / length));
   view = { corner: [0, 0], size: AXES.map((k) => lengths[k] * scale[k]), low, lengths, scale };
@@ -103,7 +107,7 @@ function drawPart(context, name, place) {
   context.beginPath();
   context.rect(x, y, width, height);
   context.clip();
-  fill(context, pattern(context, "hatch"), [x, y, width, height]);
+  hatch(context, [x, y, width, height]);
   drawPixels(context, name, place);
   drawNumbers(context, name, place);
   for (const box of boxes) {
@@ -124,52 +128,62 @@ function cover(context, [x, y, width, height]) {
 }
 
 function drawPixels(context, name, place) {
-  const { bitmap, axes } = pictures[name], { corner: [y, x], size: [tall, wide] } = place;
+  const { bitmap, axes } = pictures[name], { corner: [y, x], size: [tall, wide], scale } = place;
   const [top, left] = axes.map((axis, k) => drawnAt(place, k, edge(axis, 0)));
-  const [height, width] = axes.map(({ pitch, count }, k) => pitch * count * place.scale[k]);
-  if (info.channels.includes("alpha")) {
-    fill(context, pattern(context, "checks"), [left, top, width, height]);
-  }
-  const isReduced = width * devicePixelRatio < bitmap.width || height * devicePixelRatio < bitmap.height;
-  Object.assign(context, { imageSmoothingEnabled: isReduced, imageSmoothingQuality: "medium" });
+  const [height, width] = axes.map(({ pitch, count }, k) => pitch * count * scale[k]);
+  fill(context, `rgb(${BEHIND} ${BEHIND} ${BEHIND})`, [left, top, width, height]);
+  context.imageSmoothingEnabled = width < bitmap.width;
+  context.imageSmoothingQuality = "medium";
   context.drawImage(bitmap, left, top, width, height);
   if (name !== "input") return;
   context.globalAlpha = 0.8;
-  layout.forEach((axis, k) => axis.uncovered.forEach(([first, end]) => {
-    const begin = drawnAt(place, k, first), length = (end - first) * place.scale[k];
-    const strip = k ? [begin, y, length, tall] : [x, begin, wide, length];
-    if (length >= 3) fill(context, pattern(context, "hatch"), strip);
-  }));
+  for (const k of AXES) {
+    for (const [first, end] of runsOf(layout[k].uncovered)) {
+      const begin = drawnAt(place, k, first), length = (end - first) * scale[k];
+      if (length >= 3) hatch(context, k ? [begin, y, length, tall] : [x, begin, wide, length]);
+    }
+  }
   context.globalAlpha = 1;
 }
 
-// The cells of an axis of which a part lies in a place.
-function cellsIn({ origin, pitch, count }, { low, size, scale }, k) {
-  const begin = low[k] - origin, first = Math.max(0, Math.floor(begin / pitch));
-  const end = Math.min(count, Math.ceil((begin + size[k] / scale[k]) / pitch));
-  return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
+// [3, 4, 5, 9] -> [[3, 6], [9, 10]]
+function runsOf(list) {
+  const runs = [];
+  for (const i of list) {
+    if (runs.length && runs.at(-1)[1] === i) runs.at(-1)[1] = i + 1;
+    else runs.push([i, i + 1]);
+  }
+  return runs;
 }
 
-const isLeftOver = (k, i) => layout[k].uncovered.some(([first, end]) => i >= first && i < end);
+// The cells of an axis of which a part lies in a place: {i, begin, isWhole}.
+function cellsIn({ origin, pitch, count }, place, k) {
+  const { corner, low, size, scale } = place, length = pitch * scale[k], cells = [];
+  const first = Math.max(0, Math.floor((low[k] - origin) / pitch));
+  for (let i = first; i < count; i++) {
+    const begin = drawnAt(place, k, origin + i * pitch), distance = begin - corner[k];
+    if (distance >= size[k]) break;
+    cells.push({ i, begin, isWhole: distance > -1 && distance + length < size[k] + 1 });
+  }
+  return cells;
+}
 
 // Lines around cells and the numbers of those that are seen whole, where they can be read; in the
 // corner of a small picture's cell what became of it.
 function drawNumbers(context, name, place) {
-  const { axes, planes, change } = pictures[name], isChange = Boolean(state.difference && change);
+  const { axes, planes, change } = pictures[name], isChange = state.difference && change !== null;
   const [tall, wide] = axes.map(({ pitch }, k) => pitch * place.scale[k]);
-  const shown = (isChange ? change.planes : planes).slice(0, isPlain() ? 4 : 1);
   if (Math.min(tall, wide) < 16) return;
+  const shown = (isChange ? change.planes : planes).slice(0, isPlain() ? 4 : 1);
   const [rows, columns] = axes.map((axis, k) => cellsIn(axis, place, k));
-  const cells = rows.flatMap((i) => columns.map((j) => {
-    const where = i * axes[1].count + j, values = shown.map((plane) => plane[where]);
-    const x = drawnAt(place, 1, edge(axes[1], j)), y = drawnAt(place, 0, edge(axes[0], i));
-    const isWhole = [[y, tall], [x, wide]].every(([begin, length], k) => (
-      begin > place.corner[k] - 1 && begin + length < place.corner[k] + place.size[k] + 1));
+  const cells = rows.flatMap((row) => columns.map((column) => {
+    const where = row.i * axes[1].count + column.i, values = shown.map((plane) => plane[where]);
     const isSame = change && change.planes.every((plane) => plane[where] === 0);
-    const isHatched = name === "input" && (isLeftOver(0, i) || isLeftOver(1, j));
-    const light = isChange ? lightnessOfChange(values) : lightness(values);
-    const numbers = isWhole ? values : [];
-    return { x, y, numbers, isSame, ink: isHatched ? inks.ink : inkOn(light) };
+    const isLeftOver = name === "input" && [row, column].some(({ i }, k) => (
+      layout[k].uncovered.includes(i)));
+    const ink = isLeftOver ? inks.ink : inkOn(isChange ? lightnessOfChange(values) : lightness(values));
+    return { x: column.begin, y: row.begin, isSame, ink,
+      numbers: row.isWhole && column.isWhole ? values : [] };
   }));
   const all = cells.flatMap(({ numbers }) => numbers);
   const { size, wordsOf } = typeOf(tall / shown.length, wide, all, isChange);
@@ -190,8 +204,8 @@ function drawNumbers(context, name, place) {
 // The largest type in which all values can be read in a box, in pixels, 0 for none; and how they are
 // written: with fewer digits where the box has no room for all.
 function typeOf(tall, wide, values, isChange = false) {
-  for (const write of [number, shortNumber]) {
-    const wordsOf = (value) => (isChange && value > 0 ? "+" : "") + write(value);
+  for (const written of [number, shortNumber]) {
+    const wordsOf = (value) => (isChange && value > 0 ? "+" : "") + written(value);
     const longest = Math.max(...values.map((value) => wordsOf(value).length));
     const size = Math.min(26, tall * 0.7, wide * 0.86 / (0.64 * longest));
     if (size >= 8) return { size, wordsOf };
@@ -201,10 +215,9 @@ function typeOf(tall, wide, values, isChange = false) {
 
 // How light the cell of these values is drawn, from 0 to 255.
 function lightness([red, green = red, blue = red, alpha = info.opaque]) {
-  const [r, g, b] = [red, green, blue].map((value) => (
-    clamped((value - info.black) / (info.white - info.black) * 255, 256)));
-  const opacity = alpha / info.opaque;
-  return (0.299 * r + 0.587 * g + 0.114 * b) * opacity + 210 * (1 - opacity);
+  const light = 0.299 * red + 0.587 * green + 0.114 * blue, opacity = alpha / info.opaque;
+  const shown = clamped((light - info.black) / (info.white - info.black) * 255, 256);
+  return shown * opacity + BEHIND * (1 - opacity);
 }
 const lightnessOfChange = (values) => (
   255 * Math.max(...values.slice(0, 3).map(Math.abs)) / (state.largest || 1));
@@ -236,7 +249,7 @@ function drawPicture(name) {
 
 // While the window slides: cover the results that are still to come.
 function coverComing(context, [rows, columns]) {
-  const [i, j] = state.selected.cell, [height, width] = view.size;
+  const [i, j] = lit.cell, [height, width] = view.size;
   const [y, below] = [i, i + 1].map((row) => drawnAt(view, 0, edge(rows, row)));
   const x = state.leap > 1 ? width : drawnAt(view, 1, edge(columns, j + 1));
   fill(context, inks.card, [x, y, width - x, below - y], [0, below, width, height - below]);

@@ -1,7 +1,7 @@
-// Noise, bias and shift as pooltool/compare/measures.py defines them; null where there is none. The
-// random numbers are others than there, so that the last digit of noise and bias may differ.
+// Noise, bias, shift and changes as pooltool/compare/measures.py defines them, with the same random
+// numbers; null where there is none.
 
-const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20;
+const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20, NOISE_LEVEL = 0.02;
 
 // Mean and standard deviation of the finite ones of all values that were added.
 class Spread {
@@ -31,75 +31,83 @@ class Spread {
 
 const ratio = (change, unit) => (unit && change !== null ? change / unit : null);
 
-// Normal random numbers, the same on every run: mulberry32 through the Box-Muller transform.
-function normalNumbers() {
-  let seed = 0;
-  const uniform = () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), seed | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-}
-
-// The columns from `low` to before `high` of a plane of this width.
-function columnsOf(plane, width, low, high) {
-  const out = new Float64Array(plane.length / width * (high - low));
-  for (let from = low, to = 0; to < out.length; from += width, to += high - low) {
-    out.set(plane.subarray(from, from + high - low), to);
+// At least so many normal random numbers, the same on every run: hashed counters through the
+// Box-Muller transform.
+let normals = new Float32Array(0);
+function normalNumbers(count) {
+  if (normals.length >= count) return normals;
+  normals = new Float32Array(count + count % 2);
+  for (let i = 0; i < count; i += 2) {
+    const radius = Math.sqrt(-2 * Math.log(hashed(i))), angle = 2 * Math.PI * hashed(i + 1);
+    normals[i] = radius * Math.cos(angle);
+    normals[i + 1] = radius * Math.sin(angle);
   }
-  return out;
+  return normals;
 }
 
-// The values of the picture called `name`: those given, or their results.
-const madeBy = (name, values, axes, { count_include_pad: countPadding }) => (
-  name === "input" ? values : poolBy(name, values, axes, countPadding));
+// A number above 0 and up to 1 for each counter, by the last steps of MurmurHash3.
+function hashed(counter) {
+  let hash = Math.imul(counter + 1, 0x9e3779b9);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (((hash ^ (hash >>> 16)) >>> 0) + 1) / 2 ** 32;
+}
 
-// Adds noise and bias to the figures of each picture; `noise` is the noise's standard deviation.
-async function measureNoise(figures, planes, { height, width, noise }, { id, settings }) {
-  const axes = layOver(height, width, settings), results = axes[0].count * axes[1].count;
-  const draws = Math.min(FEWEST_RESULTS / results, MOST_DRAWN / (planes.length * height * width));
-  const random = normalNumbers(), changes = NAMES.map(() => new Spread());
-  for (const plane of planes) {
-    const still = NAMES.map((name) => madeBy(name, plane, axes, settings));
-    for (let draw = 0; draw < Math.max(1, Math.floor(draws / 2)); draw++) {
-      await pause(id);
-      const added = plane.map(() => noise * random());
-      // With its negative, so that chance alone moves nothing up or down.
-      for (const sign of draws < 2 ? [1] : [1, -1]) {
-        const noisy = plane.map((value, i) => value + sign * added[i]);
-        NAMES.forEach((name, n) => madeBy(name, noisy, axes, settings).forEach((value, i) => (
-          changes[n].add(value - still[n][i]))));
-      }
+// The planes with noise of this level added, the same to all; the `draw`-th of several.
+function withNoise(planes, level, draw = 0, draws = 1) {
+  const numbers = normalNumbers(planes[0].length * draws);
+  return planes.map((plane) => plane.map((value, i) => value + level * numbers[i * draws + draw]));
+}
+
+// A plane one pixel further to the left; its last column stays.
+function moved(plane, width) {
+  return plane.map((value, i) => ((i + 1) % width ? plane[i + 1] : value));
+}
+
+// What noise and a move change in each picture. `pool` makes {name: planes} of planes of colors.
+async function figuresOf(planes, { width, noise: level }, { noise, move }, pool) {
+  const still = await pool(planes), figures = NAMES.map(() => ({}));
+  if (noise) {
+    const values = planes.length * planes[0].length, results = still.max[0].length;
+    const draws = Math.max(1, Math.floor(Math.min(FEWEST_RESULTS / results, MOST_DRAWN / values)));
+    const changes = NAMES.map(() => new Spread());
+    for (let draw = 0; draw < draws; draw++) {
+      const noisy = await pool(withNoise(planes, level, draw, draws));
+      NAMES.forEach((name, n) => addChanges(changes[n], still[name], noisy[name]));
     }
+    NAMES.forEach((name, n) => {
+      const isLinear = name === "input" || name === "avg", unit = changes[0].std; // of the noise
+      figures[n].noise = ratio(changes[n].std, unit);
+      figures[n].bias = ratio(isLinear ? 0 : changes[n].mean, unit);
+    });
   }
-  NAMES.forEach((name, n) => {
-    const bias = name === "input" || name === "avg" ? 0 : changes[n].mean; // those are linear
-    const unit = changes[0].std; // of the noise itself
-    Object.assign(figures[name], { noise: ratio(changes[n].std, unit), bias: ratio(bias, unit) });
-  });
+  if (move) {
+    const after = await pool(planes.map((plane) => moved(plane, width)));
+    NAMES.forEach((name, n) => {
+      const change = addChanges(new Spread(), still[name], after[name], Math.abs);
+      figures[n].shift = ratio(change.mean, Spread.of(still[name]).std);
+    });
+  }
+  return Object.fromEntries(NAMES.map((name, n) => [name, figures[n]]));
 }
 
-// Adds shift: of the columns that the picture and the moved picture both have.
-async function measureShift(figures, planes, { height, width }, { id, settings }) {
-  const axes = layOver(height, width, settings);
-  let narrow = null;
-  try {
-    narrow = layOver(height, width - 1, settings);
-  } catch (error) {
-    if (!error.reason) throw error; // else a column less leaves no window
-  }
-  for (const name of NAMES) {
-    const changes = new Spread(), still = new Spread();
-    for (const plane of planes) {
-      await pause(id);
-      madeBy(name, plane, axes, settings).forEach((value) => still.add(value));
-      if (name !== "input" && !narrow) continue;
-      const left = madeBy(name, columnsOf(plane, width, 0, width - 1), narrow, settings);
-      const right = madeBy(name, columnsOf(plane, width, 1, width), narrow, settings);
-      right.forEach((value, i) => changes.add(Math.abs(value - left[i])));
+function addChanges(spread, before, after, sizeOf = (change) => change) {
+  before.forEach((plane, c) => plane.forEach((value, i) => spread.add(sizeOf(after[c][i] - value))));
+  return spread;
+}
+
+// How planes differ from what they were: {planes, changed, total, largest}.
+function changeOf(before, after, info) {
+  const change = { changed: 0, total: 0, largest: 0 };
+  change.planes = after.map((plane, c) => plane.map((value, i) => {
+    const isSame = Object.is(value + 0, before[c][i] + 0);
+    const size = isSame ? 0 : value - before[c][i];
+    if (!isAlpha(info, c)) {
+      change.total += 1;
+      change.changed += !isSame;
+      if (Number.isFinite(size)) change.largest = Math.max(change.largest, Math.abs(size));
     }
-    figures[name].shift = ratio(changes.mean, still.std);
-  }
+    return size;
+  }));
+  return change;
 }

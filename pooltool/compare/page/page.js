@@ -1,21 +1,19 @@
 // The page: what the reader does -> state -> a question to the Worker -> its answer -> drawing.
 
-const have = {}; // pictures by key, as the Worker gave them: {info, input}
-const isLoaded = () => Boolean(have.file && have.lecture);
-let worker = null, asked = 0;
+let worker = null, asked = 0, hasDropped = false;
 
 function startPage() {
   const code = `${$("arithmetic").textContent}\nstartWorker();`;
   worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
   worker.onmessage = ({ data }) => answered[data.kind](data);
+  const base64 = [...document.querySelectorAll(".values")].map((part) => part.textContent);
+  worker.postMessage({ kind: "load", key: "file", info: DATA.info, base64 });
+  worker.postMessage({ kind: "load", key: "lecture" });
   fromHash(location.hash);
   buildControls();
   listen();
   applyLook();
-  const base64 = [...document.querySelectorAll(".values")].map((part) => part.textContent);
-  worker.postMessage({ kind: "load", key: "file", info: DATA.info, base64 });
-  worker.postMessage({ kind: "load", key: "lecture" });
-  render(true);
+  ask();
 }
 
 // A change of the state that needs new numbers, and a step in the browser's history.
@@ -29,8 +27,7 @@ function change(fields, isStep = true) {
 function ask() {
   stop();
   asked += 1;
-  const { noise, move, edits, picture } = state, isChanged = noise || move || edits.length > 0;
-  const difference = state.difference && isChanged;
+  const { noise, move, edits, picture } = state, difference = state.difference && isChanged();
   Object.assign(state, { difference, isWaiting: true, isStale: true, figures: null });
   const settings = Object.fromEntries([...SIZES, ...SWITCHES].map((key) => [key, state[key]]));
   settings.stride = strideNow();
@@ -39,46 +36,35 @@ function ask() {
   describeControls();
 }
 
+// What the Worker tells. An `id` is that of the question.
 const answered = {
-  picture({ key, info: own, input }) {
-    input.axes = [own.height, own.width].map((size) => ({ size, count: size, origin: 0, pitch: 1 }));
-    have[key] = { info: own, input };
-    if (key === "dropped") choosePicture(key);
-    else if (isLoaded()) ask();
+  loaded({ key }) {
+    if (key !== "dropped") return;
+    hasDropped = true;
+    choosePicture(key);
   },
 
   problem({ id = asked, problem }) {
-    if (id !== asked) return;
-    Object.assign(state, { problem, isWaiting: false, isStale: false });
-    render(true);
+    if (id === asked) news({ problem, isWaiting: false, isStale: false });
   },
 
-  pictures({ id, pictures: results, axes, largest }) {
+  pictures({ id, largest, ...given }) {
     if (id !== asked) return;
-    const middle = pictures && state.selected ? middleOf(state.selected) : null;
-    const { info: own, input } = have[state.picture];
-    [info, layout, pictures] = [own, axes, { input, ...results }];
-    for (const name of NAMES) pictures[name].axes = name === "input" ? input.axes : axes;
-    state.selected = selectedNow(middle);
+    ({ info, pictures, axes: layout } = given);
+    const { height, width, busiest = [height / 2, width / 2] } = info;
+    state.selected ||= { name: "max", at: isSmall() ? [0, 0] : busiest, isHeld: false };
     lit = selection();
-    Object.assign(state, { problem: null, isStale: false, largest });
-    render(true);
+    news({ problem: null, isStale: false, largest });
   },
 
   figures({ id, figures }) {
-    if (id !== asked) return;
-    Object.assign(state, { figures, isWaiting: false });
-    render(true);
+    if (id === asked) news({ figures, isWaiting: false });
   },
 };
 
-// What was selected, where its middle was; or what the address names; or what there is most to see of.
-function selectedNow(middle) {
-  const { height, width, busiest = [height / 2, width / 2] } = info, { selected } = state;
-  if (!selected) return { name: "max", cell: cellAt("max", isSmall() ? [0, 0] : busiest) };
-  const { name, cell } = selected, { axes } = pictures[name];
-  return { ...selected, cell: middle ? cellAt(name, middle)
-    : cell.map((i, k) => clamped(i, axes[k].count)) };
+function news(fields) {
+  Object.assign(state, fields);
+  render(true);
 }
 
 // A picture as it is shown, as a PNG with a pixel a value.
@@ -90,8 +76,8 @@ function pngOf(name) {
 }
 
 async function save(name) {
-  const href = URL.createObjectURL(await pngOf(name));
-  make("a", { href, download: `${info.title.replace(/\.\w+$/, "")}_${name}.png` }).click();
+  const href = URL.createObjectURL(await pngOf(name)), title = info.title || state.picture;
+  make("a", { href, download: `${title.replace(/\.\w+$/, "")}_${name}.png` }).click();
   setTimeout(() => URL.revokeObjectURL(href), 10000);
 }
 
@@ -103,20 +89,23 @@ function render(withWords = false) {
   drawing = drawing || drawAll().finally(() => { drawing = null; });
 }
 
+const PARTS = [lookAt, ...NAMES.map((name) => () => drawPicture(name)), placeCell, drawCloseUp,
+  describeSelection];
 async function drawAll() {
   while (isOld) {
     await new Promise(requestAnimationFrame);
-    const words = hasNewWords ? [describeAbout, describeFormula, describeFigures, describeLessons] : [];
-    const always = hasNewWords ? [describeWords, describeControls] : [];
+    const parts = [];
+    if (hasNewWords) parts.push(describeWords, describeControls);
+    if (hasNewWords && isReady()) {
+      parts.push(describeAbout, describeFormula, describeFigures, describeLessons);
+    }
     [isOld, hasNewWords] = [false, false];
-    for (const part of [...always, ...words, lookAt, ...PARTS]) {
-      if (always.includes(part) || isReady()) part();
+    for (const part of isReady() ? [...parts, ...PARTS] : parts) {
+      part();
       await breath();
     }
   }
 }
-const PARTS = [...NAMES.map((name) => () => drawPicture(name)), placeFields, drawCloseUp,
-  describeSelection];
 
 // Between two tasks of the page, so that none takes long.
 let begun = 0;
@@ -126,23 +115,23 @@ async function breath() {
   begun = performance.now();
 }
 
-// False while the pictures of what the address says are still to come.
+// False while there is nothing to draw.
 const isReady = () => Boolean(pictures && state.selected && !state.problem);
 
 // True when nothing is computed or drawn any more.
 function isAtRest() {
-  return !drawing && !state.isWaiting && (asked > 0 || Boolean(state.problem));
+  return !drawing && !state.isWaiting;
 }
 
 // The selection, and the window that slides.
 
-const isSelected = (name, cell) => state.selected.name === name && same(state.selected.cell, cell);
+const isSelected = (name, cell) => state.selected.name === name && same(lit.cell, cell);
 
 function select(name, cell, isHeld) {
-  const selected = { name, cell, isHeld };
-  if (same(selected, state.selected)) return;
-  state.revealed = state.revealed && isSelected(name, cell);
-  state.selected = selected;
+  const wasSelected = isSelected(name, cell);
+  if (wasSelected && isHeld === state.selected.isHeld) return;
+  state.revealed = state.revealed && wasSelected;
+  state.selected = { name, at: middleOf(name, cell), isHeld };
   lit = selection();
   remember(false);
   render();
@@ -213,11 +202,10 @@ function onCloseUp(event) {
 function onKey(name, event) {
   const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
     Home: [0, -Infinity], End: [0, Infinity], PageUp: [-8, 0], PageDown: [8, 0] };
-  const by = moves[event.key], { selected } = state;
+  const by = moves[event.key];
   if (!by || !isReady() || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
-  const isHere = selected.name === name || (name !== "input" && selected.name !== "input");
-  const from = isHere ? selected.cell : cellAt(name, middleOf(selected));
+  const from = cellAt(name, state.selected.at);
   hold(name, pictures[name].axes.map(({ count }, k) => clamped(from[k] + by[k], count)));
 }
 
@@ -227,7 +215,7 @@ function onKeyAnywhere(event) {
   if (event.code === "KeyP") play();
   if (event.key !== "Escape") return;
   stop();
-  select(state.selected.name, state.selected.cell, false);
+  select(state.selected.name, lit.cell, false);
 }
 
 // What the reader sees beside the numbers: theme, size of the type, language.
@@ -254,8 +242,7 @@ function listen() {
   onpopstate = () => {
     fromHash(location.hash);
     applyLook();
-    pictures = null; // the place that the address names is one of those to come
-    if (isLoaded()) ask();
+    ask();
   };
   onresize = () => render(true);
   onbeforeprint = onafterprint = ({ type }) => {

@@ -1,70 +1,50 @@
 "use strict";
 // Max, min and average pooling by the rules of pooltool/geometry.py. A test compares this file with
-// the package's results. `settings` holds, each [rows, columns]: pool_size, stride, dilation and
-// output_size (adaptive windows, or null); padding: "same" or [[top, bottom], [left, right]];
-// ceil_mode and count_include_pad.
+// the package's results. `settings` holds, each [rows, columns]: pool_size, stride, dilation, padding
+// (or "same") and output_size (adaptive windows, or null); ceil_mode and count_include_pad.
 
 const MOST_WINDOWS = 3e6, MOST_ALONG = 16000; // what a browser has memory and canvases for
 const METHODS = ["max", "min", "avg"], NAMES = ["input", ...METHODS];
 
 // Lay windows along `size` pixels; k is 0 for rows, 1 for columns. Window i holds the pixels
 // `first`, `first + step`, ..., `taken` of them; of its `length` taps, `counted` lie in image or
-// padding. `uncovered` are the runs of pixels in no window. Results are drawn around the centers of
-// their windows: from `origin` on, one every `pitch` pixels. Throws {reason, ...} where windows
-// cannot lie so.
+// padding. `uncovered` are the pixels in no window. Results are drawn around the centers of their
+// windows: from `origin` on, one every `pitch` pixels. Throws {reason, ...} where windows cannot lie so.
 function lay(size, settings, k) {
-  const { ceil, floor, max, min } = Math;
-  const adaptive = settings.output_size;
+  const { ceil, floor, max, min } = Math, { output_size: adaptive, padding, ceil_mode } = settings;
   const stride = settings.stride[k], step = adaptive ? 1 : settings.dilation[k];
   const extent = step * (settings.pool_size[k] - 1) + 1;
-  let [before, after] = adaptive || settings.padding === "same" ? [0, 0] : settings.padding[k];
-  let count, dropped = false;
+  let before = 0, after = 0, count, dropped = false;
   if (adaptive) {
     count = adaptive[k];
-  } else if (settings.padding === "same") {
+  } else if (padding === "same") {
     count = ceil(size / stride);
     const total = max((count - 1) * stride + extent - size, 0);
     [before, after] = [floor(total / 2), ceil(total / 2)];
   } else {
+    before = after = padding[k];
     const steps = (size + before + after - extent) / stride;
-    count = (settings.ceil_mode ? ceil(steps) : floor(steps)) + 1;
-    dropped = settings.ceil_mode && count > 1 && (count - 1) * stride >= size + before;
+    count = (ceil_mode ? ceil(steps) : floor(steps)) + 1;
+    dropped = ceil_mode && count > 1 && (count - 1) * stride >= size + before;
     if (dropped) count -= 1; // it would start in the padding after the image
   }
   if (count < 1) throw { reason: before + after ? "no_fit_padded" : "no_fit", k, extent, size };
   if (count > MOST_ALONG) throw { reason: "too_many", k };
+  const held = new Uint8Array(size);
   const windows = Array.from({ length: count }, (_, i) => {
     const start = adaptive ? floor(i * size / count) : i * stride - before;
     const length = adaptive ? ceil((i + 1) * size / count) - start : settings.pool_size[k];
     const tapsBelow = (end) => max(0, min(length, ceil((end - start) / step)));
     const skipped = tapsBelow(0), taken = tapsBelow(size) - skipped;
     if (taken < 1) throw { reason: "no_pixel", k };
-    const counted = tapsBelow(size + after) - tapsBelow(-before);
-    const end = start + step * (length - 1) + 1;
-    return { start, end, length, first: start + skipped * step, taken, counted };
+    const first = start + skipped * step, end = start + step * (length - 1) + 1;
+    for (let tap = 0; tap < taken; tap++) held[first + tap * step] = 1;
+    return { start, end, length, first, taken, counted: tapsBelow(size + after) - tapsBelow(-before) };
   });
   const pitch = adaptive ? size / count : count > 1 ? stride : extent;
   const origin = adaptive ? 0 : windows[0].start + (extent - pitch) / 2;
-  const uncovered = uncoveredBy(size, step, windows);
+  const uncovered = [...held.keys()].filter((i) => !held[i]);
   return { size, count, step, before, after, dropped, windows, uncovered, origin, pitch };
-}
-
-// [3, 4, 5, 9] -> [[3, 6], [9, 10]]
-function runsOf(list) {
-  const runs = [];
-  for (const i of list) {
-    if (runs.length && runs.at(-1)[1] === i) runs.at(-1)[1] = i + 1;
-    else runs.push([i, i + 1]);
-  }
-  return runs;
-}
-
-function uncoveredBy(size, step, windows) {
-  const held = new Uint8Array(size);
-  for (const { first, taken } of windows) {
-    for (let tap = 0; tap < taken; tap++) held[first + tap * step] = 1;
-  }
-  return runsOf([...held.keys()].filter((i) => !held[i]));
 }
 
 // The two axes of windows over height x width pixels.

@@ -47,9 +47,9 @@ const ratioText = (value) => (value === null ? "–"
   : fixed(value, 2).replace(/^-(0\.00)$/, "$1").replace("-", "−"));
 
 // "(0 + 3 + 2 + 7) / 4 = 3", with the zeros of the padding where it counts; of many values a few.
-function meanText(rows, columns, valueAt, mean, shown) {
+function meanText(rows, columns, valueAt, mean) {
   const inside = rows.length * columns.length, by = state.count_include_pad ? "counted" : "taken";
-  const count = layout.reduce((all, { windows }, k) => all * windows[shown[k]][by], 1);
+  const count = layout.reduce((all, { windows }, k) => all * windows[lit.shown[k]][by], 1);
   const valueOf = (n) => (n < inside
     ? valueAt(rows[Math.floor(n / columns.length)], columns[n % columns.length]) : 0);
   const isLong = count > 25, listed = isLong ? [0, 1, 2, 3, count - 1] : [...Array(count).keys()];
@@ -63,7 +63,6 @@ const channelName = (c) => (/^\d+$/.test(info.channels[c])
   ? text("channel", { index: info.channels[c] }) : text(info.channels[c]));
 const isPlain = () => [1, 3, 4].includes(info.file.channels); // else the first channel is shown
 const sizeWords = (rows, columns) => text("size", { rows, columns });
-const countsOf = () => layout.map((axis) => axis.count);
 
 function rangeText(axis, i) {
   const taps = tapsOf(axis, i), first = taps[0], last = taps.at(-1);
@@ -74,7 +73,7 @@ function rangeText(axis, i) {
 // What is selected: its place in words, and the numbers of its window.
 let announced = null;
 function describeSelection() {
-  const { windows, shown } = lit, [i, j] = state.selected.cell, [rows, columns] = countsOf();
+  const { windows, shown, cell: [i, j] } = lit, [rows, columns] = countsOf();
   let words = text("pixel_in_none", { i, j });
   if (state.selected.name !== "input") {
     const [top, left] = AXES.map((k) => rangeText(layout[k], shown[k]));
@@ -85,7 +84,7 @@ function describeSelection() {
   }
   $("selection").textContent = state.selected.isHeld ? `${words} ${text("held")}` : words;
   $("reveal").hidden = !state.predict || state.revealed || !shown;
-  $("channels").replaceChildren(...(shown ? info.channels.map((_, c) => channelCard(c, shown)) : []));
+  $("channels").replaceChildren(...(shown ? info.channels.map((_, c) => channelCard(c)) : []));
   const told = [...document.querySelectorAll("article :is(h3, b, strong)")];
   const all = [words, ...told.map((one) => one.textContent)].join(" ");
   clearTimeout(announced); // readers who listen are told once nothing newer comes
@@ -94,29 +93,28 @@ function describeSelection() {
 
 // The output size, in words and with the numbers filled in; short where that is all.
 function describeFormula() {
-  const [open, close] = state.ceil_mode ? "⌈⌉" : "⌊⌋", isSame = state.padding === "same";
-  const isShort = !state.ceil_mode && same(state.dilation, [1, 1]) && same(state.padding, NO_PADDING);
-  const kind = state.output_size ? "adaptive" : isSame ? "same" : isShort ? "short" : "long";
-  $("rule").textContent = text(`formula_${kind}`, { open, close });
+  const [open, close] = state.ceil_mode ? "⌈⌉" : "⌊⌋";
+  const isSame = !state.output_size && state.padding === "same";
+  const isShort = !state.ceil_mode && same([state.dilation, state.padding], [[1, 1], [0, 0]]);
+  const formula = (size, pool, stride, padding, dilation) => (
+    state.output_size ? `${size} → n`
+    : isSame ? `⌈${size} / ${stride}⌉`
+    : isShort ? `⌊(${size} − ${pool}) / ${stride}⌋ + 1`
+    : `${open}(${size} + 2 × ${padding} − ${dilation} × (${pool} − 1) − 1) / ${stride}${close} + 1`);
+  const names = ["pixels", "pool", "stride", "padding", "dilation"].map((key) => text(key));
+  $("rule").textContent = state.output_size ? text("formula_adaptive") : formula(...names);
   layout.forEach(({ size, before, after, count, dropped }, k) => {
-    const [pool, stride, dilation] = [state.pool_size, strideNow(), state.dilation].map((of) => of[k]);
-    const padding = before === after ? `2 × ${before}` : `(${before} + ${after})`;
-    const room = `${size} + ${padding} − ${dilation} × (${pool} − 1) − 1`;
-    const sum = {
-      adaptive: `${size} → n`,
-      same: `⌈${size} / ${stride}⌉`,
-      short: `⌊(${size} − ${pool}) / ${stride}⌋ + 1`,
-      long: `${open}(${room}) / ${stride}${close} + 1${dropped ? " − 1" : ""}`,
-    }[kind];
+    const settings = [state.pool_size, strideNow(), state.padding, state.dilation].map((of) => of[k]);
+    const sum = `${formula(size, ...settings)}${dropped ? " − 1" : ""} = ${count}`;
     const rest = [isSame && text("padded", { before, after }), dropped && text("dropped_window"),
       text(leftOver(k) ? "uncovered" : "all_covered", { count: leftOver(k) })].filter(Boolean);
     const name = k ? "columns" : "rows";
-    $(name).replaceChildren(make("b", text(name)), `${sum} = ${count}`, make("small", rest.join("; ")));
+    $(name).replaceChildren(make("b", text(name)), sum, make("small", rest.join("; ")));
   });
 }
 
 // How many rows or columns are in no window.
-const leftOver = (k) => layout[k].uncovered.reduce((all, [first, end]) => all + end - first, 0);
+const leftOver = (k) => layout[k].uncovered.length;
 
 // The words of page.html, and what cannot be done.
 function describeWords() {
@@ -129,9 +127,7 @@ function describeWords() {
   }
   const { problem } = state, noun = problem && text(problem.k ? "columns" : "rows");
   $("problem").textContent = problem ? text(problem.reason, { ...problem, noun }) : "";
-  for (const part of document.querySelectorAll("#problem, .results")) {
-    part.hidden = Boolean(problem) === part.matches(".results");
-  }
+  document.body.classList.toggle("stuck", Boolean(problem));
 }
 
 function list(id, tag, all) {

@@ -4,8 +4,8 @@
 const LECTURE = [0, 3, 3, 0, 2, 7, 6, 8, 0, 1, 7, 6, 1, 3, 5, 6];
 const KINDS = { u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array,
   i4: Int32Array, f4: Float32Array, f8: Float64Array };
+const HELD = { f2: Math.f16round, f4: Math.fround }; // means as the package returns them
 const MOST_DROPPED = 2_155_000; // values that a dropped picture keeps, as a page's file does
-const NOISE_LEVEL = 0.02;
 
 const isAlpha = (info, c) => info.channels[c] === "alpha";
 const colorsOf = (info, planes) => planes.filter((_, c) => !isAlpha(info, c));
@@ -20,9 +20,8 @@ function fromBase64(parts, info) {
 }
 
 function lecture() {
-  const size = { height: 4, width: 4 }, info = { ...size, title: "lecture", channels: ["gray"],
-    file: { ...size, channels: 1 }, reduced: [1, 1] };
-  return described([Uint8Array.from(LECTURE)], info);
+  const size = { height: 4, width: 4 }, file = { ...size, channels: 1 };
+  return described([Uint8Array.from(LECTURE)], { ...size, channels: ["gray"], file, reduced: [1, 1] });
 }
 
 // A file as the browser decodes it, to 8 bits; reduced as the package would.
@@ -46,7 +45,7 @@ async function fromFile(file) {
   const reduced = [Math.min(side, height), Math.min(side, width)];
   if (side > 1) {
     const axes = layOver(height, width, { pool_size: reduced, stride: reduced, dilation: [1, 1],
-      padding: [[0, 0], [0, 0]], ceil_mode: true, output_size: null });
+      padding: [0, 0], ceil_mode: true, output_size: null });
     planes = planes.map((plane) => Uint8Array.from(poolBy("avg", plane, axes, false), toEven));
     [height, width] = axes.map((axis) => axis.count);
   }
@@ -68,43 +67,15 @@ function described(planes, info) {
 // Half to even, as the package rounds.
 const toEven = (value) => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
 
-// A mean as the dtype holds it that the package returns.
-function asHeld(value, means) {
-  if (means === "f4") return Math.fround(value);
-  if (means !== "f2" || !Number.isFinite(value) || !value) return value;
-  const unit = 2 ** (Math.max(-14, Math.floor(Math.log2(Math.abs(value)))) - 10);
-  const held = toEven(value / unit) * unit;
-  return Math.abs(held) > 65504 ? Math.sign(held) * Infinity : held;
-}
-
 // The planes in float64: with the numbers that the reader wrote, noise, and moved by one pixel.
 function disturbed({ planes, info }, { edits, noise, move }) {
-  const random = normalNumbers();
-  return planes.map((plane, c) => {
-    const values = Float64Array.from(plane);
-    for (const [index, ...own] of edits) if (index in values && c in own) values[index] = own[c];
-    for (let i = 0; i < values.length; i++) {
-      if (noise && !isAlpha(info, c)) values[i] += info.noise * random();
-      if (move && i % info.width) values[i - 1] = values[i];
-    }
-    return values;
-  });
-}
-
-// How planes differ from what they were: {planes, changed, total, largest}.
-function changeOf(before, after, info) {
-  const change = { changed: 0, total: 0, largest: 0 };
-  change.planes = after.map((plane, c) => plane.map((value, i) => {
-    const isSame = Object.is(value + 0, before[c][i] + 0);
-    const size = isSame ? 0 : value - before[c][i];
-    if (!isAlpha(info, c)) {
-      change.total += 1;
-      change.changed += !isSame;
-      if (Number.isFinite(size)) change.largest = Math.max(change.largest, Math.abs(size));
-    }
-    return size;
-  }));
-  return change;
+  const values = planes.map((plane) => Float64Array.from(plane));
+  for (const [index, ...own] of edits) {
+    values.forEach((plane, c) => { if (index in plane && c in own) plane[index] = own[c]; });
+  }
+  const noisy = noise ? withNoise(colorsOf(info, values), info.noise) : [];
+  const all = values.map((plane, c) => noisy[c] || plane); // alpha comes last
+  return move ? all.map((plane) => moved(plane, info.width)) : all;
 }
 
 // Four bytes a value of the planes, as a canvas wants them.
@@ -123,29 +94,33 @@ function painted(planes, { black, white, opaque, channels }) {
   return out;
 }
 
-// A picture as it is handed to the page: with its mean, contrast and what is drawn. Where `largest`
-// is given, it is shown by how much it changed: black for not at all, white for that much.
-async function drawable({ planes, height, width, change = null }, info, largest = null) {
-  const sizes = largest !== null && planes[0].map((_, i) => (
-    Math.max(...colorsOf(info, change.planes).map((plane) => Math.abs(plane[i])))));
-  const rgba = !sizes ? painted(planes, info)
-    : painted([sizes], { black: 0, white: largest || 1, channels: ["gray"] });
-  const bitmap = await createImageBitmap(new ImageData(rgba, width, height));
-  const { mean, std } = Spread.of(colorsOf(info, planes));
-  return { planes, height, width, mean, std, change, bitmap };
+// A picture as the page draws it; where `largest` is given, by how much it changed: black for not at
+// all, white for that much.
+function bitmapOf({ planes, axes, change }, info, largest) {
+  let rgba;
+  if (largest === null) {
+    rgba = painted(planes, info);
+  } else {
+    const changes = colorsOf(info, change.planes);
+    const sizes = planes[0].map((_, i) => Math.max(...changes.map((plane) => Math.abs(plane[i]))));
+    rgba = painted([sizes], { black: 0, white: largest || 1, channels: ["gray"] });
+  }
+  return createImageBitmap(new ImageData(rgba, axes[1].count, axes[0].count));
 }
 
 const stored = {}; // pictures by key
 let newest = 0; // the question that is to be answered
 const bell = new MessageChannel(); // which waits for less than a timer
 
-// Let newer questions come in; where there is one, what is computed is given up.
+// Let newer questions come in, now and then; where there is one, what is computed is given up.
+let paused = 0;
 async function pause(id) {
-  if (id === newest) {
+  if (performance.now() - paused > 5) {
     await new Promise((resolve) => {
       bell.port1.onmessage = resolve;
       bell.port2.postMessage(0);
     });
+    paused = performance.now();
   }
   if (id !== newest) throw { isOld: true };
 }
@@ -153,8 +128,7 @@ async function pause(id) {
 async function load({ key, info, base64, file }) {
   try {
     stored[key] = base64 ? fromBase64(base64, info) : file ? await fromFile(file) : lecture();
-    const { planes, info: own } = stored[key], input = await drawable({ planes, ...own }, own);
-    postMessage({ kind: "picture", key, info: own, input }, [input.bitmap]);
+    postMessage({ kind: "loaded", key });
   } catch (error) {
     postMessage({ kind: "problem", problem: { reason: "unreadable", name: file ? file.name : key } });
   }
@@ -171,50 +145,47 @@ async function compute(question) {
   }
 }
 
-// The results first, and the picture where it differs from the stored one; then the figures.
+// The pictures first, each with its mean and contrast and how it changed; then the figures.
 async function answer(question) {
-  const { id, settings, noise, move, edits, difference } = question;
-  const picture = stored[question.key], { info } = picture, pictures = {}, given = [];
-  const axes = layOver(info.height, info.width, settings);
-  const isStill = !(noise || move || edits.length);
-  const input = isStill ? picture.planes : disturbed(picture, question);
-  for (const name of isStill ? METHODS : NAMES) {
-    const planes = await planesBy(name, input, axes, info.means, question);
-    const [height, width] = name === "input" ? [info.height, info.width] : axes.map(({ count }) => count);
-    pictures[name] = { planes, height, width, change: null };
-    if (isStill) continue;
-    const before = await planesBy(name, picture.planes, axes, info.means, question);
-    pictures[name].change = changeOf(before, planes, info);
-  }
-  const changes = Object.values(pictures).map(({ change }) => change).filter(Boolean);
-  const largest = Math.max(0, ...changes.map((change) => change.largest));
-  for (const [name, one] of Object.entries(pictures)) {
+  const { id, noise, move, edits, difference } = question, picture = stored[question.key];
+  const { info } = picture, pictures = {}, isChanged = noise || move || edits.length > 0;
+  const axes = layOver(info.height, info.width, question.settings);
+  const pool = (planes) => poolAll(planes, axes, info, question);
+  const before = await pool(picture.planes);
+  const after = isChanged ? await pool(disturbed(picture, question)) : before;
+  for (const name of NAMES) {
     await pause(id);
-    pictures[name] = await drawable(one, info, difference ? largest : null);
-    const planes = [...one.planes, ...(one.change ? one.change.planes : [])];
-    given.push(pictures[name].bitmap, ...planes.map((plane) => plane.buffer));
+    const planes = after[name], { mean, std } = Spread.of(colorsOf(info, planes));
+    const change = isChanged ? changeOf(before[name], planes, info) : null;
+    pictures[name] = { planes, axes: name === "input" ? pixelsOf(info) : axes, mean, std, change };
   }
-  postMessage({ kind: "pictures", id, pictures, axes, largest }, given);
-  postMessage({ kind: "figures", id, figures: await figuresOf(picture, question) });
+  const all = Object.values(pictures);
+  const largest = difference ? Math.max(...all.map(({ change }) => change.largest)) : null;
+  for (const one of all) one.bitmap = await bitmapOf(one, info, largest);
+  const given = all.flatMap(({ planes, bitmap, change }) => [bitmap, ...(change ? change.planes : []),
+    ...planes].filter((part) => !picture.planes.includes(part)).map((part) => part.buffer || part));
+  postMessage({ kind: "pictures", id, info, pictures, axes, largest }, given);
+  const colors = noise || move ? colorsOf(info, disturbed(picture, { edits })) : [];
+  const figures = colors.length ? await figuresOf(colors, info, question, pool) : null;
+  postMessage({ kind: "figures", id, figures });
 }
 
-async function figuresOf({ planes, info }, question) {
-  const figures = { input: {}, max: {}, min: {}, avg: {} }, { noise, move, edits } = question;
-  const colors = noise || move ? colorsOf(info, disturbed({ planes, info }, { edits })) : [];
-  if (noise) await measureNoise(figures, colors, info, question);
-  if (move) await measureShift(figures, colors, info, question);
-  return figures;
-}
+// The axes of a picture's own pixels.
+const pixelsOf = ({ height, width }) => (
+  [height, width].map((size) => ({ size, count: size, origin: 0, pitch: 1 })));
 
-// The planes of the picture called `name`: those given, or their results.
-async function planesBy(name, planes, axes, means, { id, settings }) {
-  const made = [];
-  for (const plane of planes) {
-    await pause(id);
-    const values = madeBy(name, plane, axes, settings);
-    made.push(name === "avg" ? values.map((value) => asHeld(value, means)) : values);
+// {name: planes} of the planes and their results.
+async function poolAll(planes, axes, { means }, { id, settings }) {
+  const all = { input: planes };
+  for (const name of METHODS) {
+    all[name] = [];
+    for (const plane of planes) {
+      await pause(id);
+      const values = poolBy(name, plane, axes, settings.count_include_pad);
+      all[name].push(name === "avg" && HELD[means] ? values.map(HELD[means]) : values);
+    }
   }
-  return made;
+  return all;
 }
 
 function startWorker() {
