@@ -316,7 +316,7 @@ def _run(command: str, images: tuple[str, ...], **words: Any) -> int:
 
 cli = click.Group(
     "pooltool",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": str.lower},
     help="""Pool images as a convolutional network does.
 
     A window slides over the image, and each position gives one value: the largest, the mean or the
@@ -351,8 +351,7 @@ def _explained(error: click.UsageError, words: Sequence[str]) -> str:
         if error.ctx.command is not cli:
             return message
         word = words[0]
-        name = OTHER_NAMES.get(word.lower(), word.lower())
-        if name in cli.commands:
+        if (name := OTHER_NAMES.get(word.lower())) in cli.commands:
             return f"No such command {word!r}; it is called {name!r} here."
         if "." in word or os.path.lexists(word):
             return f"name a method first: pooltool max {shlex.quote(word)}"

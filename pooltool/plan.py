@@ -218,9 +218,7 @@ def _job(
 ) -> Job:
     """The job that pools the image `path`; `between` are the folders that -o DIR mirrors."""
     output, format = settings.output, settings.format
-    if path == STREAM and directory is not None:
-        raise UsageProblem(f"-o {directory} is a directory; name a file for standard input")
-    beside, base = os.path.split(path)
+    beside, base = os.path.split("stdin" if path == STREAM else path)
     stem, extension = os.path.splitext(base)
     if format is not None:
         extension = f".{format.lstrip('.')}"
@@ -232,6 +230,8 @@ def _job(
         extension = f".{WRITTEN_AS[extension[1:].lower()]}"
     if directory is None and (path == STREAM or output is not None):
         return Job(path, output or STREAM, extension or None, problem=problem)
+    if path == STREAM and not extension:
+        raise UsageProblem(f"-o {directory} is a directory; name a file for standard input")
     suffix = f"_{command}" if settings.suffix is None else settings.suffix
     folder = "" if directory is None else os.path.join(directory, between)
     result = os.path.join(folder or beside, f"{stem}{suffix}{extension}")

@@ -550,7 +550,6 @@ def test_first_mistakes_get_the_answer(run: Run) -> None:
         ("two words.jpg",): "name a method first: pooltool max 'two words.jpg'",
         ("./-x.png", "--pool-size", "3"): "name a method first: pooltool max ./-x.png",
         ("Mean", "a.png"): "No such command 'Mean'; it is called 'avg' here.",
-        ("MAX", "a.png"): "No such command 'MAX'; it is called 'max' here.",
         ("max", "a.png", "--version"): "'--version'; --version is an option of pooltool. (see `poo",
         ("max", "a.png", "-o"): "requires an argument. (see `pooltool max --help`)",
         ("max", "a.png", "--ceil-mode=1"): "does not take a value. (see `pooltool max --help`)",
@@ -568,6 +567,8 @@ def test_first_mistakes_get_the_answer(run: Run) -> None:
         assert answer in refused.err
         assert refused.err.count("\n") == 1
     assert run("max", "--", "-x.png").out == "-x.png (4, 4) -> -x_max.png (2, 2)\n"
+    assert run("MAX", "a.png").out == "a.png (4, 4) -> a_max.png (2, 2)\n"
+    assert run("Compare", "a.png", "-q").status == 0
 
 
 def test_a_second_name_that_is_not_there_may_be_an_output(run: Run) -> None:

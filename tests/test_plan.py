@@ -53,6 +53,7 @@ def outputs(*paths: str, **words: Any) -> list[str]:
         ("-", None, "a.jpg", "-"),
         (None, None, "-", "-"),
         ("c.png", None, "-", "c.png"),
+        ("there", "png", "-", "there/stdin_max.png"),
     ],
 )
 def test_one_image(output: str | None, format: str | None, path: str, wanted: str) -> None:
@@ -268,6 +269,7 @@ def test_where_the_panel_of_compare_goes(tmp_path: Path) -> None:
         ("in/a.jpg", "b.webp", None, ("b.webp", ".webp")),
         ("in/a.jpg", "b.HTML", None, ("b.HTML", ".HTML")),
         ("-", None, None, ("-", ".png")),
+        ("-", "there", None, ("there/stdin_compare.png", ".png")),
         ("-", "b.dat", "html", ("b.dat", ".html")),
         ("in/a.jpg", "-", ".html", ("-", ".html")),
     ]:
