@@ -147,10 +147,9 @@ class Directory(NamedTuple):
         """
         inner = self.fields[EXIF].inner if EXIF in self.fields else None
         notes = inner.fields.get(MAKER_NOTES) if inner else None
-        if notes is None or notes.at < 8:
+        if notes is None or notes.at < 8 or len(notes.raw) <= 4:
             return packed([], [self.fields], self.order)
-        content, known = (bytes(notes.at - 8), notes.raw), {bytes(notes.raw): notes.at}
-        return packed(content, [self.fields], self.order, known)
+        return packed((bytes(notes.at - 8), notes.raw), [self.fields], self.order, notes)
 
     def _value(self, tag: int) -> float:
         return self.fields[tag].number(self.order) if tag in self.fields else 0
@@ -222,45 +221,40 @@ def packed(
     content: Iterable[bytes | memoryview],
     directories: Sequence[Mapping[int, Field]],
     order: str,
-    known: dict[bytes, int] | None = None,
+    kept: Field | None = None,
 ) -> bytes:
-    """An EXIF block or TIFF file, with `content` between its header and directories. `known` tells
-    where values lie already; equal ones are written once. Raise `struct.error` above 4 GB.
+    """An EXIF block or TIFF file, with `content` between its header and directories; the values of
+    `kept` are there already, at its old place. Raise `struct.error` above 4 GB.
     """
-    parts, known, referenced = [b"", *content], known or {}, 0
+    parts = [b"", *content]
     position = 8 + sum(map(len, parts))
     if position % 2:
         parts.append(b"\0")
         position += 1
     parts[0] = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, position)
-    for count, fields in enumerate(directories, 1):
-        # Values that pages share are written once, until Pillow would take the file for a bomb:
-        # it adds up what all pages refer to, and ignores what is more than the file's size.
-        referenced += sum(len(field.raw) for field in fields.values())
-        if count > 1 and referenced > position:
-            known.clear()
-        table = _table(fields, order, position, known, is_last=count == len(directories))
+    for number, fields in enumerate(directories, 1):
+        table = _table(fields, order, position, kept, is_last=number == len(directories))
         position += len(table)
         parts.append(table)
     return b"".join(parts)
 
 
 def _table(
-    fields: Mapping[int, Field], order: str, base: int, known: dict[bytes, int], *, is_last: bool
+    fields: Mapping[int, Field], order: str, base: int, kept: Field | None, *, is_last: bool
 ) -> bytes:
     """Fields as a classic directory that will lie at `base`, its values behind it."""
     table, values = bytearray(struct.pack(order + "H", len(fields))), bytearray()
     behind = base + 2 + 12 * len(fields) + 4
     for tag, field in sorted(fields.items()):
         raw, end = bytes(field.raw), behind + len(values)
-        if field.inner is not None:
-            values += _table(field.inner.fields, order, end, known, is_last=True)
+        if field is kept:
+            raw = struct.pack(order + "I", field.at)
+        elif field.inner is not None:
+            values += _table(field.inner.fields, order, end, kept, is_last=True)
             raw = struct.pack(order + "I", end)
         elif len(raw) > 4:
-            if raw not in known:
-                known[raw] = end
-                values += raw + bytes(len(raw) % 2)
-            raw = struct.pack(order + "I", known[raw])
+            values += raw + bytes(len(raw) % 2)
+            raw = struct.pack(order + "I", end)
         table += struct.pack(order + "HHI4s", tag, field.kind, field.count, raw)
     following = 0 if is_last else behind + len(values)
     return bytes(table + struct.pack(order + "I", following) + values)
