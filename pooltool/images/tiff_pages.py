@@ -47,6 +47,8 @@ _ALPHA = ((1,), (2,), (0, 0, 1), (0, 0, 2))
 """Extra samples that are alpha alone (1: which colors are multiplied with). The longer ones: GDAL
 writes 16-bit RGBA as gray with three more samples.
 """
+_OPTIONS = (292, 293, 347, 530, 531, 532)
+"""Tags of fax and JPEG data: how lines are coded, tables, and the kind of YCbCr."""
 _COMPLAINTS = r"TIFF_Error|error: .*TIFF|JPEGLib: (Premature|Corrupt)|Fax.*(Premature|mismatch)"
 
 
@@ -289,21 +291,20 @@ def _joined(page: Page, blocks: Sequence[memoryview | bytes]) -> Array:
 
 def _by_opencv(page: Page, blocks: Sequence[memoryview | bytes], rows: int) -> Array:
     """Decompress strips, or tiles as if they were strips: (rows, row bytes)."""
-    copied: tuple[int, ...] = ()
-    samples, bits, columns, photometric = 1, 8, page.row_bytes, 1
-    if page.compression == JPEG:  # its tables and the kind of YCbCr are copied
-        samples, columns, copied = page.samples, page.columns, (347, 530, 531, 532)
-        photometric = page.photometric if page.photometric == 6 else 1 if samples == 1 else 2
-    elif page.compression in FAX:  # its options are copied
-        bits, columns, copied = 1, page.columns, (292, 293)
+    samples, bits, columns, color = 1, 8, page.row_bytes, GRAY
+    if page.compression in FAX:
+        bits, columns = 1, page.columns
+    elif page.compression == JPEG:
+        samples, columns = page.samples, page.columns
+        color = YCBCR if page.photometric == YCBCR else RGB if samples == 3 else GRAY
     order, fields = page.directory.order, page.directory.fields
     numbers = {
         WIDTH: [columns], HEIGHT: [rows], BITS: [bits] * samples, COMPRESSION: [page.compression],
-        PHOTOMETRIC: [photometric], SAMPLES: [samples], STRIP_ROWS: [page.rows],
+        PHOTOMETRIC: [color], SAMPLES: [samples], STRIP_ROWS: [page.rows],
         STRIPS: [*accumulate(map(len, blocks[:-1]), initial=8)], STRIP_BYTES: [*map(len, blocks)],
     }  # fmt: skip
-    made = {tag: of_numbers(values, order) for tag, values in numbers.items()}
-    made |= {tag: fields[tag] for tag in copied if tag in fields}
+    made = {tag: fields[tag] for tag in _OPTIONS if tag in fields}
+    made |= {tag: of_numbers(values, order) for tag, values in numbers.items()}
     data = tags.packed(blocks, [made], order)
     decoded = opencv.decode_still(data, formats.TIFF, _COMPLAINTS)
     if decoded.shape[:2] != (rows, columns) or decoded.size != rows * columns * samples:
@@ -322,18 +323,12 @@ def _values(page: Page, rows: Array) -> Array:
         bits = bits.reshape(*shape, page.bits)
         return np.packbits(bits, axis=3)[..., 0] >> (8 - page.bits)
     if page.predictor == 3:  # Adobe's TIFF technical note 3: bytes of one rank are adjacent
-        summed = _summed(rows.reshape(len(rows), -1, page.samples))
+        summed = np.cumsum(rows.reshape(len(rows), -1, page.samples), axis=1, dtype=np.uint8)
         ranks = summed.reshape(len(rows), dtype.itemsize, -1).swapaxes(1, 2)
         floats = np.ascontiguousarray(ranks).view(dtype.newbyteorder(">"))
         return floats.astype(dtype).reshape(shape)
     unsigned = np.dtype(f"{page.directory.order}u{dtype.itemsize}")
     values = rows.view(unsigned).reshape(shape).astype(unsigned.newbyteorder("="), copy=False)
-    return (_summed(values) if page.predictor == 2 else values).view(dtype)
-
-
-def _summed(differences: Array) -> Array:
-    """The running sum along each row, sample by sample, which is faster than all at once."""
-    out = np.empty_like(differences)
-    for sample in range(differences.shape[2]):
-        np.add.accumulate(differences[..., sample], axis=1, out=out[..., sample])
-    return out
+    if page.predictor == 2:
+        values = np.cumsum(values, axis=1, dtype=values.dtype)
+    return values.view(dtype)
