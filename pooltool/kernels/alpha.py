@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.kernels import means
-from pooltool.kernels.pool import TILE_BYTES, Pooling, average_integers, empty, without_nan
+from pooltool.kernels.pool import TILE_BYTES, average_integers, empty, without_nan
 from pooltool.kernels.reduce import SUM, reduce_windows
-from pooltool.kernels.tiles import Tile, tiles
+from pooltool.kernels.tiles import Pooling, Tile, tiles
 from pooltool.native import import_cv2
 
 cv2 = import_cv2()

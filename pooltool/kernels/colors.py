@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.geometry import Axis
-from pooltool.kernels.pool import Pooling, pool_axes
+from pooltool.kernels.pool import pool_axes
+from pooltool.kernels.tiles import Pooling
 
 Array = NDArray[Any]
 

@@ -166,19 +166,18 @@ def _divide_whole(sums: Array, count: Counts, limits: tuple[float, float], out: 
     divisor is added before dividing down. Where that is even, ties would all go up; 1 less is added
     there, unless the number below is odd.
     """
-    numbers = np.asarray(count)
-    largest = max(-limits[0], limits[1]) + int(numbers.max())
-    dtypes = [np.dtype(np.int64)] if numbers.ndim else [sums.dtype, np.dtype(np.int64)]
-    wide = [dtype for dtype in dtypes if largest <= integer_range(dtype)[1]]
+    fewest, most = (count, count) if isinstance(count, int) else (count.min(), count.max())
+    largest = max(-limits[0], limits[1]) + int(most)
+    dtypes = [sums.dtype] if isinstance(count, int) else []
+    wide = [dtype for dtype in (*dtypes, np.dtype(np.int64)) if largest <= integer_range(dtype)[1]]
     whole: Array = sums.astype(wide[0] if wide else np.dtype(object), copy=False)
     is_even: Any = (count + 1) % 2
-    if np.any(is_even):
+    if not isinstance(count, int) or is_even:
         whole += whole // count & is_even
     whole += count // 2 - is_even
     whole //= count
     low, high = integer_range(out.dtype)
-    fewest = int(numbers.min())
-    if limits[0] < fewest * low or limits[1] > fewest * high:
+    if limits[0] < int(fewest) * low or limits[1] > int(fewest) * high:
         np.clip(whole, max(low, limits[0]), min(high, limits[1]), out=whole)
     np.copyto(out, whole, casting="unsafe")
 

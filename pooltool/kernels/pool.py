@@ -13,21 +13,29 @@ import os
 import sys
 from functools import lru_cache
 from math import inf, prod
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pooltool.errors import PooltoolError
-from pooltool.geometry import Axis, DataFormat, Windows, row_axis
+from pooltool.geometry import Axis, DataFormat, row_axis
 from pooltool.kernels import fast, means
 from pooltool.kernels.reduce import SUM, Reduction, reduce_windows
-from pooltool.kernels.tiles import Tile, as_planes, copy_pixels, most_windows, tiles, transposed
+from pooltool.kernels.tiles import (
+    LARGE_SIDE,
+    Method,
+    Pooling,
+    Tile,
+    as_planes,
+    copy_pixels,
+    tiles,
+    transposed,
+)
 
 Array = NDArray[Any]
 CHECKED_BYTES = 1 << 28
 """Results that are larger are compared with the memory of this machine."""
-Method = Literal["max", "min", "avg", "median", "mode"]
 
 TILE_BYTES = 7 << 18
 """Bytes of a tile's pixels and of what they become: few enough to stay in the cache, and so many
@@ -37,21 +45,6 @@ OVERLAP = 4
 SHORT, MANY_PLANES = 32, 32
 """Rows of so few values, of so many planes, are transposed: numpy then works on all planes at once
 instead of starting anew with each row."""
-
-
-class Pooling(NamedTuple):
-    """What is taken from each window, and the settings of the windows."""
-
-    method: Method
-    windows: Windows
-    count_include_pad: bool = False
-    """avg: count padding as zeros in the mean."""
-    dtype: np.dtype[Any] | None = None
-    """avg: the result's dtype; None for what `means.mean_dtype` says."""
-    divisor_override: int | None = None
-    """avg: what sums are divided by instead of the number of pixels."""
-    skip_nan: bool = False
-    """Ignore NaN; a window that holds only NaN gives NaN."""
 
 
 def pool2d(
@@ -135,21 +128,21 @@ def _pool_planes(
             planes_last = results.reshape(*shape[1:3], channels, -1)
             np.copyto(out[part], planes_last.transpose(3, 0, 1, 2))
         return
+    across = columns.stride + 1
+    window_bytes = planes.itemsize * across * (min(rows.stride, LARGE_SIDE) + 1)
+    pool = _pool_extremes
     if pooling.method in ("median", "mode"):
         from pooltool.kernels import ranks  # to load it takes a millisecond
 
-        ranks.pool(planes, pooling.method, pooling.skip_nan, rows, columns, out, tile_bytes)
-        return
-    size, is_float = planes.itemsize, planes.dtype.kind == "f"
-    pool = _pool_extremes
-    if pooling.method == "avg":
-        pool = _average_floats if is_float else average_integers
-        if not is_float:
-            size = min(2 * size, 8)  # of their sums
-            if out.dtype == planes.dtype and fast.can_blur(out.dtype, rows, columns):
-                tile_bytes *= 8  # of which the filter keeps a few rows in the cache
-    window_limit = most_windows(rows, columns, size, tile_bytes)
-    for tile in tiles(planes, rows, columns, window_limit, times=OVERLAP):
+        pool, tile_bytes = ranks.pool, 8 * tile_bytes  # which it cuts again
+    elif pooling.method == "avg" and planes.dtype.kind == "f":
+        pool = _average_floats
+    elif pooling.method == "avg":
+        pool = average_integers
+        window_bytes += 2 * planes.itemsize * across  # for sums, which are wider
+        if out.dtype == planes.dtype and fast.can_blur(out.dtype, rows, columns):
+            tile_bytes *= 8  # of which the filter keeps a few rows in the cache
+    for tile in tiles(planes, rows, columns, tile_bytes // window_bytes, times=OVERLAP):
         pool(tile, pooling, out[tile.where])
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pooltool.geometry import Axis, DataFormat, row_axis
 from pooltool.kernels import fast, means
-from pooltool.kernels.tiles import Tile, as_planes, copy_pixels, most_windows, own_taps, tiles
+from pooltool.kernels.tiles import Pooling, Tile, as_planes, copy_pixels, own_taps, tiles
 
 Array = NDArray[Any]
 
@@ -33,40 +33,30 @@ SAMPLED, UNIFORM = 16, 0.85
 one value only."""
 
 
-def pool(
-    planes: Array,
-    method: str,
-    skip_nan: bool,
-    rows: Axis,
-    columns: Axis,
-    out: Array,
-    tile_bytes: int,
-) -> None:
+def pool(tile: Tile, pooling: Pooling, out: Array) -> None:
     """Write the lower median or the most frequent value of each window into `out`.
 
     Of several values that are most frequent, the smallest. A NaN in a window gives NaN; with
     `skip_nan`, which is for medians only, NaN is ignored.
     """
-    is_median = method == "median"
-    # numpy compares float16 one by one, and float32 with vector units.
-    dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
-    window_limit = most_gathered(rows, columns, dtype)
-    for tile in tiles(planes, rows, columns, most_windows(rows, columns, 1, 8 * tile_bytes)):
-        results = out[tile.where]
-        if not (is_median and fast.median(tile, results)):
-            for part in tiles(tile.pixels, tile.rows, tile.columns, window_limit):
-                results[part.where] = _pool_part(part, dtype, is_median, skip_nan)
-        if out.dtype.kind == "f":
-            means.canonicalize(results)
-
-
-def _pool_part(part: Tile, dtype: np.dtype[Any], is_median: bool, skip_nan: bool) -> Array:
-    largest = np.inf if dtype.kind == "f" else means.integer_range(dtype)[1]
-    counts = means.counts(part.rows, part.columns, False)
-    values = gather(part, dtype, largest)
-    if is_median:
-        return _medians(values, counts, skip_nan)
-    return _modes_of_many(values, counts) if len(values) > FEW_TAPS else _modes(values, counts)
+    is_median, is_float = pooling.method == "median", out.dtype.kind == "f"
+    if not (is_median and fast.median(tile, out)):
+        # numpy compares float16 one by one, and float32 with vector units.
+        dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
+        largest = np.inf if is_float else means.integer_range(dtype)[1]
+        for part in tiles(
+            tile.pixels, tile.rows, tile.columns, most_gathered(tile.rows, tile.columns, dtype)
+        ):
+            counts = means.counts(part.rows, part.columns, False)
+            values = gather(part, dtype, largest)
+            if is_median:
+                out[part.where] = _medians(values, counts, pooling.skip_nan)
+            elif len(values) > FEW_TAPS:
+                out[part.where] = _modes_of_many(values, counts)
+            else:
+                out[part.where] = _modes(values, counts)
+    if is_float:
+        means.canonicalize(out)
 
 
 def most_gathered(rows: Axis, columns: Axis, dtype: np.dtype[Any]) -> int:

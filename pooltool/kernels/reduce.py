@@ -67,12 +67,12 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
     reduced = _reduce_rows(tile, reduction, dtype).astype(out.dtype, copy=False)
     # Steps from tap to tap through memory are no slower where a step is many channels or a wide
     # value; many small values are combined with all of their neighbors first, then thinned out.
-    are_stepped = channels >= FEW or (channels == 1 and out.itemsize >= 4)
+    is_stepped = axis.pool_size <= min(2 * axis.stride, LARGE_SIDE) and (
+        tile.pixels.size <= FEW_VALUES or channels >= FEW or (channels == 1 and out.itemsize >= 4)
+    )
     if axis.lengths:
         _reduce_adaptive_columns(axis, reduced, reduction, out)
-    elif axis.pool_size <= min(2 * axis.stride, LARGE_SIDE) and (
-        are_stepped or reduced.size <= FEW_VALUES
-    ):
+    elif is_stepped:
         if 1 < channels < FEW:  # as planes, in whose order ufuncs then go through them
             reduced, out = reduced.transpose(0, 3, 1, 2), out.transpose(0, 3, 1, 2)
             _tree([reduced[..., tap] for tap in axis.taps], reduction.combine, out)

@@ -1,19 +1,20 @@
-"""View an image as planes, and cut it and its windows into tiles that stay in the cache."""
+"""What is pooled: an image as planes, cut with its windows into tiles that stay in the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool.geometry import Axis
+from pooltool.geometry import Axis, Windows
 from pooltool.native import import_cv2
 
 cv2 = import_cv2()
 Array = NDArray[Any]
+Method = Literal["max", "min", "avg", "median", "mode"]
 
 ALL = slice(None)
 NARROW = 256
@@ -25,6 +26,21 @@ columns they may be reduced tap by tap."""
 FEW = 16
 """So few planes or channels are copied one after the other: numpy would loop over the axis whose
 values lie closest, and start anew for every pixel."""
+
+
+class Pooling(NamedTuple):
+    """What is taken from each window, and the settings of the windows."""
+
+    method: Method
+    windows: Windows
+    count_include_pad: bool = False
+    """avg: count padding as zeros in the mean."""
+    dtype: np.dtype[Any] | None = None
+    """avg: the result's dtype; None for what `means.mean_dtype` says."""
+    divisor_override: int | None = None
+    """avg: what sums are divided by instead of the number of pixels."""
+    skip_nan: bool = False
+    """Ignore NaN; a window that holds only NaN gives NaN."""
 
 
 class Tile(NamedTuple):
@@ -85,13 +101,6 @@ def as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
     if by_plane and image.strides[0] == image.shape[1] * image.strides[1]:
         return image.reshape(-1, *image.shape[2:], 1), out.reshape(-1, *out.shape[2:], 1)
     return image.transpose(0, 2, 3, 1), out.transpose(0, 2, 3, 1)
-
-
-def most_windows(rows: Axis, columns: Axis, size: int, tile_bytes: int) -> int:
-    """So many windows, times channels, make a tile of `tile_bytes` while they are reduced by values
-    of `size` bytes. Of high windows that stand apart only a chunk of rows is in the cache.
-    """
-    return tile_bytes // (size * (min(rows.stride, LARGE_SIDE) + 1) * (columns.stride + 1))
 
 
 def tiles(
