@@ -35,7 +35,7 @@ def compare(
     that suit the image if there are none; return the exit status.
     """
     (job,), _ = plan([name], settings, COMPARE)
-    is_page = (job.format or "").lower() == f".{PAGE}"
+    is_page = (job.format or "").lower() == PAGE
     if is_page and (len(windows) > 1 or detail is not None):
         raise UsageProblem("a page takes one --pool-size and no --detail; write a .png for them")
     native.capture()

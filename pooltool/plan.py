@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pooltool import files
 from pooltool.errors import FileError, UsageProblem
@@ -16,12 +16,23 @@ from pooltool.images.others import PACKAGES, is_installed
 from pooltool.job import Job, Settings
 
 NOT_A_FILE = "it is not a regular file; leave it out, or name it itself to read from it"
-IMAGE_EXTENSIONS = {name for format in FORMATS for name in format.extensions} | WRITTEN_AS.keys()
-COMPARE, PAGE = "compare", "html"
+RESULTS = {f".{name}": f".{result}" for name, result in WRITTEN_AS.items()}
+EXTENSIONS = {f".{name}" for format in FORMATS for name in format.extensions} | RESULTS.keys()
+COMPARE, PAGE = "compare", ".html"
 """The command that writes a picture of its own, `.png` if nothing else is asked for, or a page."""
 
 Place = tuple[Any, Any]
 """What identifies a file: its device and inode, or its folder and name if it does not exist yet."""
+
+
+class Target(NamedTuple):
+    """Where the results of a run go, as its options say; beside the images if nowhere else."""
+
+    file: str | None
+    directory: str | None
+    extension: str
+    """That of every result, with its dot, or "" for that of the image."""
+    suffix: str
 
 
 def plan(
@@ -42,15 +53,15 @@ def plan(
             warnings.append(f"--files-from {source}: there is no name in it")
     _require_sense(names, settings)
     has_many = len(names) > 1 or bool(settings.files_from) or settings.recursive
-    directory = _directory_of(settings, command, has_many)
-    inputs = []
+    target = _target(settings, command, has_many)
+    jobs = []
     for path in names:
         if settings.recursive and path != STREAM and os.path.isdir(path):
-            inputs += below(path, directory, warnings)
+            jobs += [_job(target, *image) for image in below(path, str(target.directory), warnings)]
         else:
             is_file = path == STREAM or os.path.isfile(path)
-            inputs.append((path, "", "" if is_file else _problem(path, images, settings)))
-    jobs = [_job(settings, command, directory, *each) for each in inputs]
+            problem = "" if is_file else _problem(path, images, settings)
+            jobs.append(_job(target, path, target.directory or "", problem))
     if jobs and jobs[0].output == STREAM and sys.stdout is not None and sys.stdout.isatty():
         raise UsageProblem(
             "the image would be written to the terminal; redirect it with > image.png, or name a "
@@ -92,54 +103,57 @@ def _require_sense(names: Sequence[str], settings: Settings) -> None:
             raise UsageProblem(text)
 
 
-def _directory_of(settings: Settings, command: str, has_many: bool) -> str | None:
-    """The output if it is a directory: it is one, ends in a slash, or is for many images.
+def _target(settings: Settings, command: str, has_many: bool) -> Target:
+    """Where the results go. The output is a directory if it is one, ends in a slash, or is for many
+    images.
 
     Refuse an output that cannot be what is asked of it, and a format that cannot be written, or
     not with these options.
     """
-    output, format, directory = settings.output, settings.format, None
+    output, refusals = settings.output, dict[str, bool]()
+    asked = "" if settings.format is None else f".{settings.format.lstrip('.')}"
+    file, directory, extension = output, None, ".png" if command == COMPARE else ""
     if output is not None and output != STREAM:
         folder, name = os.path.split(output)
-        extension = os.path.splitext(name)[1][1:].lower()
+        own = os.path.splitext(name)[1]
+        is_image = own.lower() in EXTENSIONS
         if has_many or os.path.isdir(output) or not name:
-            directory = output
+            file, directory = None, os.path.join(output, "")
             parent = output.rstrip(os.sep)
             while parent and not os.path.lexists(parent):
                 parent = os.path.dirname(parent)
             refusals = {
                 "there are several images; name a directory":
-                    extension in IMAGE_EXTENSIONS and not os.path.isdir(output),
+                    is_image and not os.path.isdir(output),
                 f"{parent} is not a directory; name another one":
                     parent != "" and not os.path.isdir(parent),
             }  # fmt: skip
         else:
-            is_known = extension in (*IMAGE_EXTENSIONS, PAGE)
+            extension = own
             refusals = {
                 "a file's name needs an extension for its format, such as .png; a directory's ends "
-                "in /": not extension and format is None,
-                f"--format {format} disagrees with this name; change one of them":
-                    format is not None and is_known
-                    and _written(extension, command) is not _written(format, command),
+                "in /": not own and not asked,
+                f"--format {settings.format} disagrees with this name; change one of them":
+                    asked != "" and (is_image or own.lower() == PAGE)
+                    and _written(own, command) is not _written(asked, command),
                 f"there is no folder {folder}; make it first":
                     folder != "" and not os.path.isdir(folder),
                 "it is the whole name; leave out --suffix": settings.suffix is not None,
             }  # fmt: skip
-            format = format or extension
-        for text, is_wrong in refusals.items():
-            if is_wrong:
-                raise UsageProblem(f"-o {output}: {text}")
-    if format is not None:
-        written = _written(format, command)
-        if written is not None and settings.quality is not None:
-            require_quality(written, settings.quality)
-    return directory
+    for text, is_wrong in refusals.items():
+        if is_wrong:
+            raise UsageProblem(f"-o {output}: {text}")
+    extension = asked or extension
+    written = _written(extension, command) if extension else None
+    if written is not None and settings.quality is not None:
+        require_quality(written, settings.quality)
+    suffix = f"_{command}" if settings.suffix is None else settings.suffix
+    return Target(file, directory, extension, suffix)
 
 
 def _written(extension: str, command: str) -> Format | None:
     """The format to write by an extension, None for a page; raise `ImageError` if there is none."""
-    is_page = command == COMPARE and extension.lstrip(".").lower() == PAGE
-    return None if is_page else format_for(extension)
+    return None if (command, extension.lower()) == (COMPARE, PAGE) else format_for(extension)
 
 
 def names_in(source: str, *, null: bool = False) -> Iterator[str]:
@@ -172,21 +186,22 @@ def _problem(path: str, images: Sequence[str], settings: Settings) -> str:
     return ""
 
 
-def below(path: str, results: str | None, warnings: list[str]) -> list[tuple[str, str, str]]:
+def below(path: str, results: str, warnings: list[str]) -> list[tuple[str, str, str]]:
     """The images in a directory and below it, which are recognized by their extension, in the order
-    of their names, hidden ones too: each with the folders between, and why it cannot be read.
+    of their names, hidden ones too: each with the folder of its result, which is mirrored below
+    `results`, and why it cannot be read.
 
-    `results`, where the results go, is skipped, and so is what macOS writes beside a file as
-    `._name`. What is left out is added to the warnings. Links to directories are not followed. A
-    directory that cannot be listed is a problem, and so is a pipe or a device, which may never end.
+    `results` itself is skipped, and so is what macOS writes beside a file as `._name`. What is left
+    out is added to the warnings. Links to directories are not followed. A directory that cannot be
+    listed is a problem, and so is a pipe or a device, which may never end.
     """
     needed = {
-        extension: PACKAGES[format.module]
+        f".{extension}": PACKAGES[format.module]
         for format in FORMATS
         if format.module and not is_installed(format.module)
         for extension in format.extensions
     }
-    skipped = os.path.realpath(results) if results else ""
+    skipped = os.path.realpath(results)
     images, errors, left_out, others = list[tuple[str, str, str]](), list[OSError](), list[str](), 0
     for folder, folders, entries in os.walk(path, onerror=errors.append):
         between = folder.removeprefix(path).lstrip(os.sep)
@@ -194,15 +209,16 @@ def below(path: str, results: str | None, warnings: list[str]) -> list[tuple[str
             folders.clear()
             continue
         folders.sort()
+        mirrored = os.path.join(results, between)
         for entry in sorted(entries):
-            image, extension = os.path.join(folder, entry), os.path.splitext(entry)[1][1:].lower()
-            if extension not in IMAGE_EXTENSIONS or entry.startswith("._"):
+            image, extension = os.path.join(folder, entry), os.path.splitext(entry)[1].lower()
+            if extension not in EXTENSIONS or entry.startswith("._"):
                 others += 1
             elif extension in needed:
                 left_out.append(needed[extension])
             else:
                 is_special = not os.path.isfile(image) and os.path.exists(image)
-                images.append((image, between, NOT_A_FILE if is_special else ""))
+                images.append((image, mirrored, NOT_A_FILE if is_special else ""))
     if left_out:
         packages = " ".join(sorted(set(left_out)))
         advice = f"to read them: pip install {packages}"
@@ -210,31 +226,19 @@ def below(path: str, results: str | None, warnings: list[str]) -> list[tuple[str
     elif not images and not errors:
         more = f" (files of other kinds: {others})" if others else ""
         warnings.append(f"{path}: there is no image below it{more}")
-    return images + [(e.filename, "", f"cannot be read: {files.reason(e)}") for e in errors]
+    return images + [(e.filename, results, f"cannot be read: {files.reason(e)}") for e in errors]
 
 
-def _job(
-    settings: Settings, command: str, directory: str | None, path: str, between: str, problem: str
-) -> Job:
-    """The job that pools the image `path`; `between` are the folders that -o DIR mirrors."""
-    output, format = settings.output, settings.format
+def _job(target: Target, path: str, folder: str, problem: str) -> Job:
+    """The job that pools the image `path` into the folder, or beside the image where that is ""."""
     beside, base = os.path.split("stdin" if path == STREAM else path)
     stem, extension = os.path.splitext(base)
-    if format is not None:
-        extension = f".{format.lstrip('.')}"
-    elif output is not None and output != STREAM and directory is None:
-        extension = os.path.splitext(output)[1]
-    elif command == COMPARE:
-        extension = ".png"
-    elif extension[1:].lower() in WRITTEN_AS:
-        extension = f".{WRITTEN_AS[extension[1:].lower()]}"
-    if directory is None and (path == STREAM or output is not None):
-        return Job(path, output or STREAM, extension or None, problem=problem)
+    extension = target.extension or RESULTS.get(extension.lower(), extension)
+    if target.file is not None or (path == STREAM and not folder):
+        return Job(path, target.file or STREAM, extension or None, problem=problem)
     if path == STREAM and not extension:
-        raise UsageProblem(f"-o {directory} is a directory; name a file for standard input")
-    suffix = f"_{command}" if settings.suffix is None else settings.suffix
-    folder = "" if directory is None else os.path.join(directory, between)
-    result = os.path.join(folder or beside, f"{stem}{suffix}{extension}")
+        raise UsageProblem(f"-o {folder} is a directory; name a file for standard input")
+    result = os.path.join(folder or beside, f"{stem}{target.suffix}{extension}")
     return Job(path, result, extension, folder, problem)
 
 
@@ -247,24 +251,27 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
     """
     folders: dict[str, Place | str] = {}
 
-    def place(path: str) -> Place:
-        """The folder and the name of a file, through any links."""
-        if os.path.islink(path):
-            path = os.path.realpath(path)
+    def place(path: str) -> tuple[Place, Place]:
+        """The folder and name of a file, through any links; and which file it is, or else that."""
+        known = None
+        if os.path.lexists(path):
+            path = os.path.realpath(path) if os.path.islink(path) else path
+            known = files.identity(path)
         folder, name = os.path.split(path)
         if folder not in folders:
             real = files.identity(folder or os.curdir)
             folders[folder] = real or _folded(os.path.realpath(folder))
-        return folders[folder], _folded(name)
+        place = folders[folder], _folded(name)
+        return place, known or place
 
-    sources = [files.identity(job.input) or place(job.input) for job in jobs]
+    sources = [files.identity(job.input) or place(job.input)[0] for job in jobs]
     read = dict(zip(sources, jobs, strict=True))
     files.protect(read)
     written: dict[Place, Place] = {}
     checked = []
     for job, source in zip(jobs, sources, strict=True):
-        target = place(job.output)
-        overwritten = read.get(files.identity(job.output) or target)
+        target, existing = place(job.output)
+        overwritten = read.get(existing)
         if overwritten and STREAM not in (job.output, overwritten.input):
             raise UsageProblem(
                 f"{job.output}: the result of {job.input} would overwrite the image "

@@ -192,14 +192,15 @@ def twice(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         yield
         subprocess.run(["umount", "b"], check=True)
         return
-    stat = os.stat
+    stat, lstat = os.stat, os.lstat
 
-    def other_name(path: Any, **options: Any) -> os.stat_result:
+    def other_name(path: Any) -> Any:
         start, here = os.path.abspath("b"), os.path.abspath(path)
         known = here == start or here.startswith(f"{start}/")
-        return stat(f"{start[:-1]}a{here[len(start) :]}" if known else path, **options)
+        return f"{start[:-1]}a{here[len(start) :]}" if known else path
 
-    monkeypatch.setattr(os, "stat", other_name)
+    monkeypatch.setattr(os, "stat", lambda path, **options: stat(other_name(path), **options))
+    monkeypatch.setattr(os, "lstat", lambda path: lstat(other_name(path)))
     yield
 
 
