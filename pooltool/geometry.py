@@ -24,8 +24,8 @@ OutputSize = int | tuple[int | None, int | None]
 
 LARGEST = 2**31 - 1
 """Largest value of a setting, so that products of two fit into 64 bits."""
-LARGEST_EXTENT = 512
-"""Pixels, in addition to twice the image, that a window may span with its padding."""
+LARGEST_EXTENT = 1 << 16
+"""Pixels, in addition to 16 times the image, that a window with its padding may span."""
 MOST_OUTPUTS = 1 << 18
 """Most rows or columns of an adaptive result that is larger than its image."""
 
@@ -36,6 +36,9 @@ class Axis:
 
     Window `i` begins at `starts[i]`; its pixels below 0 or from `size` on are padding. Adaptive
     windows hold `lengths[i]` pixels, `pool_size` or one less; they are always inside the image.
+
+    Pixels that are padding in every window are left out, so that one of any size costs no more
+    than one of twice the image's. `count_include_pad` counts them as if they came last.
     """
 
     size: int
@@ -47,6 +50,8 @@ class Axis:
     lengths: tuple[int, ...] = ()
     after: int = 0
     """Pixels of padding after the image, which `count_include_pad` counts."""
+    unseen: int = 0
+    """Pixels of each window that are left out."""
 
     @cached_property
     def count(self) -> int:
@@ -68,6 +73,8 @@ class Axis:
         """The windows that are completely inside the image."""
         if self.lengths:
             return range(self.count)
+        if self.unseen:
+            return range(0)
         first = min(self.count, max(0, -(self.starts[0] // self.stride)))
         fitting = (self.size - self.extent - self.starts[0]) // self.stride + 1
         return range(first, max(first, min(fitting, self.count)))
@@ -111,10 +118,10 @@ class Axis:
             moved: range | tuple[int, ...] = range(start - low, starts.stop - low, starts.step)
         else:
             moved = tuple(begin - low for begin in starts)
-        # Windows that do not reach the padding are alike wherever they are.
-        after = 0 if high == end else self.size + self.after - high
+        # More than a window's is as good as that: parts far from the end are then alike.
+        after = min(self.size + self.after - high, (self.pool_size + self.unseen) * self.dilation)
         taps = self.pool_size, self.stride, self.dilation, self.lengths[first:last]
-        return low, high, _part(high - low, moved, *taps, after)
+        return low, high, _part(high - low, moved, *taps, after, self.unseen)
 
     def pixels(self, index: int) -> range:
         """The pixels of window `index` that are inside the image."""
@@ -213,16 +220,19 @@ def _axis(windows: Windows, size: int, number: int) -> Axis:
             f"{{pool_size}}{dilated} does not fit: a window takes {extent} {noun}s, the image has "
             f"{size} and {{padding}}; use a smaller pool size or same padding"
         )
-    if extent > 2 * size + LARGEST_EXTENT:
+    last = (count - 1) * stride - before
+    first_seen = max(0, -(last // dilation))
+    seen = min(pool, (size - 1 + before) // dilation + 1) - first_seen
+    shift = first_seen * dilation
+    starts = range(shift - before, shift + last + 1, stride)
+    axis = Axis(size, starts, seen, stride, dilation, (), shift + after, pool - seen)
+    if axis.extent > 16 * size + LARGEST_EXTENT:
         raise WindowError(
             f"{{pool_size}} and {{dilation}} with {{padding}} make windows of {extent} {noun}s "
             f"over an image of {size}; use less"
         )
-    starts = range(-before, (count - 1) * stride - before + 1, stride)
-    axis = Axis(size, starts, pool, stride, dilation, after=after)
-    # Of the windows that begin before the image, gaps may jump over it.
-    early = range(min(count, -(-before // stride)))
-    if before >= extent or starts[-1] >= size or not all(map(axis.pixels, early)):
+    early = range(min(count, -(starts[0] // stride)))  # begin before the image; gaps may jump it
+    if -starts[0] >= axis.extent or starts[-1] >= size or not all(map(axis.pixels, early)):
         raise WindowError(
             f"{{padding}} leaves a window without a {noun} of the image "
             "({pool_size}, {dilation}); use less padding"

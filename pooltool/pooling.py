@@ -128,10 +128,9 @@ def max_pool2d(
     Raises
     ------
     WindowError
-        A setting that is not a positive integer or pair, does not fit the image, leaves a window
-        without a pixel of it, or makes windows of more than twice its side and 512 pixels; a
-        `data_format` of another name; an image of another number of axes, or an empty one. Also a
-        ValueError.
+        A setting that is not a positive integer or pair, does not fit the image, or leaves a
+        window without a pixel of it; a `data_format` of another name; an image of another number of
+        axes, or an empty one. Also a ValueError.
     ArrayTypeError
         A dtype that is not real, a masked array, or what is no array. Also a TypeError.
     PooltoolError

@@ -30,7 +30,8 @@ def alpha_weighted(image: Array, pooling: Pooling, *, tile_bytes: int = TILE_BYT
     planes = image if image.ndim == 4 else image[None]
     dtype = means.mean_dtype(image.dtype.newbyteorder("="), pooling.dtype)
     out = empty((len(planes), rows.count, columns.count, 4), dtype)
-    sums = _sum_dtype(image.dtype, dtype, rows.pool_size * columns.pool_size)
+    height, width = (axis.pool_size + axis.unseen for axis in (rows, columns))
+    sums = _sum_dtype(image.dtype, dtype, height * width)
     window_limit = tile_bytes // (2 * sums.itemsize * rows.stride * columns.stride)
     with np.errstate(all="ignore"):
         for tile in tiles(planes, rows, columns, window_limit):

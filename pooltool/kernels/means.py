@@ -124,7 +124,7 @@ def counts_along(axis: Axis, count_padding: bool) -> NDArray[np.int64]:
     pixels: NDArray[np.int64] = last - first + 1
     if count_padding and not axis.lengths:
         until_end = -((starts - axis.size - axis.after) // axis.dilation)
-        pixels = np.minimum(axis.pool_size, until_end)  # and none begins before the padding
+        pixels = np.minimum(axis.pool_size + axis.unseen, until_end)
     pixels.setflags(write=False)  # all callers share it
     return pixels
 
