@@ -124,6 +124,16 @@ def test_average_into_integers(values: Any, dtype: str, mean: int) -> None:
     assert result.tolist() == [[mean]]
 
 
+@pytest.mark.parametrize("function", [*FUNCTIONS, pooltool.median_pool2d, pooltool.mode_pool2d])
+def test_true_is_every_byte_but_0(function: Callable[..., Array]) -> None:
+    """As numpy has it: masks of 0 and 255 are often viewed as bool."""
+    mask = np.array([[255, 0, 0, 1], [2, 0, 3, 255]], np.uint8)
+    assert equal_bits(function(mask.view(bool)), function(mask != 0))
+    if function in (max_pool2d, min_pool2d):
+        _, indices = function(mask.view(bool), return_indices=True)
+        assert indices.tolist() == function(mask != 0, return_indices=True)[1].tolist()
+
+
 def test_wide_integers_are_averaged_exactly() -> None:
     top = 2**63 - 1
     assert avg_pool2d(np.full((2, 2), top), dtype="i8").tolist() == [[top]]

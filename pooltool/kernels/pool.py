@@ -73,7 +73,7 @@ def pool_axes(
 ) -> Array:
     """Pool `image` as `pool2d` does, by windows that are already fitted to its rows and columns."""
     is_bool, is_mean = image.dtype.kind == "b", pooling.method == "avg"
-    pixels = image.view(np.uint8) if is_bool else image
+    pixels = np.not_equal(image, 0).view(np.uint8) if is_bool else image  # a mask may hold 255
     dtype = pixels.dtype.newbyteorder("=")
     first = row_axis(image.ndim, data_format)
     shape = (*image.shape[:first], rows.count, columns.count, *image.shape[first + 2 :])
