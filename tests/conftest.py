@@ -49,7 +49,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
                 status = cli.main([str(word) for word in words])
             except SystemExit as end:
                 status = int(end.code or 0)
-        return Result(status, out.getvalue().decode(), err.getvalue().decode())
+            return Result(status, out.getvalue().decode(), err.getvalue().decode())
 
     return pooltool
 
