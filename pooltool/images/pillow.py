@@ -72,7 +72,8 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
         lost = ("the durations of its frames were left out",) if len(stack) > 1 else ()
         return Picture(tuple(map(others.in_opencv_order, stack)), format, warnings=lost)
     if format is formats.HEIC:
-        pixels = others.attempt(format.name, lambda: np.asarray(header.details))
+        # A copy: in older releases the memory ends with the image.
+        pixels = others.attempt(format.name, lambda: np.array(header.details))
         frames = (others.in_opencv_order(pixels),)
         return Picture(frames, format, premultiplied=header.details.premultiplied_alpha)
     return _picture(header.details, header)
