@@ -45,7 +45,9 @@ _STRUCTURAL = frozenset((254, 255, *range(256, 267), 273, tags.ORIENTATION, *ran
                          347, *range(512, 522), *range(529, 533), 32997, 32998, 50674, 59932,
                          59933))  # fmt: skip
 """The tags that describe how the pixels are stored, those of turning and of padding included."""
-_LAYOUT = rb'\{"shape"|ImageJ=|(<\?xml.*?)?<OME|<\?xml'
+_SHAPE = rb'\{.*?"shape": \[([\d, ]{1,99})\]'
+"""tifffile's description; its older versions wrote the shape last."""
+_LAYOUT = _SHAPE + rb"|ImageJ=|(<\?xml.*?)?<OME|<\?xml"
 """How descriptions begin that programs read the array's layout from, which pooling changes."""
 _NAMES = {
     _DESCRIPTION: "description", _XMP: "XMP", _ICC: "ICC profile", _NO_DATA: "no-data value",
@@ -256,7 +258,7 @@ def _planes(data: bytes, page: Page) -> int:
     text = directory.raw(_DESCRIPTION)
     if images := re.match(rb"ImageJ=.*\nimages=(\d{1,9})\b", text):
         count = int(images[1])
-    elif shape := re.match(rb'\{"shape": \[([\d, ]{1,99})\].*"truncated": true', text):
+    elif b'"truncated": true' in text and (shape := re.match(_SHAPE, text)):
         count = math.prod(map(int, shape[1].split(b","))) * page.bits // (8 * size)
     if count < 2 or page.compression != tiff_pages.RAW or page.is_tiled:
         return 1

@@ -161,7 +161,8 @@ def rare_kind(page: Page) -> str:
         predictors = {1, 2, 3} if page.sample_format == 3 else {1, 2}
     is_regular = (
         all(len({*numbers(tag)[: page.samples]}) < 2 for tag in (BITS, SAMPLE_FORMAT))
-        and page.bits <= 64 and page.sample_format <= 3 and page.directory.number(DEPTH, 1) <= 1
+        and page.bits <= 64 and page.bits != 24  # which imagecodecs before 2026.3 reads wrongly
+        and page.sample_format <= 3 and page.directory.number(DEPTH, 1) <= 1
         and page.samples - len(page.extra) == colors
         and (not page.extra or color in (GRAY, RGB))
         and (page.sample_format == 1 or color not in (WHITE_AS_0, PALETTE))
