@@ -78,12 +78,19 @@ def pool_axes(
     first = row_axis(image.ndim, data_format)
     shape = (*image.shape[:first], rows.count, columns.count, *image.shape[first + 2 :])
     out = empty(shape, means.mean_dtype(dtype, pooling.dtype) if is_mean else dtype)
-    planes, results = as_planes(pixels, out, first)
-    if (dtype.kind != "f" or not is_mean) and abs(planes.strides[1]) < abs(planes.strides[2]):
-        # A transposed view is read along its memory; in what order cannot be seen in the result.
-        planes, results = planes.swapaxes(1, 2), results.swapaxes(1, 2)
-        rows, columns = columns, rows
-    _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
+    planes, wanted = as_planes(pixels, out, first)
+    if len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT:
+        _pool_short(planes, pooling, rows, columns, wanted, tile_bytes)
+    else:
+        if (dtype.kind != "f" or not is_mean) and abs(planes.strides[1]) < abs(planes.strides[2]):
+            # A transposed view is read along its memory, whose order cannot be seen in the result.
+            planes, wanted = planes.swapaxes(1, 2), wanted.swapaxes(1, 2)
+            rows, columns = columns, rows
+        is_in_order = wanted[0, 0].flags.c_contiguous
+        results = wanted if is_in_order else np.empty(wanted.shape, out.dtype)
+        _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
+        if not is_in_order:
+            copy_pixels(results, wanted)
     return out.view(np.bool_) if is_bool and not is_mean else out
 
 
@@ -108,26 +115,27 @@ def memory_bytes() -> float:
     return inf
 
 
+def _pool_short(
+    planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
+) -> None:
+    """Pool planes as channels that are adjacent in memory, as many at once as stay in the cache."""
+    count, height, width, channels = planes.shape
+    step = max(MANY_PLANES, tile_bytes // (2 * planes[0].nbytes))
+    for part in (slice(first, first + step) for first in range(0, count, step)):
+        lines = planes[part].reshape(-1, height * width * channels)
+        stack = transposed(np.ascontiguousarray(lines, planes.dtype.newbyteorder("=")))
+        pooled = np.empty((1, rows.count, columns.count, channels * len(lines)), out.dtype)
+        _pool_planes(
+            stack.reshape(1, height, width, -1), pooling, rows, columns, pooled, tile_bytes
+        )
+        by_plane = pooled.reshape(rows.count, columns.count, channels, -1)
+        np.copyto(out[part], by_plane.transpose(3, 0, 1, 2))
+
+
 def _pool_planes(
     planes: Array, pooling: Pooling, rows: Axis, columns: Axis, out: Array, tile_bytes: int
 ) -> None:
     """Pool (planes, rows, columns, channels) into `out`, tile by tile."""
-    if not out[0, 0].flags.c_contiguous:
-        results = np.empty(out.shape, out.dtype)
-        _pool_planes(planes, pooling, rows, columns, results, tile_bytes)
-        copy_pixels(results, out)
-        return
-    count, _, _, channels = planes.shape
-    if count >= MANY_PLANES and planes[0, 0].size <= SHORT:
-        step = max(MANY_PLANES, tile_bytes // (2 * planes[0].nbytes))
-        for part in (slice(first, first + step) for first in range(0, count, step)):
-            stack = _stack(planes[part])
-            shape = 1, rows.count, columns.count, stack.shape[3]
-            results = np.empty(shape, out.dtype)
-            _pool_planes(stack, pooling, rows, columns, results, tile_bytes)
-            planes_last = results.reshape(*shape[1:3], channels, -1)
-            np.copyto(out[part], planes_last.transpose(3, 0, 1, 2))
-        return
     across = columns.stride + 1
     window_bytes = planes.itemsize * across * (min(rows.stride, LARGE_SIDE) + 1)
     pool = _pool_extremes
@@ -144,13 +152,6 @@ def _pool_planes(
             tile_bytes *= 8  # of which the filter keeps a few rows in the cache
     for tile in tiles(planes, rows, columns, tile_bytes // window_bytes, times=OVERLAP):
         pool(tile, pooling, out[tile.where])
-
-
-def _stack(pixels: Array) -> Array:
-    """Make planes the channels of one plane, adjacent in memory."""
-    planes, height, width, channels = pixels.shape
-    lines = np.ascontiguousarray(pixels.reshape(planes, -1), pixels.dtype.newbyteorder("="))
-    return transposed(lines).reshape(1, height, width, channels * planes)
 
 
 def _pool_extremes(tile: Tile, pooling: Pooling, out: Array) -> None:

@@ -108,10 +108,10 @@ def gather(tile: Tile, dtype: np.dtype[Any], outside: Any = None) -> Array:
         views = [windows[place] for place in np.ndindex(down, across)]
     stack = np.empty((down * across, *shape), dtype)
     is_pairs = (across, columns.stride, columns.dilation, shape[3]) == (2, 2, 1, 1) and is_regular
-    is_pairs &= tile.pixels.dtype == dtype and size <= 2 and tile.is_in_order and np.little_endian
-    if is_pairs:
+    if is_pairs and tile.pixels.dtype == dtype and size <= 2 and np.little_endian:
         # Two pixels are one integer: to cut it is 3 times as fast as steps through memory.
-        pairs = tile.pixels[:, :, : 2 * columns.count, 0].view(f"u{2 * size}")
+        lines = tile.read(0, tile.rows.size, 0)
+        pairs = lines[:, :, : 2 * columns.count].view(f"u{2 * size}")
         narrow = stack.view(f"u{size}")[..., 0]
         for number, row in enumerate(rows.taps):
             np.copyto(narrow[2 * number], pairs[:, row], casting="unsafe")

@@ -153,25 +153,23 @@ def _reduce_each(tile: Tile, reduction: Reduction, out: Array) -> None:
     """Reduce the rows of one window after the other, by chunks that fit into the cache."""
     axis = tile.rows
     chunk, dilation = _chunk(axis), axis.dilation
-    if axis.pool_size <= chunk:
-        low, high = axis.span(0, axis.count)
-        block = tile.read(low, high, reduction.neutral)
-        for index in range(axis.count):
-            top, bottom = axis.span(index, index + 1)
-            pixels = block[:, top - low : bottom - low : dilation]
-            _reduce_all(pixels, reduction, out[:, index])
-        return
+    low, high = axis.span(0, axis.count)
+    block = tile.read(low, high, reduction.neutral) if axis.pool_size <= chunk else None
     for index in range(axis.count):
         top, bottom = axis.span(index, index + 1)
-        row = target = out[:, index]
+        row = out[:, index]
         for first in range(top, bottom, chunk * dilation):
             last = min(first + (chunk - 1) * dilation + 1, bottom)
-            pixels = tile.read(first, last, reduction.neutral)[:, ::dilation]
-            _reduce_all(pixels, reduction, target)
-            if target is not row:
-                reduction.combine(row, target, out=row)
-            elif last < bottom:
-                target = np.empty(row.shape, row.dtype)
+            if block is not None:
+                pixels = block[:, first - low : last - low]
+            else:
+                pixels = tile.read(first, last, reduction.neutral)
+            if first == top:
+                _reduce_all(pixels[:, ::dilation], reduction, row)
+            else:
+                reduced = np.empty_like(row)
+                _reduce_all(pixels[:, ::dilation], reduction, reduced)
+                reduction.combine(row, reduced, out=row)
 
 
 def _reduce_all(rows: Array, reduction: Reduction, out: Array) -> None:

@@ -58,22 +58,16 @@ class Tile(NamedTuple):
         """The results: planes, rows, columns, channels."""
         return len(self.pixels), self.rows.count, self.columns.count, self.pixels.shape[3]
 
-    @property
-    def is_in_order(self) -> bool:
-        """True when each row is in one piece, in this machine's byte order."""
-        flags = self.pixels[0, :1].flags
-        return flags.c_contiguous and flags.aligned and self.pixels.dtype.isnative
-
     def read(self, top: int, bottom: int, neutral: Any) -> Array:
         """Rows `top` to `bottom - 1` as (planes, rows, values), in this machine's byte order;
         `neutral` outside of the image.
         """
         planes, height, width, channels = self.pixels.shape
-        is_inside = top >= 0 and bottom <= height
-        if is_inside and self.is_in_order:
+        flags, dtype = self.pixels[0, :1].flags, self.pixels.dtype.newbyteorder("=")
+        is_in_order = flags.c_contiguous and flags.aligned and self.pixels.dtype.isnative
+        if is_in_order and top >= 0 and bottom <= height:
             return self.pixels.reshape(planes, height, width * channels)[:, top:bottom]
-        shape, dtype = (planes, bottom - top, width, channels), self.pixels.dtype.newbyteorder("=")
-        block = np.empty(shape, dtype)
+        block = np.empty((planes, bottom - top, width, channels), dtype)
         inside = self.pixels[:, max(top, 0) : max(bottom, 0)]
         first = min(max(-top, 0), bottom - top)
         last = first + inside.shape[1]
@@ -128,17 +122,17 @@ def tiles(
         height = min(len(high), least[0])
         strips = max(1, round(len(wide) / max(window_limit // height, least[1])))
         width = -(-len(wide) // strips)
-        across_each = [
-            (across, *columns.part(across.start, across.stop)) for across in _slices(wide, width)
-        ]
-        for part, down in product(
-            _slices(range(len(planes)), window_limit // (len(high) * width)),
-            _slices(high, max(height, window_limit // width)),
+        height = max(height, window_limit // width)
+        count = max(1, window_limit // (len(high) * width))
+        for plane, top, left in product(
+            range(0, len(planes), count), high[::height], wide[::width]
         ):
-            top, bottom, tile_rows = rows.part(down.start, down.stop)
-            for across, left, right, tile_columns in across_each:
-                pixels = planes[part, top:bottom, left:right]
-                yield Tile(pixels, tile_rows, tile_columns, (part, down, across))
+            bottom, right = min(top + height, high.stop), min(left + width, wide.stop)
+            above, below, tile_rows = rows.part(top, bottom)
+            before, behind, tile_columns = columns.part(left, right)
+            where = slice(plane, plane + count), slice(top, bottom), slice(left, right)
+            pixels = planes[where[0], above:below, before:behind]
+            yield Tile(pixels, tile_rows, tile_columns, where)
 
 
 def _around_inside(axis: Axis) -> list[range]:
@@ -146,11 +140,6 @@ def _around_inside(axis: Axis) -> list[range]:
     inside = range(axis.count) if axis.count <= NARROW else axis.inside
     parts = range(inside.start), inside, range(inside.stop, axis.count)
     return [windows for windows in parts if windows]
-
-
-def _slices(windows: range, count: int) -> Iterator[slice]:
-    for first in range(windows.start, windows.stop, max(1, count)):
-        yield slice(first, min(first + max(1, count), windows.stop))
 
 
 def own_taps(axis: Axis) -> tuple[Array, Array, Array]:
