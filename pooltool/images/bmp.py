@@ -91,10 +91,10 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     picture = Picture((indices,), formats.BMP, palette=palette)
     if header.labels:
         return picture
-    (pixels,) = colored(picture).frames
-    if details.is_gray:
-        pixels = native.import_cv2().extractChannel(pixels, 0)
-    return Picture((pixels,), formats.BMP)
+    if not details.is_gray:
+        return colored(picture)
+    levels = np.ascontiguousarray(padded(palette)[:, 0])
+    return Picture((native.import_cv2().LUT(indices, levels),), formats.BMP)
 
 
 def encode(picture: Picture, quality: int | None) -> Encoded:

@@ -22,8 +22,6 @@ class Part(NamedTuple):
 
     name: bytes
     body: Body
-    at: int = 0
-    """Position of its first byte, header included, in the data that was walked."""
 
 
 class Container(NamedTuple):
@@ -43,27 +41,34 @@ class Container(NamedTuple):
         Raise `DamageError` where one goes beyond the end, where its checksum is wrong, and where
         the last one is missing.
         """
-        parts, view, at, name = list[Part](), memoryview(data), start, b""
-        is_png, is_riff, is_box = (self.kind == kind for kind in ("PNG chunk", "RIFF chunk", "box"))
-        end, unpack, tail = len(view) if end is None else end, struct.unpack_from, 4 * is_png
-        while at + 8 <= end and not (is_png and name == b"IEND"):
-            length, name = unpack(">I4s", view, at)
-            if is_riff:
-                name, length = unpack("<4sI", view, at)
-            begin, stop = at + 8, at + 8 + length
-            if is_box:
+        parts, view, at = list[Part](), memoryview(data), start
+        end = len(view) if end is None else end
+        while at + 8 <= end:
+            begin, (length, name) = at + 8, struct.unpack_from(">I4s", view, at)
+            if self.kind == "PNG chunk":
+                stop, following = begin + length, begin + length + 4
+            elif self.kind == "RIFF chunk":
+                name, length = struct.unpack_from("<4sI", view, at)
+                stop, following = begin + length, begin + length + length % 2
+            else:
                 stop = at + length
-                if length < 2:  # to the end, or as 64 bits say
-                    begin += 8 * length
-                    stop = at + int.from_bytes(view[at + 8 : begin], "big") if length else end
-            if stop + tail > end or stop < begin:
+                if length == 0:
+                    stop = end
+                elif length == 1:  # the length has 64 bits
+                    begin += 8
+                    stop = at + int.from_bytes(view[at + 8 : begin], "big")
+                following = stop
+            if not begin <= stop <= end:
                 raise DamageError(f"it is truncated: a {self.kind} goes beyond the end of the data")
-            if is_png and zlib.crc32(view[begin - 4 : stop]) != unpack(">I", view, stop)[0]:
-                words = f"{self.kind} {name_of(name)}"
-                raise DamageError(f"it is damaged: the checksum of its {words} is wrong")
-            parts.append(Part(name, view[begin:stop], at))
-            at = stop + tail + (stop % 2 if is_riff else 0)
-        if is_png and name != b"IEND":
+            parts.append(Part(name, view[begin:stop]))
+            if self.kind == "PNG chunk":
+                if zlib.crc32(view[at + 4 : stop]) != int.from_bytes(view[stop:following], "big"):
+                    words = f"the checksum of its PNG chunk {name_of(name)} is wrong"
+                    raise DamageError(f"it is damaged: {words}")
+                if name == b"IEND":
+                    return parts
+            at = following
+        if self.kind == "PNG chunk":
             raise DamageError("it is truncated: its last PNG chunk is missing")
         return parts
 
@@ -74,22 +79,22 @@ class Container(NamedTuple):
         names and bodies that are copied, and the names of those that are not in the table.
         """
         blocks, copied, left_out = defaultdict[str, bytes](bytes), [], []
-        for part in parts:
-            for name, prefix, block in self.places:
-                if part.name == name and part.body[: len(prefix)] == prefix:
-                    blocks.setdefault(block, bytes(part.body[len(prefix) :]))
+        for name, body in parts:
+            for place, prefix, block in self.places:
+                if name == place and body[: len(prefix)] == prefix:
+                    blocks.setdefault(block, bytes(body[len(prefix) :]))
                     break
             else:
-                if part.name in self.copied:
-                    copied.append((part.name, bytes(part.body)))
-                elif part.name not in self.structural:
-                    left_out.append(f"{self.kind} {name_of(part.name)}")
+                if name in self.copied:
+                    copied.append((name, bytes(body)))
+                elif name not in self.structural:
+                    left_out.append(f"{self.kind} {name_of(name)}")
         return blocks, copied, left_out
 
-    def join(self, parts: Iterable[Part | tuple[bytes, Body]]) -> bytes:
-        """Parts, or names with bodies, as bytes of a file."""
+    def join(self, parts: Iterable[tuple[bytes, Body]]) -> bytes:
+        """Names and bodies as bytes of a file."""
         pieces = list[Body]()
-        for name, body, *_ in parts:
+        for name, body in parts:
             if self.kind == "RIFF chunk":
                 pieces += (struct.pack("<4sI", name, len(body)), body, bytes(len(body) % 2))
             elif self.kind == "box":

@@ -183,7 +183,7 @@ def _described(properties: list[Part], size: tuple[int, int], *, has_alpha: bool
     _refuse_if(b"clap" in named, "AVIF with a crop")
     depth = named.get(b"av1C", bytes(4))[2]
     maxval, is_gray = {0x40: 1023, 0x60: 4095}.get(depth & 0x60), bool(depth & 0x10)
-    colors = {bytes(body[:4]): bytes(body[4:]) for name, body, _ in properties if name == b"colr"}
+    colors = {bytes(body[:4]): bytes(body[4:]) for name, body in properties if name == b"colr"}
     icc = colors.get(b"prof") or colors.get(b"rICC") or b""
     nclx = colors.get(b"nclx", bytes(7))
     primaries, transfer, _, limits = struct.unpack_from(">HHHB", nclx)
@@ -209,7 +209,7 @@ def _described(properties: list[Part], size: tuple[int, int], *, has_alpha: bool
 def _items(meta: dict[bytes, Body]) -> dict[int, bytes]:
     """What each item is, by its number: its type, its name, and the media type of a `mime` item."""
     table, items = meta.get(b"iinf", b"\0"), dict[int, bytes]()
-    for _, body, _ in BOXES.walk(table, 8 if table[0] else 6):
+    for _, body in BOXES.walk(table, 8 if table[0] else 6):
         _refuse_if(len(items) == _MOST_ITEMS, "AVIF with so many items")
         end = 8 if body[0] > 2 else 6
         items[int.from_bytes(body[4:end], "big")] = bytes(body[end + 2 :])
@@ -234,7 +234,7 @@ def _properties(meta: dict[bytes, Body]) -> dict[int, list[Part]]:
 def _links(meta: dict[bytes, Body]) -> list[tuple[bytes, int, int]]:
     """The references between items: (kind, source, target)."""
     size, links = 4 if meta.get(b"iref", b"\0")[0] else 2, list[tuple[bytes, int, int]]()
-    for kind, body, _ in _inside(meta, b"iref"):
+    for kind, body in _inside(meta, b"iref"):
         number = partial(_number, io.BytesIO(body))
         source = number(size)
         links += [(kind, source, number(size)) for _ in range(number(2))]
@@ -361,7 +361,7 @@ def _colors(boxes: Sequence[Part], count: int) -> tuple[bytes, bool]:
     named = first_of(boxes)
     if b"pclr" in named:
         count = named[b"pclr"][2]
-    colors = {body[0]: bytes(body[3:]) for name, body, _ in reversed(boxes) if name == b"colr"}
+    colors = {body[0]: bytes(body[3:]) for name, body in reversed(boxes) if name == b"colr"}
     icc = colors.get(2) or colors.get(3) or b""
     # A damaged profile has no name.
     space = name_of(icc[16:20]) or (_GRAY if count < 3 else _SRGB)

@@ -93,7 +93,8 @@ def read_header(data: bytes) -> Header:
         # Frames may be small parts of a large picture, but hardly thousands of a pixel each.
         area = len(frames) * height * width
         require_plausible(height, width, area - (1 << 28), len(data) << 12)
-    if data[parts[-1].at + 12 :].strip(b"\0"):
+    end = len(_SIGNATURE) + sum(12 + len(part.body) for part in parts)
+    if data[end:].strip(b"\0"):
         missing.append("data after the end of the picture")
     is_animated, has_alpha = bool(frames), color in (_GRAY_ALPHA, _RGBA) or b"tRNS" in before
     if not is_animated:
@@ -224,7 +225,7 @@ def _animated(
     if not count:
         return [], 0, ["an animation whose header (acTL) is missing or not valid"]
     frames, number = list[Frame](), 0
-    for name, body, _ in parts:
+    for name, body in parts:
         if name in (b"fcTL", b"fdAT"):
             if int.from_bytes(body[:4], "big") != number or (name == b"fdAT" and not frames):
                 raise DamageError("it is damaged: chunks of its animation are missing or twice")

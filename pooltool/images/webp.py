@@ -97,7 +97,7 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
 
 def _coded_size(parts: Iterable[Part]) -> tuple[int, int]:
     """The (height, width) that the data of a picture gives; raise `DamageError` without one."""
-    for name, body, _ in parts:
+    for name, body in parts:
         if name == b"VP8L":
             bits = int.from_bytes(body[1:5], "little")
             return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
