@@ -249,6 +249,7 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
     Files that exist are compared as files: two names may lead to one without a link, by a folder
     that is mounted twice or a disk that ignores case.
     """
+    fold = str if sys.platform == "linux" else _folded
     folders: dict[str, Place | str] = {}
 
     def place(path: str) -> tuple[Place, Place]:
@@ -260,8 +261,8 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
         folder, name = os.path.split(path)
         if folder not in folders:
             real = files.identity(folder or os.curdir)
-            folders[folder] = real or _folded(os.path.realpath(folder))
-        place = folders[folder], _folded(name)
+            folders[folder] = real or fold(os.path.realpath(folder))
+        place = folders[folder], fold(name)
         return place, known or place
 
     sources = [files.identity(job.input) or place(job.input)[0] for job in jobs]
@@ -290,9 +291,7 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
 
 
 def _folded(name: str) -> str:
-    """The name as it is compared: macOS and Windows ignore case and how an accent is encoded."""
-    if sys.platform == "linux":
-        return name
+    """The name as macOS and Windows compare it: without case, and accents encoded in one way."""
     import unicodedata
 
     return unicodedata.normalize("NFC", name).casefold()
