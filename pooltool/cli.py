@@ -125,13 +125,6 @@ def format_names() -> list[str]:
     return [format.extensions[0] for format in FORMATS if format.written]
 
 
-def read_name(text: str) -> str:
-    """Refuse the empty name of a file or directory."""
-    if not text:
-        raise click.BadParameter("the name is empty; check the variable that it comes from")
-    return text
-
-
 def read_extension(text: str) -> str:
     """Refuse what is not an extension but, for example, a part of a path."""
     if not text.removeprefix(".").isalnum():
@@ -175,8 +168,7 @@ POOLING, COMPARE, BOTH = tuple(HELP)[:-1], ("compare",), tuple(HELP)
 SIZE: dict[str, Any] = {"metavar": "SIZE", "type": read_size}
 FLAG: dict[str, Any] = {"is_flag": True}
 NUMBER: dict[str, Any] = {"metavar": "N", "type": read_number}
-FILE: dict[str, Any] = {"type": read_name, "shell_complete": click.Path().shell_complete}
-PATH: dict[str, Any] = {**FILE, "metavar": "PATH"}
+PATH: dict[str, Any] = {"metavar": "PATH", "shell_complete": click.Path().shell_complete}
 EXTENSION: dict[str, Any] = {"metavar": "EXT", "type": read_extension}
 PADDING: dict[str, Any] = {
     "metavar": "valid|same|SIZE",
@@ -218,7 +210,7 @@ SECTIONS: dict[str, list[Row]] = {
         option("-r --recursive", POOLING, "Pool all images in directories and below them, "
                "which -o DIR mirrors; symbolic links to directories are not followed.", **FLAG),
         option("--files-from", POOLING, "Read more image names from this file, one a line; - is "
-               "standard input. May be repeated.", multiple=True, **{**FILE, "metavar": "FILE"}),
+               "standard input. May be repeated.", multiple=True, **{**PATH, "metavar": "FILE"}),
         option("-0 --null", POOLING, "Names in --files-from end with NUL.", **FLAG),
     ],
     "Output": [
@@ -334,7 +326,7 @@ cli = click.Group(
 click.version_option(__version__, message="%(prog)s %(version)s")(cli)
 for _name, _help in HELP.items():
     _metavar = "IMAGE" if _name == "compare" else "IMAGES..."
-    _images = click.Argument(["images"], nargs=-1, metavar=_metavar, **FILE)
+    _images = click.Argument(["images"], nargs=-1, **{**PATH, "metavar": _metavar})
     _options = [option for rows in SECTIONS.values() for names, option in rows if _name in names]
     _callback = partial(_run, _name)
     cli.add_command(

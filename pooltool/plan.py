@@ -81,6 +81,8 @@ def _require_sense(names: Sequence[str], settings: Settings) -> None:
     reads, writes, has_directory = STREAM in names, output == STREAM, output not in (None, STREAM)
     has_many = len(names) > 1 or settings.recursive
     refusals = {
+        "an image's name is empty; check the variable that it comes from": "" in names,
+        "the name after -o is empty; check the variable that it comes from": output == "",
         "no image is named; give IMAGES or --files-from": not names and not settings.files_from,
         "-0 is for the names in --files-from; give both": settings.null and not settings.files_from,
         "--recursive needs -o DIR, where the results are mirrored":
