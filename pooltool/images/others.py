@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from pooltool.errors import ImageError
 from pooltool.images import opencv
 from pooltool.images.picture import Array, channels
@@ -89,3 +91,17 @@ def in_opencv_order(pixels: Array) -> Array:
     if channels(pixels) == 2:
         pixels = pixels[..., [0, 0, 0, 1]]
     return opencv.swapped(pixels)
+
+
+def rgb_of_cmyk(inks: Array, profile: bytes, what: str) -> tuple[Array, str]:
+    """Inks (H, W, 4) as red, green and blue of their depth, and a warning that says how."""
+    if not profile:
+        top = np.iinfo(inks.dtype).max
+        rest = top - inks.astype(np.float64)
+        colors = np.rint(rest[..., :3] * rest[..., 3:] / top).astype(inks.dtype)
+        return colors, "its CMYK colors became RGB without a profile: they may look different"
+    codecs = imported("imagecodecs", what)
+    profiles, spaces = (profile, codecs.cms_profile("srgb")), {"outcolorspace": "rgb"}
+    spaces |= {"colorspace": "cmyk", "outdtype": inks.dtype.name}
+    colors = attempt(what, lambda: codecs.cms_transform(inks, *profiles, **spaces))
+    return colors, "its CMYK colors became RGB by its profile"

@@ -101,25 +101,14 @@ def _picture(image: Any, header: Header) -> Picture:
     if image.has_transparency_data:
         mode = "RGBA"
     if mode == "CMYK":
-        colors, warning = _rgb_of_cmyk(image, header.metadata.icc)
-        return Picture((opencv.swapped(np.asarray(colors)),), format, warnings=(warning,))
+        words = f"a {format.name} of CMYK colors with a profile"
+        colors, warning = others.rgb_of_cmyk(np.asarray(image), header.metadata.icc, words)
+        return Picture((opencv.swapped(colors),), format, warnings=(warning,))
     if mode not in ("L", "RGB", "RGBA", "I;16", "I;16B"):
         raise ImageError(f"it is a {format.name} picture with {mode} colors, which is not read")
     pixels = np.asarray(image.convert(mode))
     pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     return Picture((others.in_opencv_order(pixels),), format)
-
-
-def _rgb_of_cmyk(image: Any, profile: bytes | None) -> tuple[Any, str]:
-    """An image of ink as colors, by its profile if it has one, and a warning that says so."""
-    if not profile:
-        words = "its CMYK colors became RGB without a profile: they may look different"
-        return image.convert("RGB"), words
-    cms = others.imported("PIL.ImageCms", "a CMYK picture")
-    inks = others.attempt("ICC profile", lambda: cms.ImageCmsProfile(io.BytesIO(profile)))
-    call = (image, inks, cms.createProfile("sRGB"))
-    colors = others.attempt("ICC profile", lambda: cms.profileToProfile(*call, outputMode="RGB"))
-    return colors, "its CMYK colors became RGB by its profile"
 
 
 def _read_heic(data: bytes) -> Header:

@@ -48,22 +48,17 @@ def in_rgb(page: Page, values: Array, profile: bytes) -> tuple[Array, str]:
     name, _ = COLORS[page.photometric]
     if values.dtype.kind != "u" or page.bits not in (8, 16):
         raise ImageError(f"{name} colors of {page.bits} bits are not read; convert to RGB")
-    codecs = others.imported("imagecodecs", f"a TIFF with {name} colors")
+    what = f"a TIFF with {name} colors"
+    if page.photometric != LAB:
+        return others.rgb_of_cmyk(values, profile, what)
+    codecs, dtype = others.imported("imagecodecs", what), values.dtype.name
     top = (1 << page.bits) - 1
-    if page.photometric == LAB:
-        signed = values[..., 1:].view(f"i{values.itemsize}") / (1 << (page.bits - 8))
-        values = np.concatenate([values[..., :1] * (100 / top), signed], axis=2)
-        profile, space, words = codecs.cms_profile("lab4"), "lab", "its Lab colors became RGB"
-    elif profile:
-        space, words = "cmyk", "its CMYK colors became RGB by its profile"
-    else:
-        inks = top - values.astype(np.float64)
-        colors = np.rint(inks[..., :3] * inks[..., 3:] / top).astype(f"u{page.bits // 8}")
-        return colors, "its CMYK colors became RGB without a profile: they may look different"
-    settings = {"colorspace": space, "outcolorspace": "rgb", "outdtype": f"u{page.bits // 8}"}
-    profiles = profile, codecs.cms_profile("srgb")
+    signed = values[..., 1:].view(f"i{values.itemsize}") / (1 << (page.bits - 8))
+    values = np.concatenate([values[..., :1] * (100 / top), signed], axis=2)
+    profiles = codecs.cms_profile("lab4"), codecs.cms_profile("srgb")
+    settings = {"colorspace": "lab", "outcolorspace": "rgb", "outdtype": dtype}
     transform = partial(codecs.cms_transform, values, *profiles, **settings)
-    return others.attempt("TIFF", transform), words
+    return others.attempt("TIFF", transform), "its Lab colors became RGB"
 
 
 def _require_fitting(page: Page, block: memoryview) -> None:
