@@ -163,17 +163,7 @@ def panel(pixels: Array, results: Sequence[Result], detail: Pair | None = None) 
     tones = tones_of(pixels)
     center = detail or busiest(pixels.shape, list(results[0].pooled.values())[-1], tones)
     bands = [_band(pixels, one, tones, center, always=detail is not None) for one in results]
-    notes = []
-    if tones.stretched:
-        low, high = numerals([tones.black, tones.white])
-        notes.append(f"{low} is shown black, {high} white")
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    if channels not in CHANNEL_NAMES:
-        notes.append(f"only channel 0 of {channels}, counted from 0, is shown")
-    if pixels.dtype.kind == "f" and np.isnan(colors(pixels)).any():
-        notes.append("NaN is magenta")
-    below = _lines(notes, max(band.shape[1] for band in bands), PALE_INK)
-    return _padded(_joined([*bands, below]), left=MARGIN, right=MARGIN)
+    return _padded(_joined(bands), bottom=GAP, left=MARGIN, right=MARGIN)
 
 
 def tones_of(pixels: Array) -> Tones:
@@ -275,34 +265,36 @@ def _band(pixels: Array, result: Result, tones: Tones, center: Pair, *, always: 
     drawn = [_labeled(name, values, parts, tones) for name, values in pictures]
     sheet = _joined(drawn, gap=MARGIN, axis=1) if in_a_row else _joined(drawn)
     heading = _lines([window_text(result.windows, pixels.shape)], sheet.shape[1], INK)
-    captions = _lines(_captions(parts, pixels), sheet.shape[1], PALE_INK)
+    captions = _lines(_captions(parts, pixels, tones), sheet.shape[1], PALE_INK)
     return _joined([heading, sheet, captions])
 
 
-def _captions(parts: Sequence[Views], pixels: Array) -> list[str]:
+def _captions(parts: Sequence[Views], pixels: Array, tones: Tones) -> list[str]:
     """Notes that explain the pictures of a band."""
-    whole, views = parts[0], [view for part in parts for view in part]
-    axes, captions = [view.axis for view in whole], []
-    if len(parts) > 1:
-        rows, columns = (
-            f"{max(0, ceil(view.low))} to {min(view.axis.size, floor(view.high)) - 1}"
-            for view in parts[1]
-        )
-        place = f"rows {rows}, columns {columns}, counted from 0"
-        captions.append(f"below, {parts[1][0].scale} times enlarged: {place}")
-    if any(view.uncovered().any() for view in views):
-        captions.append("hatched: in no window")
-    if any(view.at(0) > 0 or view.at(view.axis.size) < view.side for view in views):
-        captions.append("gray: outside the image")
-    if any(axis.count > 1 and axis.span(0, 1)[1] > axis.span(1, 2)[0] for axis in axes):
-        captions.append("windows overlap; each value is drawn at the center of its window")
-    if _shows_numbers(whole):
-        apart = all(map(is_partition, axes))
-        framed = "windows and their values" if apart else "the first window and its value"
-        captions.append(f"framed: {framed}")
-        if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
-            captions.append("numbers from top to bottom: red, green, blue (, alpha)")
-    return captions
+    whole, close, views = parts[0], parts[-1], [view for part in parts for view in part]
+    axes, channels = [view.axis for view in whole], pixels.shape[2] if pixels.ndim == 3 else 1
+    rows, columns = (
+        f"{max(0, ceil(view.low))} to {min(view.axis.size, floor(view.high)) - 1}" for view in close
+    )
+    enlarged = f"{close[0].scale:.0f} times enlarged: rows {rows}, columns {columns}"
+    has_gray = any(view.at(0) > 0 or view.at(view.axis.size) < view.side for view in views)
+    do_overlap = any(axis.count > 1 and axis.span(0, 1)[1] > axis.span(1, 2)[0] for axis in axes)
+    has_numbers, are_apart = _shows_numbers(whole), all(map(is_partition, axes))
+    framed = "windows and their values" if are_apart else "the first window and its value"
+    in_colors = "numbers from top to bottom: red, green, blue (, alpha)"
+    black, white = numerals([tones.black, tones.white])
+    captions = {
+        f"below, {enlarged}, counted from 0": len(parts) > 1,
+        "hatched: in no window": any(view.uncovered().any() for view in views),
+        "gray: outside the image": has_gray,
+        "windows overlap; each value is drawn at the center of its window": do_overlap,
+        f"framed: {framed}": has_numbers,
+        in_colors: has_numbers and channels in (3, 4),
+        f"{black} is shown black, {white} white": tones.stretched,
+        f"only channel 0 of {channels}, counted from 0, is shown": channels not in CHANNEL_NAMES,
+        "NaN is magenta": pixels.dtype.kind == "f" and np.isnan(colors(pixels)).any(),
+    }
+    return [text for text, is_true in captions.items() if is_true]
 
 
 def _labeled(name: str, values: Array, parts: Sequence[Views], tones: Tones) -> Bgr:
