@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import imagecodecs
@@ -169,6 +170,49 @@ def _cmyk(dtype: str, **settings: Any) -> Kind:
         f"CMYK {dtype} {settings}", stored, photometric="separated", wanted=_rgb_of(inks),
         warnings=("CMYK colors became RGB without a profile",), **settings,
     ))  # fmt: skip
+
+
+def _cmyk_profile() -> bytes:
+    """A profile of inks that holds the color of each full ink and of each mixture of them."""
+    full = np.array([*product((0, 255), repeat=4)])
+    corners = ((255 - full[:, :3]) * (255 - full[:, 3:]) // 255).astype(np.uint8)
+    spaces = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    lab = ImageCms.profileToProfile(Image.fromarray(corners[None]), *spaces, outputMode="LAB")
+    unit, ramp = [65536, 0, 0, 0, 65536, 0, 0, 0, 65536], bytes(range(256))
+    table = struct.pack(">4s4xBBBx9I", b"mft1", 4, 3, 2, *unit) + ramp * 4
+    table += (np.asarray(lab)[0] ^ np.array([0, 128, 128], np.uint8)).tobytes() + ramp * 3
+    white = struct.pack(">4s4x3i", b"XYZ ", 63190, 65536, 54061)
+    tags = struct.pack(">I4sII4sII", 2, b"A2B0", 156, len(table), b"wtpt", 156 + len(table), 20)
+    head = struct.pack(">I4xI12s12x4s28x3i", 176 + len(table), 0x02400000, b"prtrCMYKLab ", b"acsp",
+                       63190, 65536, 54061)  # fmt: skip
+    profile: bytes = head.ljust(128, b"\0") + tags + table + white
+    return profile
+
+
+def _cmyk_by_profile(dtype: str) -> Kind:
+    """Inks and their profile by tifffile; the colors are those of Pillow's ImageCms."""
+    inks, profile = pixels("uint8", 4, SIZE), _cmyk_profile()
+    spaces = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    image = Image.fromarray(inks, "CMYK")
+    colors = np.asarray(ImageCms.profileToProfile(image, *spaces, outputMode="RGB"))
+    depth = 257 if dtype == "uint16" else 1
+    return rare(Kind(
+        f"tiff CMYK with a profile {dtype}",
+        lambda: tiff(inks.astype(dtype) * depth, photometric="separated", iccprofile=profile),
+        lambda: [colors.astype(dtype) * depth], "", ("CMYK colors became RGB by its profile",),
+        levels=depth,
+    ))  # fmt: skip
+
+
+def _second_cmyk() -> Kind:
+    """A page of inks whose profile is not that of the first page, which has none."""
+    kind, profile = _cmyk_by_profile("uint8"), _cmyk_profile()
+    inks = {"photometric": "separated", "iccprofile": profile}
+    return replace(
+        kind, name="tiff CMYK page with a profile", frame=1,
+        data=lambda: pages((PHOTO, {"photometric": "rgb"}), (pixels("uint8", 4, SIZE), inks)),
+        warnings=(*kind.warnings, "left out: ICC profile, which differs between pages"),
+    )  # fmt: skip
 
 
 def _lab() -> Kind:
@@ -344,6 +388,7 @@ READ = (
               lambda: [RAMP], levels=2)),
     _cmyk("uint8"), _cmyk("uint16"), _cmyk("uint8", planarconfig="separate"),
     _cmyk("uint8", compression="lzw"), _lab(),
+    _cmyk_by_profile("uint8"), _cmyk_by_profile("uint16"), _second_cmyk(),
     _metamorph(),
     Kind("tiff without strip sizes", lambda: made({279: []}, GRAY.tobytes()), lambda: [GRAY]),
     # What directories tell of pages.

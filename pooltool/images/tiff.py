@@ -114,7 +114,7 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
         else:
             values = tiff_pages.stored(page, blocks)
         if page.photometric in (CMYK, LAB):
-            values, warning = tifffile.in_rgb(page, values, header.metadata.icc)
+            values, warning = tifffile.in_rgb(page, values, page.directory.raw(_ICC))
             warnings.append(warning)
         frames.append(tiff_pages.frame(page, values, indices=palette is not None))
         warnings += _doubts(page, frames[-1])
