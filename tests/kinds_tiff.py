@@ -379,6 +379,8 @@ READ = (
     *(compressed(name, dtype, 1) for name in ("zstd", "lerc", "lzma") for dtype in (
         "uint16", "int32", "float32", "float64")),
     compressed("zstd", "uint16", 6), compressed("jpeg2000", "uint16", 1),
+    *(rare(by_tifffile(f"empty page in {name}", np.zeros((2000, 45), np.uint8), compression=name,
+                       rowsperstrip=2000)) for name in ("zstd", "lerc", "lzma")),
     rare(by_tifffile("zstd with a predictor", pixels("uint16", 3, SIZE), photometric="rgb",
                      compression="zstd", predictor=True, tile=(16, 16))),
     rare(Kind("tiff old-style JPEG", lambda: made(

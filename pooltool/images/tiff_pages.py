@@ -199,9 +199,11 @@ def blocks(data: bytes, page: Page) -> list[memoryview]:
     if not is_raw and max(map(sum, spans)) > len(data):
         raise DamageError("it is truncated: a TIFF page is beyond the end of the data")
     parts = [view[start : start + size] for start, size in spans]
-    # Bytes that several strips share count once.
-    most = min(sum(map(len, parts)), len(data))
-    most *= COMPRESSIONS.get(page.compression) or 8 * page.row_bytes
+    if page.compression in COMPRESSIONS:  # bytes that several strips share count once
+        most = min(sum(map(len, parts)), len(data))
+        most *= COMPRESSIONS[page.compression] or 8 * page.row_bytes
+    else:  # a byte may stand for any number of them, and tiles be larger than the picture
+        most = (1 << 24) + page.height * page.width * page.samples * page.bits // 2
     rows = count * page.rows if page.is_tiled else page.planes * page.height
     require_plausible(page.height, page.width, rows * page.row_bytes, most)
     in_a_row = tuple(range(starts[0], starts[0] + count * whole, whole))
