@@ -161,12 +161,13 @@ def write(path: str, data: bytes | Iterator[Piece], *, folder: str = "") -> None
             stream.flush()
             return
         place, before = path, None
-        with suppress(FileNotFoundError):
-            status = os.lstat(path)
-            if stat.S_ISLNK(status.st_mode):
-                place = os.path.realpath(path)
-                status = os.stat(path)
-            before = status
+        try:
+            before = os.lstat(path)
+            if stat.S_ISLNK(before.st_mode):
+                place, before = os.path.realpath(path), None
+                before = os.stat(path)
+        except FileNotFoundError:
+            pass
         if before is None or stat.S_ISREG(before.st_mode):
             _replace(place, before, pieces, folder)
             return
@@ -188,8 +189,8 @@ def _replace(
             raise FileError("it is one of the input images; write elsewhere")
         if not os.access(place, os.W_OK):
             raise OSError(errno.EACCES, "read-only")
-    own_name = f".pooltool-{_RUN}-{os.getpid()}-{next(_numbers)}.tmp"
-    name = os.path.join(os.path.dirname(place), own_name)
+    folder_and_separator = place.removesuffix(os.path.basename(place))
+    name = f"{folder_and_separator}.pooltool-{_RUN}-{os.getpid()}-{next(_numbers)}.tmp"
     try:
         descriptor = _create(name, folder)
         try:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from pooltool import files, images
+from pooltool import files
 from pooltool.errors import ImageError, PooltoolError, one_line
 from pooltool.geometry import Axis, DataFormat, row_axis
-from pooltool.images import Picture
+from pooltool.images import Picture, colored, decode, encode, read_header, without_resolution
 from pooltool.images.formats import NPY, PNG, Format, format_for, require_quality
 from pooltool.kernels import Pooling, pool_axes
 
@@ -104,7 +104,7 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         except ImageError:  # report first if the image cannot be read
             files.require_readable(job.input)
             if not settings.dry_run:
-                images.read_header(files.read(job.input))
+                read_header(files.read(job.input))
             raise
         if settings.dry_run:
             if format is not None and settings.quality is not None:
@@ -125,7 +125,7 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
         if may_be_array and npy.is_array(data):
             return _pool_array(job, settings, npy.loaded(data))
         if format is None:
-            own = images.read_header(data)[1].format
+            own = read_header(data)[1].format
             format = own if own.written else PNG
         return _pool_picture(job, settings, format, data)
     except BrokenPipeError:  # of standard output, which concerns all jobs
@@ -139,7 +139,7 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
     are asked for.
     """
     pooling, data_format = settings.pooling, settings.data_format
-    picture = images.decode(
+    picture = decode(
         data,
         gray=settings.gray,
         frame=settings.frame,
@@ -147,28 +147,30 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
         data_format=data_format,
         labels=pooling.method == "mode",
     )
-    frames = picture.frames
-    pooled = tuple(_pool_frame(pixels, picture, settings) for pixels in frames)
-    axes = [pooling.windows.axes(pixels.shape) for pixels in frames]
-    reductions = [(rows.reduction, columns.reduction) for rows, columns in axes]
-    result = picture._replace(frames=pooled, reduction=reductions[0], data_format=data_format)
-    if len(set(reductions)) > 1:
-        result = images.without_resolution(result)
-    encoded = images.encode(result, format, quality=settings.quality)
+    frames, scales = picture.frames, list[tuple[float, float]]()
+    pooled: list[Array] = []
+    for pixels in frames:
+        rows, columns = pooling.windows.axes(pixels.shape)
+        pooled.append(_pool_frame(pixels, rows, columns, picture, settings))
+        scales.append((rows.reduction, columns.reduction))
+    result = picture._replace(frames=tuple(pooled), reduction=scales[0], data_format=data_format)
+    if len(set(scales)) > 1:
+        result = without_resolution(result)
+    encoded = encode(result, format, quality=settings.quality)
     preview = None
     if settings.show:
         from pooltool.compare.measures import Result
         from pooltool.compare.panel import panel
 
-        shown, shown_result = images.colored(picture).frames[0], images.colored(result).frames[0]
+        shown, shown_result = colored(picture).frames[0], colored(result).frames[0]
         preview = panel(shown, [Result(pooling.windows, {pooling.method: shown_result})])
     if settings.indices is not None:
         from pooltool.images import npy
         from pooltool.kernels.ranks import indices2d
 
         places = tuple(
-            indices2d(pixels, values, *windows)
-            for pixels, values, windows in zip(frames, pooled, axes, strict=True)
+            indices2d(pixels, values, *pooling.windows.axes(pixels.shape))
+            for pixels, values in zip(frames, pooled, strict=True)
         )
         encoded_places = npy.encode(Picture(places, NPY, data_format=data_format), None)
         files.write(settings.indices, encoded_places.data)
@@ -177,7 +179,9 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
     return Outcome(job, "ok", frames[0].shape, shape, dtype, count, encoded.warnings, None, preview)
 
 
-def _pool_frame(pixels: Array, picture: Picture, settings: Settings) -> Array:
+def _pool_frame(
+    pixels: Array, rows: Axis, columns: Axis, picture: Picture, settings: Settings
+) -> Array:
     """Pool one frame: channel by channel, unless its channels are colors that belong together.
 
     Averages are rounded to the image's dtype unless another one is asked for.
@@ -192,7 +196,6 @@ def _pool_frame(pixels: Array, picture: Picture, settings: Settings) -> Array:
             from pooltool.kernels.alpha import alpha_weighted
 
             return alpha_weighted(pixels, pooling)
-    rows, columns = pooling.windows.axes(pixels.shape)
     are_colors = pixels.ndim == 3 and not picture.bands and picture.format is not NPY
     if pooling.method == "mode" and are_colors:
         from pooltool.kernels.colors import pool_colors

@@ -142,7 +142,7 @@ def test_the_limit_of_pixels(
 ) -> None:
     save("a.png", np.zeros((4, 6), np.uint8))
     monkeypatch.setenv("OPENCV_IO_MAX_IMAGE_PIXELS", value)
-    monkeypatch.setattr("pooltool.native.limit", native.limit.__wrapped__)  # it looks once only
+    monkeypatch.setattr("pooltool.images.codec.limit", native.limit.__wrapped__)  # not kept
     result = run("max", "a.png")
     assert reason in result.err
     assert result.err.count("\n") == bool(reason)

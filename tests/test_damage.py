@@ -264,7 +264,9 @@ def test_flat_pictures_are_no_lie() -> None:
 
 
 def test_the_limit_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pooltool.native.limit", native.limit.__wrapped__)  # it looks once only
+    monkeypatch.setattr(
+        "pooltool.images.codec.limit", native.limit.__wrapped__
+    )  # it looks once only
     monkeypatch.setenv(native.PIXEL_LIMIT, "7679")
     for name in ("png", "jpeg", "webp", "gif", "avif", "jp2", "tiff", "bmp", "ppm", "pfm", "hdr"):
         with pytest.raises(ImageError, match=rf"(\d+) pixels.* {native.PIXEL_LIMIT}=(7680|23040)"):
@@ -278,7 +280,9 @@ def test_the_limit_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_limit_counts_channels_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pooltool.native.limit", native.limit.__wrapped__)  # it looks once only
+    monkeypatch.setattr(
+        "pooltool.images.codec.limit", native.limit.__wrapped__
+    )  # it looks once only
     monkeypatch.setenv(native.PIXEL_LIMIT, "100")
     bands = {"planarconfig": "contig", "photometric": "minisblack"}
     few, deep = tiff(np.zeros((10, 10, 4), np.uint8), **bands), np.zeros((10, 10, 5), np.float64)

@@ -18,12 +18,10 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import import_module
-from operator import mul
 from types import ModuleType
 
 import numpy as np
 
-from pooltool import native
 from pooltool.errors import DamageError, ImageError
 from pooltool.geometry import DataFormat
 from pooltool.images.formats import CODECS, Format, require_holds, require_quality
@@ -41,6 +39,7 @@ from pooltool.images.picture import (
     left_out,
     profile_kind,
 )
+from pooltool.native import LIMITS, import_cv2, limit
 
 _loaded = cache(import_module)
 _CODEC_OF = {format.name: name for name, (_, formats) in CODECS.items() for format in formats}
@@ -102,9 +101,8 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         kind = (frame.dtype, channels(frame), count, *frame.shape[:2])
         require_holds(format, *kind, maxval=picture.maxval)
         if format.alike and (frame.shape, frame.dtype) != (first.shape, first.dtype):
-            raise ImageError(
-                f"{format.name} cannot hold frames of different sizes or kinds; use tiff"
-            )
+            words = "frames of different sizes or kinds; use tiff"
+            raise ImageError(f"{format.name} cannot hold {words}")
     warnings = list(picture.warnings)
     if not format.bands:
         if picture.premultiplied:
@@ -130,7 +128,9 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         picture = picture._replace(format=format)
     module = _loaded(f"pooltool.images.{_CODEC_OF[format.name]}")
     encoded: Encoded = module.encode(picture, quality)
-    return Encoded(encoded.data, (*warnings, *encoded.warnings))
+    if warnings:
+        encoded = Encoded(encoded.data, (*warnings, *encoded.warnings))
+    return encoded
 
 
 def read_header(data: bytes) -> tuple[ModuleType, Header]:
@@ -151,22 +151,22 @@ def _require_sizes(header: Header, chosen: slice, size: int) -> None:
     """Refuse frames without pixels, more of them than a file of this size has, and more pixels,
     rows or columns than OpenCV's limits. A pixel of more than 4 bytes counts as more than one.
     """
-    sizes, unit, limits = header.sizes, "pixels", header.format.limits
+    sizes, limits = header.sizes, header.format.limits
     if limits and len(sizes) > _FEW_FRAMES + size // _BYTES_A_FRAME:
         raise DamageError(f"it is damaged: its {size} bytes are too few for {len(sizes)} frames")
-    if not header.animated:
-        sizes = sizes[chosen]
-    heights, widths = zip(*sizes, strict=True)
-    if min(heights) < 1 or min(widths) < 1:
-        raise DamageError("it is damaged: its header declares a picture without pixels")
-    pixels = sum(map(mul, heights, widths))
+    pixels = rows = columns = 0
+    for height, width in sizes if header.animated else sizes[chosen]:
+        if height < 1 or width < 1:
+            raise DamageError("it is damaged: its header declares a picture without pixels")
+        pixels, rows, columns = pixels + height * width, max(rows, height), max(columns, width)
+    units = ("pixels", "columns", "rows")
     if header.pixel_bytes > 4:
-        pixels, unit = -(-pixels * header.pixel_bytes // 4), "pixels of 4 bytes"
-    numbers = ((pixels, unit), (max(widths), "columns"), (max(heights), "rows"))
-    for (number, unit), variable in zip(numbers[:limits], native.LIMITS, strict=False):
-        if number > (limit := native.limit(variable)):
+        pixels, units = -(-pixels * header.pixel_bytes // 4), ("pixels of 4 bytes", *units[1:])
+    numbers = (pixels, columns, rows)[:limits]
+    for number, unit, variable in zip(numbers, units, LIMITS, strict=False):
+        if number > (most := limit(variable)):
             raise ImageError(
-                f"its header declares {number} {unit}, more than the limit of {limit}; "
+                f"its header declares {number} {unit}, more than the limit of {most}; "
                 f"if that is right, set the environment variable {variable}={number}"
             )
 
@@ -289,7 +289,7 @@ def _gray(pixels: Array, format: Format) -> Array:
         total = blue * 1868 + green * 9617 + red * 4899 + (1 << 13)
         return (total >> 14).astype(pixels.dtype)
     if pixels.dtype in (np.uint8, np.uint16, np.float32):
-        cv2 = native.import_cv2()
+        cv2 = import_cv2()
         result: Array = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
         return result
     with np.errstate(invalid="ignore"):  # of infinities of both signs

@@ -27,12 +27,12 @@ right as well, but the decoder does not see when data is missing."""
 _LOSSLESS = 0xC3
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOI, _EOI, _SOS, _APP0, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xFE
-_BARE = frozenset((0x01, *range(0xD0, 0xD8)))
-"""Markers of no segment."""
+_EMPTY = frozenset((0x01, *range(0xD0, 0xD8), _SOI, _EOI))
+"""Markers without a segment."""
 _TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF))
 """Markers of segments that are the decoder's alone."""
-_MARKER = re.compile(rb"\xff([^\x00\xff])")
-_NEXT_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
+_NEXT_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 """The same behind coded pixels, where a 0 or a restart marker goes after 0xFF."""
 _MOST_SCANS = 128
 """Each scan takes time for the whole picture; programs write a dozen."""
@@ -57,7 +57,7 @@ _ROOM = 65533
 _COMPLAINTS = r"Premature end of JPEG|Corrupt JPEG data|Inconsistent progression|Invalid SOS param"
 _INCH = 0.0254
 
-Segment = tuple[int, int, memoryview]
+Segment = tuple[int, int, bytes]
 """The code of its marker, the position of that, and what it holds."""
 Repair = tuple[int, int, bytes]
 """A harmless oddity of the header: from where to where it is, and what is to stand there."""
@@ -70,7 +70,7 @@ def read_header(data: bytes) -> Header:
     """Walk the segments from the start to the end of the image."""
     segments, repairs = _segments(data)
     frames, scans, missing = list[Segment](), list[Segment](), list[str]()
-    blocks: dict[str, list[memoryview]] = {}
+    blocks: dict[str, list[bytes]] = {}
     for segment in segments:
         code, _, body = segment
         if code in _SOF:
@@ -79,7 +79,7 @@ def read_header(data: bytes) -> Header:
             scans.append(segment)
         elif body or code != _EOI:
             for prefix, name in _BLOCKS.get(code, ()):
-                if body[: len(prefix)] == prefix:
+                if body.startswith(prefix):
                     blocks.setdefault(name, []).append(body[len(prefix) :])
                     break
             else:
@@ -181,40 +181,40 @@ def _segments(data: bytes) -> tuple[list[Segment], list[Repair]]:
     header that are no marker, which libjpeg skips.
     """
     segments, junk = list[Segment](), list[Repair]()
-    view, pattern, before, at, done = memoryview(data), _MARKER, _COM, 2, 2
+    pattern, before, at, done = _MARKER, _COM, 2, 2
     while marker := pattern.search(data, at):
-        start, at = marker.span()
+        at = marker.end()
         code = data[at - 1]
-        if code == _EOI and pattern is _NEXT_MARKER:
-            segments.append((code, start, view[at:]))
-            return segments, junk
-        if code in (_SOI, _EOI):
-            break
-        if code in _BARE:
+        if code in _EMPTY:
+            if code == _EOI and pattern is _NEXT_MARKER:
+                segments.append((code, at - 2, data[at:]))
+                return segments, junk
+            if code in (_SOI, _EOI):
+                break
             continue
         # Behind a table they are the end of that perhaps.
-        if start > done and pattern is _MARKER and _APP0 <= before <= _COM:
-            junk.append((done, start, b""))
-        done = at + (data[at] << 8 | data[at + 1])
-        if done < at + 2:
+        if at - 2 > done and pattern is _MARKER and _APP0 <= before <= _COM:
+            junk.append((done, at - 2, b""))
+        body, done, before = at + 2, at + (data[at] << 8 | data[at + 1]), code
+        if done < body:
             raise DamageError("it is damaged: a JPEG segment is shorter than its length")
         if code not in _TABLES:
-            segments.append((code, start, view[at + 2 : done]))
-        at, before = done, code
-        if code == _SOS:
-            pattern = _NEXT_MARKER
+            segments.append((code, at - 2, data[body:done]))
+            if code == _SOS:
+                pattern = _NEXT_MARKER
+        at = done
     if pattern is _NEXT_MARKER:
         raise DamageError("it is truncated: the JPEG data has no end-of-image marker")
     raise DamageError("it is truncated or damaged: there is no picture after the JPEG header")
 
 
-def _read_metadata(blocks: dict[str, list[memoryview]], missing: list[str]) -> Metadata:
+def _read_metadata(blocks: dict[str, list[bytes]], missing: list[str]) -> Metadata:
     """What the segments say of the picture; the names of those that are not copied are added to
     `missing`.
     """
     resolution = None
     if "density" in blocks:
-        density = bytes(blocks["density"][0]).ljust(7, b"\0")
+        density = blocks["density"][0].ljust(7, b"\0")
         unit, across, down = struct.unpack_from(">BHH", density, 2)
         meter = {1: 1 / _INCH, 2: 100.0}.get(unit, 0)
         if meter and across and down:
@@ -226,14 +226,14 @@ def _read_metadata(blocks: dict[str, list[memoryview]], missing: list[str]) -> M
     from pooltool.images.tags import read_exif
 
     missing += [name for name in ("a second picture", "XMP beyond 64 KB") if name in blocks]
-    exif, *more = blocks.get("exif", [memoryview(b"")])
-    going_on = [piece for piece in more if bytes(piece[:2]) not in (b"II", b"MM")]  # a large block
+    exif, *more = blocks.get("exif", [b""])
+    going_on = [piece for piece in more if piece[:2] not in (b"II", b"MM")]  # a large block
     missing += ["a second EXIF block"] if len(going_on) < len(more) else []
-    xmp, *more = blocks.get("xmp", [memoryview(b"")])
+    xmp, *more = blocks.get("xmp", [b""])
     missing += ["a second XMP packet"] if more else []
     pieces = {piece[0]: piece[2:] for piece in blocks.get("icc", ()) if len(piece) > 2}
     resources, comments = b"".join(blocks.get("photoshop", ())), blocks.get("comment", ())
-    kept, names = [(b"\xff\xfe", bytes(body)) for body in comments], ["comment"] * bool(comments)
+    kept, names = [(b"\xff\xfe", body) for body in comments], ["comment"] * bool(comments)
     if head := _IPTC.search(resources):
         iptc = resources[head.start() : head.end() + int.from_bytes(head[1], "big")]
         kept.append((b"\xff\xed", _PHOTOSHOP + iptc + b"\0" * (len(iptc) % 2)))
@@ -241,21 +241,20 @@ def _read_metadata(blocks: dict[str, list[memoryview]], missing: list[str]) -> M
     missing += ["Photoshop data (APP13)"] if _RESOURCE.search(resources) else []
     return Metadata(
         read_exif(b"".join((exif, *going_on))),
-        bytes(xmp),
+        xmp,
         b"".join(pieces[number] for number in sorted(pieces)),
         resolution,
         Verbatim(("JPEG",), tuple(kept), tuple(names)) if kept else None,
     )
 
 
-def _names(code: int, body: memoryview) -> list[str]:
+def _names(code: int, body: bytes) -> list[str]:
     """What a segment that is not copied is called; nothing if it says nothing."""
     from pooltool.images.container import name_of
 
     if code != _EOI:
         name = name_of(body)
         return [f"APP{code - _APP0} ({name})" if name else f"APP{code - _APP0}"]
-    rest = bytes(body)
-    if b"\xff\xd8\xff" in rest:  # the second picture of MPO files and gain maps
+    if b"\xff\xd8\xff" in body:  # the second picture of MPO files and gain maps
         return ["a second picture"]
-    return ["data after the end of the picture"] if rest.strip(b"\0\r\n ") else []
+    return ["data after the end of the picture"] if body.strip(b"\0\r\n ") else []

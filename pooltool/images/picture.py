@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pooltool import native
 from pooltool.errors import DamageError
 from pooltool.geometry import DataFormat
 from pooltool.images.formats import Format, listed
+from pooltool.native import import_cv2
 
 if TYPE_CHECKING:
     from pooltool.images.tags import Directory
@@ -123,7 +123,7 @@ def colored(picture: Picture) -> Picture:
     """The picture with the colors of its palette in place of the indices."""
     if picture.palette is None:
         return picture
-    cv2, count = native.import_cv2(), 4 if has_alpha(picture.palette) else 3
+    cv2, count = import_cv2(), 4 if has_alpha(picture.palette) else 3
     levels = np.ascontiguousarray(padded(picture.palette).T[:count])
     frames = (cv2.merge([cv2.LUT(indices, c) for c in levels]) for indices in picture.frames)
     return picture._replace(frames=tuple(frames), palette=None)
