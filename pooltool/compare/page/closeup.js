@@ -1,47 +1,38 @@
 // What is selected, enlarged: a part of the four pictures around it, with a line from the window to
 // its results; and the window's numbers.
 
-let closeUps = []; // the places on the strip, each with the `name` of its picture
+let closeUp = null; // the place of the part, the same in all four
 
-// Where the four enlarged parts go: in a row or, where that is narrow, in two.
-function closeUpPlaces() {
-  const room = $("closeup").clientWidth, columns = room < 640 ? 2 : 4, gap = [46, 18];
-  const side = room / columns - gap[1], most = [Math.min(side, 250), side];
+function lookCloser() {
+  const room = $("strip").clientWidth, side = room / (room < 640 ? 2 : 4) - 18;
+  const most = [Math.min(side, 250), side], { low: start, lengths } = view;
   const unit = Math.max(...layout.map(({ pitch, windows }, k) => { // a result, or a large window
     const { start: first, end } = windows[lit.shown ? lit.shown[k] : 0];
     return Math.max(pitch, (end - first) / 3);
   }));
-  const fitting = Math.min(...AXES.map((k) => most[k] / view.lengths[k]));
+  const fitting = Math.min(...AXES.map((k) => most[k] / lengths[k]));
   const scale = Math.min(44, Math.max(most[0] / 8 / unit, fitting));
-  const seen = AXES.map((k) => Math.min(most[k] / scale, view.lengths[k]));
-  const low = AXES.map((k) => Math.max(view.low[k],
-    Math.min(state.selected.at[k] - seen[k] / 2, view.low[k] + view.lengths[k] - seen[k])));
-  const size = seen.map((length) => length * scale);
-  return NAMES.map((name, i) => {
-    const [row, column] = [Math.floor(i / columns), i % columns];
-    const corner = [20 + row * (size[0] + gap[0]), 3 + column * (size[1] + gap[1])];
-    return { name, corner, size, low, scale: [scale, scale] };
-  });
+  const seen = AXES.map((k) => Math.min(most[k] / scale, lengths[k]));
+  const low = AXES.map((k) => Math.max(start[k],
+    Math.min(state.selected.at[k] - seen[k] / 2, start[k] + lengths[k] - seen[k])));
+  closeUp = { size: seen.map((length) => length * scale), low, scale: [scale, scale] };
 }
 
 function drawCloseUp() {
-  closeUps = closeUpPlaces();
-  const { corner, size } = closeUps[3], lane = closeUps[0].corner[0] + size[0] + 5;
-  const context = sized($("strip"), corner[1] + size[1] + 3, corner[0] + size[0] + 24);
-  const boxes = closeUps.map((place) => drawPart(context, place.name, place));
-  const [from, ...results] = boxes.map((own) => own.at(-1));
-  results.forEach((to, i) => {
-    if (!from || !to) return;
-    const [left, bottom] = [from[0], from[1] + from[3]], end = to[1] > lane ? to[1] : to[1] + to[3];
-    const turn = lane + 8 * i;
-    outline(context, new Path2D(`M ${left} ${turn} H ${to[0]} V ${end}`), inks[METHODS[i]]);
-    outline(context, new Path2D(`M ${left} ${bottom} V ${turn}`), inks.input);
+  lookCloser();
+  const [from, ...results] = NAMES.map((name) => {
+    const canvas = $(`${name}_part`), [x, y, , height] = drawPart(canvas, name, closeUp).at(-1) || [];
+    const [left, top] = [canvas.offsetLeft + x, canvas.offsetTop + y];
+    return { left, top, bottom: top + height };
   });
-  for (const { name, corner: [y, x] } of closeUps) {
-    context.clearRect(x, y - 19, 80, 17); // of lines
-    context.fillStyle = name === "input" ? inks.ink : inks[name];
-    write(context, text(name), x, y - 10, "600 13px", "left");
-  }
+  const { clientHeight, clientWidth } = $("strip");
+  const context = sized($("lines"), [clientHeight, clientWidth]);
+  const lane = $("input_part").offsetTop + closeUp.size[0] + 5;
+  results.forEach(({ left, top, bottom }, i) => {
+    const turn = lane + 8 * i, end = top > lane ? top : bottom; // NaN where nothing is selected
+    outline(context, new Path2D(`M ${from.left} ${turn} H ${left} V ${end}`), inks[METHODS[i]]);
+    outline(context, new Path2D(`M ${from.left} ${from.bottom} V ${turn}`), inks.input);
+  });
 }
 
 // The numbers of the window that is shown in channel c: its pixels, who won, and the mean as a sum.
@@ -51,47 +42,41 @@ function channelCard(c) {
   const valueAt = (y, x) => plane[y * info.width + x] + 0; // + 0 makes 0 of -0
   const lines = METHODS.map((name) => {
     const result = pictures[name].planes[c][lit.shown[0] * layout[1].count + lit.shown[1]];
-    const won = name === "avg" ? null : firstPlace(rows, columns, valueAt, result + 0);
+    const won = name === "avg" ? null : firstPlace(plane, rows, columns, result);
     const words = won ? text("at", { row: won[0], column: won[1] })
       : meanText(rows, columns, valueAt, result);
     winners[name] = won;
     return make("p", { className: name }, make("b", text(name)),
       make("strong", hidden ? "?" : number(result)), make("span", hidden ? "" : words));
   });
-  const heading = make("h3", { textContent: channelName(c), className: info.channels[c] });
-  return make("article", {}, heading, ...windowTable(valueAt, hidden ? {} : winners), ...lines);
+  const heading = make("h3", { textContent: channelName(c), style: `--own: ${info.channels[c]}` });
+  return make("article", {}, heading, ...windowPicture(c, hidden ? {} : winners), ...lines);
 }
 
 // [row, column] where a value stands first.
-function firstPlace(rows, columns, valueAt, value) {
-  for (const y of rows) for (const x of columns) if (Object.is(valueAt(y, x), value)) return [y, x];
+function firstPlace(plane, rows, columns, value) {
+  for (const y of rows) {
+    const row = plane.subarray(y * info.width, (y + 1) * info.width);
+    const x = columns.find((column) => row[column] === value || Object.is(row[column], value));
+    if (x !== undefined) return [y, x];
+  }
   return null;
 }
 
-// The pixels of the window that is shown, the padding's too, the winners framed; nothing of a large
-// window.
-function windowTable(valueAt, winners) {
-  const [ys, xs] = layout.map(({ windows, step }, k) => {
-    const { start: first, length } = windows[lit.shown[k]];
-    return Array.from({ length }, (_, tap) => first + tap * step);
-  });
-  const side = Math.min(56, 240 / Math.max(ys.length, xs.length));
+// The window that is shown in channel c, with the winners framed; nothing of a large window.
+function windowPicture(c, winners) {
+  const spans = layout.map(({ windows }, k) => windows[lit.shown[k]]), edge = 4;
+  const lengths = spans.map((span) => span.end - span.start);
+  const side = Math.min(56, 240 / Math.max(...lengths)), size = lengths.map((n) => n * side + 2 * edge);
   if (side < 24) return [];
-  const isInside = (y, x) => y >= 0 && x >= 0 && y < info.height && x < info.width;
-  const inside = ys.flatMap((y) => xs.filter((x) => isInside(y, x)).map((x) => valueAt(y, x)));
-  const { size, wordsOf } = typeOf(side, side, inside);
-  const table = make("table", { className: "window", ariaHidden: "true" }); // told beside it
-  table.style.cssText = `--side: ${side}px; font-size: ${size}px`;
-  table.append(...ys.map((y) => make("tr", {}, ...xs.map((x) => {
-    const names = METHODS.filter((name) => same(winners[name], [y, x]));
-    const cell = make("td", { className: names.join(" ") });
-    if (isInside(y, x)) {
-      const value = valueAt(y, x), light = lightness([value]);
-      cell.textContent = wordsOf(value);
-      cell.style.color = inkOn(light);
-      cell.style.background = Number.isNaN(light) ? NAN_COLOR : `rgb(${light} ${light} ${light})`;
-    }
-    return cell;
-  }))));
-  return [table];
+  const canvas = make("canvas", { ariaHidden: "true" }); // told beside it
+  const low = spans.map(({ start }) => start - edge / side), context = canvas.getContext("2d");
+  drawPart(canvas, "input", { size, low, scale: [side, side] }, c);
+  for (const name of METHODS.filter((key) => winners[key])) {
+    const inset = name === "min" && same(winners.min, winners.max) ? 5 : 1, frame = new Path2D();
+    const [y, x] = winners[name].map((position, k) => (position - low[k]) * side + inset);
+    frame.rect(x, y, side - 2 * inset, side - 2 * inset);
+    outline(context, frame, inks[name]);
+  }
+  return [canvas];
 }

@@ -34,6 +34,9 @@ function buildControls() {
       onpointermove="onPointer('${name}', event)" onpointerdown="onPointer('${name}', event)"
       onkeydown="onKey('${name}', event)"></canvas></div>
     <dl></dl></figure>`);
+  $("lines").before(...NAMES.map((name) => make("div", { className: name, innerHTML: `
+    <h3 data-text="${name}"></h3><canvas id="${name}_part" aria-hidden="true"
+      onpointerdown="onPointer('${name}', event, closeUp)"></canvas>` })));
   $("input").after($("cell"));
   $("input").onclick = () => { placeCell(); $("cell").focus(); };
 }

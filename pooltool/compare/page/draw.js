@@ -1,10 +1,9 @@
-// How pictures and windows are drawn on canvases. A place is where on a canvas a part of a picture
-// goes, each [rows, columns]: `corner` and `size` in CSS pixels, `low`, the position of its corner in
-// the picture, and `scale`, CSS pixels a pixel of the picture.
+// How pictures and windows are drawn. A place is the part of a picture that a canvas shows, each
+// [rows, columns]: the `size` of the canvas in CSS pixels, `low`, the position of its corner in the
+// picture, and `scale`, CSS pixels a pixel of the picture.
 
 const AXES = [0, 1], FONT = "ui-sans-serif, system-ui, sans-serif";
-const NAN_COLOR = "#d640c4", BEHIND = 210; // gray behind what is transparent
-const LARGEST_GRID = 16;
+const LARGEST_GRID = 16, BEHIND = 210; // the gray behind what is transparent
 
 let info = DATA.info; // what is known of the picture that is shown
 let pictures = null; // name -> {planes, axes, bitmap, change, ...}; axes: [rows, columns]
@@ -21,7 +20,7 @@ function readInks() {
 }
 
 // Give a canvas this size in CSS pixels, empty.
-function sized(canvas, width, height) {
+function sized(canvas, [height, width]) {
   const ratio = window.devicePixelRatio || 1, context = canvas.getContext("2d");
   Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
   Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
@@ -57,8 +56,7 @@ function hatch(context, ...boxes) {
 }
 
 const edge = ({ origin, pitch }, i) => origin + i * pitch; // where the cells of an axis begin
-const drawnAt = (place, k, position) => (
-  place.corner[k] + (position - place.low[k]) * place.scale[k]);
+const drawnAt = ({ low, scale }, k, position) => (position - low[k]) * scale[k];
 const middleOf = (name, cell) => pictures[name].axes.map((axis, k) => edge(axis, cell[k] + 0.5));
 const cellAt = (name, at) => pictures[name].axes.map(({ origin, pitch, count }, k) => (
   clamped(Math.floor((at[k] - origin) / pitch), count)));
@@ -95,27 +93,21 @@ function lookAt() {
   const tallest = isGrid ? Math.min(room, 0.42 * innerHeight + 100) : Math.max(1.35 * room, 360);
   const fitting = Math.min(room / lengths[1], tallest / lengths[0]);
   const scale = lengths.map((length) => Math.max(fitting, 56 / length));
-  view = { corner: [0, 0], size: AXES.map((k) => lengths[k] * scale[k]), low, lengths, scale };
+  view = { size: AXES.map((k) => lengths[k] * scale[k]), low, lengths, scale };
 }
 
 // Draw a part of a picture: its pixels, its numbers where they can be read, and frames around what is
-// selected, which are returned.
-function drawPart(context, name, place) {
-  const { corner: [y, x], size: [height, width] } = place, frames = new Path2D();
-  const boxes = litBoxes(name, place);
-  context.save();
-  context.beginPath();
-  context.rect(x, y, width, height);
-  context.clip();
-  hatch(context, [x, y, width, height]);
+// selected, which are returned. Of one channel, if it is given.
+function drawPart(canvas, name, place, channel = null) {
+  const context = sized(canvas, place.size), frames = new Path2D(), boxes = litBoxes(name, place);
+  hatch(context, [0, 0, place.size[1], place.size[0]]);
   drawPixels(context, name, place);
-  drawNumbers(context, name, place);
+  drawNumbers(context, name, place, channel);
   for (const box of boxes) {
     if (isHidden(name)) cover(context, box);
     frames.rect(...box);
   }
   outline(context, frames, inks[name]);
-  context.restore();
   return boxes;
 }
 
@@ -128,10 +120,10 @@ function cover(context, [x, y, width, height]) {
 }
 
 function drawPixels(context, name, place) {
-  const { bitmap, axes } = pictures[name], { corner: [y, x], size: [tall, wide], scale } = place;
+  const { bitmap, axes } = pictures[name], { size: [tall, wide], scale } = place;
   const [top, left] = axes.map((axis, k) => drawnAt(place, k, edge(axis, 0)));
   const [height, width] = axes.map(({ pitch, count }, k) => pitch * count * scale[k]);
-  fill(context, `rgb(${BEHIND} ${BEHIND} ${BEHIND})`, [left, top, width, height]);
+  fill(context, grayOf(BEHIND), [left, top, width, height]);
   context.imageSmoothingEnabled = width < bitmap.width;
   context.imageSmoothingQuality = "medium";
   context.drawImage(bitmap, left, top, width, height);
@@ -140,7 +132,7 @@ function drawPixels(context, name, place) {
   for (const k of AXES) {
     for (const [first, end] of runsOf(layout[k].uncovered)) {
       const begin = drawnAt(place, k, first), length = (end - first) * scale[k];
-      if (length >= 3) hatch(context, k ? [begin, y, length, tall] : [x, begin, wide, length]);
+      if (length >= 3) hatch(context, k ? [begin, 0, length, tall] : [0, begin, wide, length]);
     }
   }
   context.globalAlpha = 1;
@@ -156,48 +148,47 @@ function runsOf(list) {
   return runs;
 }
 
-// The cells of an axis of which a part lies in a place: {i, begin, isWhole}.
-function cellsIn({ origin, pitch, count }, place, k) {
-  const { corner, low, size, scale } = place, length = pitch * scale[k], cells = [];
-  const first = Math.max(0, Math.floor((low[k] - origin) / pitch));
-  for (let i = first; i < count; i++) {
-    const begin = drawnAt(place, k, origin + i * pitch), distance = begin - corner[k];
-    if (distance >= size[k]) break;
-    cells.push({ i, begin, isWhole: distance > -1 && distance + length < size[k] + 1 });
-  }
-  return cells;
+// The cells of an axis of which a part lies in a place.
+function cellsIn({ origin, pitch, count }, { low, size, scale }, k) {
+  const [begin, end] = [0, size[k] / scale[k]].map((length) => (low[k] + length - origin) / pitch);
+  const first = Math.max(0, Math.floor(begin)), length = Math.min(count, Math.ceil(end)) - first;
+  return Array.from({ length: Math.max(0, length) }, (_, i) => first + i);
 }
 
 // Lines around cells and the numbers of those that are seen whole, where they can be read; in the
 // corner of a small picture's cell what became of it.
-function drawNumbers(context, name, place) {
-  const { axes, planes, change } = pictures[name], isChange = state.difference && change !== null;
+function drawNumbers(context, name, place, channel = null) {
+  const { axes, planes, change } = pictures[name];
+  const isChange = state.difference && change !== null && channel === null;
   const [tall, wide] = axes.map(({ pitch }, k) => pitch * place.scale[k]);
   if (Math.min(tall, wide) < 16) return;
-  const shown = (isChange ? change.planes : planes).slice(0, isPlain() ? 4 : 1);
+  const [first, end] = channel !== null ? [channel, channel + 1] : [0, isPlain() ? 4 : 1];
+  const shown = (isChange ? change.planes : planes).slice(first, end);
   const [rows, columns] = axes.map((axis, k) => cellsIn(axis, place, k));
-  const cells = rows.flatMap((row) => columns.map((column) => {
-    const where = row.i * axes[1].count + column.i, values = shown.map((plane) => plane[where]);
-    const isSame = change && change.planes.every((plane) => plane[where] === 0);
-    const isLeftOver = name === "input" && [row, column].some(({ i }, k) => (
-      layout[k].uncovered.includes(i)));
-    const ink = isLeftOver ? inks.ink : inkOn(isChange ? lightnessOfChange(values) : lightness(values));
-    return { x: column.begin, y: row.begin, isSame, ink,
-      numbers: row.isWhole && column.isWhole ? values : [] };
+  const cells = rows.flatMap((i) => columns.map((j) => {
+    const where = i * axes[1].count + j, values = shown.map((plane) => plane[where]);
+    const [y, x] = [i, j].map((n, k) => drawnAt(place, k, edge(axes[k], n)));
+    const mark = !change || !isSmall() ? "" : change.planes.some((plane) => plane[where] !== 0) ? "◥"
+      : name === "input" ? "" : "=";
+    const isLeftOver = name === "input" && [i, j].some((n, k) => layout[k].uncovered.includes(n));
+    const light = isChange ? lightnessOfChange(values) : lightness(values);
+    const isWhole = [[y, tall], [x, wide]].every(([begin, length], k) => (
+      begin > -1 && begin + length < place.size[k] + 1));
+    return { x, y, mark, isLeftOver, light, numbers: isWhole ? values : [] };
   }));
   const all = cells.flatMap(({ numbers }) => numbers);
   const { size, wordsOf } = typeOf(tall / shown.length, wide, all, isChange);
   if (!size) return;
   Object.assign(context, { lineWidth: 1, strokeStyle: "rgba(128,128,128,.45)" });
-  for (const { x, y, numbers, isSame, ink } of cells) {
+  for (const { x, y, numbers, mark, isLeftOver, light } of cells) {
+    if (channel !== null && light >= 0) fill(context, grayOf(light), [x, y, wide, tall]);
     context.strokeRect(x, y, wide, tall);
-    context.fillStyle = ink;
+    context.fillStyle = isLeftOver ? inks.ink : inkOn(light);
     numbers.forEach((value, line) => {
       const offset = (line - (numbers.length - 1) / 2) * size * 1.12;
       write(context, wordsOf(value), x + wide / 2, y + tall / 2 + offset + size * 0.05, `500 ${size}px`);
     });
-    const mark = !isSame ? "◥" : name === "input" ? "" : "=";
-    if (change && isSmall()) write(context, mark, x + wide - 6, y + 12, "600 13px", "right");
+    if (mark) write(context, mark, x + wide - 6, y + 12, "600 13px", "right");
   }
 }
 
@@ -221,6 +212,7 @@ function lightness([red, green = red, blue = red, alpha = info.opaque]) {
 }
 const lightnessOfChange = (values) => (
   255 * Math.max(...values.slice(0, 3).map(Math.abs)) / (state.largest || 1));
+const grayOf = (light) => `rgb(${light} ${light} ${light})`;
 const inkOn = (light) => (light <= 117 ? "#fff" : "#000"); // either has a contrast of 4.5:1
 
 // [x, y, width, height] of the pixels that are lit or, in a result, of the windows; inside the
@@ -229,17 +221,17 @@ function litBoxes(name, place) {
   const cells = name === "input" ? lit.pixels : lit.windows;
   const [rows, columns] = pictures[name].axes.map((axis, k) => runsOf(cells[k]).map((run) => {
     const [begin, end] = run.map((i) => drawnAt(place, k, edge(axis, i)));
-    const grown = Math.max(0, 7 - (end - begin)) / 2, low = place.corner[k] + 2.5;
+    const grown = Math.max(0, 7 - (end - begin)) / 2;
     return [begin - grown, end + grown].map((side) => (
-      Math.max(low, Math.min(low + place.size[k] - 5, side))));
+      Math.max(2.5, Math.min(place.size[k] - 2.5, side))));
   }));
   return rows.flatMap(([top, bottom]) => columns.map(([left, right]) => (
     [left, top, right - left, bottom - top]))).slice(0, 2000);
 }
 
 function drawPicture(name) {
-  const [height, width] = view.size, context = sized($(name), width, height);
-  const boxes = drawPart(context, name, view), [x, y, w, h] = boxes[0] || [];
+  const [height, width] = view.size, boxes = drawPart($(name), name, view), [x, y, w, h] = boxes[0] || [];
+  const context = $(name).getContext("2d");
   if (state.timer && name !== "input") coverComing(context, pictures[name].axes);
   if (boxes.length !== 1 || w * h > 400) return;
   const middle = y + h / 2 - 0.5, center = x + w / 2 - 0.5; // lead the eye to it

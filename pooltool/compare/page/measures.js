@@ -3,33 +3,26 @@
 
 const FEWEST_RESULTS = 1 << 16, MOST_DRAWN = 1 << 20, NOISE_LEVEL = 0.02;
 
-// Mean and standard deviation of the finite ones of all values that were added.
-class Spread {
-  count = 0; origin = 0; total = 0; squares = 0;
-
-  add(value) {
-    if (!Number.isFinite(value)) return;
-    if (!this.count) this.origin = value;
-    this.count += 1;
-    this.total += value - this.origin;
-    this.squares += (value - this.origin) ** 2;
+// Mean and standard deviation of the finite values of planes.
+function spreadOf(planes) {
+  let count = 0, origin = 0, total = 0, squares = 0;
+  for (const plane of planes) {
+    for (let i = 0; i < plane.length; i++) {
+      if (!Number.isFinite(plane[i])) continue;
+      if (!count) origin = plane[i];
+      count += 1;
+      total += plane[i] - origin;
+      squares += (plane[i] - origin) ** 2;
+    }
   }
-
-  static of(planes) {
-    const spread = new Spread();
-    for (const plane of planes) for (let i = 0; i < plane.length; i++) spread.add(plane[i]);
-    return spread;
-  }
-
-  get mean() { return this.count ? this.origin + this.total / this.count : null; }
-
-  get std() {
-    const mean = this.total / this.count;
-    return this.count ? Math.sqrt(Math.max(0, this.squares / this.count - mean * mean)) : null;
-  }
+  if (!count) return { mean: null, std: null };
+  const mean = total / count;
+  return { mean: origin + mean, std: Math.sqrt(Math.max(0, squares / count - mean * mean)) };
 }
 
 const ratio = (change, unit) => (unit && change !== null ? change / unit : null);
+const differences = (before, after) => (
+  after.map((plane, c) => plane.map((value, i) => value - before[c][i])));
 
 // At least so many normal random numbers, the same on every run: hashed counters through the
 // Box-Muller transform.
@@ -66,48 +59,42 @@ function moved(plane, width) {
 
 // What noise and a move change in each picture. `pool` makes {name: planes} of planes of colors.
 async function figuresOf(planes, { width, noise: level }, { noise, move }, pool) {
-  const still = await pool(planes), figures = NAMES.map(() => ({}));
+  const figures = { input: {}, max: {}, min: {}, avg: {} }, still = await pool(planes);
   if (noise) {
     const values = planes.length * planes[0].length, results = still.max[0].length;
     const draws = Math.max(1, Math.floor(Math.min(FEWEST_RESULTS / results, MOST_DRAWN / values)));
-    const changes = NAMES.map(() => new Spread());
+    const changes = { input: [], max: [], min: [], avg: [] };
     for (let draw = 0; draw < draws; draw++) {
       const noisy = await pool(withNoise(planes, level, draw, draws));
-      NAMES.forEach((name, n) => addChanges(changes[n], still[name], noisy[name]));
+      for (const name of NAMES) changes[name].push(...differences(still[name], noisy[name]));
     }
-    NAMES.forEach((name, n) => {
-      const isLinear = name === "input" || name === "avg", unit = changes[0].std; // of the noise
-      figures[n].noise = ratio(changes[n].std, unit);
-      figures[n].bias = ratio(isLinear ? 0 : changes[n].mean, unit);
-    });
+    const unit = spreadOf(changes.input).std; // of the noise
+    for (const name of NAMES) {
+      const { mean, std } = spreadOf(changes[name]), isLinear = name === "input" || name === "avg";
+      Object.assign(figures[name], { noise: ratio(std, unit), bias: ratio(isLinear ? 0 : mean, unit) });
+    }
   }
   if (move) {
     const after = await pool(planes.map((plane) => moved(plane, width)));
-    NAMES.forEach((name, n) => {
-      const change = addChanges(new Spread(), still[name], after[name], Math.abs);
-      figures[n].shift = ratio(change.mean, Spread.of(still[name]).std);
-    });
-  }
-  return Object.fromEntries(NAMES.map((name, n) => [name, figures[n]]));
-}
-
-function addChanges(spread, before, after, sizeOf = (change) => change) {
-  before.forEach((plane, c) => plane.forEach((value, i) => spread.add(sizeOf(after[c][i] - value))));
-  return spread;
-}
-
-// How planes differ from what they were: {planes, changed, total, largest}.
-function changeOf(before, after, info) {
-  const change = { changed: 0, total: 0, largest: 0 };
-  change.planes = after.map((plane, c) => plane.map((value, i) => {
-    const isSame = Object.is(value + 0, before[c][i] + 0);
-    const size = isSame ? 0 : value - before[c][i];
-    if (!isAlpha(info, c)) {
-      change.total += 1;
-      change.changed += !isSame;
-      if (Number.isFinite(size)) change.largest = Math.max(change.largest, Math.abs(size));
+    for (const name of NAMES) {
+      const sizes = differences(still[name], after[name]).map((plane) => plane.map(Math.abs));
+      figures[name].shift = ratio(spreadOf(sizes).mean, spreadOf(still[name]).std);
     }
-    return size;
-  }));
-  return change;
+  }
+  return figures;
+}
+
+// How planes differ from what they were: {planes, changed, total, largest}, counted without alpha.
+function changeOf(before, after, info) {
+  const planes = after.map((plane, c) => plane.map((value, i) => (
+    Object.is(value + 0, before[c][i] + 0) ? 0 : value - before[c][i])));
+  const colors = colorsOf(info, planes), total = colors.length * colors[0].length;
+  let changed = 0, largest = 0;
+  for (const plane of colors) {
+    for (const size of plane) {
+      if (size !== 0) changed += 1;
+      if (Number.isFinite(size)) largest = Math.max(largest, Math.abs(size));
+    }
+  }
+  return { planes, changed, total, largest };
 }

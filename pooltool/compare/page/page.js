@@ -7,8 +7,7 @@ function startPage() {
   worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
   worker.onmessage = ({ data }) => answered[data.kind](data);
   const base64 = [...document.querySelectorAll(".values")].map((part) => part.textContent);
-  worker.postMessage({ kind: "load", key: "file", info: DATA.info, base64 });
-  worker.postMessage({ kind: "load", key: "lecture" });
+  worker.postMessage({ kind: "load", info: DATA.info, base64 });
   fromHash(location.hash);
   buildControls();
   listen();
@@ -28,7 +27,7 @@ function ask() {
   stop();
   asked += 1;
   const { noise, move, edits, picture } = state, difference = state.difference && isChanged();
-  Object.assign(state, { difference, isWaiting: true, isStale: true, figures: null });
+  Object.assign(state, { difference, isStale: true, figures: undefined });
   const settings = Object.fromEntries([...SIZES, ...SWITCHES].map((key) => [key, state[key]]));
   settings.stride = strideNow();
   worker.postMessage({ kind: "compute", id: asked, key: picture, settings, noise, move, edits,
@@ -38,14 +37,13 @@ function ask() {
 
 // What the Worker tells. An `id` is that of the question.
 const answered = {
-  loaded({ key }) {
-    if (key !== "dropped") return;
+  opened() {
     hasDropped = true;
-    choosePicture(key);
+    choosePicture("dropped");
   },
 
   problem({ id = asked, problem }) {
-    if (id === asked) news({ problem, isWaiting: false, isStale: false });
+    if (id === asked) news({ problem, isStale: false, figures: null });
   },
 
   pictures({ id, largest, ...given }) {
@@ -58,7 +56,7 @@ const answered = {
   },
 
   figures({ id, figures }) {
-    if (id === asked) news({ figures, isWaiting: false });
+    if (id === asked) news({ figures });
   },
 };
 
@@ -67,18 +65,13 @@ function news(fields) {
   render(true);
 }
 
-// A picture as it is shown, as a PNG with a pixel a value.
-function pngOf(name) {
+// Save a picture as it is shown, as a PNG with a pixel a value.
+function save(name) {
   const { bitmap } = pictures[name], { width, height } = bitmap;
-  const canvas = make("canvas", { width, height });
+  const canvas = make("canvas", { width, height }), title = info.title || state.picture;
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
-  return new Promise((resolve) => { canvas.toBlob(resolve); });
-}
-
-async function save(name) {
-  const href = URL.createObjectURL(await pngOf(name)), title = info.title || state.picture;
-  make("a", { href, download: `${title.replace(/\.\w+$/, "")}_${name}.png` }).click();
-  setTimeout(() => URL.revokeObjectURL(href), 10000);
+  canvas.toBlob((png) => make("a", { href: URL.createObjectURL(png),
+    download: `${title.replace(/\.\w+$/, "")}_${name}.png` }).click());
 }
 
 // Draw in the next frame, with the words where more than the selection is new.
@@ -91,18 +84,16 @@ function render(withWords = false) {
 
 const PARTS = [lookAt, ...NAMES.map((name) => () => drawPicture(name)), placeCell, drawCloseUp,
   describeSelection];
+const WORDS = [describeAbout, describeFormula, describeFigures, describeLessons];
 async function drawAll() {
   while (isOld) {
     await new Promise(requestAnimationFrame);
-    const parts = [];
-    if (hasNewWords) parts.push(describeWords, describeControls);
-    if (hasNewWords && isReady()) {
-      parts.push(describeAbout, describeFormula, describeFigures, describeLessons);
-    }
+    const parts = hasNewWords ? [...WORDS, ...PARTS] : PARTS;
+    if (hasNewWords) [describeWords, describeControls].forEach((part) => part());
     [isOld, hasNewWords] = [false, false];
-    for (const part of isReady() ? [...parts, ...PARTS] : parts) {
-      part();
+    for (const part of parts) {
       await breath();
+      if (isReady()) part();
     }
   }
 }
@@ -120,7 +111,7 @@ const isReady = () => Boolean(pictures && state.selected && !state.problem);
 
 // True when nothing is computed or drawn any more.
 function isAtRest() {
-  return !drawing && !state.isWaiting;
+  return !drawing && state.figures !== undefined;
 }
 
 // The selection, and the window that slides.
@@ -149,8 +140,11 @@ function stop() {
   render(true);
 }
 
-// The pooled picture whose windows are gone through.
-const methodSelected = () => (state.selected.name === "input" ? "max" : state.selected.name);
+// Go to a window, counted in reading order.
+function goTo(index, isHeld) {
+  const name = state.selected.name === "input" ? "max" : state.selected.name, columns = countsOf()[1];
+  select(name, [Math.floor(index / columns), index % columns], isHeld);
+}
 
 // A run takes 15 seconds at most: window by window, or by rows where those are many.
 function play() {
@@ -160,10 +154,9 @@ function play() {
   const seconds = Math.min(15, 0.9 * total) / SPEEDS[state.speed];
   state.leap = seconds / total >= 0.04 ? 1 : Math.ceil(rows / (seconds / 0.04)) * columns;
   let index = state.leap > 1 ? Math.floor(columns / 2) : 0; // by rows, in their middle
-  const name = methodSelected();
   const go = () => {
     if (index >= total) return stop();
-    select(name, [Math.floor(index / columns), index % columns], false);
+    goTo(index, false);
     index += state.leap;
   };
   state.timer = setInterval(go, 1000 * seconds / Math.ceil(total / state.leap));
@@ -173,30 +166,20 @@ function play() {
 
 function stepWindow(by) {
   if (!isReady()) return;
+  stop();
   const [i, j] = lit.shown || [0, 0], [rows, columns] = countsOf();
-  const index = clamped(i * columns + j + by, rows * columns);
-  hold(methodSelected(), [Math.floor(index / columns), index % columns]);
+  goTo(clamped(i * columns + j + by, rows * columns), true);
 }
 
-function onPointer(name, event, place = view) {
+function onPointer(name, event, { low, scale } = view) {
   if (!isReady()) return;
-  const offsets = offsetOf(event), { corner, low, scale } = place, { isHeld } = state.selected;
-  const cell = cellAt(name, AXES.map((k) => low[k] + (offsets[k] - corner[k]) / scale[k]));
+  const { top, left } = event.target.getBoundingClientRect(), { isHeld } = state.selected;
+  const offsets = [event.clientY - top, event.clientX - left];
+  const cell = cellAt(name, AXES.map((k) => low[k] + offsets[k] / scale[k]));
   if (event.type === "pointerdown") {
     stop();
     select(name, cell, event.pointerType === "mouse" && !(isHeld && isSelected(name, cell)));
   } else if (!state.timer && !isHeld) select(name, cell, false);
-}
-
-function offsetOf(event) {
-  const { top, left } = event.target.getBoundingClientRect();
-  return [event.clientY - top, event.clientX - left];
-}
-
-function onCloseUp(event) {
-  const offsets = offsetOf(event), place = closeUps.find(({ corner, size }) => AXES.every((k) => (
-    offsets[k] >= corner[k] && offsets[k] < corner[k] + size[k])));
-  if (place) onPointer(place.name, event, place);
 }
 
 function onKey(name, event) {
@@ -232,7 +215,7 @@ function look(key, value) {
 }
 
 function openFile(file) {
-  if (file) worker.postMessage({ kind: "load", key: "dropped", file });
+  if (file) worker.postMessage({ kind: "open", file });
 }
 
 function listen() {

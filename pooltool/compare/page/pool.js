@@ -28,7 +28,7 @@ function lay(size, settings, k) {
     dropped = ceil_mode && count > 1 && (count - 1) * stride >= size + before;
     if (dropped) count -= 1; // it would start in the padding after the image
   }
-  if (count < 1) throw { reason: before + after ? "no_fit_padded" : "no_fit", k, extent, size };
+  if (count < 1) throw { reason: "no_fit", k, extent, room: size + before + after };
   if (count > MOST_ALONG) throw { reason: "too_many", k };
   const held = new Uint8Array(size);
   const windows = Array.from({ length: count }, (_, i) => {
@@ -56,8 +56,7 @@ function layOver(height, width, settings) {
 
 // Pool one channel of values in reading order by one method.
 function poolBy(method, values, [rows, columns], countPadding) {
-  const reduced = combineAlong(rows, values, 1, columns.size, method);
-  const pooled = combineAlong(columns, reduced, rows.count, 1, method);
+  const pooled = combineAlong(columns, combineAlong(rows, values, method), method);
   if (method !== "avg") return pooled;
   const by = countPadding ? "counted" : "taken";
   let to = 0;
@@ -73,21 +72,18 @@ function combine(method, a, b) {
   return method === "max" ? Math.max(a, b) : Math.min(a, b);
 }
 
-// (outer, axis.size, inner) values -> (outer, axis.count, inner), combined within each window.
-function combineAlong(axis, values, outer, inner, method) {
-  const out = new Float64Array(outer * axis.count * inner);
-  let to = 0;
-  for (let o = 0; o < outer; o++) {
-    for (const { first, taken } of axis.windows) {
-      const from = (o * axis.size + first) * inner, step = axis.step * inner;
-      const end = from + taken * step;
-      for (let k = 0; k < inner; k++) {
-        let combined = values[from + k];
-        for (let other = from + step; other < end; other += step) {
-          combined = combine(method, combined, values[other + k]);
-        }
-        out[to++] = combined;
+// (axis.size, others) values, combined within each window -> (others, axis.count).
+function combineAlong({ count, size, step, windows }, values, method) {
+  const others = values.length / size, out = new Float64Array(others * count);
+  for (let i = 0; i < count; i++) {
+    const { first, taken } = windows[i], stride = step * others;
+    for (let k = 0; k < others; k++) {
+      const from = first * others + k, end = from + taken * stride;
+      let combined = values[from];
+      for (let at = from + stride; at < end; at += stride) {
+        combined = combine(method, combined, values[at]);
       }
+      out[k * count + i] = combined;
     }
   }
   return out;

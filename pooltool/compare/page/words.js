@@ -34,17 +34,16 @@ const shortNumber = (value) => (
   number(Number(Math.abs(value) < 1000 ? value.toPrecision(3) : fixed(value, 0))));
 const isExact = (value) => Number(number(value).replaceAll("−", "-")) === value;
 
-// A column of figures as `numerals` of pooltool/compare/text.py writes it.
-function numerals(values) {
+// A column of figures as pooltool/compare/text.py writes it: with so many digits after the point, or
+// enough for three.
+function numerals(values, digits = null) {
   const finite = values.filter((value) => Number.isFinite(value));
   const largest = Math.max(0, ...finite.map(Math.abs));
-  const places = largest >= 1 || !largest ? 2 : 2 - Math.floor(Math.log10(largest));
-  const words = (value) => (largest && !(largest >= 1e-4 && largest < 1e9)
-    ? value.toPrecision(3) : fixed(value, places));
+  const places = digits || (largest >= 1 || !largest ? 2 : 2 - Math.floor(Math.log10(largest)));
+  const words = (value) => (digits || !largest || (largest >= 1e-4 && largest < 1e9)
+    ? fixed(value, places).replace(/^-(0\.0*)$/, "$1") : value.toPrecision(3));
   return values.map((value) => (Number.isFinite(value) ? words(value).replaceAll("-", "−") : "–"));
 }
-const ratioText = (value) => (value === null ? "–"
-  : fixed(value, 2).replace(/^-(0\.00)$/, "$1").replace("-", "−"));
 
 // "(0 + 3 + 2 + 7) / 4 = 3", with the zeros of the padding where it counts; of many values a few.
 function meanText(rows, columns, valueAt, mean) {
@@ -134,35 +133,39 @@ function list(id, tag, all) {
   $(id).replaceChildren(...all.filter(Boolean).map((words) => make(tag, words)));
 }
 
+// What to know of the picture.
 function describeAbout() {
-  const { file, reduced: [rows, columns] } = info, part = state.picture === "file" && DATA.frame;
+  const { file, reduced: [rows, columns], black, white } = info, { picture } = state;
+  const [index, frames] = picture === "file" && DATA.frame ? DATA.frame : [0, 1];
   const channels = isPlain() ? info.channels.map((_, c) => channelName(c)).join(", ")
     : text("channels", { count: file.channels });
-  const title = state.picture === "lecture" ? text("lecture") : info.title;
+  const title = picture === "lecture" ? text("lecture") : info.title;
   list("about", "span", [
     `${title} · ${sizeWords(file.height, file.width)} · ${channels} · ${info.dtype}`,
     rows * columns > 1 && text("note_reduced", { rows, columns }),
-    part && text("note_frame", { index: part[0], count: part[1] }),
+    frames > 1 && text("note_frame", { index, frames }),
     info.isDropped && text("note_dropped"),
+    info.stretched && text("note_tones", { black: number(black), white: number(white) }),
+    info.channels.includes("alpha") && text("note_alpha"),
+    !isPlain() && text("note_first", { count: file.channels, listed: info.channels.length }),
+    pictures.input.planes.some((plane) => plane.includes(NaN)) && text("note_nan"),
   ]);
   $("below").classList.toggle("single", info.channels.length === 1);
 }
 
 // The figures below each picture, and how many of the numbers changed.
 function describeFigures() {
-  const { figures } = state;
-  const ratios = [...(state.noise ? ["noise", "bias"] : []), ...(state.move ? ["shift"] : [])];
-  const columns = ["mean", "std"].map((key) => [key, numerals(NAMES.map((name) => pictures[name][key]))]);
+  const { figures, noise, move } = state, [rows, columns] = AXES.map(leftOver);
+  const lines = ["mean", "std"].map((key) => [key, numerals(NAMES.map((name) => pictures[name][key]))]);
+  for (const key of [...(noise ? ["noise", "bias"] : []), ...(move ? ["shift"] : [])]) {
+    lines.push([key, figures ? numerals(NAMES.map((name) => figures[name][key]), 2)
+      : NAMES.map(() => "…")]);
+  }
+  if (rows + columns) lines.push(["left_over", [text("left_over_size", { rows, columns })]]);
   NAMES.forEach((name, n) => {
     const figure = $(name).closest("figure"), size = pictures[name].axes.map((axis) => axis.count);
-    const lines = columns.map(([key, values]) => [key, values[n]]);
-    for (const key of ratios) lines.push([key, figures ? ratioText(figures[name][key]) : "…"]);
-    const [rows, across] = AXES.map(leftOver);
-    if (name === "input" && rows + across) {
-      lines.push(["left_over", text("left_over_size", { rows, columns: across })]);
-    }
-    figure.querySelector("dl").replaceChildren(...lines.map(([key, value]) => (
-      make("div", { className: key }, make("dt", text(key)), make("dd", value)))));
+    figure.querySelector("dl").replaceChildren(...lines.filter(([, values]) => n in values).map(
+      ([key, values]) => make("div", { className: key }, make("dt", text(key)), make("dd", values[n]))));
     figure.querySelector(".shape").textContent = sizeWords(...size);
     $(name).ariaLabel = text("canvas", { name: text(name), rows: size[0], columns: size[1] });
     figure.querySelector(".save").ariaLabel = text("save_name", { name: text(name) });
@@ -176,7 +179,7 @@ function describeFigures() {
     state.difference && text("difference_scale", { largest: number(state.largest) })]);
 }
 
-// Why pool at all, beside a convolution; what the figures mean; and what to know of this picture.
+// Why pool at all, beside a convolution; and what the figures mean.
 function describeLessons() {
   const [rows, columns] = countsOf(), { height, width, file: { channels } } = info;
   const largest = (of) => layout.map(({ windows }) => (
@@ -195,12 +198,4 @@ function describeLessons() {
     `<td>${words}</td>`)).join("")}</tr>`;
   $("layers").innerHTML = `<tr><td></td><th>${text("parameters")}</th><th>${text("output")}</th></tr>
     ${row("pooling", 0, shape)}${row("convolution", weights, shape)}`;
-  list("notes", "li", [
-    info.stretched && text("note_tones", { black: number(info.black), white: number(info.white) }),
-    info.channels.includes("alpha") && text("note_alpha"),
-    !isPlain() && text("note_first", { count: channels, listed: info.channels.length }),
-    pictures.input.planes.some((plane) => plane.includes(NaN)) && text("note_nan"),
-    text("note_hatched"),
-    text("note_made"),
-  ]);
 }

@@ -5,7 +5,7 @@ const LECTURE = [0, 3, 3, 0, 2, 7, 6, 8, 0, 1, 7, 6, 1, 3, 5, 6];
 const KINDS = { u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array,
   i4: Int32Array, f4: Float32Array, f8: Float64Array };
 const HELD = { f2: Math.f16round, f4: Math.fround }; // means as the package returns them
-const MOST_DROPPED = 2_155_000; // values that a dropped picture keeps, as a page's file does
+const MOST_DROPPED = 720_000; // pixels that a dropped picture keeps, as a page's file does
 
 const isAlpha = (info, c) => info.channels[c] === "alpha";
 const colorsOf = (info, planes) => planes.filter((_, c) => !isAlpha(info, c));
@@ -24,33 +24,25 @@ function lecture() {
   return described([Uint8Array.from(LECTURE)], { ...size, channels: ["gray"], file, reduced: [1, 1] });
 }
 
-// A file as the browser decodes it, to 8 bits; reduced as the package would.
+// A file as the browser decodes it, to 8 bits; a large one is made smaller.
 async function fromFile(file) {
-  const bitmap = await createImageBitmap(file, { premultiplyAlpha: "none" });
-  let { height, width } = bitmap, channels = ["red", "green", "blue", "alpha"];
+  const bitmap = await createImageBitmap(file, { premultiplyAlpha: "none" }), { max, sqrt } = Math;
+  const all = bitmap.height * bitmap.width, longest = max(bitmap.height, bitmap.width);
+  const side = max(1, sqrt(all / MOST_DROPPED), longest / 4096);
+  const [height, width] = [bitmap.height, bitmap.width].map((size) => Math.ceil(size / side));
   const context = new OffscreenCanvas(width, height).getContext("2d");
-  context.drawImage(bitmap, 0, 0);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, width, height);
   const { data } = context.getImageData(0, 0, width, height);
-  let planes = channels.map((_, c) => (
-    new Uint8Array(height * width).map((__, i) => data[4 * i + c])));
-  const [red, green, blue, alpha] = planes;
-  if (alpha.every((value) => value === 255)) {
-    const isGray = red.every((value, i) => value === green[i] && value === blue[i]);
-    channels = isGray ? ["gray"] : channels.slice(0, 3);
-    planes = planes.slice(0, channels.length);
-  }
-  const whole = { height, width, channels: channels.length }, { ceil } = Math;
-  let side = ceil(Math.max(height, width) / 4096);
-  while (ceil(height / side) * ceil(width / side) * planes.length > MOST_DROPPED) side += 1;
-  const reduced = [Math.min(side, height), Math.min(side, width)];
-  if (side > 1) {
-    const axes = layOver(height, width, { pool_size: reduced, stride: reduced, dilation: [1, 1],
-      padding: [0, 0], ceil_mode: true, output_size: null });
-    planes = planes.map((plane) => Uint8Array.from(poolBy("avg", plane, axes, false), toEven));
-    [height, width] = axes.map((axis) => axis.count);
-  }
-  return described(planes, { title: file.name, height, width, channels, file: whole, reduced,
-    isDropped: true });
+  const [red, green, blue, alpha] = [0, 1, 2, 3].map((c) => (
+    new Uint8Array(height * width).map((_, i) => data[4 * i + c])));
+  const isOpaque = alpha.every((value) => value === 255);
+  const isGray = isOpaque && red.every((value, i) => value === green[i] && value === blue[i]);
+  const count = isGray ? 1 : isOpaque ? 3 : 4;
+  const channels = isGray ? ["gray"] : ["red", "green", "blue", "alpha"].slice(0, count);
+  const whole = { height: bitmap.height, width: bitmap.width, channels: count };
+  return described([red, green, blue, alpha].slice(0, count), { title: file.name, height, width,
+    channels, file: whole, reduced: [1, 1], isDropped: true });
 }
 
 // Which values are black and white, as `tones_of` of panel.py has them, and the noise.
@@ -69,7 +61,7 @@ const toEven = (value) => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.
 
 // The planes in float64: with the numbers that the reader wrote, noise, and moved by one pixel.
 function disturbed({ planes, info }, { edits, noise, move }) {
-  const values = planes.map((plane) => Float64Array.from(plane));
+  const values = planes.map((plane) => new Float64Array(plane));
   for (const [index, ...own] of edits) {
     values.forEach((plane, c) => { if (index in plane && c in own) plane[index] = own[c]; });
   }
@@ -94,17 +86,12 @@ function painted(planes, { black, white, opaque, channels }) {
   return out;
 }
 
-// A picture as the page draws it; where `largest` is given, by how much it changed: black for not at
-// all, white for that much.
+// A picture as the page draws it; where `largest` is given, by how much its colors changed: black for
+// not at all, white for that much.
 function bitmapOf({ planes, axes, change }, info, largest) {
-  let rgba;
-  if (largest === null) {
-    rgba = painted(planes, info);
-  } else {
-    const changes = colorsOf(info, change.planes);
-    const sizes = planes[0].map((_, i) => Math.max(...changes.map((plane) => Math.abs(plane[i]))));
-    rgba = painted([sizes], { black: 0, white: largest || 1, channels: ["gray"] });
-  }
+  const sizes = largest === null ? [] : change.planes.map((plane) => plane.map(Math.abs));
+  const rgba = largest === null ? painted(planes, info) : painted(colorsOf(info, sizes),
+    { black: 0, white: largest || 1, channels: colorsOf(info, info.channels) });
   return createImageBitmap(new ImageData(rgba, axes[1].count, axes[0].count));
 }
 
@@ -125,26 +112,6 @@ async function pause(id) {
   if (id !== newest) throw { isOld: true };
 }
 
-async function load({ key, info, base64, file }) {
-  try {
-    stored[key] = base64 ? fromBase64(base64, info) : file ? await fromFile(file) : lecture();
-    postMessage({ kind: "loaded", key });
-  } catch (error) {
-    postMessage({ kind: "problem", problem: { reason: "unreadable", name: file ? file.name : key } });
-  }
-}
-
-async function compute(question) {
-  const { id } = question;
-  newest = id;
-  try {
-    await answer(question);
-  } catch (error) {
-    const problem = { ...error, reason: error.reason || "failed", words: String(error) };
-    if (!error.isOld) postMessage({ kind: "problem", id, problem });
-  }
-}
-
 // The pictures first, each with its mean and contrast and how it changed; then the figures.
 async function answer(question) {
   const { id, noise, move, edits, difference } = question, picture = stored[question.key];
@@ -155,15 +122,17 @@ async function answer(question) {
   const after = isChanged ? await pool(disturbed(picture, question)) : before;
   for (const name of NAMES) {
     await pause(id);
-    const planes = after[name], { mean, std } = Spread.of(colorsOf(info, planes));
-    const change = isChanged ? changeOf(before[name], planes, info) : null;
-    pictures[name] = { planes, axes: name === "input" ? pixelsOf(info) : axes, mean, std, change };
+    const planes = after[name], change = isChanged ? changeOf(before[name], planes, info) : null;
+    const own = name === "input" && !isChanged ? picture : {};
+    own.shown ||= { planes, axes: name === "input" ? pixelsOf(info) : axes, change,
+      ...spreadOf(colorsOf(info, planes)) };
+    pictures[name] = own.shown;
   }
   const all = Object.values(pictures);
   const largest = difference ? Math.max(...all.map(({ change }) => change.largest)) : null;
-  for (const one of all) one.bitmap = await bitmapOf(one, info, largest);
-  const given = all.flatMap(({ planes, bitmap, change }) => [bitmap, ...(change ? change.planes : []),
-    ...planes].filter((part) => !picture.planes.includes(part)).map((part) => part.buffer || part));
+  for (const one of all) one.bitmap ||= await bitmapOf(one, info, largest);
+  const given = all.filter((one) => one !== picture.shown).flatMap(({ planes, bitmap, change }) => (
+    [bitmap, ...[...planes, ...(change ? change.planes : [])].map(({ buffer }) => buffer)]));
   postMessage({ kind: "pictures", id, info, pictures, axes, largest }, given);
   const colors = noise || move ? colorsOf(info, disturbed(picture, { edits })) : [];
   const figures = colors.length ? await figuresOf(colors, info, question, pool) : null;
@@ -188,6 +157,30 @@ async function poolAll(planes, axes, { means }, { id, settings }) {
   return all;
 }
 
+const questions = {
+  load({ info, base64 }) {
+    Object.assign(stored, { file: fromBase64(base64, info), lecture: lecture() });
+  },
+
+  async open({ file }) {
+    stored.dropped = await fromFile(file);
+    postMessage({ kind: "opened" });
+  },
+
+  async compute(question) {
+    newest = question.id;
+    await answer(question);
+  },
+};
+
 function startWorker() {
-  onmessage = ({ data }) => (data.kind === "load" ? load(data) : compute(data));
+  onmessage = async ({ data }) => {
+    try {
+      await questions[data.kind](data);
+    } catch (error) {
+      const { id, file } = data, reason = error.reason || (file ? "unreadable" : "failed");
+      const problem = { ...error, reason, name: file && file.name, words: String(error) };
+      if (!error.isOld) postMessage({ kind: "problem", id, problem });
+    }
+  };
 }
