@@ -177,14 +177,17 @@ def names_in(source: str, *, null: bool = False) -> Iterator[str]:
 
 def _problem(path: str, images: Sequence[str], settings: Settings) -> str:
     """Why what is no file cannot be read, where the remedy is in the command line."""
+    target = ""
+    if images[1:] and path == images[-1] and not (settings.output or settings.files_from):
+        target = f", or to write there: -o {shlex.quote(path)}"
     if os.path.isdir(path):
-        return "it is a directory; add --recursive to pool the images below it"
+        return f"it is a directory; add --recursive to pool the images below it{target}"
     if os.path.lexists(path):
         return ""
     if "*" in path:
         return "no such file; without quotes the shell replaces * by the names that there are"
-    if images[1:] == (path,) and not (settings.output or settings.files_from):
-        return f"no such file or folder; check the name, or to write there: -o {shlex.quote(path)}"
+    if target and len(images) == 2:
+        return f"no such file or folder; check the name{target}"
     return ""
 
 

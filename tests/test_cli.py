@@ -576,6 +576,11 @@ def test_a_second_name_that_is_not_there_may_be_an_output(run: Run) -> None:
     result = run("max", "a.png", "two words.png")
     assert (result.status, load("a_max.png").shape) == (1, (2, 2))
     assert result.err.splitlines()[0].endswith("or to write there: -o 'two words.png'")
+    os.mkdir("there")
+    advice = "it is a directory; add --recursive to pool the images below it"
+    assert f"{advice}, or to write there: -o there\n" in run("max", "a.png", "a.png", "there").err
+    for words in (["there", "a.png"], ["a.png", "there", "-o", "out"]):
+        assert f"{advice}\n" in run("max", *words).err
     for words in (["missing.png"], ["a.png", "b.png", "missing.png"], ["missing.png", "a.png"]):
         assert "to write there" not in run("max", *words).err
     assert "to write there" not in run("max", "a.png", "missing.png", "-o", "out").err
