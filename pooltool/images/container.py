@@ -30,7 +30,7 @@ class Container(NamedTuple):
     kind: Literal["PNG chunk", "RIFF chunk", "box"]
     structural: frozenset[bytes]
     """Parts that hold pixels or need no warning when they are left out."""
-    places: Sequence[tuple[bytes, bytes, str]]
+    places: Sequence[tuple[bytes, bytes, str]] = ()
     """Where blocks of metadata are: (name of the part, what stands before it, block)."""
     copied: frozenset[bytes] = frozenset()
     """Parts that are copied as they are."""

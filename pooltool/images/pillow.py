@@ -14,9 +14,9 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, others, tags
+from pooltool.images.avif import BOXES
 from pooltool.images.container import Part, first_of, name_of
 from pooltool.images.formats import Format
-from pooltool.images.isobmff import BOXES
 from pooltool.images.picture import Header, Metadata, Picture, require_plausible
 
 _STARTS = {
