@@ -27,6 +27,10 @@ FEW_VALUES = 1 << 16
 """The columns of so few are reduced tap by tap, which takes the fewest calls."""
 
 
+WORDS = {1: "u1", 2: "u2", 4: "u4", 8: "u8", 16: "c16"}
+"""Dtypes that hold the bytes of a pixel."""
+
+
 class Reduction(NamedTuple):
     """How the values of a window combine: an associative ufunc and the value it ignores."""
 
@@ -63,26 +67,26 @@ def reduce_windows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any], out: 
     """Reduce the windows of a tile into `out`, (planes, rows, columns, channels): their rows in
     `dtype`, then their columns in the dtype of `out`.
     """
-    axis, channels = tile.columns, out.shape[3]
+    axis, channels, combine = tile.columns, out.shape[3], reduction.combine
     reduced = _reduce_rows(tile, reduction, dtype).astype(out.dtype, copy=False)
     # Steps from tap to tap through memory are no slower where a step is many channels or a wide
     # value; many small values are combined with all of their neighbors first, then thinned out.
-    is_stepped = axis.pool_size <= min(2 * axis.stride, LARGE_SIDE) and (
-        tile.pixels.size <= FEW_VALUES or channels >= FEW or (channels == 1 and out.itemsize >= 4)
-    )
+    is_wide = out.itemsize >= 4
+    is_stepped = channels >= FEW or (channels == 1 and is_wide) or tile.pixels.size <= FEW_VALUES
+    is_word = channels > 1 and channels * out.itemsize in WORDS and not out.dtype.hasobject
     if axis.lengths:
         _reduce_adaptive_columns(axis, reduced, reduction, out)
-    elif is_stepped:
+    elif axis.pool_size == 1 or (is_stepped and axis.pool_size <= min(2 * axis.stride, LARGE_SIDE)):
         if 1 < channels < FEW:  # as planes, in whose order ufuncs then go through them
             reduced, out = reduced.transpose(0, 3, 1, 2), out.transpose(0, 3, 1, 2)
-            _tree([reduced[..., tap] for tap in axis.taps], reduction.combine, out)
+            _tree([reduced[..., tap] for tap in axis.taps], combine, out)
         else:
-            _tree([reduced[:, :, tap] for tap in axis.taps], reduction.combine, out)
-    elif (axis.stride == 1 or axis.count == 1) and axis.pool_size > 1:
-        _slide(reduced, 2, axis.pool_size, axis.dilation, reduction, out)
+            _tree([reduced[:, :, tap] for tap in axis.taps], combine, out)
+    elif axis.stride == 1 or axis.count == 1 or (is_wide and not is_word):
+        _slide(reduced, 2, axis.pool_size, axis.dilation, reduction, out, axis.stride)
     else:
         slid = _slide(reduced, 2, axis.pool_size, axis.dilation, reduction)
-        _keep(slid, axis.stride if axis.count > 1 else 1, out)
+        _keep(slid[:, :, : axis.count * axis.stride], axis.stride, out)
 
 
 def _reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Array:
@@ -213,10 +217,16 @@ def _tree(taps: list[Array], combine: np.ufunc, out: Array | None = None) -> Arr
 
 
 def _slide(
-    values: Array, axis: int, taps: int, shift: int, reduction: Reduction, out: Array | None = None
+    values: Array,
+    axis: int,
+    taps: int,
+    shift: int,
+    reduction: Reduction,
+    out: Array | None = None,
+    stride: int = 1,
 ) -> Array:
-    """Combine `taps` values, `shift` apart along axis 1 or 2, for every window along it, or for the
-    first ones that fill `out`. Without `out`, what reaches beyond the end means nothing.
+    """Combine `taps` values, `shift` apart along axis 1 or 2, for every window along it, or for
+    each stride-th, as many as fill `out`. Without `out`, what reaches beyond the end means nothing.
 
     Runs double; a max or min then joins two that overlap. A sum, where nothing may be taken twice,
     joins the runs that are binary digits of `taps`, the shortest first: few additions in a row.
@@ -245,11 +255,14 @@ def _slide(
         joined, so_far = run, taps - length
     if out is None:
         return join(joined, so_far, run, length).reshape(values.shape)
-    start, count = so_far * shift, out.shape[axis]
-    before = (slice(None),) * axis
-    first = joined.reshape(values.shape)[(*before, slice(count))]
-    second = run.reshape(values.shape)[(*before, slice(start, start + count))]
-    combine(first, second, out=out)
+    start, end, before = so_far * shift, (out.shape[axis] - 1) * stride + 1, (slice(None),) * axis
+    first = joined.reshape(values.shape)[(*before, slice(0, end, stride))]
+    second = run.reshape(values.shape)[(*before, slice(start, start + end, stride))]
+    if stride > 1 and 1 < out.shape[3] < FEW:  # channel by channel
+        first, second, out = (array.transpose(0, 3, 1, 2) for array in (first, second, out))
+        combine(first, second, out=out, order="C")
+    else:
+        combine(first, second, out=out)
     return out
 
 
@@ -266,20 +279,16 @@ def _reduce_adaptive_columns(axis: Axis, reduced: Array, reduction: Reduction, o
 
 
 def _keep(pixels: Array, stride: int, out: Array) -> None:
-    """Keep every stride-th column."""
-    planes, rows, _, channels = pixels.shape
-    size, kept = channels * pixels.itemsize, pixels[:, :, : out.shape[2] * stride]
-    is_whole = kept.shape[2] == out.shape[2] * stride
-    if pixels.dtype.hasobject or size not in _WORDS:
-        copy_pixels(kept[:, :, ::stride], out)
-    elif size * stride in (2, 4, 8) and is_whole and np.little_endian:
+    """Keep every stride-th of the columns."""
+    size = out.shape[3] * out.itemsize
+    if size not in WORDS:
+        copy_pixels(pixels[:, :, ::stride], out)
+    elif (
+        size * stride in (2, 4, 8) and pixels.shape[2] == out.shape[2] * stride and np.little_endian
+    ):
         # The low end of a wide word is its first pixel, and a cast that truncates keeps just
         # that: 1.7 times as fast as steps through memory.
-        lines = kept.reshape(planes, rows, -1).view(f"u{size * stride}")
-        np.copyto(out.view(f"u{size}")[..., 0], lines, casting="unsafe")
+        words = pixels.reshape(*pixels.shape[:2], -1).view(f"u{size * stride}")
+        np.copyto(out.view(f"u{size}")[..., 0], words, casting="unsafe")
     else:
-        np.copyto(out.view(_WORDS[size]), kept.view(_WORDS[size])[:, :, ::stride])
-
-
-_WORDS = {1: "u1", 2: "u2", 4: "u4", 8: "u8", 16: "c16"}
-"""A dtype for the bytes of one pixel, so that it is moved in one piece."""
+        np.copyto(out.view(WORDS[size]), pixels.view(WORDS[size])[:, :, ::stride])
