@@ -8,14 +8,10 @@ from __future__ import annotations
 import math
 import re
 import struct
-import zlib
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
-
-import numpy as np
 
 from pooltool.errors import DamageError, ImageError
-from pooltool.images import formats, opencv, tags, tiff_pages, tifffile
+from pooltool.images import formats, tags, tiff_pages, tifffile
 from pooltool.images.container import name_of
 from pooltool.images.others import RAW
 from pooltool.images.picture import (
@@ -26,11 +22,10 @@ from pooltool.images.picture import (
     Picture,
     channels,
     left_out,
-    padded,
     profile_kind,
     repeated,
 )
-from pooltool.images.tags import Field, of_numbers
+from pooltool.images.tags import Field
 from pooltool.images.tiff_pages import CMYK, LAB, PALETTE, RGB, Page
 
 _DESCRIPTION, _XMP, _STACK, _ICC, _NO_DATA = 270, 700, 33629, 34675, 42113
@@ -57,7 +52,6 @@ _NAMES = {
     **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737),
                     "GeoTIFF tags (pooling moves their positions)"),
 }  # fmt: skip
-_STRIP_BYTES = 1 << 18
 
 
 def read_header(data: bytes) -> Header:
@@ -150,8 +144,7 @@ def _doubts(page: Page, pixels: Array) -> list[str]:
 def encode(picture: Picture, quality: int | None) -> Encoded:
     """Encode all pages in the byte order of the EXIF block, whose values may depend on it.
 
-    Integers are deflated as differences from pixel to pixel; floats, which hardly become smaller,
-    are stored. What describes the file is in the first page, what pixels mean in every page.
+    What describes the file is in the first page, what pixels mean in every page.
     """
     metadata, order, first, missing = picture.metadata, "<", dict[int, Field](), list[str]()
     if metadata.exif:
@@ -164,14 +157,8 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
         first[_XMP] = Field(1, len(metadata.xmp), metadata.xmp)
     parts, pages, position = list[bytes | memoryview](), list[dict[int, Field]](), 8
     for frame in picture.frames:
-        strips, rows = _strips(frame, order)
-        starts = [*accumulate(map(len, strips), initial=position)]
-        position = starts.pop()
-        numbers = _layout(frame, picture) | {
-            tiff_pages.STRIPS: starts, tiff_pages.STRIP_ROWS: [rows],
-            tiff_pages.STRIP_BYTES: [*map(len, strips)],
-        }  # fmt: skip
-        layout = {tag: of_numbers(values, order) for tag, values in numbers.items()}
+        strips, layout = tiff_pages.encoded(frame, picture, order, position)
+        position += sum(map(len, strips))
         fields = (shared if pages else first | shared) | layout
         is_gray = channels(frame) == 1 and picture.palette is None
         if metadata.icc and (not pages or is_gray == (profile_kind(metadata.icc) == "gray")):
@@ -183,47 +170,6 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     except struct.error:
         raise ImageError("TIFF files above 4 GB are not written; write npy") from None
     return Encoded(data, left_out(missing, ", as TIFF cannot hold it"))
-
-
-def _strips(frame: Array, order: str) -> tuple[Sequence[bytes | memoryview], int]:
-    """The data of a page in strips, and how many rows each has, the last one excepted."""
-    height, width = frame.shape[:2]
-    kind, size = frame.dtype.kind, frame.itemsize
-    pixels = opencv.swapped(frame).reshape(height, width, -1)
-    if kind == "f":
-        return [np.ascontiguousarray(pixels, f"{order}f{size}").data.cast("B")], height
-    pixels = np.ascontiguousarray(pixels).view(f"u{size}")
-    rows, strips = min(height, max(1, _STRIP_BYTES // pixels[0].nbytes)), []
-    for top in range(0, height, rows):
-        strip = pixels[top : top + rows]
-        differences = strip.copy()
-        differences[:, 1:] -= strip[:, :-1]
-        deflater = zlib.compressobj(1, strategy=zlib.Z_RLE)
-        stored = differences.astype(f"{order}u{size}", copy=False)
-        strips.append(deflater.compress(stored.data) + deflater.flush())
-    return strips, rows
-
-
-def _layout(frame: Array, picture: Picture) -> dict[int, Sequence[int]]:
-    """The numbers of a page's tags that do not depend on its strips."""
-    count, is_float = channels(frame), frame.dtype.kind == "f"
-    has_colors = count in (3, 4) and not picture.bands
-    numbers: dict[int, Sequence[int]] = {
-        tiff_pages.WIDTH: [frame.shape[1]], tiff_pages.HEIGHT: [frame.shape[0]],
-        tiff_pages.BITS: [8 * frame.itemsize] * count, tiff_pages.SAMPLES: [count],
-        tiff_pages.SAMPLE_FORMAT: ["uif".index(frame.dtype.kind) + 1] * count,
-        tiff_pages.COMPRESSION: [1 if is_float else 8],
-        tiff_pages.PREDICTOR: [1 if is_float else 2],
-        tiff_pages.PHOTOMETRIC: [2 if has_colors else 1],
-    }  # fmt: skip
-    if count == 4 and has_colors:
-        numbers[tiff_pages.EXTRA_SAMPLES] = [1 if picture.premultiplied else 2]
-    elif count > 1 and not has_colors:
-        numbers[tiff_pages.EXTRA_SAMPLES] = [0] * (count - 1)
-    if picture.palette is not None:
-        table = padded(picture.palette)[:, 2::-1].T.ravel().astype(int) * 257
-        numbers |= {tiff_pages.PHOTOMETRIC: [3], tiff_pages.COLOR_MAP: table.tolist()}
-    return numbers
 
 
 def _movable(

@@ -3,13 +3,13 @@
 Strips and tiles are read here, as they are or inflated by zlib, whose checksum finds damage. OpenCV
 decompresses LZW, PackBits, JPEG and fax data, from a TIFF made in memory that describes them as
 strips of plain bytes. All that the tables below hold was compared with an independent reader.
-What else there is, `images.tifffile` reads.
+What else there is, `images.tifffile` reads. Pages are written here as well.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ import numpy as np
 
 from pooltool.errors import DamageError, ImageError
 from pooltool.images import formats, opencv, tags
-from pooltool.images.picture import Array, require_plausible
-from pooltool.images.tags import Directory, of_numbers
+from pooltool.images.picture import Array, Picture, channels, padded, require_plausible
+from pooltool.images.tags import Directory, Field, of_numbers
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR = 266, 273, 277, 278, 279, 284
@@ -49,6 +49,7 @@ writes 16-bit RGBA as gray with three more samples.
 """
 _OPTIONS = (292, 293, 347, 530, 531, 532)
 """Tags of fax and JPEG data: how lines are coded, tables, and the kind of YCbCr."""
+_STRIP_BYTES = 1 << 18
 _COMPLAINTS = r"TIFF_Error|error: .*TIFF|JPEGLib: (Premature|Corrupt)|Fax.*(Premature|mismatch)"
 
 
@@ -139,11 +140,10 @@ def page(directory: Directory) -> Page:
 def stack(page: Page, count: int) -> dict[int, Page]:
     """The pictures that lie in a row where the only page of a file does, uncompressed."""
     start, size = page.directory.number(STRIPS, 0), page.height * page.row_bytes
-    order, pages = page.directory.order, {}
+    pages = {}
     for index in range(count):
-        place = {STRIPS: start + index * size, STRIP_BYTES: size}
-        fields = {tag: of_numbers([number], order) for tag, number in place.items()}
-        directory = page.directory._replace(fields=page.directory.fields | fields)
+        place = _fields({}, [size], start + index * size, page.directory.order)
+        directory = page.directory._replace(fields=page.directory.fields | place)
         pages[index] = page._replace(directory=directory, rows=page.height)
     return pages
 
@@ -260,6 +260,60 @@ def frame(page: Page, values: Array, *, indices: bool = False) -> Array:
     return tags.turned(values, page.directory.orientation)
 
 
+def encoded(
+    frame: Array, picture: Picture, order: str, position: int
+) -> tuple[Sequence[bytes | memoryview], dict[int, Field]]:
+    """The strips of a page, which will lie at a position, and the fields that describe them."""
+    count, kind = channels(frame), frame.dtype.kind
+    strips, rows = _strips(frame, order)
+    has_colors = count in (3, 4) and not picture.bands
+    numbers: dict[int, Sequence[int]] = {
+        WIDTH: [frame.shape[1]], HEIGHT: [frame.shape[0]], STRIP_ROWS: [rows],
+        BITS: [8 * frame.itemsize] * count, SAMPLES: [count],
+        SAMPLE_FORMAT: ["uif".index(kind) + 1] * count, PHOTOMETRIC: [RGB if has_colors else GRAY],
+        COMPRESSION: [RAW if kind == "f" else 8], PREDICTOR: [1 if kind == "f" else 2],
+    }  # fmt: skip
+    if count == 4 and has_colors:
+        numbers[EXTRA_SAMPLES] = [1 if picture.premultiplied else 2]
+    elif count > 1 and not has_colors:
+        numbers[EXTRA_SAMPLES] = [0] * (count - 1)
+    if picture.palette is not None:
+        table = padded(picture.palette)[:, 2::-1].T.ravel().astype(int) * 257
+        numbers |= {PHOTOMETRIC: [PALETTE], COLOR_MAP: table.tolist()}
+    return strips, _fields(numbers, [*map(len, strips)], position, order)
+
+
+def _strips(frame: Array, order: str) -> tuple[Sequence[bytes | memoryview], int]:
+    """The data of a page in strips, and how many rows each has, the last one excepted.
+
+    Integers are deflated as differences from pixel to pixel; floats, which hardly become smaller,
+    are stored.
+    """
+    (height, width), size = frame.shape[:2], frame.itemsize
+    pixels = opencv.swapped(frame).reshape(height, width, -1)
+    if frame.dtype.kind == "f":
+        return [np.ascontiguousarray(pixels, f"{order}f{size}").data.cast("B")], height
+    pixels = np.ascontiguousarray(pixels).view(f"u{size}")
+    rows, strips = min(height, max(1, _STRIP_BYTES // pixels[0].nbytes)), []
+    for top in range(0, height, rows):
+        strip = pixels[top : top + rows]
+        differences = strip.copy()
+        differences[:, 1:] -= strip[:, :-1]
+        deflater = zlib.compressobj(1, strategy=zlib.Z_RLE)
+        stored = differences.astype(f"{order}u{size}", copy=False)
+        strips.append(deflater.compress(stored.data) + deflater.flush())
+    return strips, rows
+
+
+def _fields(
+    numbers: Mapping[int, Sequence[int]], sizes: Sequence[int], position: int, order: str
+) -> dict[int, Field]:
+    """The fields of numbers and of strips of these sizes, which lie in a row at a position."""
+    starts = [*accumulate(sizes[:-1], initial=position)]
+    numbers = {**numbers, STRIPS: starts, STRIP_BYTES: sizes}
+    return {tag: of_numbers(values, order) for tag, values in numbers.items()}
+
+
 def _joined(page: Page, blocks: Sequence[memoryview | bytes]) -> Array:
     """(rows, row bytes) of all strips or tiles, one below the other."""
     heights = [page.rows] * len(blocks)
@@ -304,10 +358,9 @@ def _by_opencv(page: Page, blocks: Sequence[memoryview | bytes], rows: int) -> A
     numbers = {
         WIDTH: [columns], HEIGHT: [rows], BITS: [bits] * samples, COMPRESSION: [page.compression],
         PHOTOMETRIC: [color], SAMPLES: [samples], STRIP_ROWS: [page.rows],
-        STRIPS: [*accumulate(map(len, blocks[:-1]), initial=8)], STRIP_BYTES: [*map(len, blocks)],
     }  # fmt: skip
     made = {tag: fields[tag] for tag in _OPTIONS if tag in fields}
-    made |= {tag: of_numbers(values, order) for tag, values in numbers.items()}
+    made |= _fields(numbers, [*map(len, blocks)], 8, order)
     data = tags.packed(blocks, [made], order)
     decoded = opencv.decode_still(data, formats.TIFF, _COMPLAINTS)
     if decoded.shape[:2] != (rows, columns) or decoded.size != rows * columns * samples:
