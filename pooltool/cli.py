@@ -336,38 +336,36 @@ for _name, _help in HELP.items():
 
 def _explained(error: click.UsageError, words: Sequence[str]) -> str:
     """What is wrong and, where a word has another name here or belongs elsewhere, what to write."""
-    message = error.format_message()
-    if error.ctx is None:
-        return message
-    if not isinstance(error, click.NoSuchOption):
-        if error.ctx.command is not cli:
-            return message
+    if isinstance(error, click.NoSuchOption) and error.ctx:
+        if remedy := _remedy(error.option_name, str(error.ctx.command.name), words):
+            return f"No such option {error.option_name!r}; {remedy}"
+    elif error.ctx and error.ctx.command is cli:  # there is no such command
         word = words[0]
         if (name := OTHER_NAMES.get(word.lower())) in cli.commands:
             return f"No such command {word!r}; it is called {name!r} here."
         if "." in word or os.path.lexists(word):
             return f"name a method first: pooltool max {shlex.quote(word)}"
-        return message
-    unknown = f"No such option {error.option_name!r}; "
+    return error.format_message()
+
+
+def _remedy(name: str, command: str, words: Sequence[str]) -> str:
+    """What to write instead of an option that the command does not have; "" if that is unknown."""
     for word in words:
         if re.match(r"-[^-].*\.[^\W\d]\w*$", word) or (word[:1] == "-" and os.path.lexists(word)):
-            return f"{unknown}if it is a file: -- {shlex.quote(word)}"
-    name = error.option_name
+            return f"if it is a file: -- {shlex.quote(word)}"
+    options = {
+        str(owner.name): [name for option in owner.params for name in option.opts]
+        for owner in (cli, *cli.commands.values())
+    }
     if name.startswith("--"):
         plain = name[2:].replace("-", "_")
         name = f"--{OTHER_NAMES.get(plain, plain)}".replace("_", "-")
-    options = {
-        str(command.name): [name for option in command.params for name in option.opts]
-        for command in (cli, *cli.commands.values())
-    }
-    own = options[str(error.ctx.command.name)]
-    if name in own:
-        return f"{unknown}it is called {name} here."
-    if elsewhere := [command for command, names in options.items() if name in names]:
-        return f"{unknown}{name} is an option of {', '.join(elsewhere)}."
-    if alike := [option for option in own if len(name) == 2 and option.startswith(f"-{name}")]:
-        return f"{unknown}in full it is {' or '.join(alike)}."
-    return message
+    elif alike := [option for option in options[command] if option.startswith(f"-{name}")]:
+        return f"in full it is {' or '.join(alike)}."
+    if name in options[command]:
+        return f"it is called {name} here."
+    owners = [owner for owner, names in options.items() if name in names]
+    return f"{name} is an option of {', '.join(owners)}." if owners else ""
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -29,7 +29,7 @@ class Target(NamedTuple):
     """Where the results of a run go, as its options say; beside the images if nowhere else."""
 
     file: str | None
-    directory: str | None
+    directory: str
     extension: str
     """That of every result, with its dot, or "" for that of the image."""
     suffix: str
@@ -57,11 +57,11 @@ def plan(
     jobs = []
     for path in names:
         if settings.recursive and path != STREAM and os.path.isdir(path):
-            jobs += [_job(target, *image) for image in below(path, str(target.directory), warnings)]
+            jobs += [_job(target, *image) for image in below(path, target.directory, warnings)]
         else:
             is_file = path == STREAM or os.path.isfile(path)
             problem = "" if is_file else _problem(path, images, settings)
-            jobs.append(_job(target, path, target.directory or "", problem))
+            jobs.append(_job(target, path, target.directory, problem))
     if jobs and jobs[0].output == STREAM and sys.stdout is not None and sys.stdout.isatty():
         raise UsageProblem(
             "the image would be written to the terminal; redirect it with > image.png, or name a "
@@ -114,7 +114,7 @@ def _target(settings: Settings, command: str, has_many: bool) -> Target:
     """
     output, refusals = settings.output, dict[str, bool]()
     asked = "" if settings.format is None else f".{settings.format.lstrip('.')}"
-    file, directory, extension = output, None, ".png" if command == COMPARE else ""
+    file, directory, extension = output, "", ".png" if command == COMPARE else ""
     if output is not None and output != STREAM:
         folder, name = os.path.split(output)
         own = os.path.splitext(name)[1]

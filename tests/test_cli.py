@@ -551,6 +551,7 @@ def test_first_mistakes_get_the_answer(run: Run) -> None:
         ("./-x.png", "--pool-size", "3"): "name a method first: pooltool max ./-x.png",
         ("Mean", "a.png"): "No such command 'Mean'; it is called 'avg' here.",
         ("max", "a.png", "--version"): "'--version'; --version is an option of pooltool. (see `poo",
+        ("max", "a.png", "--pool-sise=3"): "--pool-size",
         ("max", "a.png", "-o"): "requires an argument. (see `pooltool max --help`)",
         ("max", "a.png", "--ceil-mode=1"): "does not take a value. (see `pooltool max --help`)",
         ("max", "a.png", "-j", "many"): "'many' is not a whole number from 1 to 999999999 (see",
