@@ -321,6 +321,8 @@ def test_records_have_the_promised_keys() -> None:
         ([0.00123, np.nan], ["0.00123", "nan"]),
         ([1e10, -np.inf], ["1e+10", "-inf"]),
         ([None, 1.0], ["-", "1"]),
+        ([-0.001, 5.5], ["0.0", "5.5"]),
+        ([-0.0, 1e10], ["0", "1e+10"]),
     ],
 )
 def test_numerals(values: list[float | None], texts: list[str]) -> None:

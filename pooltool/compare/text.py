@@ -71,8 +71,7 @@ def as_table(measures: Sequence[Measures], width: int = 100) -> str:
     """
     methods, shapes, means, stds, *ratios = zip(*measures, strict=True)
     columns = [methods, map(str, shapes), *(numerals(c, keep_zeros=True) for c in (means, stds))]
-    for values in ratios:  # adding 0 makes 0.00 of -0.00
-        columns.append([MISSING if v is None else f"{round(v, 2) + 0:.2f}" for v in values])
+    columns += [[MISSING if v is None else _fixed(v, 2) for v in values] for values in ratios]
     aligned = []
     for index, (name, column) in enumerate(zip(Measures._fields, columns, strict=True)):
         cells = [name.replace("_", " "), *column]
@@ -90,12 +89,17 @@ def numerals(values: Iterable[float | None], *, keep_zeros: bool = False) -> lis
     finite = [number for number in numbers if number is not None and isfinite(number)]
     largest = max(map(abs, finite), default=0.0)
     if largest and not 1e-4 <= largest < 1e9:
-        return [MISSING if number is None else f"{number:.3g}" for number in numbers]
+        return [MISSING if number is None else f"{number + 0:.3g}" for number in numbers]
     places = 2 if largest >= 1 or not largest else 2 - floor(log10(largest))
     if not keep_zeros:
-        decimals = (f"{number:.{places}f}".partition(".")[2].rstrip("0") for number in finite)
+        decimals = (_fixed(number, places).partition(".")[2].rstrip("0") for number in finite)
         places = max(map(len, decimals), default=0)
-    return [MISSING if number is None else f"{number:.{places}f}" for number in numbers]
+    return [MISSING if number is None else _fixed(number, places) for number in numbers]
+
+
+def _fixed(number: float, places: int) -> str:
+    """A number with so many decimals; one that is rounded to 0 loses its sign."""
+    return f"{round(number, places) + 0:.{places}f}"
 
 
 def window_text(windows: Windows, shape: tuple[int, ...]) -> str:
