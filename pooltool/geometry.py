@@ -5,7 +5,6 @@ Positions and sizes are in pixels. Pairs are (height, width): rows before column
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import gcd
 from numbers import Integral
@@ -30,7 +29,6 @@ MOST_OUTPUTS = 1 << 18
 """Most rows or columns of an adaptive result that is larger than its image."""
 
 
-@dataclass(frozen=True)
 class Axis:
     """Windows along `size` pixels, each of `pool_size` pixels that are `dilation` apart.
 
@@ -41,53 +39,41 @@ class Axis:
     than one of twice the image's. `count_include_pad` counts them as if they came last.
     """
 
-    size: int
-    starts: range | tuple[int, ...]
-    pool_size: int
-    stride: int
-    """Pixels from one window to the next; of adaptive windows, the least of them."""
-    dilation: int = 1
-    lengths: tuple[int, ...] = ()
-    after: int = 0
-    """Pixels of padding after the image, which `count_include_pad` counts."""
-    unseen: int = 0
-    """Pixels of each window that are left out."""
-
-    @cached_property
-    def count(self) -> int:
+    def __init__(
+        self,
+        size: int,
+        starts: range | tuple[int, ...],
+        pool_size: int,
+        stride: int,
+        dilation: int = 1,
+        lengths: tuple[int, ...] = (),
+        after: int = 0,
+        unseen: int = 0,
+    ) -> None:
+        self.size, self.starts, self.pool_size, self.lengths = size, starts, pool_size, lengths
+        self.stride = stride
+        """Pixels from one window to the next; of adaptive windows, the least of them."""
+        self.dilation = dilation
+        self.after = after
+        """Pixels of padding after the image, which `count_include_pad` counts."""
+        self.unseen = unseen
+        """Pixels of each window that are left out."""
+        self.count = count = len(starts)
         """Number of windows."""
-        return len(self.starts)
-
-    @cached_property
-    def extent(self) -> int:
+        self.extent = dilation * (pool_size - 1) + 1
         """Pixels from the first to the last of the largest window, gaps included."""
-        return self.dilation * (self.pool_size - 1) + 1
-
-    @property
-    def reduction(self) -> float:
+        self.reduction = size / count if lengths else stride
         """Pixels of the image that one result stands for."""
-        return self.size / self.count if self.lengths else self.stride
-
-    @cached_property
-    def inside(self) -> range:
-        """The windows that are completely inside the image."""
-        if self.lengths:
-            return range(self.count)
-        if self.unseen:
-            return range(0)
-        first = min(self.count, max(0, -(self.starts[0] // self.stride)))
-        fitting = (self.size - self.extent - self.starts[0]) // self.stride + 1
-        return range(first, max(first, min(fitting, self.count)))
-
-    @cached_property
-    def is_regular(self) -> bool:
-        """True when every window holds `pool_size` pixels of the image."""
-        return not self.lengths and len(self.inside) == self.count
-
-    @cached_property
-    def period(self) -> int:
+        self.period = min(pool_size, stride // gcd(stride, dilation))
         """After so many taps they fall on the first taps of other windows; at most all taps."""
-        return min(self.pool_size, self.stride // gcd(self.stride, self.dilation))
+        first, end = 0, count
+        if not lengths:
+            first = min(count, max(0, -(starts[0] // stride)))
+            end = max(first, min(count, (size - self.extent - starts[0]) // stride + 1))
+        self.inside = range(0) if unseen else range(first, end)
+        """The windows that are completely inside the image."""
+        self.is_regular = not lengths and len(self.inside) == count
+        """True when every window holds `pool_size` pixels of the image."""
 
     @cached_property
     def taps(self) -> list[slice]:

@@ -19,6 +19,12 @@ def axis(size: int, *settings: Any, **named: Any) -> Axis:
     return rows
 
 
+def fields(axis: Axis) -> list[Any]:
+    """What tells windows from others."""
+    sizes = axis.pool_size, axis.stride, axis.dilation, axis.after, axis.unseen
+    return [axis.size, [*axis.starts], *sizes, axis.lengths]
+
+
 def counts(axis: Axis, count_padding: bool = False) -> list[int]:
     """How many pixels each window holds."""
     without = [len(axis.pixels(index)) for index in range(axis.count)]
@@ -93,8 +99,8 @@ def test_adaptive_windows_follow_pytorch() -> None:
 
 def test_adaptive_windows_that_divide_are_plain_windows() -> None:
     rows, columns = Windows.adaptive((2, 1)).axes((6, 5))
-    assert rows == Axis(6, range(0, 6, 3), 3, 3)
-    assert columns == Axis(5, range(0, 5, 5), 5, 5)
+    assert fields(rows) == fields(Axis(6, range(0, 6, 3), 3, 3))
+    assert fields(columns) == fields(Axis(5, range(0, 5, 5), 5, 5))
 
 
 @pytest.mark.parametrize(
@@ -186,8 +192,8 @@ def test_windows_with_gaps_that_miss_the_image() -> None:
 
 def test_rows_come_before_columns() -> None:
     rows, columns = Windows.of((2, 3), (4, 5), padding=((1, 0), (0, 2))).axes((10, 20))
-    assert rows == Axis(10, range(-1, 8, 4), 2, 4)
-    assert columns == Axis(20, range(0, 20, 5), 3, 5, after=2)
+    assert fields(rows) == fields(Axis(10, range(-1, 8, 4), 2, 4))
+    assert fields(columns) == fields(Axis(20, range(0, 20, 5), 3, 5, after=2))
 
 
 def test_names_of_padding_in_upper_case() -> None:
@@ -203,7 +209,6 @@ def test_output_sizes_beyond_reason_are_refused() -> None:
 
 
 def test_one_window_is_not_the_same_at_another_stride() -> None:
-    """Axes are keys of caches, and ranges of one element are equal whatever their step."""
-    one, other = (axis(5, 5, stride) for stride in (1, 5))
-    assert (one.starts, one.stride, other.stride) == (other.starts, 1, 5)
-    assert one != other
+    """Parts of axes are cached, and ranges of one element are equal whatever their step."""
+    one, other = (axis(9, 5, stride).part(0, 1)[2] for stride in (4, 5))
+    assert (one.starts, one.stride, other.stride) == (other.starts, 4, 5)
