@@ -120,7 +120,7 @@ def _pool_short(
 ) -> None:
     """Pool planes as channels that are adjacent in memory, as many at once as stay in the cache."""
     count, height, width, channels = planes.shape
-    step = max(MANY_PLANES, tile_bytes // (2 * planes[0].nbytes))
+    step = max(MANY_PLANES, tile_bytes // planes[0].nbytes)
     for part in (slice(first, first + step) for first in range(0, count, step)):
         lines = planes[part].reshape(-1, height * width * channels)
         stack = transposed(np.ascontiguousarray(lines, planes.dtype.newbyteorder("=")))
@@ -128,8 +128,8 @@ def _pool_short(
         _pool_planes(
             stack.reshape(1, height, width, -1), pooling, rows, columns, pooled, tile_bytes
         )
-        by_plane = pooled.reshape(rows.count, columns.count, channels, -1)
-        np.copyto(out[part], by_plane.transpose(3, 0, 1, 2))
+        by_plane = transposed(pooled.reshape(-1, len(lines)))
+        np.copyto(out[part], by_plane.reshape(out[part].shape))
 
 
 def _pool_planes(
