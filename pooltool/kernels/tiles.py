@@ -118,7 +118,7 @@ def tiles(
         max(1, times * axis.extent // axis.stride) if axis.extent > axis.stride else 1
         for axis in (rows, columns)
     ]
-    for high, wide in product(_around_inside(rows), _around_inside(columns)):
+    for high, wide in product(_around_inside(rows, len(planes)), _around_inside(columns, 1)):
         height = min(len(high), least[0])
         strips = max(1, round(len(wide) / max(window_limit // height, least[1])))
         width = -(-len(wide) // strips)
@@ -135,9 +135,9 @@ def tiles(
             yield Tile(pixels, tile_rows, tile_columns, where)
 
 
-def _around_inside(axis: Axis) -> list[range]:
+def _around_inside(axis: Axis, planes: int) -> list[range]:
     """The windows inside the image, and those before and after it that padding takes part in."""
-    inside = range(axis.count) if axis.count <= NARROW else axis.inside
+    inside = range(axis.count) if axis.count * planes <= NARROW else axis.inside
     parts = range(inside.start), inside, range(inside.stop, axis.count)
     return [windows for windows in parts if windows]
 
