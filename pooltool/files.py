@@ -26,6 +26,7 @@ _REASONS = {
     "EEXIST": "a file of that name is in the way; write elsewhere",
     "EISDIR": "it is a directory; name a file",
     "ENOTDIR": "part of its path is not a directory; check the name",
+    "ENAMETOOLONG": "the name is too long; shorten it, or name the result with -o",
     "ENOSPC": "no space left on the disk; free some or write elsewhere",
     "EPIPE": "its reader stopped before the end; let it read everything",
 }

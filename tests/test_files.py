@@ -69,7 +69,7 @@ def test_round_trip(tmp_path: Path, name: str) -> None:
         ("missing/a", "no such file"),
         (".", "directory"),
         ("file/a", "not a directory"),
-        ("n" * 300, "too long"),
+        ("n" * 300, "too long; shorten it"),
         ("loop", "symbolic links"),
     ],
 )
