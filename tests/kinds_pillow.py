@@ -137,10 +137,13 @@ KINDS: tuple[Kind, ...] = (
     *(ok(f"TGA, {array.shape} {compression}", partial(pil, array, "TGA", compression=compression),
          array, PIL)
       for array in (GRAY, PHOTO, RGBA) for compression in (None, "tga_rle")),
+    ok("TGA, comment", partial(pil, GRAY, "TGA", id_section=b"words"), GRAY, PIL,
+       "^left out: comment$"),
     ok("TGA, palette", partial(palette_file, "TGA"), TABLE[INDICES], PIL),
     ok("ICO, two sizes", partial(pil, RGBA, "ICO", sizes=[(23, 18), (46, 37)]), RGBA, PIL,
        "^left out: smaller pictures$"),
     ok("PSD, gray", partial(psd_of, GRAY, 1), GRAY, PIL),
+    ok("PSD, IPTC", lambda: psd([GRAY], 1, (1028, b"words")), GRAY, PIL, "^left out: IPTC$"),
     ok("PSD, RGB", partial(psd_of, PHOTO, 3), PHOTO, PIL),
     ok("PSD, RGBA", partial(psd_of, RGBA, 3), RGBA, PIL),
     ok("PSD, CMYK", lambda: psd_of(inks(), 4), PHOTO, PIL, "CMYK .* without a profile"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import Run
+from kinds_pillow import psd
 from PIL import Image, PngImagePlugin
 from samples import pil, pil_frames, pixels, png_chunk, smooth, tiff
 
@@ -183,7 +184,13 @@ def dpi(data: bytes) -> tuple[float, float] | None:
         return None if found in (None, (1, 1)) else (float(found[0]), float(found[1]))
 
 
+_INCHES = 1005, struct.pack(">IHHIHH", 300 << 16, 1, 1, 150 << 16, 1, 1)
 DENSE = {name: pil(PHOTO, name, dpi=(300, 150)) for name in ("JPEG", "PNG", "TIFF", "BMP")}
+_PCX = pil(PHOTO, "PCX")
+DENSE |= {
+    "PCX": _PCX[:12] + struct.pack("<HH", 300, 150) + _PCX[16:],
+    "PSD": psd([PHOTO[..., 0]], 1, _INCHES),
+}
 
 
 @pytest.mark.parametrize("source", DENSE)

@@ -52,12 +52,18 @@ def read_header(data: bytes) -> Header:
     require_plausible(height, width, height * width - (1 << 16), len(data) * 256)
     resources = {number: block for number, _, block in getattr(image, "resources", ())}  # of PSD
     exif, xmp = tags.read_exif(resources.get(1058)), resources.get(1060, b"")
-    missing, count = [], others.attempt(format.name, lambda: getattr(image, "n_frames", 1))
+    across, down = image.info.get("dpi", (0, 0))  # of PCX
+    if inches := resources.get(1005):
+        across, down = (side / 65536 for side in struct.unpack_from(">I4xI", inches + bytes(12)))
+    resolution = (down / 0.0254, across / 0.0254) if across and down else None
+    names = {"comment": image.info.get("id_section"), "IPTC": resources.get(1028)}  # TGA, PSD
+    missing = [name for name, block in names.items() if block]
+    count = others.attempt(format.name, lambda: getattr(image, "n_frames", 1))
     if len(image.info.get("sizes", ())) > 1:  # of ICO
         missing.append("smaller pictures")
     elif count > 1:
         missing.append("layers" if format is formats.PSD else "more pictures")
-    metadata = Metadata(exif, xmp, image.info.get("icc_profile") or b"")
+    metadata = Metadata(exif, xmp, image.info.get("icc_profile") or b"", resolution)
     return Header(format, (image.size[::-1],), metadata, tuple(missing), 1, details=image)
 
 
