@@ -71,16 +71,16 @@ def _read_all(read: Callable[[int], bytes], size: int) -> bytes:
     return b"".join(pieces)
 
 
-def identity(path: str) -> Identity | None:
-    """The device and inode of the file or folder that `path` leads to, whatever its name.
+def identity(path: str, is_kind: Callable[[int], bool] = stat.S_ISREG) -> Identity | None:
+    """The device and inode of the regular file that `path` leads to, whatever its name, or of what
+    else `is_kind`; None where there is none.
 
-    None where there is none, and for pipes and devices. Some file systems do not number their
-    files: all have the inode 0.
+    Some file systems do not number their files: all have the inode 0, for which this is None too.
     """
     status = _status(path)
-    if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+    if status is None or not is_kind(status.st_mode) or not status.st_ino:
         return None
-    return (status.st_dev, status.st_ino) if status.st_ino else None
+    return status.st_dev, status.st_ino
 
 
 def protect(identities: Iterable[Identity]) -> None:

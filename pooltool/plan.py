@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -54,22 +55,25 @@ def plan(
     _require_sense(names, settings)
     has_many = len(names) > 1 or bool(settings.files_from) or settings.recursive
     target = _target(settings, command, has_many)
-    jobs = []
+    jobs: list[Job] = []
     for path in names:
         if settings.recursive and path != STREAM and os.path.isdir(path):
             jobs += [_job(target, *image) for image in below(path, target.directory, warnings)]
         else:
-            is_file = path == STREAM or os.path.isfile(path)
-            problem = "" if is_file else _problem(path, images, settings)
-            jobs.append(_job(target, path, target.directory, problem))
+            jobs.append(_job(target, path, target.directory))
+    sources = [files.identity(job.input) for job in jobs]
+    for number, job in enumerate(jobs):
+        if sources[number] is None and not job.problem:
+            jobs[number] = job._replace(problem=_problem(job.input, names, settings))
     if jobs and jobs[0].output == STREAM and sys.stdout is not None and sys.stdout.isatty():
         raise UsageProblem(
             "the image would be written to the terminal; redirect it with > image.png, or name a "
             "file with -o"
         )
     if settings.indices is None:
-        return _without_loss(jobs), warnings
-    job, places = _without_loss([*jobs, jobs[0]._replace(output=settings.indices)])
+        return _without_loss(jobs, sources), warnings
+    jobs.append(jobs[0]._replace(output=settings.indices))
+    job, places = _without_loss(jobs, sources * 2)
     if places.repeated:
         raise UsageProblem(f"--indices {settings.indices} is the result; name another file")
     return [job], warnings
@@ -175,18 +179,20 @@ def names_in(source: str, *, null: bool = False) -> Iterator[str]:
             yield os.fsdecode(name)
 
 
-def _problem(path: str, images: Sequence[str], settings: Settings) -> str:
+def _problem(path: str, names: Sequence[str], settings: Settings) -> str:
     """Why what is no file cannot be read, where the remedy is in the command line."""
+    if path == STREAM or os.path.isfile(path):
+        return ""
     target = ""
-    if images[1:] and path == images[-1] and not (settings.output or settings.files_from):
+    if names[1:] and path == names[-1] and not (settings.output or settings.files_from):
         target = f", or to write there: -o {shlex.quote(path)}"
     if os.path.isdir(path):
         return f"it is a directory; add --recursive to pool the images below it{target}"
     if os.path.lexists(path):
-        return ""
+        return NOT_A_FILE if os.path.exists(path) and path not in names else ""
     if "*" in path:
         return "no such file; without quotes the shell replaces * by the names that there are"
-    if target and len(images) == 2:
+    if target and len(names) == 2:
         return f"no such file or folder; check the name{target}"
     return ""
 
@@ -222,8 +228,7 @@ def below(path: str, results: str, warnings: list[str]) -> list[tuple[str, str, 
             elif extension in needed:
                 left_out.append(needed[extension])
             else:
-                is_special = not os.path.isfile(image) and os.path.exists(image)
-                images.append((image, mirrored, NOT_A_FILE if is_special else ""))
+                images.append((image, mirrored, ""))
     if left_out:
         packages = " ".join(sorted(set(left_out)))
         advice = f"to read them: pip install {packages}"
@@ -234,7 +239,7 @@ def below(path: str, results: str, warnings: list[str]) -> list[tuple[str, str, 
     return images + [(e.filename, results, f"cannot be read: {files.reason(e)}") for e in errors]
 
 
-def _job(target: Target, path: str, folder: str, problem: str) -> Job:
+def _job(target: Target, path: str, folder: str, problem: str = "") -> Job:
     """The job that pools the image `path` into the folder, or beside the image where that is ""."""
     beside, base = os.path.split("stdin" if path == STREAM else path)
     stem, extension = os.path.splitext(base)
@@ -247,7 +252,7 @@ def _job(target: Target, path: str, folder: str, problem: str) -> Job:
     return Job(path, result, extension, folder, problem)
 
 
-def _without_loss(jobs: list[Job]) -> list[Job]:
+def _without_loss(jobs: list[Job], sources: list[files.Identity | None]) -> list[Job]:
     """The jobs, images that are named again marked so; raise `UsageProblem` if a file would be
     lost: two inputs would write one output, or an output is one of the inputs.
 
@@ -265,17 +270,17 @@ def _without_loss(jobs: list[Job]) -> list[Job]:
             known = files.identity(path)
         folder, name = os.path.split(path)
         if folder not in folders:
-            real = files.identity(folder or os.curdir)
+            real = files.identity(folder or os.curdir, stat.S_ISDIR)
             folders[folder] = real or fold(os.path.realpath(folder))
         place = folders[folder], fold(name)
         return place, known or place
 
-    sources = [files.identity(job.input) or place(job.input)[0] for job in jobs]
-    read = dict(zip(sources, jobs, strict=True))
+    inputs = [source or place(job.input)[0] for job, source in zip(jobs, sources, strict=True)]
+    read = dict(zip(inputs, jobs, strict=True))
     files.protect(read)
     written: dict[Place, Place] = {}
     checked = []
-    for job, source in zip(jobs, sources, strict=True):
+    for job, source in zip(jobs, inputs, strict=True):
         target, existing = place(job.output)
         overwritten = read.get(existing)
         if overwritten and STREAM not in (job.output, overwritten.input):
