@@ -3,8 +3,8 @@
 
 let closeUp = null; // the place of the part, the same in all four
 
-function lookCloser() {
-  const room = $("strip").clientWidth, side = room / (room < 640 ? 2 : 4) - 18;
+function drawCloseUp() {
+  const strip = $("strip"), side = strip.clientWidth / (strip.clientWidth < 640 ? 2 : 4) - 18;
   const most = [Math.min(side, 250), side], { low: start, lengths } = view;
   const unit = Math.max(...layout.map(({ pitch, windows }, k) => { // a result, or a large window
     const { start: first, end } = windows[lit.shown ? lit.shown[k] : 0];
@@ -16,17 +16,12 @@ function lookCloser() {
   const low = AXES.map((k) => Math.max(start[k],
     Math.min(state.selected.at[k] - seen[k] / 2, start[k] + lengths[k] - seen[k])));
   closeUp = { size: seen.map((length) => length * scale), low, scale: [scale, scale] };
-}
-
-function drawCloseUp() {
-  lookCloser();
   const [from, ...results] = NAMES.map((name) => {
     const canvas = $(`${name}_part`), [x, y, , height] = drawPart(canvas, name, closeUp).at(-1) || [];
     const [left, top] = [canvas.offsetLeft + x, canvas.offsetTop + y];
     return { left, top, bottom: top + height };
   });
-  const { clientHeight, clientWidth } = $("strip");
-  const context = sized($("lines"), [clientHeight, clientWidth]);
+  const context = sized($("lines"), [strip.clientHeight, strip.clientWidth]);
   const lane = $("input_part").offsetTop + closeUp.size[0] + 5;
   results.forEach(({ left, top, bottom }, i) => {
     const turn = lane + 8 * i, end = top > lane ? top : bottom; // NaN where nothing is selected
@@ -46,8 +41,8 @@ function channelCard(c) {
     const words = won ? text("at", { row: won[0], column: won[1] })
       : meanText(rows, columns, valueAt, result);
     winners[name] = won;
-    return make("p", { className: name }, make("b", text(name)),
-      make("strong", hidden ? "?" : number(result)), make("span", hidden ? "" : words));
+    return make("p", { className: name }, make("b", text(name)), " ",
+      make("strong", hidden ? "?" : number(result)), " ", make("span", hidden ? "" : words));
   });
   const heading = make("h3", { textContent: channelName(c), style: `--own: ${info.channels[c]}` });
   return make("article", {}, heading, ...windowPicture(c, hidden ? {} : winners), ...lines);

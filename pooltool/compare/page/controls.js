@@ -1,10 +1,14 @@
 // What the toolbar and the four pictures are built of, and what the controls say.
 
 const SPEEDS = { slow: 1, normal: 2, fast: 4 };
+const TWIN = [[0, 1], [2, 2], [9, 2], [11, 3]]; // what lecture_noisy.pgm has other than lecture.pgm
 
 function buildControls() {
-  const choice = (key, chosen) => `<span class="field choice"><label for="${key}" data-text="${key}">
-    </label><select id="${key}" onchange="${chosen}(this.value)"></select></span>`;
+  const all = (items, build) => items.map(build).join("");
+  const options = (keys, prefix = "") => all(keys, (key) => (
+    `<option value="${key}" data-text="${prefix}${key}"></option>`));
+  const choice = (key, chosen, list) => `<span class="field choice"><label for="${key}"
+    data-text="${key}"></label><select id="${key}" onchange="${chosen}">${list}</select></span>`;
   const button = (key, sign, by) => `<button id="${key}${by}" onclick="step('${key}', ${by})"
     aria-labelledby="${key}_label ${key}${by}">${sign}</button>`;
   const size = (key) => `<fieldset class="field" id="${key}_field">
@@ -14,11 +18,12 @@ function buildControls() {
     <span class="wrong" id="${key}_wrong" role="alert"></span></fieldset>`;
   const box = (key) => `<label class="switch"><input type="checkbox" id="${key}"
     onchange="change({ ${key}: this.checked })"><span data-text="${key}_switch"></span></label>`;
-  const all = (keys, build) => keys.map(build).join("");
-  $("toolbar").innerHTML = `${choice("picture", "choosePicture")}
+  const pictureKeys = options(["file", "dropped", "lecture"]);
+  const presets = options([...Object.keys(PRESETS), "own"], "preset_");
+  $("toolbar").innerHTML = `${choice("picture", "choosePicture(this.value)", pictureKeys)}
     <button onclick="$('chosen').click()" data-text="open"></button>
     <input id="chosen" type="file" accept="image/*" onchange="openFile(this.files[0])" hidden>
-    ${choice("preset", "choosePreset")}${all(SIZES.slice(0, 3), size)}
+    ${choice("preset", "change(PRESETS[this.value])", presets)}${all(SIZES.slice(0, 3), size)}
     <details id="more"><summary data-text="more_settings"></summary><div id="others">
       ${all(SIZES.slice(3), size)}${all(SWITCHES, box)}
     </div></details>
@@ -26,37 +31,35 @@ function buildControls() {
     <span id="player"><button id="back" onclick="stepWindow(-1)" data-label="previous">◀</button>
       <button id="play" onclick="play()" class="main"></button>
       <button id="next" onclick="stepWindow(1)" data-label="next">▶</button>
-      <select id="speed" onchange="state.speed = this.value" data-label="speed"></select></span>`;
+      <select id="speed" onchange="state.speed = this.value" data-label="speed">
+        ${options(Object.keys(SPEEDS))}</select></span>`;
   $("pictures").innerHTML = all(NAMES, (name) => `<figure class="${name}">
-    <figcaption><h2 data-text="${name}"></h2><span class="shape"></span>
-      <button class="save" onclick="save('${name}')">PNG</button></figcaption>
+    <figcaption><h2 id="${name}_title" data-text="${name}"></h2>
+      <span id="${name}_size" class="shape"></span> <button class="save" id="${name}_save"
+        aria-labelledby="${name}_save ${name}_title" onclick="save('${name}')">PNG</button></figcaption>
     <div class="frame"><canvas id="${name}" tabindex="0" role="application"
+      aria-labelledby="${name}_title ${name}_size" aria-describedby="how_to"
       onpointermove="onPointer('${name}', event)" onpointerdown="onPointer('${name}', event)"
       onkeydown="onKey('${name}', event)"></canvas></div>
-    <dl></dl></figure>`);
+    <dl id="${name}_figures"></dl></figure>`);
   $("lines").before(...NAMES.map((name) => make("div", { className: name, innerHTML: `
     <h3 data-text="${name}"></h3><canvas id="${name}_part" aria-hidden="true"
       onpointerdown="onPointer('${name}', event, closeUp)"></canvas>` })));
+  $("picture").options[1].hidden = true; // until a picture is dropped
   $("input").after($("cell"));
   $("input").onclick = () => { placeCell(); $("cell").focus(); };
 }
 
-const choosePreset = (key) => change(PRESETS[key]);
-
 // The lecture's grid comes with its windows, the page's file with those of the page.
-function choosePicture(picture) {
+function choosePicture(picture, fields = {}) {
   const windows = { file: DATA.settings, lecture: PRESETS.lecture }[picture];
-  change({ ...windows, picture, edits: [], selected: null });
+  change({ ...windows, picture, edits: [], selected: null, ...fields });
 }
-
-// The lecture's grid with something to see.
-const tryOut = (fields) => (
-  change({ ...PRESETS.lecture, picture: "lecture", edits: [], selected: null, ...fields }));
 
 function writeSize(key) {
   const value = parseSize(key, $(key).value);
-  if (value === undefined) describeSize(key);
-  else change({ [key]: value });
+  describeSize(key);
+  if (value !== undefined) change({ [key]: value });
 }
 
 // The buttons beside a field.
@@ -69,27 +72,19 @@ function step(key, by) {
   change({ [key]: next });
 }
 
-// The options of a list.
-function offer(id, keys, chosen, prefix = "") {
-  $(id).replaceChildren(...keys.map((value) => (
-    make("option", { value, textContent: text(prefix + value), selected: value === chosen }))));
-}
-
 function describeControls() {
-  const { edits, picture, problem } = state, isEdited = edits.length > 0, names = Object.keys(PRESETS);
-  const all = [isEdited && "written", "file", hasDropped && "dropped", "lecture"].filter(Boolean);
-  offer("picture", all, isEdited ? "written" : picture);
-  const preset = names.find((key) => same(windowsOf(PRESETS[key]), windowsOf(state)));
-  offer("preset", preset ? names : ["own", ...names], preset || "own", "preset_");
-  offer("speed", Object.keys(SPEEDS), state.speed);
+  const isPreset = (key) => same(windowsOf(PRESETS[key]), windowsOf(state));
+  $("picture").value = state.picture;
+  $("preset").value = Object.keys(PRESETS).find(isPreset) || "own";
+  $("speed").value = state.speed;
   SIZES.forEach(describeSize);
   for (const key of [...SWITCHES, ...VIEWS]) $(key).checked = state[key];
   $("ceil_mode").disabled = Boolean(state.output_size);
   $("difference").disabled = !isChanged();
   $("play").textContent = text(state.timer ? "stop" : "play");
-  for (const id of ["play", "back", "next"]) $(id).disabled = Boolean(problem);
+  for (const id of ["play", "back", "next"]) $(id).disabled = Boolean(state.problem);
   $("large").ariaPressed = state.large;
-  $("restore").hidden = !isEdited;
+  $("restore").hidden = state.edits.length === 0;
   $("pictures").ariaBusy = state.isStale;
 }
 
@@ -102,8 +97,7 @@ function describeSize(key) {
   const input = $(key), isWriting = document.activeElement === input;
   if (!isWriting) input.value = sizeText(state[key]);
   const isWrong = parseSize(key, input.value) === undefined;
-  const hint = text(key === "padding" ? "bad_padding" : "bad_size");
-  const placeholder = key === "stride" ? sizeText(state.pool_size) : text("off");
+  const placeholder = key === "stride" ? sizeText(state.pool_size) : text("off"), hint = text("bad_size");
   Object.assign(input, { placeholder, title: hint, ariaInvalid: isWrong });
   $(`${key}_field`).disabled = key !== "output_size" && Boolean(state.output_size);
   $(`${key}_wrong`).textContent = isWrong ? hint : "";
@@ -114,8 +108,8 @@ const cellIndex = () => lit.cell[0] * info.width + lit.cell[1];
 
 function placeCell() {
   const field = $("cell"), [row, column] = lit.cell, { scale } = view;
-  field.hidden = state.selected.name !== "input" || !isSmall() || state.noise || state.move
-    || state.difference || scale[0] < 14;
+  const isShown = isSmall() && state.selected.name === "input";
+  field.hidden = !isShown || state.noise || state.move || state.difference;
   Object.assign(field.style, { left: `${$("input").offsetLeft + drawnAt(view, 1, column)}px`,
     top: `${drawnAt(view, 0, row)}px`, width: `${scale[1]}px`, height: `${scale[0]}px`,
     fontSize: `${Math.min(24, scale[1] / 2.4)}px` });

@@ -61,7 +61,6 @@ const middleOf = (name, cell) => pictures[name].axes.map((axis, k) => edge(axis,
 const cellAt = (name, at) => pictures[name].axes.map(({ origin, pitch, count }, k) => (
   clamped(Math.floor((at[k] - origin) / pitch), count)));
 const countsOf = () => layout.map((axis) => axis.count);
-
 const isSmall = () => Math.max(info.height, info.width) <= LARGEST_GRID; // so that it is edited
 
 // The pixels of window i along an axis.
@@ -87,11 +86,11 @@ function selection() {
 function lookAt() {
   const low = layout.map(({ windows }) => Math.min(0, windows[0].start));
   const lengths = layout.map(({ size, windows }, k) => Math.max(size, windows.at(-1).end) - low[k]);
-  const aspect = lengths[1] / lengths[0];
-  $("pictures").dataset.columns = aspect > 3.2 ? 1 : aspect > 1.9 ? 2 : 4;
-  const room = $("input").parentElement.clientWidth, isGrid = Math.max(...lengths) <= LARGEST_GRID;
-  const tallest = isGrid ? Math.min(room, 0.42 * innerHeight + 100) : Math.max(1.35 * room, 360);
-  const fitting = Math.min(room / lengths[1], tallest / lengths[0]);
+  const aspect = lengths[1] / lengths[0], isNarrow = innerWidth <= 1020 || state.isPrinting;
+  const columns = aspect > 3.2 ? 1 : aspect > 1.9 || isNarrow ? 2 : 4;
+  $("pictures").style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+  const room = $("input").parentElement.clientWidth;
+  const fitting = Math.min(room / lengths[1], Math.max(1.35 * room, 360) / lengths[0]);
   const scale = lengths.map((length) => Math.max(fitting, 56 / length));
   view = { size: AXES.map((k) => lengths[k] * scale[k]), low, lengths, scale };
 }
@@ -104,8 +103,12 @@ function drawPart(canvas, name, place, channel = null) {
   drawPixels(context, name, place);
   drawNumbers(context, name, place, channel);
   for (const box of boxes) {
-    if (isHidden(name)) cover(context, box);
+    const [x, y, width, height] = box;
     frames.rect(...box);
+    if (!isHidden(name)) continue;
+    fill(context, inks.card, box);
+    context.fillStyle = inks.ink;
+    write(context, "?", x + width / 2, y + height / 2, `600 ${Math.min(28, height * 0.6)}px`);
   }
   outline(context, frames, inks[name]);
   return boxes;
@@ -113,11 +116,6 @@ function drawPart(canvas, name, place, channel = null) {
 
 // What is still to be revealed.
 const isHidden = (name) => name !== "input" && state.predict && !state.revealed;
-function cover(context, [x, y, width, height]) {
-  fill(context, inks.card, [x, y, width, height]);
-  context.fillStyle = inks.ink;
-  write(context, "?", x + width / 2, y + height / 2, `600 ${Math.min(28, height * 0.6)}px`);
-}
 
 function drawPixels(context, name, place) {
   const { bitmap, axes } = pictures[name], { size: [tall, wide], scale } = place;
@@ -177,7 +175,7 @@ function drawNumbers(context, name, place, channel = null) {
     return { x, y, mark, isLeftOver, light, numbers: isWhole ? values : [] };
   }));
   const all = cells.flatMap(({ numbers }) => numbers);
-  const { size, wordsOf } = typeOf(tall / shown.length, wide, all, isChange);
+  const { size, wordsOf } = typeOf(tall / shown.length, wide, all);
   if (!size) return;
   Object.assign(context, { lineWidth: 1, strokeStyle: "rgba(128,128,128,.45)" });
   for (const { x, y, numbers, mark, isLeftOver, light } of cells) {
@@ -194,14 +192,13 @@ function drawNumbers(context, name, place, channel = null) {
 
 // The largest type in which all values can be read in a box, in pixels, 0 for none; and how they are
 // written: with fewer digits where the box has no room for all.
-function typeOf(tall, wide, values, isChange = false) {
-  for (const written of [number, shortNumber]) {
-    const wordsOf = (value) => (isChange && value > 0 ? "+" : "") + written(value);
+function typeOf(tall, wide, values) {
+  for (const wordsOf of [number, shortNumber]) {
     const longest = Math.max(...values.map((value) => wordsOf(value).length));
     const size = Math.min(26, tall * 0.7, wide * 0.86 / (0.64 * longest));
     if (size >= 8) return { size, wordsOf };
   }
-  return { size: 0, wordsOf: () => "" };
+  return { size: 0 };
 }
 
 // How light the cell of these values is drawn, from 0 to 255.
@@ -231,18 +228,11 @@ function litBoxes(name, place) {
 
 function drawPicture(name) {
   const [height, width] = view.size, boxes = drawPart($(name), name, view), [x, y, w, h] = boxes[0] || [];
-  const context = $(name).getContext("2d");
-  if (state.timer && name !== "input") coverComing(context, pictures[name].axes);
+  const context = $(name).getContext("2d"), middle = y + h / 2 - 0.5, center = x + w / 2 - 0.5;
+  if (state.timer && name !== "input") { // while the window slides: cover the results to come
+    fill(context, inks.card, [0, y + h, width, height], [state.leap > 1 ? width : x + w, y, width, h]);
+  }
   if (boxes.length !== 1 || w * h > 400) return;
-  const middle = y + h / 2 - 0.5, center = x + w / 2 - 0.5; // lead the eye to it
-  fill(context, inks[name], [0, middle, x - 5, 1], [x + w + 5, middle, width, 1],
+  fill(context, inks[name], [0, middle, x - 5, 1], [x + w + 5, middle, width, 1], // lead the eye to it
     [center, 0, 1, y - 5], [center, y + h + 5, 1, height]);
-}
-
-// While the window slides: cover the results that are still to come.
-function coverComing(context, [rows, columns]) {
-  const [i, j] = lit.cell, [height, width] = view.size;
-  const [y, below] = [i, i + 1].map((row) => drawnAt(view, 0, edge(rows, row)));
-  const x = state.leap > 1 ? width : drawnAt(view, 1, edge(columns, j + 1));
-  fill(context, inks.card, [x, y, width - x, below - y], [0, below, width, height - below]);
 }

@@ -1,13 +1,13 @@
 // The page: what the reader does -> state -> a question to the Worker -> its answer -> drawing.
 
-let worker = null, asked = 0, hasDropped = false;
+let worker = null, asked = 0;
 
 function startPage() {
   const code = `${$("arithmetic").textContent}\nstartWorker();`;
   worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
-  worker.onmessage = ({ data }) => answered[data.kind](data);
+  worker.onmessage = ({ data }) => onAnswer(data);
   const base64 = [...document.querySelectorAll(".values")].map((part) => part.textContent);
-  worker.postMessage({ kind: "load", info: DATA.info, base64 });
+  worker.postMessage({ info: DATA.info, base64 });
   fromHash(location.hash);
   buildControls();
   listen();
@@ -26,42 +26,27 @@ function change(fields, isStep = true) {
 function ask() {
   stop();
   asked += 1;
-  const { noise, move, edits, picture } = state, difference = state.difference && isChanged();
-  Object.assign(state, { difference, isStale: true, figures: undefined });
-  const settings = Object.fromEntries([...SIZES, ...SWITCHES].map((key) => [key, state[key]]));
-  settings.stride = strideNow();
-  worker.postMessage({ kind: "compute", id: asked, key: picture, settings, noise, move, edits,
-    difference });
+  Object.assign(state, { difference: state.difference && isChanged(), isStale: true,
+    figures: undefined });
+  worker.postMessage({ ...state, id: asked, stride: strideNow() });
   describeControls();
 }
 
-// What the Worker tells. An `id` is that of the question.
-const answered = {
-  opened() {
-    hasDropped = true;
+// What the Worker tells: that a picture was opened, or news of the state and, with those, `shown`.
+// `id` is that of the question.
+function onAnswer({ id = asked, isOpened, shown, news }) {
+  if (isOpened) {
+    $("picture").options[1].hidden = false;
     choosePicture("dropped");
-  },
-
-  problem({ id = asked, problem }) {
-    if (id === asked) news({ problem, isStale: false, figures: null });
-  },
-
-  pictures({ id, largest, ...given }) {
-    if (id !== asked) return;
-    ({ info, pictures, axes: layout } = given);
+  }
+  if (isOpened || id !== asked) return;
+  if (shown) {
+    ({ info, pictures, axes: layout } = shown);
     const { height, width, busiest = [height / 2, width / 2] } = info;
     state.selected ||= { name: "max", at: isSmall() ? [0, 0] : busiest, isHeld: false };
     lit = selection();
-    news({ problem: null, isStale: false, largest });
-  },
-
-  figures({ id, figures }) {
-    if (id === asked) news({ figures });
-  },
-};
-
-function news(fields) {
-  Object.assign(state, fields);
+  }
+  Object.assign(state, news);
   render(true);
 }
 
@@ -118,7 +103,8 @@ function isAtRest() {
 
 const isSelected = (name, cell) => state.selected.name === name && same(lit.cell, cell);
 
-function select(name, cell, isHeld) {
+function pick(name, cell, isHeld) {
+  if (isHeld) stop();
   const wasSelected = isSelected(name, cell);
   if (wasSelected && isHeld === state.selected.isHeld) return;
   state.revealed = state.revealed && wasSelected;
@@ -126,11 +112,6 @@ function select(name, cell, isHeld) {
   lit = selection();
   remember(false);
   render();
-}
-
-function hold(name, cell) {
-  stop();
-  select(name, cell, true);
 }
 
 function stop() {
@@ -143,7 +124,7 @@ function stop() {
 // Go to a window, counted in reading order.
 function goTo(index, isHeld) {
   const name = state.selected.name === "input" ? "max" : state.selected.name, columns = countsOf()[1];
-  select(name, [Math.floor(index / columns), index % columns], isHeld);
+  pick(name, [Math.floor(index / columns), index % columns], isHeld);
 }
 
 // A run takes 15 seconds at most: window by window, or by rows where those are many.
@@ -166,7 +147,6 @@ function play() {
 
 function stepWindow(by) {
   if (!isReady()) return;
-  stop();
   const [i, j] = lit.shown || [0, 0], [rows, columns] = countsOf();
   goTo(clamped(i * columns + j + by, rows * columns), true);
 }
@@ -178,8 +158,8 @@ function onPointer(name, event, { low, scale } = view) {
   const cell = cellAt(name, AXES.map((k) => low[k] + offsets[k] / scale[k]));
   if (event.type === "pointerdown") {
     stop();
-    select(name, cell, event.pointerType === "mouse" && !(isHeld && isSelected(name, cell)));
-  } else if (!state.timer && !isHeld) select(name, cell, false);
+    pick(name, cell, event.pointerType === "mouse" && !(isHeld && isSelected(name, cell)));
+  } else if (!state.timer && !isHeld) pick(name, cell, false);
 }
 
 function onKey(name, event) {
@@ -189,7 +169,7 @@ function onKey(name, event) {
   if (!by || !isReady() || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
   const from = cellAt(name, state.selected.at);
-  hold(name, pictures[name].axes.map(({ count }, k) => clamped(from[k] + by[k], count)));
+  pick(name, pictures[name].axes.map(({ count }, k) => clamped(from[k] + by[k], count)), true);
 }
 
 function onKeyAnywhere(event) {
@@ -198,7 +178,7 @@ function onKeyAnywhere(event) {
   if (event.code === "KeyP") play();
   if (event.key !== "Escape") return;
   stop();
-  select(state.selected.name, lit.cell, false);
+  pick(state.selected.name, lit.cell, false);
 }
 
 // What the reader sees beside the numbers: theme, size of the type, language.
@@ -215,7 +195,7 @@ function look(key, value) {
 }
 
 function openFile(file) {
-  if (file) worker.postMessage({ kind: "open", file });
+  if (file) worker.postMessage({ file });
 }
 
 function listen() {

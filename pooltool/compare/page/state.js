@@ -12,7 +12,7 @@ const plain = (size, stride = null, padding = 0) => ({
   dilation: [1, 1], output_size: null, ceil_mode: false, count_include_pad: false,
 });
 const PRESETS = {
-  lecture: plain(2), lenet: plain(2), alexnet: plain(3, 2), resnet: plain(3, 2, 1), eight: plain(8),
+  lecture: plain(2), alexnet: plain(3, 2), resnet: plain(3, 2, 1), eight: plain(8),
   global: { ...plain(2), output_size: [1, 1] },
 };
 
@@ -70,12 +70,9 @@ function parseSelected(words) {
 const sizeField = (key) => ({ key, write: sizeText, read: (words) => parseSize(key, words) });
 const flag = (key) => ({ key, write: (isOn) => (isOn ? "1" : "0"), read: (words) => words === "1" });
 const oneOf = (key, ...values) => ({
-  key,
-  write: (value) => (values.includes(value) ? value : values[0]),
-  read: (words) => (values.includes(words) ? words : undefined),
-});
-const FIELDS = [
-  ...SIZES.map(sizeField), ...[...SWITCHES, ...VIEWS, "large"].map(flag),
+  key, write: (value) => (values.includes(value) ? value : values[0]),
+  read: (words) => (values.includes(words) ? words : undefined) });
+const FIELDS = [...SIZES.map(sizeField), ...[...SWITCHES, ...VIEWS, "large"].map(flag),
   oneOf("picture", "file", "lecture"), oneOf("lang", "en", "ko"), oneOf("theme", "light", "dark"),
   { key: "edits", write: editsText, read: parseEdits },
   { key: "selected", write: selectedText, read: parseSelected },

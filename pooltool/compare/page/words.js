@@ -18,7 +18,7 @@ const make = (tag, given = {}, ...children) => { // an element with this text, o
 // toFixed with ties to even, as Python has it: 3.625 is 3.62.
 function fixed(value, places) {
   const isTie = Math.abs(value * 2 ** (places + 1) % 2) === 1, tens = 10 ** places;
-  return (isTie ? toEven(value * tens) / tens : value).toFixed(places);
+  return (isTie ? 2 * Math.round(value * tens / 2) / tens : value).toFixed(places);
 }
 
 // A number in at most about three digits after the point.
@@ -45,23 +45,20 @@ function numerals(values, digits = null) {
   return values.map((value) => (Number.isFinite(value) ? words(value).replaceAll("-", "−") : "–"));
 }
 
-// "(0 + 3 + 2 + 7) / 4 = 3", with the zeros of the padding where it counts; of many values a few.
+// "(0 + 3 + 2 + 7) / 4 = 3", with the zeros of the padding where it counts; of many values the sum.
 function meanText(rows, columns, valueAt, mean) {
-  const inside = rows.length * columns.length, by = state.count_include_pad ? "counted" : "taken";
+  const by = state.count_include_pad ? "counted" : "taken";
   const count = layout.reduce((all, { windows }, k) => all * windows[lit.shown[k]][by], 1);
-  const valueOf = (n) => (n < inside
-    ? valueAt(rows[Math.floor(n / columns.length)], columns[n % columns.length]) : 0);
-  const isLong = count > 25, listed = isLong ? [0, 1, 2, 3, count - 1] : [...Array(count).keys()];
-  const values = listed.map(valueOf), words = values.map(number);
-  if (isLong) words.splice(4, 0, "…");
-  const sum = words.join(" + ").replaceAll("+ −", "− ");
-  return `(${sum}) / ${count} ${[mean, ...values].every(isExact) ? "=" : "≈"} ${number(mean)}`;
+  const inside = count > 25 ? [] : rows.flatMap((y) => columns.map((x) => valueAt(y, x)));
+  const values = count > 25 ? [mean * count] : [...inside, ...Array(count - inside.length).fill(0)];
+  const sum = values.map(number).join(" + ").replaceAll("+ −", "− ");
+  const sign = [mean, ...values].every(isExact) ? "=" : "≈";
+  return `${count > 25 ? sum : `(${sum})`} / ${count} ${sign} ${number(mean)}`;
 }
 
 const channelName = (c) => (/^\d+$/.test(info.channels[c])
   ? text("channel", { index: info.channels[c] }) : text(info.channels[c]));
 const isPlain = () => [1, 3, 4].includes(info.file.channels); // else the first channel is shown
-const sizeWords = (rows, columns) => text("size", { rows, columns });
 
 function rangeText(axis, i) {
   const taps = tapsOf(axis, i), first = taps[0], last = taps.at(-1);
@@ -84,10 +81,8 @@ function describeSelection() {
   $("selection").textContent = state.selected.isHeld ? `${words} ${text("held")}` : words;
   $("reveal").hidden = !state.predict || state.revealed || !shown;
   $("channels").replaceChildren(...(shown ? info.channels.map((_, c) => channelCard(c)) : []));
-  const told = [...document.querySelectorAll("article :is(h3, b, strong)")];
-  const all = [words, ...told.map((one) => one.textContent)].join(" ");
   clearTimeout(announced); // readers who listen are told once nothing newer comes
-  announced = setTimeout(() => { $("status").textContent = all; }, 250);
+  announced = setTimeout(() => { $("status").textContent = `${words} ${$("channels").innerText}`; }, 250);
 }
 
 // The output size, in words and with the numbers filled in; short where that is all.
@@ -102,18 +97,15 @@ function describeFormula() {
     : `${open}(${size} + 2 × ${padding} − ${dilation} × (${pool} − 1) − 1) / ${stride}${close} + 1`);
   const names = ["pixels", "pool", "stride", "padding", "dilation"].map((key) => text(key));
   $("rule").textContent = state.output_size ? text("formula_adaptive") : formula(...names);
-  layout.forEach(({ size, before, after, count, dropped }, k) => {
+  layout.forEach(({ size, before, after, count, dropped, uncovered: { length } }, k) => {
     const settings = [state.pool_size, strideNow(), state.padding, state.dilation].map((of) => of[k]);
     const sum = `${formula(size, ...settings)}${dropped ? " − 1" : ""} = ${count}`;
     const rest = [isSame && text("padded", { before, after }), dropped && text("dropped_window"),
-      text(leftOver(k) ? "uncovered" : "all_covered", { count: leftOver(k) })].filter(Boolean);
+      text(length ? "uncovered" : "all_covered", { count: length })].filter(Boolean);
     const name = k ? "columns" : "rows";
     $(name).replaceChildren(make("b", text(name)), sum, make("small", rest.join("; ")));
   });
 }
-
-// How many rows or columns are in no window.
-const leftOver = (k) => layout[k].uncovered.length;
 
 // The words of page.html, and what cannot be done.
 function describeWords() {
@@ -141,7 +133,7 @@ function describeAbout() {
     : text("channels", { count: file.channels });
   const title = picture === "lecture" ? text("lecture") : info.title;
   list("about", "span", [
-    `${title} · ${sizeWords(file.height, file.width)} · ${channels} · ${info.dtype}`,
+    `${title} · ${text("size", { rows: file.height, columns: file.width })} · ${channels} · ${info.dtype}`,
     rows * columns > 1 && text("note_reduced", { rows, columns }),
     frames > 1 && text("note_frame", { index, frames }),
     info.isDropped && text("note_dropped"),
@@ -155,7 +147,7 @@ function describeAbout() {
 
 // The figures below each picture, and how many of the numbers changed.
 function describeFigures() {
-  const { figures, noise, move } = state, [rows, columns] = AXES.map(leftOver);
+  const { figures, noise, move } = state, [rows, columns] = layout.map((axis) => axis.uncovered.length);
   const lines = ["mean", "std"].map((key) => [key, numerals(NAMES.map((name) => pictures[name][key]))]);
   for (const key of [...(noise ? ["noise", "bias"] : []), ...(move ? ["shift"] : [])]) {
     lines.push([key, figures ? numerals(NAMES.map((name) => figures[name][key]), 2)
@@ -163,12 +155,10 @@ function describeFigures() {
   }
   if (rows + columns) lines.push(["left_over", [text("left_over_size", { rows, columns })]]);
   NAMES.forEach((name, n) => {
-    const figure = $(name).closest("figure"), size = pictures[name].axes.map((axis) => axis.count);
-    figure.querySelector("dl").replaceChildren(...lines.filter(([, values]) => n in values).map(
+    const [height, width] = pictures[name].axes.map((axis) => axis.count);
+    $(`${name}_size`).textContent = text("size", { rows: height, columns: width });
+    $(`${name}_figures`).replaceChildren(...lines.filter(([, values]) => n in values).map(
       ([key, values]) => make("div", { className: key }, make("dt", text(key)), make("dd", values[n]))));
-    figure.querySelector(".shape").textContent = sizeWords(...size);
-    $(name).ariaLabel = text("canvas", { name: text(name), rows: size[0], columns: size[1] });
-    figure.querySelector(".save").ariaLabel = text("save_name", { name: text(name) });
   });
   const { change } = pictures.input;
   $("changes").hidden = !change;

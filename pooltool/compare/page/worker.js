@@ -1,7 +1,8 @@
-// What the page asks of its Worker, which runs pool.js, measures.js and this file from a blob. A
-// question is {kind, ...}; of several `compute`, only the newest is answered.
+// What the page asks of its Worker, which runs pool.js, measures.js and this file from a blob: to keep
+// the values of the page's file, to open another file, or to pool. Of several questions to pool, only
+// the newest is answered.
 
-const LECTURE = [0, 3, 3, 0, 2, 7, 6, 8, 0, 1, 7, 6, 1, 3, 5, 6];
+const LECTURE = Uint8Array.of(0, 3, 3, 0, 2, 7, 6, 8, 0, 1, 7, 6, 1, 3, 5, 6);
 const KINDS = { u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array,
   i4: Int32Array, f4: Float32Array, f8: Float64Array };
 const HELD = { f2: Math.f16round, f4: Math.fround }; // means as the package returns them
@@ -19,17 +20,12 @@ function fromBase64(parts, info) {
   return { info, planes: info.channels.map((_, c) => all.subarray(c * size, (c + 1) * size)) };
 }
 
-function lecture() {
-  const size = { height: 4, width: 4 }, file = { ...size, channels: 1 };
-  return described([Uint8Array.from(LECTURE)], { ...size, channels: ["gray"], file, reduced: [1, 1] });
-}
-
 // A file as the browser decodes it, to 8 bits; a large one is made smaller.
 async function fromFile(file) {
-  const bitmap = await createImageBitmap(file, { premultiplyAlpha: "none" }), { max, sqrt } = Math;
-  const all = bitmap.height * bitmap.width, longest = max(bitmap.height, bitmap.width);
-  const side = max(1, sqrt(all / MOST_DROPPED), longest / 4096);
-  const [height, width] = [bitmap.height, bitmap.width].map((size) => Math.ceil(size / side));
+  const bitmap = await createImageBitmap(file, { premultiplyAlpha: "none" });
+  const sides = [bitmap.height, bitmap.width];
+  const side = Math.max(1, Math.sqrt(sides[0] * sides[1] / MOST_DROPPED), ...sides.map((n) => n / 4096));
+  const [height, width] = sides.map((size) => Math.ceil(size / side));
   const context = new OffscreenCanvas(width, height).getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);
@@ -40,7 +36,7 @@ async function fromFile(file) {
   const isGray = isOpaque && red.every((value, i) => value === green[i] && value === blue[i]);
   const count = isGray ? 1 : isOpaque ? 3 : 4;
   const channels = isGray ? ["gray"] : ["red", "green", "blue", "alpha"].slice(0, count);
-  const whole = { height: bitmap.height, width: bitmap.width, channels: count };
+  const whole = { height: sides[0], width: sides[1], channels: count };
   return described([red, green, blue, alpha].slice(0, count), { title: file.name, height, width,
     channels, file: whole, reduced: [1, 1], isDropped: true });
 }
@@ -55,9 +51,6 @@ function described(planes, info) {
   return { planes, info: { ...info, black, white, stretched, opaque: 255, dtype: "uint8", means: "f4",
     noise: NOISE_LEVEL * (high - low) } };
 }
-
-// Half to even, as the package rounds.
-const toEven = (value) => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
 
 // The planes in float64: with the numbers that the reader wrote, noise, and moved by one pixel.
 function disturbed({ planes, info }, { edits, noise, move }) {
@@ -95,7 +88,10 @@ function bitmapOf({ planes, axes, change }, info, largest) {
   return createImageBitmap(new ImageData(rgba, axes[1].count, axes[0].count));
 }
 
-const stored = {}; // pictures by key
+const stored = { // pictures by key
+  lecture: described([LECTURE], { height: 4, width: 4, channels: ["gray"], reduced: [1, 1],
+    file: { height: 4, width: 4, channels: 1 } }),
+};
 let newest = 0; // the question that is to be answered
 const bell = new MessageChannel(); // which waits for less than a timer
 
@@ -114,17 +110,18 @@ async function pause(id) {
 
 // The pictures first, each with its mean and contrast and how it changed; then the figures.
 async function answer(question) {
-  const { id, noise, move, edits, difference } = question, picture = stored[question.key];
+  const { id, noise, move, edits, difference } = question, picture = stored[question.picture];
   const { info } = picture, pictures = {}, isChanged = noise || move || edits.length > 0;
-  const axes = layOver(info.height, info.width, question.settings);
+  const axes = layOver(info.height, info.width, question);
   const pool = (planes) => poolAll(planes, axes, info, question);
   const before = await pool(picture.planes);
   const after = isChanged ? await pool(disturbed(picture, question)) : before;
+  const pixels = axes.map(({ size }) => ({ size, count: size, origin: 0, pitch: 1 }));
   for (const name of NAMES) {
     await pause(id);
     const planes = after[name], change = isChanged ? changeOf(before[name], planes, info) : null;
     const own = name === "input" && !isChanged ? picture : {};
-    own.shown ||= { planes, axes: name === "input" ? pixelsOf(info) : axes, change,
+    own.shown ||= { planes, axes: name === "input" ? pixels : axes, change,
       ...spreadOf(colorsOf(info, planes)) };
     pictures[name] = own.shown;
   }
@@ -133,54 +130,44 @@ async function answer(question) {
   for (const one of all) one.bitmap ||= await bitmapOf(one, info, largest);
   const given = all.filter((one) => one !== picture.shown).flatMap(({ planes, bitmap, change }) => (
     [bitmap, ...[...planes, ...(change ? change.planes : [])].map(({ buffer }) => buffer)]));
-  postMessage({ kind: "pictures", id, info, pictures, axes, largest }, given);
+  const news = { problem: null, isStale: false, largest };
+  postMessage({ id, shown: { info, pictures, axes }, news }, given);
   const colors = noise || move ? colorsOf(info, disturbed(picture, { edits })) : [];
   const figures = colors.length ? await figuresOf(colors, info, question, pool) : null;
-  postMessage({ kind: "figures", id, figures });
+  postMessage({ id, news: { figures } });
 }
 
-// The axes of a picture's own pixels.
-const pixelsOf = ({ height, width }) => (
-  [height, width].map((size) => ({ size, count: size, origin: 0, pitch: 1 })));
-
 // {name: planes} of the planes and their results.
-async function poolAll(planes, axes, { means }, { id, settings }) {
+async function poolAll(planes, axes, { means }, { id, count_include_pad }) {
   const all = { input: planes };
   for (const name of METHODS) {
     all[name] = [];
     for (const plane of planes) {
       await pause(id);
-      const values = poolBy(name, plane, axes, settings.count_include_pad);
+      const values = poolBy(name, plane, axes, count_include_pad);
       all[name].push(name === "avg" && HELD[means] ? values.map(HELD[means]) : values);
     }
   }
   return all;
 }
 
-const questions = {
-  load({ info, base64 }) {
-    Object.assign(stored, { file: fromBase64(base64, info), lecture: lecture() });
-  },
-
-  async open({ file }) {
-    stored.dropped = await fromFile(file);
-    postMessage({ kind: "opened" });
-  },
-
-  async compute(question) {
-    newest = question.id;
-    await answer(question);
-  },
-};
-
 function startWorker() {
   onmessage = async ({ data }) => {
+    const { id, file, base64 } = data;
     try {
-      await questions[data.kind](data);
+      if (base64) {
+        stored.file = fromBase64(base64, data.info);
+      } else if (file) {
+        stored.dropped = await fromFile(file);
+        postMessage({ isOpened: true });
+      } else {
+        newest = id;
+        await answer(data);
+      }
     } catch (error) {
-      const { id, file } = data, reason = error.reason || (file ? "unreadable" : "failed");
-      const problem = { ...error, reason, name: file && file.name, words: String(error) };
-      if (!error.isOld) postMessage({ kind: "problem", id, problem });
+      const reason = error.reason || (file ? "unreadable" : "failed"), name = file && file.name;
+      const problem = { ...error, reason, name, words: String(error) };
+      if (!error.isOld) postMessage({ id, news: { problem, isStale: false, figures: null } });
     }
   };
 }
