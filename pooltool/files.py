@@ -20,6 +20,9 @@ STREAM = "-"
 STREAM_LIMIT = 1 << 30
 """Most bytes read from what has no size of its own: a pipe, a terminal, /dev/zero."""
 
+_PIECE_BYTES = 1 << 24
+"""Read at once. What a file has less is given back, which takes less time than to ask its size."""
+
 _REASONS = {
     "ENOENT": "no such file or folder; check the name",
     "EACCES": "permission denied; check the permissions of the file and its folder",
@@ -46,27 +49,24 @@ _RUN, _numbers = os.urandom(8).hex(), count()
 
 def read(path: str) -> bytes:
     """Read all of a file, a FIFO or, for `-`, standard input; raise `FileError`."""
-    if path == STREAM:
-        return _read_all(_standard(sys.stdin, "input").read, 0)
     try:
+        if path == STREAM:
+            return _read_all(path, _standard(sys.stdin, "input").read)
         descriptor = os.open(path, _EXISTING)
         try:
-            status = os.fstat(descriptor)
-            size = status.st_size if stat.S_ISREG(status.st_mode) else 0
-            return _read_all(partial(os.read, descriptor), size)
+            return _read_all(path, partial(os.read, descriptor))
         finally:
             os.close(descriptor)
     except OSError as error:
         raise FileError(reason(error, path)) from None
 
 
-def _read_all(read: Callable[[int], bytes], size: int) -> bytes:
-    """Read pieces up to the end: of so many bytes, or, if that is unknown, of any number."""
+def _read_all(path: str, read: Callable[[int], bytes]) -> bytes:
     pieces, total = [], 0
-    while piece := read(size or 1 << 20):
+    while piece := read(_PIECE_BYTES):
         pieces.append(piece)
         total += len(piece)
-        if total > STREAM_LIMIT and not size:
+        if total > STREAM_LIMIT and size(path) == math.inf:
             raise FileError(f"it has more than {STREAM_LIMIT} bytes; save it to a file first")
     return b"".join(pieces)
 

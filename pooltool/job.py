@@ -147,8 +147,7 @@ def _pool_picture(job: Job, settings: Settings, format: Format, data: bytes) -> 
         data_format=data_format,
         labels=pooling.method == "mode",
     )
-    frames, scales = picture.frames, list[tuple[float, float]]()
-    pooled: list[Array] = []
+    frames, pooled, scales = picture.frames, [], []
     for pixels in frames:
         rows, columns = pooling.windows.axes(pixels.shape)
         pooled.append(_pool_frame(pixels, rows, columns, picture, settings))

@@ -93,7 +93,7 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
     """
     if quality is not None:
         require_quality(format, quality)
-    missing = list[str]()
+    missing: list[str] = []
     if picture.palette is not None:
         picture = _with_palette_for(format, picture, missing)
     first, count = picture.frames[0], len(picture.frames)

@@ -27,13 +27,12 @@ right as well, but the decoder does not see when data is missing."""
 _LOSSLESS = 0xC3
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOI, _EOI, _SOS, _APP0, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xFE
-_EMPTY = frozenset((0x01, *range(0xD0, 0xD8), _SOI, _EOI))
-"""Markers without a segment."""
+_EMPTY = frozenset((0x00, 0x01, *range(0xD0, 0xD8), _SOI, _EOI, 0xFF))
+"""What begins no segment behind 0xFF."""
 _TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF))
 """Markers of segments that are the decoder's alone."""
-_MARKER = re.compile(rb"\xff[^\x00\xff]")
 _NEXT_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
-"""The same behind coded pixels, where a 0 or a restart marker goes after 0xFF."""
+"""A marker behind coded pixels, where a 0 or a restart marker goes after 0xFF."""
 _MOST_SCANS = 128
 """Each scan takes time for the whole picture; programs write a dozen."""
 
@@ -69,7 +68,8 @@ gives no gray of its own."""
 def read_header(data: bytes) -> Header:
     """Walk the segments from the start to the end of the image."""
     segments, repairs = _segments(data)
-    frames, scans, missing = list[Segment](), list[Segment](), list[str]()
+    frames, scans = [], []
+    missing: list[str] = []
     blocks: dict[str, list[bytes]] = {}
     for segment in segments:
         code, _, body = segment
@@ -180,30 +180,37 @@ def _segments(data: bytes) -> tuple[list[Segment], list[Repair]]:
     """All segments but tables, and last the data after the end of the image; and bytes of the
     header that are no marker, which libjpeg skips.
     """
-    segments, junk = list[Segment](), list[Repair]()
-    pattern, before, at, done = _MARKER, _COM, 2, 2
-    while marker := pattern.search(data, at):
-        at = marker.end()
-        code = data[at - 1]
+    segments: list[Segment] = []
+    junk: list[Repair] = []
+    before, at, done, is_coded = _COM, 2, 2, False
+    while True:
+        if is_coded:
+            marker = _NEXT_MARKER.search(data, at)
+            start = marker.start() if marker else -1
+        else:
+            start = data.find(b"\xff", at)
+        if start < 0:
+            break
+        code, at = data[start + 1], start + 2
         if code in _EMPTY:
-            if code == _EOI and pattern is _NEXT_MARKER:
-                segments.append((code, at - 2, data[at:]))
+            if code == _EOI and is_coded:
+                segments.append((code, start, data[at:]))
                 return segments, junk
             if code in (_SOI, _EOI):
                 break
+            at = start + 1
             continue
         # Behind a table they are the end of that perhaps.
-        if at - 2 > done and pattern is _MARKER and _APP0 <= before <= _COM:
-            junk.append((done, at - 2, b""))
-        body, done, before = at + 2, at + (data[at] << 8 | data[at + 1]), code
-        if done < body:
+        if start > done and not is_coded and _APP0 <= before <= _COM:
+            junk.append((done, start, b""))
+        done, before = at + (data[at] << 8 | data[at + 1]), code
+        if done < at + 2:
             raise DamageError("it is damaged: a JPEG segment is shorter than its length")
         if code not in _TABLES:
-            segments.append((code, at - 2, data[body:done]))
-            if code == _SOS:
-                pattern = _NEXT_MARKER
+            segments.append((code, start, data[at + 2 : done]))
+            is_coded = is_coded or code == _SOS
         at = done
-    if pattern is _NEXT_MARKER:
+    if is_coded:
         raise DamageError("it is truncated: the JPEG data has no end-of-image marker")
     raise DamageError("it is truncated or damaged: there is no picture after the JPEG header")
 
@@ -222,7 +229,7 @@ def _read_metadata(blocks: dict[str, list[bytes]], missing: list[str]) -> Metada
         elif not meter and across != down:
             missing.append("shape of pixels")
     if blocks.keys() <= {"density", "thumbnail", "kind of colors"}:
-        return Metadata(resolution=resolution)
+        return Metadata(resolution=resolution) if resolution else NO_METADATA
     from pooltool.images.tags import read_exif
 
     missing += [name for name in ("a second picture", "XMP beyond 64 KB") if name in blocks]
