@@ -293,7 +293,9 @@ def _run(command: str, images: tuple[str, ...], **words: Any) -> int:
 
     method = cast("Method", "avg" if command == "compare" else command)
     flags = {name: words[name] for name in ("count_include_pad", "skip_nan") if name in words}
-    dtype = checked_dtype(words.get("dtype"))
+    dtype = words.get("dtype")
+    if dtype is not None:
+        dtype = checked_dtype(dtype)
     pooling = Pooling(method, windows[0] if windows else Windows.of(), dtype=dtype, **flags)
     fields = {name: words[name] for name in Settings._fields if name in words}
     settings = Settings(pooling, **fields)

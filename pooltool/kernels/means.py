@@ -75,17 +75,10 @@ def integer_range(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=64)
-def integer_sum_dtypes(
-    image: np.dtype[Any], low: int, high: int, height: int, area: int
-) -> tuple[np.dtype[Any], np.dtype[Any]]:
-    """What integers from `low` to `high` are added in along the rows of a window, and then along
-    its columns: the narrowest dtypes that hold the sums.
+def integer_sum_dtype(image: np.dtype[Any], low: int, high: int, count: int) -> np.dtype[Any]:
+    """The narrowest dtype that holds the sum of `count` integers from `low` to `high`; beyond 64
+    bits these are Python's own: slow, and exact.
     """
-    return _sum_dtype(image, low, high, height), _sum_dtype(image, low, high, area)
-
-
-def _sum_dtype(image: np.dtype[Any], low: int, high: int, count: int) -> np.dtype[Any]:
-    """Beyond 64 bits these are Python's own integers: slow, and exact."""
     narrow = ["u2", "u4"] if image.kind == "u" else ["i2", "i4"]
     for name in ["i8"] if image.itemsize == 8 else [*narrow, "i8"]:
         dtype: np.dtype[Any] = np.dtype(name)

@@ -165,13 +165,13 @@ def _pool_extremes(tile: Tile, pooling: Pooling, out: Array) -> None:
 
 @lru_cache
 def _extreme(method: Method, skip_nan: bool, dtype: np.dtype[Any]) -> Reduction:
-    is_max = method == "max"
-    if dtype.kind == "f" and skip_nan:
+    """How a max or min combines values of a dtype."""
+    is_max, is_float = method == "max", dtype.kind == "f"
+    if is_float and skip_nan:
         return Reduction(np.fmax if is_max else np.fmin, np.nan, idempotent=True)
-    limits = (-np.inf, np.inf) if dtype.kind == "f" else means.integer_range(dtype)
-    if is_max:
-        return Reduction(np.maximum, limits[0], idempotent=True)
-    return Reduction(np.minimum, limits[1], idempotent=True)
+    low, high = (-np.inf, np.inf) if is_float else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    combine, neutral = (np.maximum, low) if is_max else (np.minimum, high)
+    return Reduction(combine, neutral, idempotent=True)
 
 
 def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
@@ -186,9 +186,9 @@ def average_integers(tile: Tile, pooling: Pooling, out: Array) -> None:
     low, high = means.integer_range(pixels)
     if pixels.itemsize == 8:  # most sums fit into 64 bits even so
         low, high = min(int(tile.pixels.min()), 0), max(int(tile.pixels.max()), 0)
-    height, area = tile.rows.pool_size, tile.rows.pool_size * tile.columns.pool_size
-    along_rows, dtype = means.integer_sum_dtypes(pixels, low, high, height, area)
-    sums = np.empty(out.shape, dtype)
+    area = tile.rows.pool_size * tile.columns.pool_size
+    along_rows = means.integer_sum_dtype(pixels, low, high, tile.rows.pool_size)
+    sums = np.empty(out.shape, means.integer_sum_dtype(pixels, low, high, area))
     reduce_windows(tile, SUM, along_rows, sums)
     counts = divisor or means.counts(tile.rows, tile.columns, pooling.count_include_pad)
     means.divide_integers(sums, counts, (area * low, area * high), out)
@@ -239,7 +239,7 @@ def _may_overflow(pixels: Array, area: int) -> bool:
 def without_nan(tile: Tile, nan: NDArray[np.bool_]) -> tuple[Tile, NDArray[np.int64]]:
     """The tile with 0 in place of each `nan`, and how many of them each of its windows holds."""
     area = tile.rows.pool_size * tile.columns.pool_size
-    _, dtype = means.integer_sum_dtypes(np.dtype(np.uint8), 0, 1, 1, area)
+    dtype = means.integer_sum_dtype(np.dtype(np.uint8), 0, 1, area)
     skipped = np.empty(tile.shape, dtype)
     holes = tile._replace(pixels=nan.view(np.uint8))
     reduce_windows(holes, SUM, dtype, skipped)
