@@ -122,7 +122,7 @@ def pool_file(job: Job, settings: Settings) -> Outcome:
                 with npy.open_array(job.input) as array:
                     return _pool_array(job, settings, array)
         data = files.read(job.input)
-        if may_be_array and npy.is_array(data):
+        if may_be_array and data.startswith(npy.MAGIC):
             return _pool_array(job, settings, npy.loaded(data))
         if format is None:
             own = read_header(data)[1].format

@@ -26,7 +26,8 @@ from pooltool.geometry import looks_channels_first
 from pooltool.images import formats, opencv
 from pooltool.images.picture import Array, Encoded, Header, Picture, repeated
 
-_MAGIC = b"\x93NUMPY"
+MAGIC = b"\x93NUMPY"
+"""How a .npy file begins."""
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -66,7 +67,7 @@ class ArrayFile(NamedTuple):
 def is_array_file(path: str) -> bool:
     """True for a regular file that begins as .npy: `open_array` can map it."""
     with suppress(OSError, ValueError), open(path, "rb") as file:
-        return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(6) == _MAGIC
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(6) == MAGIC
     return False
 
 
@@ -75,11 +76,6 @@ def open_array(path: str) -> Iterator[ArrayFile]:
     """Open a .npy file to read by parts; raise `FileError` or, for its content, `ImageError`."""
     with files.reasons(), open(path, "rb") as file:
         yield loaded(file.read(_MAX_HEADER), file)
-
-
-def is_array(data: bytes) -> bool:
-    """True for what begins as a .npy file."""
-    return data.startswith(_MAGIC)
 
 
 def loaded(data: bytes, file: BinaryIO | None = None) -> ArrayFile:
@@ -120,7 +116,7 @@ def head_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     native = dtype.newbyteorder("=")
     text = repr({"descr": native.str, "fortran_order": False, "shape": tuple(shape)})
     text += " " * (-(len(text) + 11) % 64) + "\n"  # the numbers begin at a multiple of 64
-    return _MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text.encode()
+    return MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text.encode()
 
 
 def bytes_of(part: Array) -> memoryview:

@@ -15,7 +15,6 @@ from pooltool.images import formats, opencv
 from pooltool.images.animation import Frame, drawn
 from pooltool.images.container import Body, Container, Part, first_of
 from pooltool.images.picture import (
-    NO_METADATA,
     Array,
     Encoded,
     Header,
@@ -83,9 +82,7 @@ def read_header(data: bytes) -> Header:
         raise DamageError(f"it is damaged: no PNG has color type {color} with {bits} bits")
     # Deflate makes at most 1032 bytes of one.
     require_plausible(height, width, height * width * bits // 8, len(data) * 1032)
-    metadata, missing = NO_METADATA, list[str]()
-    if not CONTAINER.structural.issuperset(names):  # else there is nothing to sort
-        metadata, missing = _read_metadata(parts)
+    metadata, missing = _read_metadata(parts)
     frames, loop = list[Frame](), 0
     if not _ANIMATED.isdisjoint(names):
         frames, loop, more = _animated(height, width, parts, before)
@@ -127,27 +124,29 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
 
 
 def encode(picture: Picture, quality: int | None) -> Encoded:
-    """Encode stills, wrap several into an animation, and add the metadata behind the header."""
+    """Encode stills, wrap several into an animation, and add what is told behind the header."""
     stills = [opencv.encoded(formats.PNG, frame) for frame in picture.frames]
     data = stills[0] if len(stills) == 1 else _animation(stills, picture)
-    if picture.palette is not None:
-        data = _with_palette(data, picture.palette)
-    metadata = picture.metadata
-    if metadata == NO_METADATA:
-        return Encoded(data)
-    (exif, xmp, icc), density = metadata.blocks(), b""
+    header, palette, metadata = data[:_BEHIND_IHDR], picture.palette, picture.metadata
+    (exif, xmp, icc), density, colors, alpha = metadata.blocks(), b"", b"", b""
     if metadata.resolution:
         down, across = (min(max(1, round(side)), (1 << 31) - 1) for side in metadata.resolution)
         density = struct.pack(">IIB", across, down, 1)
+    if palette is not None:  # the indices are encoded as levels of gray
+        colors, alpha = palette[:, 2::-1].tobytes(), palette[:, 3].tobytes().rstrip(b"\xff")
+        fields = data[16:25] + bytes([_PALETTE]) + data[26:29]
+        header = _SIGNATURE + CONTAINER.join([(b"IHDR", fields)])
     chunks = [
         *(metadata.verbatim.parts if metadata.verbatim else ()),
         (b"pHYs", density),
         (b"iCCP", icc and b"icc\0\0" + zlib.compress(icc)),
         (b"eXIf", exif),
         (b"iTXt", xmp and _XMP + bytes(4) + xmp),
+        (b"PLTE", colors),
+        (b"tRNS", alpha),
     ]
-    held = CONTAINER.join(chunk for chunk in chunks if chunk[1])
-    return Encoded(b"".join((data[:_BEHIND_IHDR], held, data[_BEHIND_IHDR:])))
+    added = CONTAINER.join(chunk for chunk in chunks if chunk[1])
+    return Encoded(b"".join((header, added, data[_BEHIND_IHDR:])) if added else data)
 
 
 def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
@@ -170,7 +169,8 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
 
 def _read_metadata(parts: Sequence[Part]) -> tuple[Metadata, list[str]]:
     """What the chunks say of the picture, and the names of those that are not copied."""
-    blocks, copied, missing = CONTAINER.sort(map(_translated, parts))
+    others = (part for part in parts if part.name not in CONTAINER.structural)
+    blocks, copied, missing = CONTAINER.sort(map(_translated, others))
     profile, text = blocks["icc"].partition(b"\0")[2], blocks["xmp"]
     icc = _inflated(profile[1:])
     xmp = text[2:].split(b"\0", 2)[-1]  # behind its language and translated keyword
@@ -279,11 +279,3 @@ def _indexed(details: _Details) -> Picture:
     palette[: len(clear), 3] = np.frombuffer(clear[: len(palette)], np.uint8)
     levels = _decoded(details, details.frames[0], indices=True)
     return Picture((levels // (255 // ((1 << details.bits) - 1)),), formats.PNG, palette=palette)
-
-
-def _with_palette(data: bytes, palette: Array) -> bytes:
-    """A gray PNG whose levels are indices, as a PNG with a palette."""
-    colors, alpha = palette[:, 2::-1].tobytes(), palette[:, 3].tobytes().rstrip(b"\xff")
-    chunks = [(b"IHDR", data[16:25] + b"\3" + data[26:29]), (b"PLTE", colors)]
-    chunks += [(b"tRNS", alpha)] if alpha else []
-    return _SIGNATURE + CONTAINER.join(chunks) + data[_BEHIND_IHDR:]

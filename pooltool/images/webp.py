@@ -6,8 +6,6 @@ import struct
 from collections.abc import Iterable
 from math import prod
 
-import numpy as np
-
 from pooltool import native
 from pooltool.errors import DamageError
 from pooltool.images import formats, opencv
@@ -74,7 +72,7 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     stills = []
     for frame in picture.frames:
         if channels(frame) == 1:  # it knows gray only as equal colors
-            frame = np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
+            frame = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
         still = opencv.encoded(formats.WEBP, frame, settings)
         stills.append([part for part in CONTAINER.walk(still, _HEAD) if part.name != b"VP8X"])
     if len(stills) == 1 and not (exif or xmp or icc):
