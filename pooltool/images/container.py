@@ -41,7 +41,8 @@ class Container(NamedTuple):
         Raise `DamageError` where one goes beyond the end, where its checksum is wrong, and where
         the last one is missing.
         """
-        parts, view, at = list[Part](), memoryview(data), start
+        parts: list[Part] = []
+        view, at = memoryview(data), start
         end = len(view) if end is None else end
         while at + 8 <= end:
             begin, (length, name) = at + 8, struct.unpack_from(">I4s", view, at)
@@ -93,7 +94,7 @@ class Container(NamedTuple):
 
     def join(self, parts: Iterable[tuple[bytes, Body]]) -> bytes:
         """Names and bodies as bytes of a file."""
-        pieces = list[Body]()
+        pieces: list[Body] = []
         for name, body in parts:
             if self.kind == "RIFF chunk":
                 pieces += (struct.pack("<4sI", name, len(body)), body, bytes(len(body) % 2))

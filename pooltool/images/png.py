@@ -15,6 +15,7 @@ from pooltool.images import formats, opencv
 from pooltool.images.animation import Frame, drawn
 from pooltool.images.container import Body, Container, Part, first_of
 from pooltool.images.picture import (
+    NO_METADATA,
     Array,
     Encoded,
     Header,
@@ -35,6 +36,7 @@ _BEHIND_IHDR = len(_SIGNATURE) + 25
 _COLORS = (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"PLTE", b"tRNS")
 """What the decoder is given besides pixels: it refuses some of the other chunks, and inflates texts
 to any size. Gamma and colors are the light by which it weighs gray."""
+_BARE = frozenset((b"IHDR", b"IDAT", b"IEND", *_COLORS))
 _ANIMATED = frozenset((b"acTL", b"fcTL", b"fdAT"))
 _XMP = b"XML:com.adobe.xmp\0"
 CONTAINER = Container(
@@ -70,6 +72,8 @@ class _Details(NamedTuple):
     frames: Sequence[Frame]
     """A still is one frame."""
     loop: int
+    is_bare: bool
+    """True when the decoder may be given the file as it is."""
 
 
 def read_header(data: bytes) -> Header:
@@ -82,8 +86,12 @@ def read_header(data: bytes) -> Header:
         raise DamageError(f"it is damaged: no PNG has color type {color} with {bits} bits")
     # Deflate makes at most 1032 bytes of one.
     require_plausible(height, width, height * width * bits // 8, len(data) * 1032)
-    metadata, missing = _read_metadata(parts)
-    frames, loop = list[Frame](), 0
+    metadata = NO_METADATA
+    missing: list[str] = []
+    if not CONTAINER.structural.issuperset(names):  # else there is nothing to sort
+        metadata, missing = _read_metadata(parts)
+    frames: Sequence[Frame] = ()
+    loop = 0
     if not _ANIMATED.isdisjoint(names):
         frames, loop, more = _animated(height, width, parts, before)
         missing += more
@@ -96,12 +104,12 @@ def read_header(data: bytes) -> Header:
     is_animated, has_alpha = bool(frames), color in (_GRAY_ALPHA, _RGBA) or b"tRNS" in before
     if not is_animated:
         body = [part.body for part in parts if part.name == b"IDAT"]
-        frames.append(Frame(slice(0, height), slice(0, width), 0, 0, is_blended=False, data=body))
+        frames = [Frame(slice(0, height), slice(0, width), 0, 0, is_blended=False, data=body)]
     count = 4 if has_alpha else 1 if color == _GRAY else 3
     return Header(
         formats.PNG, repeated((height, width), len(frames)), metadata, tuple(missing),
         animated=is_animated, indexed=color == _PALETTE, pixel_bytes=max(4, bits // 8 * count),
-        details=_Details(bits, color, has_alpha, before, frames, loop),
+        details=_Details(bits, color, has_alpha, before, frames, loop, _BARE.issuperset(names)),
     )  # fmt: skip
 
 
@@ -112,14 +120,16 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     details: _Details = header.details
     frames, has_alpha = details.frames, details.has_alpha
     if header.animated:
-        decoded = (_decoded(details, frame) for frame in frames)
+        decoded = (_decoded(_still(details, frame), details) for frame in frames)
         return drawn(header, frames, decoded, chosen, loop=details.loop, has_alpha=has_alpha)
     if header.labels:
         return _indexed(details)
-    pixels = _decoded(details, frames[0], gray=header.gray and not has_alpha)
+    if not details.is_bare:
+        data = _still(details, frames[0])
+    pixels = _decoded(data, details, gray=header.gray and not has_alpha)
     if header.gray and has_alpha and pixels.ndim == 3:
         # The decoder weights colors itself, as linear light where the file gives its gamma.
-        pixels[..., :3] = _decoded(details, frames[0], gray=True)[..., None]
+        pixels[..., :3] = _decoded(data, details, gray=True)[..., None]
     return Picture((pixels,), formats.PNG)
 
 
@@ -169,8 +179,7 @@ def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
 
 def _read_metadata(parts: Sequence[Part]) -> tuple[Metadata, list[str]]:
     """What the chunks say of the picture, and the names of those that are not copied."""
-    others = (part for part in parts if part.name not in CONTAINER.structural)
-    blocks, copied, missing = CONTAINER.sort(map(_translated, others))
+    blocks, copied, missing = CONTAINER.sort(map(_translated, parts))
     profile, text = blocks["icc"].partition(b"\0")[2], blocks["xmp"]
     icc = _inflated(profile[1:])
     xmp = text[2:].split(b"\0", 2)[-1]  # behind its language and translated keyword
@@ -245,25 +254,27 @@ def _animated(
     return frames, loop, missing
 
 
-def _decoded(
-    details: _Details, frame: Frame, *, gray: bool = False, indices: bool = False
-) -> Array:
-    """The pixels of a frame; the level of gray that stands for transparent becomes alpha. Indices
-    are the levels of a picture whose header says gray.
+def _still(details: _Details, frame: Frame, *, has_indices: bool = False) -> bytes:
+    """A frame as a PNG of its own, with nothing but what the decoder needs; indices of a palette
+    are the levels of one whose header says gray.
     """
-    before, bits = details.before, details.bits
+    before, color = details.before, _GRAY if has_indices else details.color
     width, height = (side.stop - side.start for side in (frame.columns, frame.rows))
-    color = _GRAY if indices else details.color
-    header = struct.pack(">IIBB", width, height, bits, color) + before[b"IHDR"][10:]
+    header = struct.pack(">IIBB", width, height, details.bits, color) + before[b"IHDR"][10:]
     chunks: list[tuple[bytes, Body]] = [(b"IHDR", header)]
-    chunks += [(name, before[name]) for name in _COLORS if name in before and not indices]
+    if not has_indices:
+        chunks += [(name, before[name]) for name in _COLORS if name in before]
     chunks += [(b"IDAT", body) for body in frame.data]
-    data = _SIGNATURE + CONTAINER.join([*chunks, (b"IEND", b"")])
-    pixels = opencv.decode_still(data, formats.PNG, _COMPLAINTS, gray=gray)
-    clear = before.get(b"tRNS", b"")
+    return _SIGNATURE + CONTAINER.join([*chunks, (b"IEND", b"")])
+
+
+def _decoded(still: bytes, details: _Details, *, gray: bool = False) -> Array:
+    """The pixels of a still; the level of gray that stands for transparent becomes alpha."""
+    pixels = opencv.decode_still(still, formats.PNG, _COMPLAINTS, gray=gray)
+    clear = details.before.get(b"tRNS", b"")
     if gray or details.color != _GRAY or len(clear) != 2:
         return pixels
-    top, full = (1 << bits) - 1, np.iinfo(pixels.dtype).max
+    top, full = (1 << details.bits) - 1, np.iinfo(pixels.dtype).max
     level = (int.from_bytes(clear, "big") & top) * int(full) // top
     alpha = np.where(pixels == level, 0, full).astype(pixels.dtype)
     return np.dstack([pixels, pixels, pixels, alpha])
@@ -277,5 +288,6 @@ def _indexed(details: _Details) -> Picture:
     palette = np.full((len(colors) // 3, 4), 255, np.uint8)
     palette[:, 2::-1] = np.frombuffer(colors, np.uint8).reshape(-1, 3)
     palette[: len(clear), 3] = np.frombuffer(clear[: len(palette)], np.uint8)
-    levels = _decoded(details, details.frames[0], indices=True)
+    still = _still(details, details.frames[0], has_indices=True)
+    levels = opencv.decode_still(still, formats.PNG, _COMPLAINTS)
     return Picture((levels // (255 // ((1 << details.bits) - 1)),), formats.PNG, palette=palette)
