@@ -62,12 +62,16 @@ def read(path: str) -> bytes:
 
 
 def _read_all(path: str, read: Callable[[int], bytes]) -> bytes:
-    pieces, total = [], 0
-    while piece := read(_PIECE_BYTES):
+    pieces, total, step = [], 0, _PIECE_BYTES
+    while piece := read(step):
         pieces.append(piece)
         total += len(piece)
-        if total > STREAM_LIMIT and size(path) == math.inf:
-            raise FileError(f"it has more than {STREAM_LIMIT} bytes; save it to a file first")
+        if total >= _PIECE_BYTES:
+            rest = size(path) - total
+            if rest < math.inf:  # at once, so that memory is found to be too little before it ends
+                step = max(step, int(rest))
+            elif total > STREAM_LIMIT:
+                raise FileError(f"it has more than {STREAM_LIMIT} bytes; save it to a file first")
     return b"".join(pieces)
 
 
