@@ -200,9 +200,9 @@ def _replace(
         descriptor = _create(name, folder)
         try:
             if before is not None and sys.platform != "win32":
-                with suppress(OSError):
+                with suppress(OSError, AttributeError):  # not every system has them
                     os.fchown(descriptor, before.st_uid, before.st_gid)
-                with suppress(OSError):
+                with suppress(OSError, AttributeError):
                     os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
             _write_all(partial(os.write, descriptor), pieces)
         finally:
