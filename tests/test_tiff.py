@@ -127,6 +127,8 @@ def test_raw_pictures_of_cameras_are_named() -> None:
         with pytest.raises(ImageError, match=r"camera.s raw picture.*develop it"):
             images.decode(raw)
     assert len(images.decode(preview).frames) == 1
+    pixels_first = kinds_tiff.made({}, b"CR\2\0".ljust(SIZE[0] * SIZE[1], b"\0"))
+    assert images.decode(pixels_first).frames[0][0, :3].tolist() == [67, 82, 2]
 
 
 def no_data(array: Array, *texts: str) -> bytes:

@@ -62,8 +62,9 @@ def read_header(data: bytes) -> Header:
         raise DamageError("it is damaged: its tags overlap")
     pictures = {index: directory for index, directory in enumerate(directories)
                 if not directory.number(tiff_pages.SUBFILE, 0) & 5}  # fmt: skip
-    is_raw = data[8:10] == b"CR" or any(50706 in directory.fields for directory in directories)
-    if is_raw or (not pictures and 330 in directories[0].fields):  # of Canon, of Adobe, of others
+    is_canon = data[4:12] == b"\x10\0\0\0CR\2\0"
+    is_adobe = any(50706 in directory.fields for directory in directories)
+    if is_canon or is_adobe or (not pictures and 330 in directories[0].fields):  # of others
         raise ImageError(RAW)
     pictures = pictures or {0: directories[0]}
     pages = {index: tiff_pages.page(directory) for index, directory in pictures.items()}

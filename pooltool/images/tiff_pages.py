@@ -44,8 +44,8 @@ COLORS = {WHITE_AS_0: ("gray with white as 0", 1), GRAY: ("gray", 1), RGB: ("RGB
           LAB: ("CIELab", 3)}  # fmt: skip
 """What the colors are, and how many samples they have, by their photometric interpretation."""
 _ALPHA = ((1,), (2,), (0, 0, 1), (0, 0, 2))
-"""Extra samples that are alpha alone (1: which colors are multiplied with). The longer ones: GDAL
-writes 16-bit RGBA as gray with three more samples.
+"""Extra samples that are alpha, up to 4 samples (1: which colors are multiplied with). The longer
+ones are colors, too: GDAL writes 16-bit RGBA as gray with three more samples.
 """
 _OPTIONS = (292, 293, 347, 530, 531, 532)
 """Tags of fax and JPEG data: how lines are coded, tables, and the kind of YCbCr."""
@@ -100,7 +100,7 @@ class Page(NamedTuple):
     @property
     def is_bands(self) -> bool:
         """True when its samples are more than colors and alpha."""
-        return bool(self.extra) and self.extra not in _ALPHA
+        return bool(self.extra) and (self.samples > 4 or self.extra not in _ALPHA)
 
     @property
     def top(self) -> int | None:
@@ -206,8 +206,8 @@ def blocks(data: bytes, page: Page) -> list[memoryview]:
         most = (1 << 24) + page.height * page.width * page.samples * page.bits // 2
     rows = count * page.rows if page.is_tiled else page.planes * page.height
     require_plausible(page.height, page.width, rows * page.row_bytes, most)
-    in_a_row = tuple(range(starts[0], starts[0] + count * whole, whole))
-    if is_raw and not page.is_tiled and starts[:count] == in_a_row:
+    in_a_row = range(starts[0], starts[0] + count * whole, whole)
+    if is_raw and not page.is_tiled and starts[:count] == tuple(in_a_row):
         return [view[starts[0] : sum(spans[-1])]]  # which need not be copied
     return parts
 
