@@ -138,6 +138,8 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     stills = [opencv.encoded(formats.PNG, frame) for frame in picture.frames]
     data = stills[0] if len(stills) == 1 else _animation(stills, picture)
     header, palette, metadata = data[:_BEHIND_IHDR], picture.palette, picture.metadata
+    if metadata == NO_METADATA and palette is None:
+        return Encoded(data)
     (exif, xmp, icc), density, colors, alpha = metadata.blocks(), b"", b"", b""
     if metadata.resolution:
         down, across = (min(max(1, round(side)), (1 << 31) - 1) for side in metadata.resolution)
@@ -156,7 +158,7 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
         (b"tRNS", alpha),
     ]
     added = CONTAINER.join(chunk for chunk in chunks if chunk[1])
-    return Encoded(b"".join((header, added, data[_BEHIND_IHDR:])) if added else data)
+    return Encoded(b"".join((header, added, data[_BEHIND_IHDR:])))
 
 
 def _animation(stills: Sequence[bytes], picture: Picture) -> bytes:
