@@ -320,6 +320,7 @@ cli = click.Group(
     pooltool max mountain.jpg                      writes mountain_max.jpg
     pooltool avg --pool-size 3 --stride 2 *.png -o pooled/
     pooltool compare mountain.jpg --pool-size 8    max, min, average side by side
+    pooltool max --help                            the options of a command
 
     Exit status: 0 success, 1 an image failed, 2 wrong usage (nothing was written). An interrupted
     run ends with the signal, so that shells report 130 (SIGTERM 143, SIGHUP 129).
