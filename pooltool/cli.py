@@ -363,12 +363,12 @@ def _remedy(name: str, command: str, words: Sequence[str]) -> str:
     if name.startswith("--"):
         plain = name[2:].replace("-", "_")
         name = f"--{OTHER_NAMES.get(plain, plain)}".replace("_", "-")
-    elif alike := [option for option in options[command] if option.startswith(f"-{name}")]:
-        return f"in full it is {' or '.join(alike)}."
     if name in options[command]:
         return f"it is called {name} here."
-    owners = [owner for owner, names in options.items() if name in names]
-    return f"{name} is an option of {', '.join(owners)}." if owners else ""
+    if owners := [owner for owner, names in options.items() if name in names]:
+        return f"{name} is an option of {', '.join(owners)}."
+    alike = [option for option in options[command] if option.startswith(f"-{name}")]
+    return f"in full it is {' or '.join(alike)}." if alike else ""
 
 
 def main(words: Sequence[str] | None = None) -> int:

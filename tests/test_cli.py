@@ -620,6 +620,7 @@ def test_an_option_in_the_wrong_place_is_sent_to_the_right_one(run: Run) -> None
     assert "--indices is an option of max, min." in run("avg", "--indices", "i.npy", "a.png").err
     assert "is an option of" not in run("avg", "--ksize", "2", "a.png").err
     assert "--alpha-weighted is an option of avg." in run("max", "--alpha-weighted", "a.png").err
+    assert "'-j'; -j is an option of max, avg" in run("compare", "a.png", "-j", "2").err
     assert "--skip-existing is an option of max," in run("compare", "--skip-existing", "a.png").err
 
 
