@@ -190,6 +190,19 @@ def test_indices_are_an_output_like_the_result(run: Run, tmp_path: Path) -> None
     assert "skipped: it exists" in run(*words).out
 
 
+def test_a_write_error_names_its_own_file(run: Run, tmp_path: Path) -> None:
+    save("a.npy", rng.integers(0, 9, (4, 4), np.uint8))
+    (tmp_path / "folder.npy").mkdir()
+    (tmp_path / "result.npy").symlink_to("nowhere/result.npy")
+    for words, name in (
+        ("b.npy --indices folder.npy", "folder.npy"),
+        ("b.npy --indices folder.npy --skip-existing", "folder.npy"),
+        ("result.npy --indices i.npy", "result.npy"),
+    ):
+        told = run("max", "a.npy", "-o", *words.split()).err
+        assert (told.count("\n"), told.count("cannot write"), name in told) == (1, 1, True), told
+
+
 def test_errors_speak_of_options(run: Run) -> None:
     save("a.npy", np.full((4, 4), np.nan))
     told = run("avg", "a.npy", "--dtype", "uint8").err
