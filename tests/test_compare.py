@@ -450,6 +450,8 @@ IMAGES = {
     "half": rng.normal(size=(5, 6)).astype(np.float16),
     "big-endian": rng.normal(size=(20, 30)).astype(">f4"),
     "bool": rng.random((12, 16)) > 0.5,
+    "bool with alpha": rng.random((12, 16, 4)) > 0.5,
+    "largest floats": np.full((5, 6, 4), 1e308),
     "one channel": rng.random((6, 5, 1)),
     "two channels": rng.random((30, 40, 2)),
     "seven channels": rng.random((30, 40, 7)),

@@ -80,7 +80,7 @@ def pool_all(pixels: Array, windows: Windows, count_include_pad: bool = False) -
     pooled: dict[Shown, Array] = {
         method: pool2d(pixels, Pooling(method, windows, count_include_pad)) for method in METHODS
     }
-    if pixels.ndim == 3 and pixels.shape[2] == 4 and np.ptp(pixels[..., 3]):
+    if pixels.ndim == 3 and pixels.shape[2] == 4 and (pixels[..., 3] != pixels[0, 0, 3]).any():
         pooled["weighted"] = alpha_weighted(pixels, Pooling("avg", windows, count_include_pad))
     return Result(windows, pooled, count_include_pad)
 

@@ -195,6 +195,7 @@ def colors(pixels: Array) -> Array:
     return pixels[..., :3] if pixels.shape[2] in (3, 4) else pixels[..., :1]
 
 
+@np.errstate(all="ignore")
 def paint(pixels: Array, tones: Tones, height: int, width: int) -> Bgr:
     """Show `pixels` as a (height, width, 3) picture in BGR.
 
@@ -225,8 +226,7 @@ def _shades(values: Array, tones: Tones) -> Bgr:
         return values.repeat(3 // values.shape[2], axis=2)
     exact = np.dtype(np.float64 if values.dtype.itemsize > 2 else np.float32)
     black, spread = exact.type(tones.black), exact.type(tones.white - tones.black)
-    with np.errstate(all="ignore"):
-        scaled = np.rint(np.clip((values.astype(exact) - black) / spread * 255, 0, 255))
+    scaled = np.rint(np.clip((values.astype(exact) - black) / spread * 255, 0, 255))
     unknown = np.isnan(scaled).any(axis=2, keepdims=True)
     return np.where(unknown, np.array(NAN_COLOR, exact), scaled).astype(np.uint8, order="C")
 
