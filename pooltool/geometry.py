@@ -153,7 +153,8 @@ class Windows(NamedTuple):
         given = output_size if isinstance(output_size, (tuple, list)) else ()
         if len(given) == 2 and None in given:
             height, width = (
-                None if side is None else pair("output_size", (side, side))[0] for side in given
+                None if side is None else pair("output_size", (side, side), given)[0]
+                for side in given
             )
             return cls(output_size=(height, width))
         return cls(output_size=pair("output_size", output_size))
@@ -242,9 +243,9 @@ def _adaptive_axis(count: int, size: int) -> Axis:
     return Axis(size, starts, length + 2, max(1, length), lengths=lengths)
 
 
-def pair(name: str, value: object) -> Pair:
+def pair(name: str, value: object, given: object = None) -> Pair:
     """Read an int or a (height, width) pair of positive integers, or of 0 in a padding; raise
-    `WindowError` if it is neither.
+    `WindowError`, which shows the value or what was `given`, if it is neither.
     """
     least = 0 if name == "padding" else 1
     if type(value) is int and least <= value <= LARGEST:
@@ -259,7 +260,7 @@ def pair(name: str, value: object) -> Pair:
     if name == "padding":
         wanted = "'valid', 'same', an integer of 0 or more, (height, width) or ((top, bottom), "
         wanted += "(left, right))"
-    raise WindowError(f"{name}={value!r} is not {wanted}")
+    raise WindowError(f"{name}={given or value!r} is not {wanted}")
 
 
 def is_integer(value: object) -> bool:

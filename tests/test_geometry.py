@@ -149,8 +149,9 @@ def test_none_keeps_as_many_as_there_are() -> None:
     rows, columns = Windows.adaptive((None, 7)).axes((3, 12, 30), "channels_first")
     assert (rows.count, columns.count) == (12, 7)
     for value in (None, (None, 0), (None, 7, 1), (None, (2, 3)), (None, 2.0)):
-        with pytest.raises(WindowError, match="output_size"):
+        with pytest.raises(WindowError) as caught:
             Windows.adaptive(value)  # type: ignore[arg-type]
+        assert str(caught.value).startswith(f"output_size={value} is not a positive integer")
 
 
 def test_taps_that_are_padding_in_every_window_are_left_out() -> None:
