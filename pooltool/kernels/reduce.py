@@ -24,9 +24,7 @@ Array = NDArray[Any]
 CHUNK = 64
 """Rows of a large window that are read and reduced at once."""
 FEW_VALUES = 1 << 16
-"""The columns of so few are reduced tap by tap, which takes the fewest calls."""
-
-
+"""A tile of so few is reduced tap by tap, which takes the fewest calls."""
 WORDS = {1: "u1", 2: "u2", 4: "u4", 8: "u8", 16: "c16"}
 """Dtypes that hold the bytes of a pixel."""
 
@@ -95,12 +93,9 @@ def _reduce_rows(tile: Tile, reduction: Reduction, dtype: np.dtype[Any]) -> Arra
     """
     planes, height, width, channels = tile.pixels.shape
     rows, columns = tile.rows, tile.columns
+    has_few_taps = rows.pool_size < min(LARGE_SIDE, 2 * rows.period)
     is_inside = rows.is_regular and columns.is_regular
-    if (
-        tile.pixels.size <= FEW_VALUES
-        and is_inside
-        and rows.pool_size < min(LARGE_SIDE, 2 * rows.period)
-    ):
+    if tile.pixels.size <= FEW_VALUES and has_few_taps and is_inside:
         # Without memory made ready for it, which takes a fifth of the time of a small image.
         lines = tile.pixels.reshape(planes, height, width * channels)
         folded, *others = [lines[:, tap] for tap in rows.taps]

@@ -86,12 +86,10 @@ def as_planes(image: Array, out: Array, first: int) -> tuple[Array, Array]:
         return image, out
     channel = image.ndim - 3 if first == image.ndim - 2 else 2
     by_plane = abs(image.strides[channel]) > abs(image.strides[first + 1])
-    if image.ndim == 3 and by_plane:
-        order = channel, first, first + 1
-        return image.transpose(order)[..., None], out.transpose(order)[..., None]
     if image.ndim == 3:
-        order = first, first + 1, channel
-        return image.transpose(order)[None], out.transpose(order)[None]
+        order = (channel, first, first + 1) if by_plane else (first, first + 1, channel)
+        image, out = image.transpose(order), out.transpose(order)
+        return (image[..., None], out[..., None]) if by_plane else (image[None], out[None])
     if by_plane and image.strides[0] == image.shape[1] * image.strides[1]:
         return image.reshape(-1, *image.shape[2:], 1), out.reshape(-1, *out.shape[2:], 1)
     return image.transpose(0, 2, 3, 1), out.transpose(0, 2, 3, 1)
