@@ -346,6 +346,9 @@ def test_a_wrong_field_says_why_and_windows_that_do_not_fit_too(show: Open) -> N
     choose(tab, "pool_size", "0")
     assert tab.run("$('pool_size').getAttribute('aria-invalid')") == "true"
     assert words(tab, "#pool_size_wrong").startswith("Write a whole number from 1")
+    tab.run("$('theme').click()")
+    tab.settle()
+    assert words(tab, "#pool_size_wrong") != "", "a redraw leaves it, as the field is still wrong"
     choose(tab, "pool_size", "2x3")
     assert words(tab, "#pool_size_wrong") == words(tab, "#problem") == ""
     assert words(tab, "#columns") == "columns⌊(4 − 3) / 3⌋ + 1 = 1left over, in no window: 1"
