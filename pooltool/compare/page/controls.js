@@ -47,7 +47,7 @@ function buildControls() {
       onpointerdown="onPointer('${name}', event, closeUp)"></canvas>` })));
   $("picture").options[1].hidden = true; // until a picture is dropped
   $("input").after($("cell"));
-  $("input").onclick = () => { placeCell(); $("cell").focus(); };
+  $("input").onclick = () => { if (isReady()) placeCell(); $("cell").focus(); };
 }
 
 // The lecture's grid comes with its windows, the page's file with those of the page.
