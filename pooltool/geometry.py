@@ -265,7 +265,8 @@ def pair(name: str, value: object, given: object = None) -> Pair:
 
 def is_integer(value: object) -> bool:
     """True for Python and numpy integers; False for bool, float, arrays and str."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    is_int = type(value) is int  # which is told sooner
+    return is_int or (isinstance(value, Integral) and not isinstance(value, bool))
 
 
 def _padding(padding: object) -> ResolvedPadding:
