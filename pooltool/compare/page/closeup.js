@@ -52,6 +52,7 @@ function channelCard(c) {
 function firstPlace(plane, rows, columns, value) {
   for (const y of rows) {
     const row = plane.subarray(y * info.width, (y + 1) * info.width);
+    if (!row.includes(value)) continue; // which is fast
     const x = columns.find((column) => row[column] === value || Object.is(row[column], value));
     if (x !== undefined) return [y, x];
   }

@@ -67,7 +67,7 @@ function render(withWords = false) {
   drawing = drawing || drawAll().finally(() => { drawing = null; });
 }
 
-const PARTS = [lookAt, ...NAMES.map((name) => () => drawPicture(name)), placeCell, drawCloseUp,
+const PARTS = [readInks, lookAt, ...NAMES.map((name) => () => drawPicture(name)), placeCell, drawCloseUp,
   describeSelection];
 const WORDS = [describeAbout, describeFormula, describeFigures, describeLessons];
 async function drawAll() {
@@ -185,7 +185,6 @@ function onKeyAnywhere(event) {
 function applyLook() {
   document.documentElement.dataset.theme = state.isPrinting ? "light" : state.theme;
   document.documentElement.classList.toggle("large", state.large);
-  readInks();
 }
 function look(key, value) {
   state[key] = value;

@@ -6,7 +6,7 @@ function text(key, values = {}) {
   return filled.replace(/\b1 (row|column)s/g, "1 $1");
 }
 // A count with its thousands apart, which sizes and places are not.
-const many = (count) => count.toLocaleString("en");
+const many = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 
 const make = (tag, given = {}, ...children) => { // an element with this text, or these properties
   const properties = typeof given === "string" ? { textContent: given } : given;
