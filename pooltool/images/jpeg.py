@@ -27,12 +27,13 @@ right as well, but the decoder does not see when data is missing."""
 _LOSSLESS = 0xC3
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOI, _EOI, _SOS, _APP0, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xFE
-_EMPTY = frozenset((0x00, 0x01, *range(0xD0, 0xD8), _SOI, _EOI, 0xFF))
-"""What begins no segment behind 0xFF."""
 _TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF))
 """Markers of segments that are the decoder's alone."""
-_NEXT_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
-"""A marker behind coded pixels, where a 0 or a restart marker goes after 0xFF."""
+_USUAL_TABLE = rb"\xdb\0\x43.{65}|\xc4\0\x1f.{29}|\xc4\0\xb5.{179}"
+_MARKER = re.compile(rb"\xff(?!\0)(?:(?:%b)\xff)*[\xc0-\xcf\xd8-\xfe]" % _USUAL_TABLE, re.DOTALL)
+"""A marker, and any tables of the usual sizes before it. Behind 0xFF among coded pixels is a 0 or
+a restart marker.
+"""
 _MOST_SCANS = 128
 """Each scan takes time for the whole picture; programs write a dozen."""
 
@@ -182,34 +183,24 @@ def _segments(data: bytes) -> tuple[list[Segment], list[Repair]]:
     """
     segments: list[Segment] = []
     junk: list[Repair] = []
-    before, at, done, is_coded = _COM, 2, 2, False
-    while True:
-        if is_coded:
-            marker = _NEXT_MARKER.search(data, at)
-            start = marker.start() if marker else -1
-        else:
-            start = data.find(b"\xff", at)
-        if start < 0:
+    before, at, is_coded = _COM, 2, False
+    while marker := _MARKER.search(data, at):
+        start, behind = marker.span()
+        code = data[behind - 1]
+        if code == _EOI and is_coded:
+            segments.append((code, behind - 2, data[behind:]))
+            return segments, junk
+        if code in (_SOI, _EOI):
             break
-        code, at = data[start + 1], start + 2
-        if code in _EMPTY:
-            if code == _EOI and is_coded:
-                segments.append((code, start, data[at:]))
-                return segments, junk
-            if code in (_SOI, _EOI):
-                break
-            at = start + 1
-            continue
         # Behind a table they are the end of that perhaps.
-        if start > done and not is_coded and _APP0 <= before <= _COM:
-            junk.append((done, start, b""))
-        done, before = at + (data[at] << 8 | data[at + 1]), code
-        if done < at + 2:
+        if start > at and not is_coded and before >= _APP0:
+            junk.append((at, start, b""))
+        before, at = code, behind + (data[behind] << 8 | data[behind + 1])
+        if at < behind + 2:
             raise DamageError("it is damaged: a JPEG segment is shorter than its length")
         if code not in _TABLES:
-            segments.append((code, start, data[at + 2 : done]))
+            segments.append((code, behind - 2, data[behind + 2 : at]))
             is_coded = is_coded or code == _SOS
-        at = done
     if is_coded:
         raise DamageError("it is truncated: the JPEG data has no end-of-image marker")
     raise DamageError("it is truncated or damaged: there is no picture after the JPEG header")
