@@ -220,15 +220,15 @@ def below(path: str, results: str, warnings: list[str]) -> list[tuple[str, str, 
             folders.clear()
             continue
         folders.sort()
-        mirrored = os.path.join(results, between)
+        inside, mirrored = os.path.join(folder, ""), os.path.join(results, between, "")
         for entry in sorted(entries):
-            image, extension = os.path.join(folder, entry), os.path.splitext(entry)[1].lower()
+            extension = os.path.splitext(entry)[1].lower()
             if extension not in EXTENSIONS or entry.startswith("._"):
                 others += 1
             elif extension in needed:
                 left_out.append(needed[extension])
             else:
-                images.append((image, mirrored, ""))
+                images.append((inside + entry, mirrored, ""))
     if left_out:
         packages = " ".join(sorted(set(left_out)))
         advice = f"to read them: pip install {packages}"
@@ -240,16 +240,17 @@ def below(path: str, results: str, warnings: list[str]) -> list[tuple[str, str, 
 
 
 def _job(target: Target, path: str, folder: str, problem: str = "") -> Job:
-    """The job that pools the image `path` into the folder, or beside the image where that is ""."""
-    beside, base = os.path.split("stdin" if path == STREAM else path)
-    stem, extension = os.path.splitext(base)
+    """The job that pools the image `path` into the folder, which ends in a separator, or beside the
+    image where that is "".
+    """
+    stem, extension = os.path.splitext("stdin" if path == STREAM else os.path.basename(path))
     extension = target.extension or RESULTS.get(extension.lower(), extension)
     if target.file is not None or (path == STREAM and not folder):
         return Job(path, target.file or STREAM, extension or None, problem=problem)
     if path == STREAM and not extension:
         raise UsageProblem(f"-o {folder} is a directory; name a file for standard input")
-    result = os.path.join(folder or beside, f"{stem}{target.suffix}{extension}")
-    return Job(path, result, extension, folder, problem)
+    place = folder or os.path.join(os.path.dirname(path), "")
+    return Job(path, f"{place}{stem}{target.suffix}{extension}", extension, folder, problem)
 
 
 def _without_loss(jobs: list[Job], sources: list[files.Identity | None]) -> list[Job]:
@@ -268,7 +269,8 @@ def _without_loss(jobs: list[Job], sources: list[files.Identity | None]) -> list
         if os.path.lexists(path):
             path = os.path.realpath(path) if os.path.islink(path) else path
             known = files.identity(path)
-        folder, name = os.path.split(path)
+        name = os.path.basename(path)
+        folder = path.removesuffix(name)
         if folder not in folders:
             real = files.identity(folder or os.curdir, stat.S_ISDIR)
             folders[folder] = real or fold(os.path.realpath(folder))

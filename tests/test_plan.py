@@ -91,7 +91,7 @@ def test_trees_are_mirrored(tmp_path: Path) -> None:
     os.symlink("..", "in/deep/loop")
     assert jobs_of("in", output="in/out", recursive=True) == [
         Job("in/b.png", "in/out/b_max.png", ".png", "in/out/"),
-        Job("in/deep/er/a.JPG", "in/out/deep/er/a_max.JPG", ".JPG", "in/out/deep/er"),
+        Job("in/deep/er/a.JPG", "in/out/deep/er/a_max.JPG", ".JPG", "in/out/deep/er/"),
     ]
 
 
