@@ -287,9 +287,9 @@ def row_axis(ndim: int, data_format: DataFormat) -> int:
 
 def looks_channels_first(shape: tuple[int, ...]) -> bool:
     """True for a shape whose axis before the last two is small and whose last one is not: at most
-    4, or far smaller than both others.
+    4, or a quarter of both others.
     """
     if len(shape) < 3:
         return False
-    small = max(4, sorted(shape[-3:])[1] // 8)
+    small = max(4, sorted(shape[-3:])[1] // 4)
     return shape[-3] <= small < shape[-1]

@@ -191,7 +191,7 @@ def _problem(path: str, names: Sequence[str], settings: Settings) -> str:
     if os.path.lexists(path):
         return NOT_A_FILE if os.path.exists(path) and path not in names else ""
     if "*" in path:
-        return "no such file; without quotes the shell replaces * by the names that there are"
+        return "no such file; the shell replaces * outside quotes, where it finds files"
     if target and len(names) == 2:
         return f"no such file or folder; check the name{target}"
     return ""

@@ -118,19 +118,19 @@ def max_pool2d(
 
     Returns
     -------
-    A new C-contiguous array with the image's axes, dtype and number of channels. It has
-    floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1 rows and columns; with
-    `ceil_mode`, ceil instead of floor. A window that holds NaN gives NaN; a zero is +0.0. With
-    `return_indices`, a tuple of that array and the position of each value in its plane, as in
-    PyTorch: row * W + column without padding, int64. Of several equal values it is the first in
-    reading order, and so it is of several NaN (PyTorch: the last).
+    A new C-contiguous array with the image's axes, number of channels and dtype (in native byte
+    order). It has floor((size + padding - dilation * (pool_size - 1) - 1) / stride) + 1 rows and
+    columns; with `ceil_mode`, ceil instead of floor. A window that holds NaN gives NaN; a zero is
+    +0.0. With `return_indices`, a tuple of that array and the position of each value in its plane,
+    as in PyTorch: row * W + column without padding, int64. Of several equal values it is the first
+    in reading order, and so it is of several NaN (PyTorch: the last).
 
     Raises
     ------
     WindowError
         A setting that is not a positive integer or pair, does not fit the image, or leaves a
         window without a pixel of it; a `data_format` of another name; an image of another number of
-        axes, or an empty one. Also a ValueError.
+        axes, an empty one, or ragged lists. Also a ValueError.
     ArrayTypeError
         A dtype that is not real, a masked array, or what is no array. Also a TypeError.
     PooltoolError

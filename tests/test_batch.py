@@ -134,7 +134,7 @@ def test_a_pattern_in_quotes(run: Run) -> None:
         "pooltool: image*.jpg: no such file",
         "pooltool: 1 done, 0 skipped, 2 failed",
     ]
-    assert "without quotes the shell replaces * by the names that there are" in result.err
+    assert "the shell replaces * outside quotes, where it finds files" in result.err
     os.rename("image000.png", "*.png")
     assert run("max", "*.png").out == "*.png (8, 10, 3) -> *_max.png (4, 5, 3)\n"
 

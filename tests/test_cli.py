@@ -305,7 +305,7 @@ CHANNELS_FIRST = "looks like channels first, and it was pooled over its first ax
         ["compare", "a.npy", "-o", "a.html"],
     ],
 )
-@pytest.mark.parametrize("shape", [(3, 28, 30), (2, 3, 28, 30)])
+@pytest.mark.parametrize("shape", [(3, 28, 30), (2, 3, 28, 30), (6, 40, 50)])
 def test_channels_first_are_noticed(run: Run, words: list[str], shape: tuple[int, ...]) -> None:
     save("a.npy", rng.random(shape, np.float32))
     words = [*words, "--pool-size", "1x2"]
