@@ -98,8 +98,8 @@ def encode(picture: Picture, format: Format, *, quality: int | None = None) -> E
         picture = _with_palette_for(format, picture, missing)
     first, count = picture.frames[0], len(picture.frames)
     for frame in picture.frames:
-        kind = (frame.dtype, channels(frame), count, *frame.shape[:2])
-        require_holds(format, *kind, maxval=picture.maxval)
+        sides, maxval = frame.shape[:2], picture.maxval
+        require_holds(format, frame.dtype, channels(frame), count, *sides, maxval)
         if format.alike and (frame.shape, frame.dtype) != (first.shape, first.dtype):
             words = "frames of different sizes or kinds; use tiff"
             raise ImageError(f"{format.name} cannot hold {words}")

@@ -42,11 +42,11 @@ class Container(NamedTuple):
         the last one is missing.
         """
         parts: list[Part] = []
-        view, at = memoryview(data), start
+        view, at, is_png = memoryview(data), start, self.kind == "PNG chunk"
         end = len(view) if end is None else end
         while at + 8 <= end:
             begin, (length, name) = at + 8, struct.unpack_from(">I4s", view, at)
-            if self.kind == "PNG chunk":
+            if is_png:
                 stop, following = begin + length, begin + length + 4
             elif self.kind == "RIFF chunk":
                 name, length = struct.unpack_from("<4sI", view, at)
@@ -62,14 +62,14 @@ class Container(NamedTuple):
             if not begin <= stop <= end:
                 raise DamageError(f"it is truncated: a {self.kind} goes beyond the end of the data")
             parts.append(Part(name, view[begin:stop]))
-            if self.kind == "PNG chunk":
-                if zlib.crc32(view[at + 4 : stop]) != int.from_bytes(view[stop:following], "big"):
+            if is_png:
+                if zlib.crc32(view[at + 4 : stop]).to_bytes(4, "big") != view[stop:following]:
                     words = f"the checksum of its PNG chunk {name_of(name)} is wrong"
                     raise DamageError(f"it is damaged: {words}")
                 if name == b"IEND":
                     return parts
             at = following
-        if self.kind == "PNG chunk":
+        if is_png:
             raise DamageError("it is truncated: its last PNG chunk is missing")
         return parts
 

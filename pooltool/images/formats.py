@@ -161,7 +161,6 @@ def require_holds(
     frames: int,
     height: int,
     width: int,
-    *,
     maxval: int | None = None,
 ) -> None:
     """Raise `ImageError`, naming formats that can, unless `format` holds such a picture.
