@@ -172,9 +172,10 @@ def _can_filter(tile: Tile, dtypes: str) -> bool:
     """True for these dtypes, no more channels than OpenCV takes, and windows without gaps that
     start at every pixel of the image, none in the padding.
     """
-    if tile.pixels.dtype.str[1:] not in dtypes.split() or tile.pixels.shape[3] > MOST_CHANNELS:
-        return False
-    return all(a.is_regular and a.stride == a.dilation == 1 for a in (tile.rows, tile.columns))
+    for axis in tile.rows, tile.columns:
+        if not axis.is_regular or axis.stride > 1 or axis.dilation > 1:
+            return False
+    return tile.pixels.dtype.str[1:] in dtypes.split() and tile.pixels.shape[3] <= MOST_CHANNELS
 
 
 def _stacked_pixels(tile: Tile) -> Array:
