@@ -91,9 +91,9 @@ function changeOf(before, after, info) {
   const colors = colorsOf(info, planes), total = colors.length * colors[0].length;
   let changed = 0, largest = 0;
   for (const plane of colors) {
-    for (const size of plane) {
-      if (size !== 0) changed += 1;
-      if (Number.isFinite(size)) largest = Math.max(largest, Math.abs(size));
+    for (let i = 0; i < plane.length; i++) {
+      if (plane[i] !== 0) changed += 1;
+      if (Number.isFinite(plane[i])) largest = Math.max(largest, Math.abs(plane[i]));
     }
   }
   return { planes, changed, total, largest };
