@@ -6,6 +6,7 @@ import io
 from contextlib import suppress
 from pathlib import Path
 
+import cv2
 import kinds_tiff
 import numpy as np
 import pytest
@@ -260,6 +261,26 @@ def test_pillow_reads_every_page_of_many_that_share_values(profile_bytes: int) -
             image.seek(index)
             assert image.info["icc_profile"] == profile
             np.testing.assert_array_equal(np.array(image), frame)
+
+
+@pytest.mark.filterwarnings("ignore:Tag data larger than file")
+def test_a_long_profile_of_many_pages_is_not_stored_for_each() -> None:
+    profile = Field(7, 1 << 20, bytes(16) + b"GRAY" + bytes((1 << 20) - 20))
+    layout = {256: 2, 257: 2, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 2, 279: 4}
+    fields = {tag: tags.of_numbers([value], "<") for tag, value in layout.items()}
+    picture = images.decode(packed([b"abcd"], [fields | {34675: profile}], "<"))
+    data = images.encode(picture._replace(frames=picture.frames * 300), formats.TIFF).data
+    assert len(data) < 18 << 20
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        assert {page.aspage().tags[34675].value for page in file.pages} == {profile.raw}
+        assert file.asarray().tobytes() == b"abcd" * 300
+    with Image.open(io.BytesIO(data)) as image:
+        for index in range(300):
+            image.seek(index)
+            assert (image.tobytes(), image.info["icc_profile"]) == (b"abcd", profile.raw)
+    found, read = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert (found, np.array(read).tobytes()) == (True, b"abcd" * 300)
+    assert len(images.decode(data).frames) == 300
 
 
 def test_a_resolution_alone_is_called_so() -> None:

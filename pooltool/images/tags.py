@@ -13,6 +13,8 @@ from pooltool.errors import DamageError
 from pooltool.images.formats import EXIF_PREFIX
 
 Array = NDArray[Any]
+Placed = dict[tuple[int, bytes], int]
+"""The position in a file of the values of a tag."""
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 RESOLUTION = (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)
 EXIF, GPS, MAKER_NOTES = 0x8769, 0x8825, 0x927C
@@ -30,6 +32,9 @@ _CODES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i
 """The numbers that one value is made of, by field type, as struct writes them."""
 _SIZES = {kind: struct.calcsize("=" + codes) for kind, codes in _CODES.items()}
 _SHORT, _LONG, _RATIONAL, _IFD, _LONG8 = 3, 4, 5, 13, 16
+_SHARED_FROM = 1 << 24
+"""Position in a file from which on pages share equal values. Below, each has its own: Pillow adds
+up what all pages refer to, and ignores what is more than the size of the file."""
 _INTEGERS = (1, 3, 4, 6, 8, 9, 13, 16, 17, 18)
 
 
@@ -149,7 +154,8 @@ class Directory(NamedTuple):
         notes = inner.fields.get(MAKER_NOTES) if inner else None
         if notes is None or notes.at < 8 or len(notes.raw) <= 4:
             return packed([], [self.fields], self.order)
-        return packed((bytes(notes.at - 8), notes.raw), [self.fields], self.order, notes)
+        placed = {(MAKER_NOTES, bytes(notes.raw)): notes.at}
+        return packed((bytes(notes.at - 8), notes.raw), [self.fields], self.order, placed)
 
     def _value(self, tag: int) -> float:
         return self.fields[tag].number(self.order) if tag in self.fields else 0
@@ -221,40 +227,44 @@ def packed(
     content: Iterable[bytes | memoryview],
     directories: Sequence[Mapping[int, Field]],
     order: str,
-    kept: Field | None = None,
+    placed: Placed | None = None,
 ) -> bytes:
-    """An EXIF block or TIFF file, with `content` between its header and directories; the values of
-    `kept` are there already, at its old place. Raise `struct.error` above 4 GB.
+    """An EXIF block or TIFF file, with `content` between its header and directories, which holds
+    the values in `placed` already. Raise `struct.error` above 4 GB.
     """
-    parts = [b"", *content]
+    parts, placed = [b"", *content], placed or {}
     position = 8 + sum(map(len, parts))
     if position % 2:
         parts.append(b"\0")
         position += 1
     parts[0] = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, position)
     for number, fields in enumerate(directories, 1):
-        table = _table(fields, order, position, kept, is_last=number == len(directories))
+        if number > 1 and position < _SHARED_FROM:
+            placed.clear()
+        table = _table(fields, order, position, placed, is_last=number == len(directories))
         position += len(table)
         parts.append(table)
     return b"".join(parts)
 
 
 def _table(
-    fields: Mapping[int, Field], order: str, base: int, kept: Field | None, *, is_last: bool
+    fields: Mapping[int, Field], order: str, base: int, placed: Placed, *, is_last: bool
 ) -> bytes:
-    """Fields as a classic directory that will lie at `base`, its values behind it."""
+    """Fields as a classic directory that will lie at `base`, with those of its values behind it
+    that are not `placed` yet.
+    """
     table, values = bytearray(struct.pack(order + "H", len(fields))), bytearray()
     behind = base + 2 + 12 * len(fields) + 4
     for tag, field in sorted(fields.items()):
         raw, end = bytes(field.raw), behind + len(values)
-        if field is kept:
-            raw = struct.pack(order + "I", field.at)
-        elif field.inner is not None:
-            values += _table(field.inner.fields, order, end, kept, is_last=True)
+        if field.inner is not None:
+            values += _table(field.inner.fields, order, end, placed, is_last=True)
             raw = struct.pack(order + "I", end)
         elif len(raw) > 4:
-            values += raw + bytes(len(raw) % 2)
-            raw = struct.pack(order + "I", end)
+            position = placed.setdefault((tag, raw), end)
+            if position == end:
+                values += raw + bytes(len(raw) % 2)
+            raw = struct.pack(order + "I", position)
         table += struct.pack(order + "HHI4s", tag, field.kind, field.count, raw)
     following = 0 if is_last else behind + len(values)
     return bytes(table + struct.pack(order + "I", following) + values)

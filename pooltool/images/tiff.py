@@ -151,7 +151,9 @@ def encode(picture: Picture, quality: int | None) -> Encoded:
     if metadata.exif:
         order = metadata.exif.order
         first = _movable(metadata.exif.fields, missing)
-    shared = {tag: first[tag] for tag in _SHARED if tag in first}
+    shared = {
+        tag: first[tag]._replace(raw=bytes(first[tag].raw)) for tag in _SHARED if tag in first
+    }
     if metadata.resolution:
         shared |= tags.resolution_fields(metadata.resolution, order)
     if metadata.xmp:
