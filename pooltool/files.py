@@ -51,27 +51,29 @@ def read(path: str) -> bytes:
     """Read all of a file, a FIFO or, for `-`, standard input; raise `FileError`."""
     try:
         if path == STREAM:
-            return _read_all(path, _standard(sys.stdin, "input").read)
+            read = _standard(sys.stdin, "input").read
+            return _read_all(read(_PIECE_BYTES), read)
         descriptor = os.open(path, _EXISTING)
         try:
-            return _read_all(path, partial(os.read, descriptor))
+            first = os.read(descriptor, _PIECE_BYTES)
+            if len(first) == _PIECE_BYTES and size(path) < math.inf:
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                with open(descriptor, "rb", buffering=0, closefd=False) as file:
+                    return file.readall()  # into one piece of memory
+            return _read_all(first, partial(os.read, descriptor))
         finally:
             os.close(descriptor)
     except OSError as error:
         raise FileError(reason(error, path)) from None
 
 
-def _read_all(path: str, read: Callable[[int], bytes]) -> bytes:
-    pieces, total, step = [], 0, _PIECE_BYTES
-    while piece := read(step):
+def _read_all(first: bytes, read: Callable[[int], bytes]) -> bytes:
+    pieces, total = [first], len(first)
+    while piece := read(_PIECE_BYTES):
         pieces.append(piece)
         total += len(piece)
-        if total >= _PIECE_BYTES:
-            rest = size(path) - total
-            if rest < math.inf:  # at once, so that memory is found to be too little before it ends
-                step = max(step, int(rest))
-            elif total > STREAM_LIMIT:
-                raise FileError(f"it has more than {STREAM_LIMIT} bytes; save it to a file first")
+        if total > STREAM_LIMIT:
+            raise FileError(f"it has more than {STREAM_LIMIT} bytes; save it to a file first")
     return b"".join(pieces)
 
 
@@ -189,11 +191,8 @@ def _replace(
     place: str, before: os.stat_result | None, pieces: Iterable[Piece], folder: str
 ) -> None:
     """Write a hidden file and let it take the place of the old one, if there is one."""
-    if before is not None:
-        if (before.st_dev, before.st_ino) in _inputs:
-            raise FileError("it is one of the input images; write elsewhere")
-        if not os.access(place, os.W_OK):
-            raise OSError(errno.EACCES, "read-only")
+    if before is not None and not os.access(place, os.W_OK):
+        raise OSError(errno.EACCES, "read-only")
     folder_and_separator = place.removesuffix(os.path.basename(place))
     name = f"{folder_and_separator}.pooltool-{_RUN}-{os.getpid()}-{next(_numbers)}.tmp"
     try:
@@ -207,6 +206,8 @@ def _replace(
             _write_all(partial(os.write, descriptor), pieces)
         finally:
             os.close(descriptor)
+        if _inputs and identity(place) in _inputs:  # it may have come there meanwhile
+            raise FileError("it is one of the input images; write elsewhere")
         os.replace(name, place)  # once it is closed: Windows moves no open file
     except BaseException:
         with suppress(OSError):

@@ -151,7 +151,7 @@ class Windows(NamedTuple):
     def adaptive(cls, output_size: OutputSize) -> Windows:
         """Check the size; raise `WindowError` when it is not one or two positive integers."""
         given = output_size if isinstance(output_size, (tuple, list)) else ()
-        if len(given) == 2 and None in given:
+        if len(given) == 2 and any(side is None for side in given):
             height, width = (
                 None if side is None else pair("output_size", (side, side), given)[0]
                 for side in given
@@ -218,7 +218,8 @@ def _axis(windows: Windows, size: int, number: int) -> Axis:
             f"{{pool_size}} and {{dilation}} with {{padding}} make windows of {extent} {noun}s "
             f"over an image of {size}; use less"
         )
-    early = range(min(count, -(starts[0] // stride)))  # begin before the image; gaps may jump it
+    # Gaps wider than the image may jump it in windows that begin before it.
+    early = range(min(count, -(starts[0] // stride)) if dilation > size else 0)
     if -starts[0] >= axis.extent or starts[-1] >= size or not all(map(axis.pixels, early)):
         raise WindowError(
             f"{{padding}} leaves a window without a {noun} of the image "

@@ -345,9 +345,9 @@ def test_an_input_that_comes_to_lie_at_the_output_is_not_replaced(
     assert known
     files.protect([known])
     try:
-        link(source, output)
+        pieces = (piece for piece in (b"result", link(source, output) or b"s"))
         with pytest.raises(FileError, match="is one of the input images; write elsewhere"):
-            files.write(str(output), b"result")
+            files.write(str(output), pieces)
         assert output.read_bytes() == b"image"
         assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
     finally:

@@ -73,7 +73,9 @@ def pool_axes(
 ) -> Array:
     """Pool `image` as `pool2d` does, by windows that are already fitted to its rows and columns."""
     is_bool, is_mean = image.dtype.kind == "b", pooling.method == "avg"
-    pixels = np.not_equal(image, 0).view(np.uint8) if is_bool else image  # a mask may hold 255
+    pixels = image
+    if is_bool:  # a mask that is viewed as bool may hold 255
+        pixels = np.not_equal(image.view(np.uint8), 0).view(np.uint8)
     dtype = pixels.dtype.newbyteorder("=")
     first = row_axis(image.ndim, data_format)
     shape = (*image.shape[:first], rows.count, columns.count, *image.shape[first + 2 :])
@@ -120,7 +122,7 @@ def _pool_short(
 ) -> None:
     """Pool planes as channels that are adjacent in memory, as many at once as stay in the cache."""
     count, height, width, channels = planes.shape
-    step = max(MANY_PLANES, tile_bytes // planes[0].nbytes)
+    step = max(MANY_PLANES, tile_bytes // max(planes[0].nbytes, out[0].nbytes))
     for part in (slice(first, first + step) for first in range(0, count, step)):
         lines = planes[part].reshape(-1, height * width * channels)
         stack = transposed(np.ascontiguousarray(lines, planes.dtype.newbyteorder("=")))

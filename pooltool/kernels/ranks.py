@@ -272,7 +272,7 @@ def indices2d(
     `row * width + column`. Of equal ones, and of several NaN, the first in reading order counts.
     """
     if image.dtype.kind == "b":
-        image, values = np.not_equal(image, 0).view(np.uint8), values.view(np.uint8)
+        image, values = np.not_equal(image.view(np.uint8), 0).view(np.uint8), values.view(np.uint8)
     indices = np.empty(values.shape, np.int64)
     first = row_axis(image.ndim, data_format)
     planes, results = as_planes(image, indices, first)
