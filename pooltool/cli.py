@@ -189,10 +189,10 @@ SECTIONS: dict[str, list[Row]] = {
                "in a mean with --count-include-pad.  [default: valid (none)]", **PADDING),
         option("--dilation", BOTH, "Step between the pixels of a window.  [default: 1]", **SIZE),
         option("--ceil-mode", BOTH, "Keep the last, partial window.", **FLAG),
-        option("--output-size", BOTH, "Pool to exactly this size (adaptive pooling); cannot be "
-               "combined with the options above.", **SIZE),
         option("--count-include-pad", ("avg", "compare"), "Count padding as zeros in the mean.",
                **FLAG),
+        option("--output-size", BOTH, "Pool to exactly this size (adaptive pooling); cannot be "
+               "combined with the options above.", **SIZE),
         option("--alpha-weighted", ("avg",), "Weight colors by their opacity; alpha itself is "
                "averaged without weights.", **FLAG),
         option("--skip-nan", ("max", "min", "median", "avg"), "Ignore NaN; a window that holds "
@@ -387,8 +387,11 @@ def main(words: Sequence[str] | None = None) -> int:
     except OSError as error:
         from pooltool import files
 
-        redirect_to_devnull(sys.stdout)
-        if not isinstance(error, BrokenPipeError):
+        if sys.stdout is not None:
+            redirect_to_devnull(sys.stdout)
+        if isinstance(error, FileNotFoundError) and not error.filename:
+            complain("the current directory no longer exists; change to another one")
+        elif not isinstance(error, BrokenPipeError):
             name = f"{error.filename}: " if error.filename else ""
             complain(name + files.reason(error))
         return 1

@@ -218,8 +218,7 @@ def _axis(windows: Windows, size: int, number: int) -> Axis:
             f"{{pool_size}} and {{dilation}} with {{padding}} make windows of {extent} {noun}s "
             f"over an image of {size}; use less"
         )
-    # Gaps wider than the image may jump it in windows that begin before it.
-    early = range(min(count, -(starts[0] // stride)) if dilation > size else 0)
+    early = range(min(count, -(starts[0] // stride)) if dilation > size else 0)  # may jump it
     if -starts[0] >= axis.extent or starts[-1] >= size or not all(map(axis.pixels, early)):
         raise WindowError(
             f"{{padding}} leaves a window without a {noun} of the image "

@@ -82,23 +82,23 @@ def plan(
 def _require_sense(names: Sequence[str], settings: Settings) -> None:
     """Refuse options that cannot be combined."""
     output, suffix, indices = settings.output, settings.suffix, settings.indices
-    reads, writes, has_directory = STREAM in names, output == STREAM, output not in (None, STREAM)
-    has_many = len(names) > 1 or settings.recursive
+    reads, writes, has_output = STREAM in names, output == STREAM, output not in (None, STREAM)
+    are_many = len(names) > 1 or settings.recursive
     refusals = {
         "an image's name is empty; check the variable that it comes from": "" in names,
         "the name after -o is empty; check the variable that it comes from": output == "",
         "no image is named; give IMAGES or --files-from": not names and not settings.files_from,
         "-0 is for the names in --files-from; give both": settings.null and not settings.files_from,
         "--recursive needs -o DIR, where the results are mirrored":
-            settings.recursive and not has_directory,
-        "- (standard input) cannot be combined with other images": reads and has_many,
-        "-o - takes one image; name a directory for several": writes and has_many,
+            settings.recursive and not has_output,
+        "- (standard input) cannot be combined with other images": reads and are_many,
+        "-o - takes one image; name a directory for several": writes and are_many,
         "an empty --suffix needs -o DIR, or each result would have the name of its image":
-            suffix == "" and not has_directory,
+            suffix == "" and not has_output,
         "--suffix is part of a file name and cannot contain /":
             suffix is not None and os.path.basename(f"a{suffix}") != f"a{suffix}",
         "--indices takes one image and the name of a .npy file":
-            indices is not None and (has_many or not indices.lower().endswith(".npy")),
+            indices is not None and (are_many or not indices.lower().endswith(".npy")),
         f"--indices {indices}: its folder does not exist; make it first":
             indices is not None and not os.path.isdir(os.path.dirname(indices) or os.curdir),
         "--scheduler is for files; leave out -, --indices and --show":
@@ -265,21 +265,21 @@ def _without_loss(jobs: list[Job], sources: list[files.Identity | None]) -> list
 
     def place(path: str) -> tuple[Place, Place]:
         """The folder and name of a file, through any links; and which file it is, or else that."""
-        known = None
+        existing = None
         if os.path.lexists(path):
             path = os.path.realpath(path) if os.path.islink(path) else path
-            known = files.identity(path)
+            existing = files.identity(path)
         name = os.path.basename(path)
         folder = path.removesuffix(name)
         if folder not in folders:
             real = files.identity(folder or os.curdir, stat.S_ISDIR)
             folders[folder] = real or fold(os.path.realpath(folder))
-        place = folders[folder], fold(name)
-        return place, known or place
+        folder_and_name = folders[folder], fold(name)
+        return folder_and_name, existing or folder_and_name
 
     inputs = [source or place(job.input)[0] for job, source in zip(jobs, sources, strict=True)]
     read = dict(zip(inputs, jobs, strict=True))
-    files.protect(read)
+    files.protect(filter(None, sources))
     written: dict[Place, Place] = {}
     checked = []
     for job, source in zip(jobs, inputs, strict=True):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -333,6 +334,18 @@ import os; os._exit(0)"""
             process.communicate()
         assert names(tmp_path) == ["a", "b", "c", "d"]
         assert {path.stat().st_size for path in tmp_path.iterdir()} == {100_000}
+
+
+def test_a_large_file_is_in_memory_once(tmp_path: Path) -> None:
+    size = 50 << 20
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(size)
+    tracemalloc.start()
+    data = files.read(str(tmp_path / "large"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(data) == size
+    assert peak < 1.5 * size
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link, os.rename])

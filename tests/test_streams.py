@@ -217,6 +217,10 @@ def test_a_directory_that_is_gone() -> None:
     done = shell(f"a=$PWD; mkdir gone; cd gone; rmdir ../gone; {COMMAND} max $a/a.png a.png -j 1")
     assert done.stdout.endswith(b"/a_max.png (75, 101, 4)\n")
     assert done.stderr.startswith(b"pooltool: a.png: no such file or folder; check the name")
+    for words in ("max -r $a -o out", "max -r $a -o out >&-", "max $a/a.png -o out/"):
+        done = shell(f"a=$PWD; mkdir gone; cd gone; rmdir ../gone; {COMMAND} {words}")
+        reason = b"the current directory no longer exists; change to another one"
+        assert (done.returncode, done.stderr) == (1, b"pooltool: " + reason + b"\n")
 
 
 def test_fifos_and_descriptors() -> None:

@@ -257,6 +257,15 @@ def test_memory_is_that_of_a_tile(method: Method, size: int, width: int) -> None
     assert peak < 20 << 20  # size * size copies of the image are 25 to 380 MB
 
 
+def test_memory_of_many_small_planes_is_that_of_the_result_and_of_a_tile() -> None:
+    image = np.zeros((1, 64, 2, 2), np.uint8)
+    tracemalloc.start()
+    result = pooltool.adaptive_max_pool2d(image, 500, data_format="channels_first")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * result.nbytes
+
+
 def test_table_of_modes() -> None:
     for values, mode in (
         ([1, 2, 3, 4], 1), ([4, 4, 1, 1], 1), ([1, 4, 4, 2], 4), ([2, 1, 2, 3], 2),

@@ -81,7 +81,7 @@ def pool_axes(
     shape = (*image.shape[:first], rows.count, columns.count, *image.shape[first + 2 :])
     out = empty(shape, means.mean_dtype(dtype, pooling.dtype) if is_mean else dtype)
     planes, wanted = as_planes(pixels, out, first)
-    if len(planes) >= MANY_PLANES and planes[0, 0].size <= SHORT:
+    if len(planes) >= MANY_PLANES and max(planes[0, 0].size, wanted[0, 0].size) <= SHORT:
         _pool_short(planes, pooling, rows, columns, wanted, tile_bytes)
     else:
         if (dtype.kind != "f" or not is_mean) and abs(planes.strides[1]) < abs(planes.strides[2]):
@@ -122,7 +122,7 @@ def _pool_short(
 ) -> None:
     """Pool planes as channels that are adjacent in memory, as many at once as stay in the cache."""
     count, height, width, channels = planes.shape
-    step = max(MANY_PLANES, tile_bytes // max(planes[0].nbytes, out[0].nbytes))
+    step = max(MANY_PLANES, tile_bytes // planes[0].nbytes)
     for part in (slice(first, first + step) for first in range(0, count, step)):
         lines = planes[part].reshape(-1, height * width * channels)
         stack = transposed(np.ascontiguousarray(lines, planes.dtype.newbyteorder("=")))
