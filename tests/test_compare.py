@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,17 @@ def test_alpha_is_not_measured_and_seven_channels_are() -> None:
         assert (whole.mean, whole.std, whole.shift) == (colors.mean, colors.std, colors.shift)
     many = rng.random((8, 9, 7))
     assert by_method(many)["avg"].mean == pytest.approx(many[:, :8].mean())
+
+
+def test_few_large_windows_on_a_large_image_take_little_memory() -> None:
+    image = rng.integers(0, 200, (3000, 3000), np.uint8)
+    tracemalloc.start()
+    try:
+        measured(image, Windows.of(600))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * image.nbytes
 
 
 def test_a_large_image_is_measured_by_its_center_but_its_mean_by_the_whole() -> None:

@@ -107,17 +107,14 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
     image.
     """
     sample, windows = _center(_colors(pixels), result.windows)
-    # float32 holds every value of integers up to 16 bits.
-    single = pixels.dtype.itemsize <= 2 or pixels.dtype.str[1:] == "f4"
-    still: Array = sample.astype(np.float32 if single else np.float64)
-    height, width, *channels = still.shape
-    rows, columns = windows.axes(still.shape)
-    draws = max(1, min(FEWEST_RESULTS // (rows.count * columns.count), MOST_DRAWN // still.size))
-    level = still.dtype.type(NOISE_LEVEL * value_range(pixels))
-    noise = level * _normal_numbers(height * width * draws)
+    if sample.dtype == np.float16:  # the average of which would be rounded
+        sample = sample.astype(np.float32)
+    height, width = sample.shape[:2]
+    rows, columns = windows.axes(sample.shape)
+    draws = max(1, min(FEWEST_RESULTS // (rows.count * columns.count), MOST_DRAWN // sample.size))
+    noisy = _with_noise(sample, NOISE_LEVEL * value_range(pixels), draws)
     # The draws are pooled as channels of one image.
-    noisy = still[..., np.newaxis] + noise.reshape(height, width, *(1 for _ in channels), draws)
-    images = still, noisy.reshape(height, width, -1), np.hstack([still[:, 1:], still[:, -1:]])
+    images = sample, noisy.reshape(height, width, -1), np.hstack([sample[:, 1:], sample[:, -1:]])
     table: list[Measures] = []
     unit = None  # standard deviation of the noise
     methods: tuple[Shown | Literal["input"], ...] = ("input", *result.pooled)
@@ -129,20 +126,41 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
             if method != "input":
                 pooling = Pooling(method, windows, result.count_include_pad)
                 before, after, moved = (pool2d(image, pooling) for image in images)
-            bias, left = _mean_and_std(after.reshape(*before.shape, -1) - before[..., np.newaxis])
+            after = after.reshape(*before.shape, draws)
+            bias, left = _mean_and_std(after, before[..., np.newaxis])
+            if method == "input":
+                unit = left
             if method in ("input", "avg"):
-                unit, bias = unit or left, 0.0
-            shift = _divided(_mean_and_std(np.abs(before - moved))[0], _mean_and_std(before)[1])
+                bias = 0.0
+            change, _ = _mean_and_std(before, moved, is_size=True)
+            shift = _divided(change, _mean_and_std(before)[1])
             row = row._replace(noise=_divided(left, unit), bias=_divided(bias, unit), shift=shift)
         table.append(row)
     return table
 
 
-def _normal_numbers(count: int) -> Array:
-    """Normal random numbers, the same on every run and in page/measures.js: hashed counters
-    (the last steps of MurmurHash3) through the Box-Muller transform, in float32.
+def _with_noise(image: Array, level: float, draws: int) -> Array:
+    """So many copies of an image, along a new last axis, each with other noise of this level; in
+    float32 where that holds every value of the image's dtype.
     """
-    hashed = np.arange(1, count + count % 2 + 1, dtype=np.uint32)
+    dtype = np.result_type(image.dtype, np.float32)
+    noisy = np.empty((*image.shape, draws), dtype)
+    width = image.shape[1] * draws
+    step = 2 * max(1, BAND * len(image) // (2 * noisy.size))  # normal numbers come in pairs
+    for top in range(0, len(image), step):
+        band = image[top : top + step, ..., np.newaxis]
+        noise = dtype.type(level) * _normal_numbers(top * width, len(band) * width)
+        per_pixel = len(band), image.shape[1], *(1 for _ in image.shape[2:]), draws
+        np.add(band, noise.reshape(per_pixel), out=noisy[top : top + step])
+    return noisy
+
+
+def _normal_numbers(start: int, count: int) -> Array:
+    """Normal random numbers from an even `start` on, the same on every run and in
+    page/measures.js: hashed counters (the last steps of MurmurHash3) through the Box-Muller
+    transform, in float32.
+    """
+    hashed = np.arange(start + 1, start + count + count % 2 + 1, dtype=np.uint32)
     hashed *= np.uint32(0x9E3779B9)
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         hashed ^= hashed >> np.uint32(shift)
@@ -194,13 +212,17 @@ def _divided(change: float | None, unit: float | None) -> float | None:
     return change / unit if unit and change is not None else None
 
 
-def _mean_and_std(values: Array) -> tuple[float | None, float | None]:
-    """Mean and standard deviation of the finite values, in float64.
+def _mean_and_std(
+    values: Array, less: Array | None = None, *, is_size: bool = False
+) -> tuple[float | None, float | None]:
+    """Mean and standard deviation of the finite values, in float64; with `less`, those of the
+    differences to it, or of their sizes.
 
     Taken of the differences to one of the values, so that those of a constant image are exact.
     """
     origin, count, total, squares = 0.0, 0, 0.0, 0.0
-    for band in _finite_bands(values):
+    for band in _finite_bands(values, less):
+        band = np.abs(band) if is_size else band
         origin = origin if count else float(band.flat[0])
         differences = np.subtract(band, origin, dtype=np.float64)
         count += band.size
@@ -211,11 +233,16 @@ def _mean_and_std(values: Array) -> tuple[float | None, float | None]:
     return (origin + mean, std) if count and isfinite(mean) and isfinite(std) else (None, None)
 
 
-def _finite_bands(values: Array) -> Iterator[Array]:
-    """The values that are neither NaN nor infinite, a band of rows at a time, if it has any."""
+def _finite_bands(values: Array, less: Array | None = None) -> Iterator[Array]:
+    """The values, or their differences to `less`, that are neither NaN nor infinite, a band of
+    rows at a time, if it has any.
+    """
     rows = max(1, BAND * len(values) // values.size)
     for top in range(0, len(values), rows):
         band = values[top : top + rows]
-        band = band[np.isfinite(band)] if values.dtype.kind == "f" else band
+        if less is not None:
+            dtype = np.result_type(values, less, np.float32)  # bytes would wrap around
+            band = np.subtract(band, less[top : top + rows], dtype=dtype)
+        band = band[np.isfinite(band)] if band.dtype.kind == "f" else band
         if band.size:
             yield band
