@@ -299,13 +299,18 @@ def _run(command: str, images: tuple[str, ...], **words: Any) -> int:
     pooling = Pooling(method, windows[0] if windows else Windows.of(), dtype=dtype, **flags)
     fields = {name: words[name] for name in Settings._fields if name in words}
     settings = Settings(pooling, **fields)
-    if command == "compare":
-        from pooltool.comparison import compare
+    from pooltool import files
 
-        return compare(images[0], windows, settings, words["detail"])
-    from pooltool.commands import pool_images
+    try:
+        if command == "compare":
+            from pooltool.comparison import compare
 
-    return pool_images(images, settings)
+            return compare(images[0], windows, settings, words["detail"])
+        from pooltool.commands import pool_images
+
+        return pool_images(images, settings)
+    finally:
+        files.protect(())  # no longer the inputs that `plan` found
 
 
 cli = click.Group(

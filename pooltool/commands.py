@@ -46,8 +46,6 @@ def pool_images(names: tuple[str, ...], settings: Settings) -> int:
             if not interrupts.number or error.filename != STDOUT:
                 raise
             redirect_to_devnull(sys.stdout)  # the terminal was closed
-        finally:
-            files.protect(())
         report.close("interrupted" if interrupts.number else ended)
     return report.status
 

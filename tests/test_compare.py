@@ -13,6 +13,7 @@ import pytest
 from conftest import SAMPLES, Run, load, save
 from numpy.typing import NDArray
 
+from pooltool import files
 from pooltool.compare.measures import METHODS, Measures, measure, pool_all
 from pooltool.compare.panel import (
     NAN_COLOR,
@@ -717,6 +718,13 @@ def test_compare_without_box_characters(run_process: Run, monkeypatch: pytest.Mo
     result = run_process("compare", "a.png")
     assert result.out.isascii()
     assert "| 0 3 | 3 0 |" in result.out
+
+
+@pytest.mark.parametrize("command", ["max", "compare"])
+def test_the_image_may_be_replaced_after_the_run(run: Run, command: str) -> None:
+    save("a.png", LECTURE)
+    assert run(command, "a.png").status == 0
+    files.write("a.png", b"another")
 
 
 def test_compare_as_json(run: Run) -> None:
