@@ -439,5 +439,5 @@ def _strip(text: str, size: int, color: Color, height: int, face: int = PLAIN) -
 
 
 def _text_width(text: str, size: int, face: int = PLAIN) -> int:
-    """Width and height of a line of type in pixels; `size` is about its height."""
+    """Width of a line of type in pixels; `size` is about its height."""
     return cv2.getTextSize(text, face, size / 32, 1)[0][0]

@@ -188,4 +188,7 @@ def _keep_results(filtered: Array, out: Array) -> None:
     """A filter gives as many pixels as it takes; keep those whose windows are in one plane."""
     planes = filtered.reshape(len(out), -1, filtered.shape[1], out.shape[3])
     kept = planes[:, : out.shape[1], : out.shape[2]]
-    np.add(kept, 0, out=out) if out.dtype.kind == "f" else np.copyto(out, kept)
+    if out.dtype.kind == "f":
+        np.add(kept, 0, out=out)
+    else:
+        np.copyto(out, kept)
