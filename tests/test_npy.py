@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Run
 
 from pooltool import files
 from pooltool.errors import FileError, ImageError
@@ -151,6 +153,25 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
         os.truncate(path, 5000)
         with pytest.raises(ImageError, match="shorter"):
             opened.part(0, (1000, 1000))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("ENOMEM", "a.npy: there is not enough memory"), ("ENODEV", "a.npy: it cannot be mapped")],
+)
+def test_an_array_that_cannot_be_mapped(
+    run: Run, monkeypatch: pytest.MonkeyPatch, code: str, words: str
+) -> None:
+    saved(Path("a.npy"), np.zeros((4, 4)))
+
+    def fails(*_: object) -> None:
+        raise OSError(getattr(errno, code), "cannot be mapped")
+
+    monkeypatch.setattr(np, "memmap", fails)
+    result = run("max", "a.npy")
+    assert result.status == 1
+    assert result.err.startswith(f"pooltool: {words}")
+    assert os.listdir() == ["a.npy"]
 
 
 def test_missing_file_has_a_reason() -> None:

@@ -8,6 +8,7 @@ read and written here never become a picture and keep their order.
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -52,7 +53,8 @@ class ArrayFile(NamedTuple):
         """Numbers from the one of number `first` on, as a read-only view.
 
         It is mapped into memory: what is not looked at is not read, and all of it is given back
-        with the view. Raise `DamageError` when the file has become shorter.
+        with the view. Raise `DamageError` when the file has become shorter, `ImageError` or
+        `MemoryError` when it cannot be mapped: no `OSError`, which would be one of writing.
         """
         start = self.start + first * self.dtype.itemsize
         if isinstance(self.file, bytes):
@@ -62,6 +64,11 @@ class ArrayFile(NamedTuple):
         except ValueError:
             words = "it is truncated: the file became shorter while it was read"
             raise DamageError(words) from None
+        except OSError as error:
+            if error.errno == errno.ENOMEM:
+                raise MemoryError from None
+            words = f"it cannot be mapped into memory: {files.reason(error)}"
+            raise ImageError(words) from None
 
 
 def is_array_file(path: str) -> bool:
