@@ -184,10 +184,13 @@ BMP_KINDS = (
     Kind("BMP, an index beyond the palette",
          made(bmp_of(packed(EIGHT % 8 | 7, 8), 8, palette=COLORS[:7])),
          refusal="damaged.* beyond its palette"),
-    pillow_kind("alpha where a mask tells of it",
-                bmp_of(plain(FULL_ALPHA), 32, 3, header=124, masks=BGRA), masked(FULL_ALPHA, BGRA)),
-    pillow_kind("blue, green and red of 32 bits",
-                bmp_of(plain(FULL_ALPHA), 32, 3, masks=BGRA[:3]), masked(FULL_ALPHA, BGRA[:3])),
+    *(Kind(f"BMP, {len(masks)} masks of bytes in a header of {header} bytes",
+           made(bmp_of(plain(FULL_ALPHA), 32, 3, header=header, masks=masks)),
+           shown(masked(FULL_ALPHA, masks)))
+      for header, masks in ((124, BGRA), (108, BGRA), (56, BGRA), (124, BGRA[:3]), (40, BGRA[:3]))),
+    pillow_kind("masks that leave out the first byte",
+                bmp_of(plain(FULL_ALPHA), 32, 3, masks=(0xFF000000, 0xFF0000, 0xFF00)),
+                masked(FULL_ALPHA, (0xFF000000, 0xFF0000, 0xFF00))),
     *(Kind(f"BMP, run lengths, {name}", made(run_length(*codes)), refusal="a kind of BMP that")
       for name, codes in (
           ("rows that are padded to 4 pixels", PADDED), ("beyond the row", (9, 1, *PADDED[2:])),

@@ -1,5 +1,6 @@
 """BMP of Windows and OS/2. OpenCV takes the palettes of OS/2 for gray, so it is given a plain
-header and levels of gray for a palette: then it gives the indices. Pillow reads bit masks.
+header and levels of gray for a palette: then it gives the indices. Pillow reads bit masks other
+than those that OpenCV writes.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _FLAT = frozenset((0, bits) for bits in (1, 4, 8, 24, 32))
 _RUNS = frozenset(((1, 8), (2, 4)))
 _MASKS = frozenset(((0, 16), (3, 16), (3, 32), (6, 16), (6, 32)))
 """The kinds that are read, by compression and bits a pixel."""
+_BGR, _ALPHA = struct.pack("<3I", 0xFF0000, 0xFF00, 0xFF), struct.pack("<I", 0xFF000000)
+"""The masks of bytes in OpenCV's order."""
 _RAMP = bytes(level * (place < 3) for level in range(256) for place in range(4))
 
 
@@ -40,6 +43,8 @@ class _Details(NamedTuple):
     """Where the pixels begin."""
     rows: int
     """Below 0 when the first row is the top one."""
+    has_alpha: bool
+    """Of what Pillow does not read."""
 
 
 def read_header(data: bytes) -> Header:
@@ -52,6 +57,9 @@ def read_header(data: bytes) -> Header:
     kind, has_deep_alpha = (coding, bits), bits == 16 and size >= 56 and any(head[52:56])
     if has_deep_alpha or kind not in _FLAT | _RUNS | _MASKS:
         raise ImageError(opencv.unread("BMP", f"{bits} bits a pixel, compression {coding}"))
+    alpha = head[52:56]
+    is_bgr = kind == (3, 32) and data[54:66] == _BGR and alpha in (_ALPHA, bytes(4))
+    kind = (0, 32) if is_bgr else kind
     height, stride, room = abs(rows), (width * bits + 31) // 32 * 4, len(data) - start
     least = stride * (height - 1) + (width * bits + 7) // 8  # the last row may end early
     if kind in _RUNS:  # a code of two bytes stands for at most 255 pixels
@@ -66,8 +74,9 @@ def read_header(data: bytes) -> Header:
     metadata = Metadata(resolution=(down, across) if min(down, across) > 0 else None)
     is_gray, levels = bool((palette[:, :3] == palette[:, :1]).all()), palette[:, 0].tobytes()
     is_ramp = is_gray and levels in (bytes(range(count)), b"\0\xff")  # then it needs no palette
+    details = _Details(kind, palette, is_gray, start, rows, has_alpha=is_bgr and alpha == _ALPHA)
     return Header(formats.BMP, ((height, width),), metadata, missing, indexed=not is_ramp,
-                  details=_Details(kind, palette, is_gray, start, rows))  # fmt: skip
+                  details=details)  # fmt: skip
 
 
 def decode(data: bytes, header: Header, chosen: slice) -> Picture:
@@ -82,7 +91,7 @@ def decode(data: bytes, header: Header, chosen: slice) -> Picture:
         body = data.ljust(start + height * stride, b"\0")  # the last row may end early
         lines = np.frombuffer(body, np.uint8, height * stride, start).reshape(height, stride)
         pixels = lines[:: -1 if rows > 0 else 1, : width * bits // 8].reshape(height, width, -1)
-        return Picture((np.ascontiguousarray(pixels[..., :3]),), formats.BMP)
+        return Picture((np.ascontiguousarray(pixels[..., : 3 + details.has_alpha]),), formats.BMP)
     head = struct.pack("<IIiiHHI20x", 54 + 1024, 40, width, rows, 1, bits, coding)
     plain = b"".join((data[:10], head, _RAMP, memoryview(data)[start:], bytes(3)))
     indices = opencv.decode_still(plain, formats.BMP)
