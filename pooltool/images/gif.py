@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,22 @@ _DISPOSALS = {2: CLEARED, 3: RESTORED, 4: RESTORED}
 _MOST_PIXELS = 2731
 """Pixels of a byte: a code has at most 12 bits and stands for at most 4096."""
 _RAMP = bytes(level for level in range(256) for _ in range(3))
+
+
+class _Details(NamedTuple):
+    frames: list[Frame]
+    loop: int
+
+
+class _Image(NamedTuple):
+    """What a frame is decoded from."""
+
+    still: bytes
+    """A GIF whose colors are levels of gray, which are the indices."""
+    table: bytes
+    """The table of its own colors."""
+    clear: int | None
+    """The index that is transparent."""
 
 
 def read_header(data: bytes) -> Header:
@@ -70,7 +87,7 @@ def read_header(data: bytes) -> Header:
     if max(areas) > height * width + (1 << 22):
         raise ImageError(opencv.unread("GIF", "a frame is far larger than its canvas"))
     return Header(formats.GIF, sizes, metadata, tuple(missing), animated=len(sizes) > 1,
-                  indexed=True, details=(frames, loop))  # fmt: skip
+                  indexed=True, details=_Details(frames, loop))  # fmt: skip
 
 
 def _table(data: bytes, flags_at: int, at: int) -> bytes:
@@ -88,10 +105,7 @@ def _read_blocks(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _read_image(data: bytes, at: int, control: bytes, shared: bytes) -> tuple[Frame, int]:
-    """A frame, as the control block before it tells of it, and where its image ends. It is decoded
-    from a GIF whose colors are levels of gray, which are the indices, the table of its own colors,
-    and the index that is transparent.
-    """
+    """A frame, as the control block before it tells of it, and where its image ends."""
     left, top, width, height, flags = struct.unpack_from("<4HB", data, at + 1)
     table = _table(data, at + 9, at + 10)
     start = at + 10 + len(table)
@@ -106,24 +120,26 @@ def _read_image(data: bytes, at: int, control: bytes, shared: bytes) -> tuple[Fr
     clear = index if flags & 1 else None
     rows, columns = slice(top, top + height), slice(left, left + width)
     disposal = _DISPOSALS.get(flags >> 2 & 7, 0)
-    details = still, table, clear
-    return Frame(rows, columns, 10 * delay, disposal, is_blended=True, data=details), end
+    image = _Image(still, table, clear)
+    return Frame(rows, columns, 10 * delay, disposal, is_blended=True, data=image), end
 
 
 def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the frames as browsers show them, or the indices of a single one that covers all."""
-    (frames, loop), (height, width) = header.details, header.sizes[0]
+    details: _Details = header.details
+    frames, (height, width) = details.frames, header.sizes[0]
     if header.labels and [frame[:2] for frame in frames] == [(slice(0, height), slice(0, width))]:
-        indices, palette = _decoded(*frames[0].data)
+        indices, palette = _decoded(frames[0].data)
         return Picture((indices,), formats.GIF, palette=palette)
-    decoded = (_decoded(*frame.data) for frame in frames)
+    decoded = (_decoded(frame.data) for frame in frames)
     pixels = (palette.view(np.uint32).take(indices) for indices, palette in decoded)
     colors = (words[..., None].view(np.uint8) for words in pixels)
-    return drawn(header, frames, colors, chosen, loop=loop, has_alpha=False)
+    return drawn(header, frames, colors, chosen, loop=details.loop, has_alpha=False)
 
 
-def _decoded(still: bytes, table: bytes, clear: int | None) -> tuple[Array, Array]:
+def _decoded(image: _Image) -> tuple[Array, Array]:
     """The indices of an image and its palette."""
+    still, table, clear = image
     indices = opencv.decode_still(still, formats.GIF)[..., 0].copy()
     count = len(table) // 3
     if indices.max() >= count and (indices[indices >= count] != clear).any():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pooltool import native
 from pooltool.errors import DamageError, ImageError
@@ -41,6 +42,12 @@ counts one part of a tile too few, which the decoder corrects."""
 _ODD = "JPEG 2000 with odd channels or odd colors"
 
 
+class _Details(NamedTuple):
+    is_odd: bool
+    """True when only imagecodecs decodes it right."""
+    maxval: int | None
+
+
 def read_header(data: bytes) -> Header:
     """Read the start of the codestream and the boxes around it."""
     is_boxed = data[4:8] == b"jP  "
@@ -60,23 +67,23 @@ def read_header(data: bytes) -> Header:
     require_plausible(*size, (size[0] * size[1] - (1 << 24)) >> 18, len(data))
     icc, is_sycc = _colors(inner, count)
     is_subsampled = samples[1::3] + samples[2::3] != b"\1\1" * count
-    is_odd = count == 2 or is_signed or has_palette or is_sycc or is_subsampled or left or top
+    is_odd = count == 2 or is_signed or has_palette or is_sycc or is_subsampled or bool(left or top)
     maxval = (1 << bits) - 1 if 8 < bits < 16 and not is_signed else None
     blocks, _, missing = _BOXES.sort((*boxes, *inner))
     missing += ["a second picture"] if [box.name for box in boxes].count(b"jp2c") > 1 else []
     metadata = Metadata(read_exif(blocks["exif"]), blocks["xmp"], icc)
-    return Header(formats.JP2, (size,), metadata, tuple(missing), details=(is_odd, maxval),
+    return Header(formats.JP2, (size,), metadata, tuple(missing), details=_Details(is_odd, maxval),
                   pixel_bytes=8 if bits > 8 else 4)  # fmt: skip
 
 
 def decode(data: bytes, header: Header, chosen: slice) -> Picture:
     """Decode the picture as it is stored."""
-    is_odd, maxval = header.details
-    if is_odd:
+    details: _Details = header.details
+    if details.is_odd:
         pixels = others.in_opencv_order(others.by_imagecodecs("jpeg2k", _ODD, data))
     else:
         pixels = opencv.decode_still(data, formats.JP2, _COMPLAINTS)
-    return Picture((pixels,), formats.JP2, maxval=maxval)
+    return Picture((pixels,), formats.JP2, maxval=details.maxval)
 
 
 def encode(picture: Picture, quality: int | None) -> Encoded:
