@@ -799,6 +799,16 @@ def test_print_is_dark_on_white_without_buttons(show: Open) -> None:
     assert tab.run("document.documentElement.dataset.theme") == "dark"
 
 
+def test_that_numbers_can_be_edited_is_said_where_they_can(show: Open) -> None:
+    tab = show(LECTURE)
+    seen = "Boolean($('editing').offsetParent)"
+    assert words(tab, "#editing") == "Click a number of the image to change it."
+    assert tab.run(seen)
+    choose(tab, "noise", True)
+    assert not tab.run(seen)
+    assert not show(np.zeros((17, 17), np.uint8)).run(seen)
+
+
 def test_switches_are_seen_in_forced_colors(show: Open) -> None:
     tab = show(LECTURE)
     tab.send("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])

@@ -108,8 +108,9 @@ const cellIndex = () => lit.cell[0] * info.width + lit.cell[1];
 
 function placeCell() {
   const field = $("cell"), [row, column] = lit.cell, { scale } = view;
-  const isShown = isSmall() && state.selected.name === "input";
-  field.hidden = !isShown || state.noise || state.move || state.difference;
+  const isFixed = !isSmall() || state.noise || state.move || state.difference;
+  $("editing").hidden = isFixed;
+  field.hidden = isFixed || state.selected.name !== "input";
   Object.assign(field.style, { left: `${$("input").offsetLeft + drawnAt(view, 1, column)}px`,
     top: `${drawnAt(view, 0, row)}px`, width: `${scale[1]}px`, height: `${scale[0]}px`,
     fontSize: `${Math.min(24, scale[1] / 2.4)}px` });
