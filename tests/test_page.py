@@ -777,7 +777,7 @@ def test_at_1920_pixels_the_toolbar_is_one_row_and_the_width_is_used(show: Open)
 
 
 def test_print_is_dark_on_white_without_buttons(show: Open) -> None:
-    tab = show(LECTURE, TWO, "lang=en&theme=dark")
+    tab = show(LECTURE, TWO, "lang=en&theme=dark&noise=1")
     tab.send("Emulation.setEmulatedMedia", media="print")
     try:
         tab.run("dispatchEvent(new Event('beforeprint'))")
@@ -791,12 +791,43 @@ def test_print_is_dark_on_white_without_buttons(show: Open) -> None:
             is False
         )
         assert tab.run("$('noise').offsetParent !== null"), "what is switched on is printed"
+        assert tab.run("$('predict').offsetParent === null")
         assert tab.run("$('input').getContext('2d').getImageData(1, 1, 1, 1).data[3]") == 255
         assert len(tab.send("Page.printToPDF", printBackground=True)["data"]) > 20_000
     finally:
         tab.run("dispatchEvent(new Event('afterprint'))")
         tab.send("Emulation.setEmulatedMedia", media="")
     assert tab.run("document.documentElement.dataset.theme") == "dark"
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("image", ["lecture", "photograph"])
+@pytest.mark.parametrize("width", [800, 1280])
+def test_print_has_all_pictures_on_its_first_page_and_nothing_over_the_close_up(
+    show: Open, language: str, image: str, width: int
+) -> None:
+    pixels = LECTURE if image == "lecture" else load(SAMPLES / "mountain.jpg")
+    tab = show(pixels, TWO, f"lang={language}&theme=light", width=width)
+    tab.send("Emulation.setEmulatedMedia", media="print")
+    try:
+        tab.run("dispatchEvent(new Event('beforeprint'))")
+        # As a browser prints: the paper's width comes after the drawing. Letter, margins of 0.4 in.
+        tab.run("onresize = null")
+        tab.resize(739, 979)
+        assert tab.run("$('pictures').getBoundingClientRect().bottom") < 979
+        assert tab.run("getComputedStyle($('pictures')).breakInside") == "auto"
+        covered = tab.run("""(() => {
+          const boxOf = (one) => one.getBoundingClientRect(), lines = boxOf($("lines"));
+          return [...document.querySelectorAll("#closeup :is(h2, h3), canvas:not(#lines)")]
+            .map(boxOf).filter(({ top, bottom, left, right, width }) => width && lines.width
+              && top < lines.bottom && bottom > lines.top
+              && left < lines.right && right > lines.left).length;
+        })()""")
+        assert covered == 0
+        tops = "NAMES.map((name) => $(`${name}_part`).getBoundingClientRect().top)"
+        assert len(set(tab.run(tops))) == 1, "the close-up is one row"
+    finally:
+        tab.send("Emulation.setEmulatedMedia", media="")
 
 
 def test_that_numbers_can_be_edited_is_said_where_they_can(show: Open) -> None:
