@@ -218,8 +218,8 @@ def _axis(windows: Windows, size: int, number: int) -> Axis:
             f"{{pool_size}} and {{dilation}} with {{padding}} make windows of {extent} {noun}s "
             f"over an image of {size}; use less"
         )
-    early = range(min(count, -(starts[0] // stride)) if dilation > size else 0)  # may jump it
-    if -starts[0] >= axis.extent or starts[-1] >= size or not all(map(axis.pixels, early)):
+    early = min(count, -(starts[0] // stride)) if dilation > size else 0  # gaps may jump the image
+    if -starts[0] >= axis.extent or starts[-1] >= size or not all(map(axis.pixels, range(early))):
         raise WindowError(
             f"{{padding}} leaves a window without a {noun} of the image "
             "({pool_size}, {dilation}); use less padding"
@@ -265,8 +265,7 @@ def pair(name: str, value: object, given: object = None) -> Pair:
 
 def is_integer(value: object) -> bool:
     """True for Python and numpy integers; False for bool, float, arrays and str."""
-    is_int = type(value) is int  # which is told sooner
-    return is_int or (isinstance(value, Integral) and not isinstance(value, bool))
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _padding(padding: object) -> ResolvedPadding:

@@ -132,7 +132,7 @@ def measure(pixels: Array, result: Result) -> list[Measures]:
                 unit = left
             if method in ("input", "avg"):
                 bias = 0.0
-            change, _ = _mean_and_std(before, moved, is_size=True)
+            change, _ = _mean_and_std(before, moved, absolute=True)
             shift = _divided(change, _mean_and_std(before)[1])
             row = row._replace(noise=_divided(left, unit), bias=_divided(bias, unit), shift=shift)
         table.append(row)
@@ -213,16 +213,16 @@ def _divided(change: float | None, unit: float | None) -> float | None:
 
 
 def _mean_and_std(
-    values: Array, less: Array | None = None, *, is_size: bool = False
+    values: Array, less: Array | None = None, *, absolute: bool = False
 ) -> tuple[float | None, float | None]:
     """Mean and standard deviation of the finite values, in float64; with `less`, those of the
-    differences to it, or of their sizes.
+    differences to it, or of their absolute values.
 
     Taken of the differences to one of the values, so that those of a constant image are exact.
     """
     origin, count, total, squares = 0.0, 0, 0.0, 0.0
     for band in _finite_bands(values, less):
-        band = np.abs(band) if is_size else band
+        band = np.abs(band) if absolute else band
         origin = origin if count else float(band.flat[0])
         differences = np.subtract(band, origin, dtype=np.float64)
         count += band.size
